@@ -1,0 +1,58 @@
+"""The errors a user can meet; every one names what is wrong, where, and expected against found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .text import printable
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class LoraError(ValueError):
+    """Base of all errors of the core.
+
+    The text is for people and may change; tests and pages read the fields.
+
+    Attributes:
+        message: The text without the file's name.
+        file: Name of the LoRA file, if one is to blame.
+        key: Name in that file, or of the input, that is to blame.
+        expected: What would have been right.
+        found: What was there instead.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        key: str | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+    ) -> None:
+        super().__init__(printable(f'"{file}": {message}' if file else message))
+        self.message = message
+        self.file = file
+        self.key = key
+        self.expected = expected
+        self.found = found
+
+    def in_file(self, file: str) -> Self:
+        """The same error, said of ``file``; the boundary that knows the name adds it."""
+        return type(self)(
+            self.message, file=file, key=self.key, expected=self.expected, found=self.found
+        )
+
+
+class LoraFileError(LoraError):
+    """A file is damaged, is no LoRA, or holds something that has no meaning as one."""
+
+
+class LoraMismatchError(LoraError):
+    """A sound LoRA does not fit the model it is applied to."""
+
+
+class LoraInputError(LoraError):
+    """A number, name or recipe given by the caller is not acceptable."""
