@@ -1,0 +1,258 @@
+"""Reading LoRA files: validated, copied to memory, shared for as long as somebody uses them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, BinaryIO, Final, cast
+from weakref import WeakValueDictionary
+
+import safetensors
+import safetensors.torch
+import torch
+
+from .errors import LoraFileError
+from .families import Delta, read_module
+from .file_faults import SNIFFED, check_beginning, explain, header_end, read_metadata
+from .finite import COMPUTABLE, largest_magnitude
+from .recipe import FileId
+from .spellings import FileKey, Role, group_keys
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Module:
+    """What a file holds for one layer.
+
+    Attributes:
+        families: The families its tensors belong to.
+        deltas: What they do.
+        parameters: How many numbers the file spends on it.
+        peak: Largest absolute value among them.
+    """
+
+    families: tuple[str, ...]
+    deltas: tuple[Delta, ...]
+    parameters: int
+    peak: float
+
+
+@dataclass(frozen=True, eq=False)
+class LoraFile:
+    """A sound LoRA in memory.
+
+    Attributes:
+        id: Which file this is, and which state of it.
+        modules: By the layer's name, as the file writes it.
+        unknown: Keys of no known spelling.
+        metadata: The file's own notes, unchecked text.
+    """
+
+    id: FileId
+    modules: Mapping[str, Module]
+    unknown: tuple[FileKey, ...]
+    metadata: Mapping[str, str]
+
+
+class FileCache:
+    """Files by identity, each read once while anybody holds it; safe from several threads.
+
+    References are weak: what the host frees is free.
+    """
+
+    def __init__(self) -> None:
+        self._files: WeakValueDictionary[FileId, LoraFile] = WeakValueDictionary()
+        self._lock = Lock()
+
+    def read(self, file: FileId) -> LoraFile:
+        """The content of ``file``; LoraFileError if it is no sound LoRA or has changed since."""
+        with self._lock:
+            known = self._files.get(file)
+            if known is None:
+                known = read_file(file)
+                self._files[file] = known
+            return known
+
+
+shared_cache: Final = FileCache()
+"""The one cache that all nodes share."""
+
+
+def identify(path: str | os.PathLike[str], name: str | None = None) -> FileId:
+    """The identity of the .safetensors file at ``path``, called ``name`` in messages.
+
+    Raises:
+        LoraFileError: There is none, it cannot be opened, or it is of another kind.
+    """
+    where = Path(path)
+    called = name or where.name
+    if where.suffix.lower() != ".safetensors":
+        raise LoraFileError(
+            "only .safetensors files are read, since other formats can carry code. "
+            "Convert it to .safetensors first.",
+            file=called,
+            expected=".safetensors",
+            found=where.suffix or "no suffix",
+        )
+    try:
+        return _identity(where.stat(), str(where), called)
+    except OSError as error:
+        raise _unopened(error).in_file(called) from error
+    except LoraFileError as error:
+        raise error.in_file(called) from error
+
+
+def check_file(file: FileId) -> None:
+    """Refuses a damaged file or one that is no LoRA, from its header alone, in milliseconds."""
+    try:
+        _check_header(file)
+    except LoraFileError as error:
+        raise error.in_file(file.name) from error
+
+
+def read_file(file: FileId) -> LoraFile:
+    """Reads ``file`` whole and checks everything; LoraFileError names what is wrong."""
+    try:
+        return _parsed(file, _bytes(file))
+    except LoraFileError as error:
+        raise error.in_file(file.name) from error
+
+
+def _identity(status: os.stat_result, path: str, name: str) -> FileId:
+    if not stat.S_ISREG(status.st_mode):
+        raise LoraFileError(
+            "is not a regular file.", expected="a regular file", found="a folder, pipe or device"
+        )
+    return FileId(path, status.st_mtime_ns, status.st_size, status.st_ino, name)
+
+
+def _opened(file: FileId) -> BinaryIO:
+    try:
+        return Path(file.path).open("rb")
+    except OSError as error:
+        raise _unopened(error) from error
+
+
+def _unopened(error: OSError) -> LoraFileError:
+    reason = error.strerror or str(error)
+    return LoraFileError(f"cannot be opened: {reason}.", expected="a readable file", found=reason)
+
+
+def _check_header(file: FileId) -> None:
+    with _opened(file) as opened:
+        beginning = opened.read(SNIFFED)
+        check_beginning(beginning, file.size)
+        beginning += opened.read(max(0, header_end(beginning) - SNIFFED))
+    try:
+        outlines = _outlines(file.path)
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise explain(beginning, file.size, error) from error
+    read_metadata(beginning)
+    _modules(outlines)
+
+
+def _outlines(path: str) -> dict[FileKey, torch.Tensor]:
+    """Every tensor of a file that the library finds sound, without its data."""
+    with cast(Any, safetensors.safe_open)(path, framework="pt") as opened:
+        keys: list[str] = opened.keys()
+        return {FileKey(key): _outline(opened.get_tensor(key)) for key in keys}
+
+
+def _outline(mapped: torch.Tensor) -> torch.Tensor:
+    """Shape and type without the data, which stays on disk; single numbers are kept."""
+    return mapped.clone() if mapped.numel() == 1 else torch.empty_like(mapped, device="meta")
+
+
+def _bytes(file: FileId) -> bytes:
+    """All of the file in memory: a mapped file that is cut short would end the process."""
+    with _opened(file) as opened:
+        now = _identity(os.fstat(opened.fileno()), file.path, file.name)
+        if now != file:
+            raise LoraFileError(
+                "has changed on disk since it was chosen. Queue the prompt again.",
+                expected=f"{file.size} bytes of {file.mtime_ns}",
+                found=f"{now.size} bytes of {now.mtime_ns}",
+            )
+        check_beginning(opened.read(SNIFFED), now.size)
+        opened.seek(0)
+        return opened.read()
+
+
+def _parsed(file: FileId, data: bytes) -> LoraFile:
+    try:
+        tensors = {FileKey(key): tensor for key, tensor in safetensors.torch.load(data).items()}
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise explain(data, len(data), error) from error
+    metadata = read_metadata(data)
+    modules, unknown = _modules(tensors)
+    return LoraFile(file, modules, unknown, metadata)
+
+
+def _modules(
+    tensors: Mapping[FileKey, torch.Tensor],
+) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
+    grouped, unknown = group_keys(tensors)
+    modules: dict[str, Module] = {}
+    for name, roles in grouped.items():
+        if roles.keys() == {"alpha"}:
+            unknown += roles[Role("alpha")]
+        else:
+            modules[name] = _module(name, roles, tensors)
+    if not modules:
+        raise _no_lora(unknown)
+    return modules, tuple(unknown)
+
+
+def _module(
+    name: str, roles: Mapping[Role, list[FileKey]], tensors: Mapping[FileKey, torch.Tensor]
+) -> Module:
+    keys = {role: _only(name, same) for role, same in roles.items()}
+    own = {role: _computable(key, role, tensors[key]) for role, key in keys.items()}
+    families, deltas = read_module(name, {str(role): tensor for role, tensor in own.items()})
+    factors = {role: tensor for role, tensor in own.items() if role != "alpha"}
+    return Module(
+        tuple(families),
+        tuple(deltas),
+        parameters=sum(tensor.numel() for tensor in factors.values()),
+        peak=max(largest_magnitude(keys[role], tensor) for role, tensor in factors.items()),
+    )
+
+
+def _only(name: str, keys: list[FileKey]) -> FileKey:
+    if len(keys) > 1:
+        raise LoraFileError(
+            f"{name} is in the file twice, as {keys[0]} and {keys[1]}; "
+            "which of them is meant cannot be told.",
+            key=name,
+            expected="one spelling",
+            found=" and ".join(keys),
+        )
+    return keys[0]
+
+
+def _computable(key: FileKey, role: Role, tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor in a type that can be computed with; float8 becomes float16 without loss."""
+    if role == "alpha" and tensor.numel() == 1 and not tensor.dtype.is_complex:
+        return tensor.double()
+    if tensor.dtype not in COMPUTABLE:
+        raise LoraFileError(
+            f"{key} holds {str(tensor.dtype).removeprefix('torch.')} numbers, which mean nothing "
+            "without a scale.",
+            key=key,
+            expected="floating point numbers",
+            found=str(tensor.dtype),
+        )
+    return tensor.half() if tensor.dtype.itemsize == 1 else tensor
+
+
+def _no_lora(unknown: list[FileKey]) -> LoraFileError:
+    first = ", ".join(unknown[:3])
+    return LoraFileError(
+        f"is no LoRA: none of its {len(unknown)} tensors is named like a part of one"
+        + (f" (first: {first})." if first else "."),
+        expected="names that end in .lora_up.weight, .lora_A.weight, …",
+        found=first or "no tensors",
+    )

@@ -1,0 +1,54 @@
+"""What a name in a LoRA file points at: a weight of the model, or some rows of one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Protocol
+
+Part = Literal["model", "clip"]
+"""Which of a recipe's two strengths counts: the denoiser's or the text encoders'."""
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A weight of the model, perhaps a slice of it.
+
+    Attributes:
+        key: The weight's name in the model.
+        part: Whose strength applies to it.
+        rows: (start, length) along the first dimension, where the model fuses several layers into
+            one weight (q/k/v); None for the whole weight.
+        halves_swapped: The file stores the two halves of the rows in the other order (diffusers'
+            scale/shift of the last modulation).
+    """
+
+    key: str
+    part: Part = "model"
+    rows: tuple[int, int] | None = None
+    halves_swapped: bool = False
+
+    def bias(self) -> Target:
+        """The bias that belongs to this weight, cut the same way."""
+        for end, other in ((".weight", ".bias"), ("_weight", "_bias")):
+            if self.key.endswith(end):
+                return replace(self, key=self.key[: -len(end)] + other)
+        return replace(self, key=self.key + ".bias")
+
+
+class Names(Protocol):
+    """Finds what a name in a file means for one model."""
+
+    def find(self, name: str) -> Target | None:
+        """The target of a file's module name, or None if the model has none of that name."""
+        ...
+
+
+_TEXT_ENCODER: Final = re.compile(r"lora_(te\d*|prior_te)_|text_encoders?(_\d)?\.|te\d*\.")
+
+
+def part_of(name: str) -> Part:
+    """The part a file's name speaks of, told by its prefix alone."""
+    return "clip" if _TEXT_ENCODER.match(name) else "model"

@@ -1,0 +1,359 @@
+"""Every way a file can be wrong is refused, with words that name it (security.md, F01 to F34)."""
+
+import contextlib
+import os
+import random
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from lora_core import LoraFileError, load
+from lora_core.files import FileCache, check_file, identify, read_file
+from tests.support.samples import pair, raw, tensors, write
+
+T = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
+NAME = "layer.lora_up.weight"
+GOOD_HEADER = {
+    "layer.lora_up.weight": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]},
+    "layer.lora_down.weight": {"dtype": "F32", "shape": [1, 2], "data_offsets": [8, 16]},
+}
+GOOD = raw(GOOD_HEADER, bytes(16))
+NAN = float("nan")
+
+
+def stored(**changes: object) -> bytes:
+    """The good file with one entry changed."""
+    first = {**GOOD_HEADER["layer.lora_up.weight"], **changes}
+    return raw({**GOOD_HEADER, "layer.lora_up.weight": first}, bytes(16))
+
+
+BYTES = {
+    "F01 nothing": (b"", "empty or cut short"),
+    "F01 seven bytes": (bytes(7), "empty or cut short"),
+    "F02 header cut": (GOOD[:20], "cut short"),
+    "F03 body cut": (GOOD[:-3], "incomplete"),
+    "F04 header longer than the file": (raw({}, length=5000), "header says 5000"),
+    "F04 header of 2^63": (raw({}, length=2**63), "header says"),
+    "F04 no header": (raw({}, length=0), "damaged or no safetensors"),
+    "F04 header of 200 MB": (raw({}, length=200_000_000), "header says"),
+    "F05 web page": (b"<!DOCTYPE html><title>Sign in</title>" + bytes(60), "HTML page"),
+    "F05 web page after a line": (b"\n\n<html><body>" + bytes(60), "HTML page"),
+    "F05 git-lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid", "git-lfs"),
+    "F05 pickle": (b"\x80\x02}q\x00." + bytes(40), "pickle"),
+    "F05 zip": (b"PK\x03\x04" + bytes(60), "zip"),
+    "F06 not UTF-8": (raw(0, text=b"\xff\xfe{}"), "damaged"),
+    "F06 not JSON": (raw(0, text=b"{nope}"), "damaged"),
+    "F06 a list": (raw([]), "damaged"),
+    "F06 NaN in a shape": (raw(0, text=b'{"a":{"dtype":"F32","shape":[NaN]}}'), "damaged"),
+    "F06 deep nesting": (raw(0, text=b"[" * 100_000), "damaged"),
+    "F07 one key twice": (
+        raw(0, bytes(16), text=b'{"a":%s,"a":%s}' % ((str(T).replace("'", '"').encode(),) * 2)),
+        "damaged",
+    ),
+    "F08 overlap": (raw({"a": T, "b": T}, bytes(16)), "damaged"),
+    "F08 hole": (stored(data_offsets=[0, 4]), "damaged"),
+    "F08 something behind it": (GOOD + b"PK\x05\x06", "damaged"),
+    "F09 negative offset": (stored(data_offsets=[-8, 0]), "damaged"),
+    "F09 offsets reversed": (stored(data_offsets=[8, 0]), "damaged"),
+    "F09 out of the file": (stored(data_offsets=[0, 800]), "incomplete"),
+    "F09 shape and size differ": (stored(shape=[3, 3]), "damaged"),
+    "F09 shape overflows": (stored(shape=[2**63, 2**63]), "damaged"),
+    "F10 nothing claimed to be huge": (stored(shape=[2**31, 64], data_offsets=[0, 0]), "damaged"),
+    "F11 header of 17 MB": (raw(0, text=b"{" + b" " * (17 * 2**20) + b"}"), "bytes of header|hea"),
+    "F12 notes that are no text": (
+        raw({**GOOD_HEADER, "__metadata__": {"a": 1}}, bytes(16)),
+        "damaged",
+    ),
+    "F13 unknown type": (stored(dtype="Q4"), "damaged"),
+}
+
+UP, DOWN = "layer.lora_up.weight", "layer.lora_down.weight"
+PAIR = pair("layer", 6, 8)
+
+
+def with_nan(tensor: torch.Tensor, value: float = NAN) -> torch.Tensor:
+    spoiled = tensor.clone()
+    spoiled.view(-1)[3] = value
+    return spoiled
+
+
+CONTENT = {
+    # what is wrong: the tensors, words of the refusal, the key that is to blame
+    "F14 int8": ({**PAIR, UP: PAIR[UP].to(torch.int8)}, "int8", UP),
+    "F14 bool": ({**PAIR, UP: PAIR[UP] > 0}, "bool", UP),
+    "F14 complex": ({**PAIR, UP: PAIR[UP].to(torch.complex64)}, "complex64", UP),
+    "F16 rank 0": ({UP: torch.empty(16, 0), DOWN: torch.empty(0, 16)}, "rank 0", "layer"),
+    "F16 no rows": ({UP: torch.empty(0, 4), DOWN: torch.empty(4, 16)}, "rank", "layer"),
+    "F17 rank 5000": ({UP: torch.ones(2, 5000), DOWN: torch.ones(5000, 2)}, "5000", "layer"),
+    "F18 ranks differ": (
+        {UP: torch.ones(16, 4), DOWN: torch.ones(5, 16)},
+        r"ranks differ: up \(16, 4\), down \(5, 16\)",
+        "layer",
+    ),
+    "F18 one-dimensional": ({**PAIR, UP: torch.ones(6)}, "no pair of matrices", "layer"),
+    "F18 a single number": ({**PAIR, DOWN: torch.tensor(1.0)}, "no pair of matrices", "layer"),
+    "F18 up with a kernel": ({**PAIR, UP: torch.ones(6, 4, 3, 3)}, "no pair", "layer"),
+    "F20 no down": ({UP: PAIR[UP]}, "its up but not its down", "layer"),
+    "F21 no up": ({DOWN: PAIR[DOWN]}, "its down but not its up", "layer"),
+    "F22 half a LoKr": ({"layer.lokr_w1": torch.ones(2, 2)}, "LoKr", "layer"),
+    "F22 LoHa beside LoRA": ({**PAIR, "layer.hada_w1_a": torch.ones(2, 2)}, "LoHa", "layer"),
+    "F23 NaN": ({**PAIR, UP: with_nan(PAIR[UP])}, "NaN or infinity", UP),
+    "F23 infinity": ({**PAIR, UP: with_nan(PAIR[UP], float("-inf"))}, "NaN or infinity", UP),
+    "F23 NaN in half": ({**PAIR, DOWN: with_nan(PAIR[DOWN]).half()}, "NaN or infinity", DOWN),
+    "F23 NaN in bfloat16": ({**PAIR, UP: with_nan(PAIR[UP]).bfloat16()}, "NaN or inf", UP),
+    "F23 NaN in float64": ({**PAIR, UP: with_nan(PAIR[UP]).double()}, "NaN or infinity", UP),
+    "F23 NaN in float8": (
+        {**PAIR, UP: with_nan(PAIR[UP]).to(torch.float8_e4m3fn)},
+        "NaN or infinity",
+        UP,
+    ),
+    "F23 NaN in a difference": ({"layer.diff": torch.tensor([NAN, 1])}, "NaN", "layer.diff"),
+    "F26 alpha NaN": ({**PAIR, "layer.alpha": torch.tensor(NAN)}, "alpha is nan", "layer"),
+    "F26 alpha infinite": ({**PAIR, "layer.alpha": torch.tensor(float("inf"))}, "inf", "layer"),
+    "F26 alpha a vector": ({**PAIR, "layer.alpha": torch.ones(2)}, r"shape \(2,\)", "layer"),
+    "F26 alpha empty": ({**PAIR, "layer.alpha": torch.ones(0)}, r"shape \(0,\)", "layer"),
+    "F30 one layer spelled twice": (
+        {**PAIR, "layer.lora_B.weight": PAIR[UP], "layer.lora_A.weight": PAIR[DOWN]},
+        "in the file twice",
+        "layer",
+    ),
+    "F32 DoRA": ({**PAIR, "layer.dora_scale": torch.ones(6, 1)}, "DoRA", "layer"),
+    "F32 DoRA by peft": ({**PAIR, "layer.lora_magnitude_vector": torch.ones(6)}, "DoRA", "layer"),
+    "F33 reshape": ({**PAIR, "layer.reshape_weight": torch.tensor([2.0**20] * 2)}, "resh", "layer"),
+    "F34 core of another rank": (
+        {
+            UP: torch.ones(6, 4),
+            DOWN: torch.ones(4, 8, 1, 1),
+            "layer.lora_mid.weight": torch.ones(3, 3, 3, 3),
+        },
+        "Tucker core does not fit",
+        "layer",
+    ),
+    "F34 core of two dimensions": (
+        {**PAIR, "layer.lora_mid.weight": torch.ones(4, 4)},
+        "Tucker core does not fit",
+        "layer",
+    ),
+    "F28 a checkpoint": (
+        tensors(0, **{"model.diffusion_model.out.0.weight": (3,)}),
+        "is no LoRA",
+        None,
+    ),
+    "no tensors": ({}, "is no LoRA", None),
+    "an alpha and nothing else": ({"layer.alpha": torch.tensor(4.0)}, "is no LoRA", None),
+}
+
+NEEDS_DATA = ("F23", "F26 alpha infinite")
+
+
+@pytest.mark.parametrize("case", BYTES, ids=str)
+def test_damaged_bytes(tmp_path, case):
+    data, words = BYTES[case]
+    path = tmp_path / "sub" / "bad.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(data)
+    for attempt in (lambda: read_file(identify(path)), lambda: check_file(identify(path))):
+        with pytest.raises(LoraFileError, match=words) as refused:
+            attempt()
+        assert refused.value.file == "bad.safetensors"
+        assert str(refused.value).startswith('"bad.safetensors": ')
+        assert refused.value.expected
+        assert refused.value.found
+
+
+def test_the_file_the_damage_starts_from_is_good(tmp_path):
+    path = tmp_path / "good.safetensors"
+    path.write_bytes(GOOD)
+    assert list(read_file(identify(path)).modules) == ["layer"]
+
+
+@pytest.mark.parametrize("case", CONTENT, ids=str)
+def test_bad_content(tmp_path, case):
+    content, words, key = CONTENT[case]
+    path = write(tmp_path / "bad.safetensors", content)
+    with pytest.raises(LoraFileError, match=words) as refused:
+        read_file(identify(path))
+    assert refused.value.file == "bad.safetensors"
+    assert refused.value.key == key
+    if not case.startswith(NEEDS_DATA):
+        with pytest.raises(LoraFileError, match=words):
+            load(path)  # the header alone tells
+
+
+GOOD_CONTENT = {
+    "F15 float8": {k: v.to(torch.float8_e4m3fn) for k, v in PAIR.items()},
+    "F15 float8 of the other kind": {k: v.to(torch.float8_e5m2) for k, v in PAIR.items()},
+    "F17 rank above the layer's size": pair("layer", 6, 8, rank=64),
+    "F19 convolution-shaped factors": {
+        UP: PAIR[UP][:, :, None, None],
+        DOWN: PAIR[DOWN][:, :, None, None],
+    },
+    "F25 alpha 0": {**PAIR, "layer.alpha": torch.tensor(0.0)},
+    "F27 no alpha": PAIR,
+    "whole-numbered alpha": {**PAIR, "layer.alpha": torch.tensor(4)},
+    "an alpha left over": {**PAIR, "other.alpha": torch.tensor(4.0)},
+    "integers nobody asks about": {**PAIR, "position_ids": torch.arange(4)},
+    "no notes": PAIR,
+}
+
+
+@pytest.mark.parametrize("case", GOOD_CONTENT, ids=str)
+def test_sound_files_are_read(tmp_path, case):
+    file = read_file(load(write(tmp_path / "x.safetensors", GOOD_CONTENT[case])).terms[0].file)
+    assert file.modules["layer"].families == ("LoRA",)
+    assert file.metadata == {}
+
+
+def test_float8_is_read_exactly(tmp_path):
+    every = torch.arange(256, dtype=torch.uint8).view(torch.float8_e5m2)
+    finite = every[every.float().isfinite()].view(-1, 1)
+    content = {UP: finite, DOWN: torch.ones(1, 3).to(torch.float8_e4m3fn)}
+    file = read_file(identify(write(tmp_path / "x.safetensors", content)))
+    (delta,) = file.modules["layer"].deltas
+    assert torch.equal(delta.up.float(), finite.float())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_peak_is_the_largest_number(tmp_path, dtype):
+    content = {k: v.to(dtype) for k, v in pair("layer", 6, 8).items()}
+    file = read_file(identify(write(tmp_path / "x.safetensors", content)))
+    largest = max(float(value.abs().max()) for value in content.values())
+    assert file.modules["layer"].peak == largest
+
+
+def test_cut_anywhere(tmp_path):
+    path = tmp_path / "cut.safetensors"
+    for length in range(len(GOOD)):
+        path.write_bytes(GOOD[:length])
+        with pytest.raises(LoraFileError):
+            read_file(identify(path))
+
+
+def test_any_header_byte_flipped_is_refused_or_harmless(tmp_path):
+    path = tmp_path / "flipped.safetensors"
+    for position in range(len(GOOD) - 16):
+        flipped = bytearray(GOOD)
+        flipped[position] ^= 0x11
+        path.write_bytes(flipped)
+        with contextlib.suppress(LoraFileError):
+            read_file(identify(path))
+
+
+def test_random_headers(tmp_path):
+    path, dice = tmp_path / "random.safetensors", random.Random(7)
+    alphabet = b'{}[]",:0123456789.eE-+ abdtypeshF32_offsetlora_up.weight\\\x00\xff'
+    for _ in range(2000):
+        text = bytes(dice.choices(alphabet, k=dice.randrange(80)))
+        path.write_bytes(raw(0, bytes(16), text=text))
+        with contextlib.suppress(LoraFileError):
+            read_file(identify(path))
+
+
+def test_f35_a_link_to_another_disk_is_followed(tmp_path):
+    real = write(tmp_path / "real.safetensors", PAIR)
+    (tmp_path / "link.safetensors").symlink_to(real)
+    assert load(tmp_path / "link.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["missing", "dangling", "loop", "folder", "pipe"])
+def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path, kind):
+    path = tmp_path / "x.safetensors"
+    make = {
+        "missing": lambda: None,
+        "dangling": lambda: path.symlink_to(tmp_path / "gone"),
+        "loop": lambda: path.symlink_to(path),
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+    }
+    make[kind]()
+    with pytest.raises(LoraFileError) as refused:
+        load(path)
+    assert refused.value.file == "x.safetensors"
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".ckpt", ".bin", ""])
+def test_f46_only_safetensors_are_read(tmp_path, suffix):
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(GOOD)
+    with pytest.raises(LoraFileError, match=r"only \.safetensors"):
+        load(path)
+
+
+def test_f39_f40_a_changed_file_is_another_file(tmp_path):
+    path = write(tmp_path / "x.safetensors", PAIR)
+    before = identify(path)
+    cache = FileCache()
+    held = cache.read(before)
+    write(tmp_path / "new", pair("layer", 6, 8, seed=1)).replace(path)
+    assert identify(path) != before
+    assert cache.read(before) is held
+    with pytest.raises(LoraFileError, match="changed on disk"):
+        FileCache().read(before)
+    path.unlink()
+    with pytest.raises(LoraFileError, match="cannot be opened"):
+        FileCache().read(before)
+
+
+def test_f41_f42_a_file_overwritten_or_cut_after_reading_does_no_harm(tmp_path):
+    """In a process of its own, since a mapped file cut short would end it."""
+    path = write(tmp_path / "x.safetensors", pair("layer", 600, 800))
+    script = f"""
+        import os
+        from lora_core.files import identify, read_file
+        file = read_file(identify({str(path)!r}))
+        os.truncate({str(path)!r}, 100)
+        (delta,) = file.modules["layer"].deltas
+        assert delta.up.abs().sum() > 0
+    """
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, cwd=root)
+
+
+def test_the_cache_shares_and_lets_go(tmp_path):
+    file = identify(write(tmp_path / "x.safetensors", PAIR))
+    cache = FileCache()
+    held = cache.read(file)
+    assert cache.read(file) is held
+    number = id(held.modules)
+    del held
+    again = cache.read(file)
+    assert again.modules is not None
+    assert number  # the first one was free to go: nothing but its number is left
+
+
+def test_the_cache_holds_nothing_strongly(tmp_path):
+    import weakref
+
+    file = identify(write(tmp_path / "x.safetensors", PAIR))
+    cache = FileCache()
+    seen = weakref.ref(cache.read(file))
+    assert seen() is None
+
+
+def test_eight_threads_read_once(tmp_path, monkeypatch):
+    from lora_core import files
+
+    file = identify(write(tmp_path / "x.safetensors", PAIR))
+    reads, real = [], files.read_file
+    monkeypatch.setattr(files, "read_file", lambda asked: (reads.append(asked), real(asked))[1])
+    cache, found, start = FileCache(), [], threading.Barrier(8)
+
+    def work():
+        start.wait()
+        for _ in range(100):
+            found.append(cache.read(file))
+
+    held = cache.read(file)
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 800
+    assert all(each is held for each in found)
+    assert len(reads) == 1
