@@ -1,0 +1,111 @@
+"""The transformer of Flux.1, and of Flux.2 and Chroma, which are built from the same blocks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..targets import Target
+from .tables import Paths, Shapes, fused, indices, renamed
+
+_OUTER: Final = {
+    "img_in": "x_embedder",
+    "txt_in": "context_embedder",
+    "time_in.in_layer": "time_text_embed.timestep_embedder.linear_1",
+    "time_in.out_layer": "time_text_embed.timestep_embedder.linear_2",
+    "vector_in.in_layer": "time_text_embed.text_embedder.linear_1",
+    "vector_in.out_layer": "time_text_embed.text_embedder.linear_2",
+    "guidance_in.in_layer": "time_text_embed.guidance_embedder.linear_1",
+    "guidance_in.out_layer": "time_text_embed.guidance_embedder.linear_2",
+    "final_layer.linear": "proj_out",
+}
+
+# shift over scale here, scale over shift in diffusers
+_LAST_MODULATION: Final = {"final_layer.adaLN_modulation.1": "norm_out.linear"}
+
+_DOUBLE_FUSED: Final = {
+    "img_attn.qkv": ("attn.to_q", "attn.to_k", "attn.to_v"),
+    "txt_attn.qkv": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
+}
+
+_DOUBLE: Final = {
+    "img_mod.lin": "norm1.linear",
+    "img_attn.proj": "attn.to_out.0",
+    "img_attn.norm.query_norm": "attn.norm_q",
+    "img_attn.norm.key_norm": "attn.norm_k",
+    "img_mlp.0": "ff.net.0.proj",
+    "img_mlp.2": "ff.net.2",
+    "txt_mod.lin": "norm1_context.linear",
+    "txt_attn.proj": "attn.to_add_out",
+    "txt_attn.norm.query_norm": "attn.norm_added_q",
+    "txt_attn.norm.key_norm": "attn.norm_added_k",
+    "txt_mlp.0": "ff_context.net.0.proj",
+    "txt_mlp.2": "ff_context.net.2",
+}
+
+_SINGLE: Final = {
+    "modulation.lin": "norm.linear",
+    "norm.query_norm": "attn.norm_q",
+    "norm.key_norm": "attn.norm_k",
+    "linear2": "proj_out",
+}
+
+# the layers that diffusers calls otherwise in Flux.2
+_OUTER_2: Final = {
+    "time_in.in_layer": "time_guidance_embed.timestep_embedder.linear_1",
+    "time_in.out_layer": "time_guidance_embed.timestep_embedder.linear_2",
+    "guidance_in.in_layer": "time_guidance_embed.guidance_embedder.linear_1",
+    "guidance_in.out_layer": "time_guidance_embed.guidance_embedder.linear_2",
+    "double_stream_modulation_img.lin": "double_stream_modulation_img.linear",
+    "double_stream_modulation_txt.lin": "double_stream_modulation_txt.linear",
+    "single_stream_modulation.lin": "single_stream_modulation.linear",
+}
+
+_DOUBLE_2: Final = {
+    "img_mlp.0": "ff.linear_in",
+    "img_mlp.2": "ff.linear_out",
+    "txt_mlp.0": "ff_context.linear_in",
+    "txt_mlp.2": "ff_context.linear_out",
+}
+
+_SINGLE_2: Final = {"linear1": "attn.to_qkv_mlp_proj", "linear2": "attn.to_out"}
+
+# Chroma's own layers, in place of the modulations
+_GUIDANCE: Final = {"in_layer": "linear_1", "out_layer": "linear_2"}
+_GUIDANCE_STACK: Final = "distilled_guidance_layer.layers."
+
+
+def paths(shapes: Shapes) -> Paths:
+    """The diffusers paths of a Flux transformer in its original layout."""
+    yield from renamed(shapes, _OUTER)
+    yield from renamed(shapes, _OUTER_2)
+    yield from renamed(shapes, _LAST_MODULATION, halves_swapped=True)
+    for block in indices(shapes, "double_blocks."):
+        yield from _double(shapes, f"double_blocks.{block}.", f"transformer_blocks.{block}.")
+    for block in indices(shapes, "single_blocks."):
+        yield from _single(shapes, f"single_blocks.{block}.", f"single_transformer_blocks.{block}.")
+    for block in indices(shapes, _GUIDANCE_STACK):
+        layer = f"{_GUIDANCE_STACK}{block}."
+        yield from renamed(shapes, _GUIDANCE, layer, layer)
+
+
+def _double(shapes: Shapes, native: str, diffusers: str) -> Paths:
+    yield from fused(shapes, _DOUBLE_FUSED, native, diffusers)
+    yield from renamed(shapes, _DOUBLE, native, diffusers)
+    yield from renamed(shapes, _DOUBLE_2, native, diffusers)
+
+
+def _single(shapes: Shapes, native: str, diffusers: str) -> Paths:
+    yield from _linear1(shapes, f"{native}linear1.weight", diffusers)
+    yield from renamed(shapes, _SINGLE, native, diffusers)
+    yield from renamed(shapes, _SINGLE_2, native, diffusers)
+
+
+def _linear1(shapes: Shapes, key: str, diffusers: str) -> Paths:
+    """q, k and v, as high as the model is wide, and below them the way into the MLP."""
+    shape = shapes.get(key, ())
+    if len(shape) != 2:
+        return
+    rows, width = shape
+    for index, name in enumerate(("attn.to_q", "attn.to_k", "attn.to_v")):
+        yield diffusers + name, Target(key, rows=(index * width, width))
+    yield f"{diffusers}proj_mlp", Target(key, rows=(3 * width, rows - 3 * width))

@@ -1,0 +1,52 @@
+"""What files write in front of a path, and which component of a model it means."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+Role: TypeAlias = Literal[
+    "denoiser", "text_encoder", "text_encoder_2", "text_encoder_3", "whichever"
+]
+"""What a file calls a component. A file that says nothing means whichever module it is given."""
+
+
+class Prefix(NamedTuple):
+    """The start of a name, whom it means, and whether "_" stands for "." in the path behind."""
+
+    text: str
+    role: Role
+    underscored: bool = False
+
+
+PREFIXES: Final = (
+    # peft, on the bare module
+    Prefix("", "whichever"),
+    Prefix("base_model.model.", "whichever"),
+    # ComfyUI, and the original checkpoints
+    Prefix("diffusion_model.", "denoiser"),
+    Prefix("model.diffusion_model.", "denoiser"),
+    Prefix("text_encoders.clip_l.transformer.", "text_encoder"),
+    Prefix("text_encoders.clip_h.transformer.", "text_encoder"),
+    Prefix("text_encoders.clip_g.transformer.", "text_encoder_2"),
+    Prefix("text_encoders.t5xxl.transformer.", "text_encoder_3"),
+    Prefix("text_encoders.umt5xxl.transformer.", "text_encoder"),
+    # diffusers
+    Prefix("unet.", "denoiser"),
+    Prefix("unet.base_model.model.", "denoiser"),
+    Prefix("transformer.", "denoiser"),
+    Prefix("transformer.base_model.model.", "denoiser"),
+    Prefix("text_encoder.", "text_encoder"),
+    Prefix("text_encoder_2.", "text_encoder_2"),
+    Prefix("text_encoder_3.", "text_encoder_3"),
+    # kohya, musubi, OneTrainer
+    Prefix("lora_unet_", "denoiser", underscored=True),
+    Prefix("lora_transformer_", "denoiser", underscored=True),
+    Prefix("lora_te_", "text_encoder", underscored=True),
+    Prefix("lora_te1_", "text_encoder", underscored=True),
+    Prefix("lora_te2_", "text_encoder_2", underscored=True),
+    Prefix("lora_te3_", "text_encoder_3", underscored=True),
+    # Wan Fun
+    Prefix("lora_unet__", "denoiser", underscored=True),
+    # LyCORIS, on the bare module
+    Prefix("lycoris_", "whichever", underscored=True),
+)

@@ -1,0 +1,63 @@
+"""The transformer of SD 3 and SD 3.5 (MMDiT)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .tables import Paths, Shapes, fused, indices, renamed
+
+_OUTER: Final = {
+    "pos_embed": "pos_embed.pos_embed",
+    "x_embedder.proj": "pos_embed.proj",
+    "context_embedder": "context_embedder",
+    "t_embedder.mlp.0": "time_text_embed.timestep_embedder.linear_1",
+    "t_embedder.mlp.2": "time_text_embed.timestep_embedder.linear_2",
+    "y_embedder.mlp.0": "time_text_embed.text_embedder.linear_1",
+    "y_embedder.mlp.2": "time_text_embed.text_embedder.linear_2",
+    "final_layer.linear": "proj_out",
+}
+
+# shift over scale here, scale over shift in diffusers
+_LAST_MODULATION: Final = {"final_layer.adaLN_modulation.1": "norm_out.linear"}
+
+_FUSED: Final = {
+    "x_block.attn.qkv": ("attn.to_q", "attn.to_k", "attn.to_v"),
+    "x_block.attn2.qkv": ("attn2.to_q", "attn2.to_k", "attn2.to_v"),
+    "context_block.attn.qkv": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
+}
+
+_BLOCK: Final = {
+    "x_block.adaLN_modulation.1": "norm1.linear",
+    "x_block.attn.proj": "attn.to_out.0",
+    "x_block.attn.ln_q": "attn.norm_q",
+    "x_block.attn.ln_k": "attn.norm_k",
+    "x_block.attn2.proj": "attn2.to_out.0",
+    "x_block.attn2.ln_q": "attn2.norm_q",
+    "x_block.attn2.ln_k": "attn2.norm_k",
+    "x_block.mlp.fc1": "ff.net.0.proj",
+    "x_block.mlp.fc2": "ff.net.2",
+    "context_block.attn.proj": "attn.to_add_out",
+    "context_block.attn.ln_q": "attn.norm_added_q",
+    "context_block.attn.ln_k": "attn.norm_added_k",
+    "context_block.mlp.fc1": "ff_context.net.0.proj",
+    "context_block.mlp.fc2": "ff_context.net.2",
+}
+
+_CONTEXT_MODULATION: Final = {"context_block.adaLN_modulation.1": "norm1_context.linear"}
+
+
+def paths(shapes: Shapes) -> Paths:
+    """The diffusers paths of an MMDiT in its original layout."""
+    yield from renamed(shapes, _OUTER)
+    yield from renamed(shapes, _LAST_MODULATION, halves_swapped=True)
+    for block in indices(shapes, "joint_blocks."):
+        yield from _block_paths(shapes, f"joint_blocks.{block}.", f"transformer_blocks.{block}.")
+
+
+def _block_paths(shapes: Shapes, native: str, diffusers: str) -> Paths:
+    yield from fused(shapes, _FUSED, native, diffusers)
+    yield from renamed(shapes, _BLOCK, native, diffusers)
+    # The last block uses its context only for attention: what modulates it is then a scale and a
+    # shift, which diffusers stacks the other way round, as in the last modulation.
+    ends_here = f"{native}context_block.attn.proj.weight" not in shapes
+    yield from renamed(shapes, _CONTEXT_MODULATION, native, diffusers, halves_swapped=ends_here)

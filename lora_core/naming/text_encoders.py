@@ -1,0 +1,62 @@
+"""Text encoders: CLIP, which comes in three layouts, and T5, which comes in one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..targets import Target
+from .tables import Paths, Shapes, fused, indices, native_path, renamed
+
+_WRAPPER: Final = "text_model."
+
+_INSIDE: Final = ("embeddings.", "encoder.", "final_layer_norm.")
+
+_OPEN_CLIP_OUTER: Final = {
+    "token_embedding": "embeddings.token_embedding",
+    "positional_embedding": "embeddings.position_embedding",
+    "ln_final": "final_layer_norm",
+}
+
+_OPEN_CLIP_FUSED: Final = {
+    "attn.in_proj_weight": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+}
+
+_OPEN_CLIP_BLOCK: Final = {
+    "attn.out_proj": "self_attn.out_proj",
+    "ln_1": "layer_norm1",
+    "ln_2": "layer_norm2",
+    "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+}
+
+
+def clip_paths(shapes: Shapes) -> Paths:
+    """The paths of transformers' CLIP with its wrapper, if it has none here, and without it.
+
+    transformers 5 dropped the wrapper from the encoder without a projection; the files stay.
+    """
+    for key in shapes:
+        path = native_path(key)
+        if path.startswith(_WRAPPER):
+            yield path.removeprefix(_WRAPPER), Target(key)
+        elif key.startswith(_INSIDE):
+            yield _WRAPPER + path, Target(key)
+
+
+def open_clip_paths(shapes: Shapes) -> Paths:
+    """The paths of transformers' CLIP, with and without its wrapper, for an OpenCLIP encoder.
+
+    Left out is ``text_projection``: OpenCLIP multiplies by it from the other side.
+    """
+    for wrapper in ("", _WRAPPER):
+        yield from renamed(shapes, _OPEN_CLIP_OUTER, diffusers=wrapper)
+        for block in indices(shapes, "transformer.resblocks."):
+            native = f"transformer.resblocks.{block}."
+            layer = f"{wrapper}encoder.layers.{block}."
+            yield from fused(shapes, _OPEN_CLIP_FUSED, native, layer)
+            yield from renamed(shapes, _OPEN_CLIP_BLOCK, native, layer)
+
+
+def is_t5(shapes: Shapes) -> bool:
+    """Whether this is a T5, or one of its kin."""
+    return "encoder.block.0.layer.0.SelfAttention.q.weight" in shapes

@@ -1,0 +1,97 @@
+"""The UNet of SD 1.5, SD 2 and SDXL.
+
+Its own names count all blocks through; diffusers counts levels, and within a level the resnets,
+attentions and samplers each. Both orders are the same, so walking the blocks gives the names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Final
+
+from ..targets import Target
+from .tables import Paths, Shapes, renamed
+
+_OUTER: Final = {
+    "input_blocks.0.0": "conv_in",
+    "time_embed.0": "time_embedding.linear_1",
+    "time_embed.2": "time_embedding.linear_2",
+    "label_emb.0.0": "add_embedding.linear_1",
+    "label_emb.0.2": "add_embedding.linear_2",
+    "out.0": "conv_norm_out",
+    "out.2": "conv_out",
+}
+
+# what the same weights are called in SD 2 unCLIP
+_CLASS_EMBEDDING: Final = {
+    "label_emb.0.0": "class_embedding.linear_1",
+    "label_emb.0.2": "class_embedding.linear_2",
+}
+
+_STACKS: Final = {
+    "input_blocks": "down_blocks.{level}",
+    "middle_block": "mid_block",
+    "output_blocks": "up_blocks.{level}",
+}
+
+# the first word inside a module tells what it is
+_KINDS: Final = {
+    "in_layers": "resnets",
+    "emb_layers": "resnets",
+    "out_layers": "resnets",
+    "skip_connection": "resnets",
+    "norm": "attentions",
+    "proj_in": "attentions",
+    "transformer_blocks": "attentions",
+    "proj_out": "attentions",
+    "op": "downsamplers",
+    "conv": "upsamplers",
+}
+
+_INNER: Final = {
+    "in_layers.0": "norm1",
+    "in_layers.2": "conv1",
+    "emb_layers.1": "time_emb_proj",
+    "out_layers.0": "norm2",
+    "out_layers.3": "conv2",
+    "skip_connection": "conv_shortcut",
+    "op": "conv",
+}
+
+_LAYER: Final = re.compile(r"(?P<stack>[a-z_]+)\.(?P<at>\d+(?:\.\d+)?)\.(?P<inner>[a-z].*)\.weight")
+
+
+def paths(shapes: Shapes) -> Paths:
+    """The diffusers paths of a UNet in its original layout."""
+    yield from renamed(shapes, _OUTER)
+    yield from renamed(shapes, _CLASS_EMBEDDING)
+    modules = _modules(shapes)
+    for stack, name in _STACKS.items():
+        yield from _stack_paths(stack, name, modules.get(stack, {}))
+
+
+def _modules(shapes: Shapes) -> dict[str, dict[tuple[int, ...], list[str]]]:
+    """The layers inside every module, by stack and by place in the stack."""
+    modules: dict[str, dict[tuple[int, ...], list[str]]] = {}
+    for key in shapes:
+        layer = _LAYER.fullmatch(key)
+        if layer and layer["inner"].partition(".")[0] in _KINDS:
+            place = tuple(int(number) for number in layer["at"].split("."))
+            modules.setdefault(layer["stack"], {}).setdefault(place, []).append(layer["inner"])
+    return modules
+
+
+def _stack_paths(stack: str, name: str, modules: dict[tuple[int, ...], list[str]]) -> Paths:
+    level = 0
+    seen: Counter[str] = Counter()
+    for place, layers in sorted(modules.items()):
+        kind = _KINDS[layers[0].partition(".")[0]]
+        native = ".".join([stack, *map(str, place)])
+        path = f"{name.format(level=level)}.{kind}.{seen[kind]}"
+        for layer in layers:
+            yield f"{path}.{_INNER.get(layer, layer)}", Target(f"{native}.{layer}.weight")
+        seen[kind] += 1
+        if kind in ("downsamplers", "upsamplers"):
+            level += 1
+            seen.clear()
