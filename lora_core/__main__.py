@@ -1,0 +1,94 @@
+"""The command line: ``python -m lora_core inspect FILE`` and ``python -m lora_core apply …``.
+
+Exit status: 0 done, 1 refused, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .bake import bake
+from .errors import LoraError
+from .files import identify, read_file
+from .inspect import inspect_file
+from .recipe import Recipe
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except (LoraError, OSError) as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lora_core", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    inspect = commands.add_parser("inspect", help="say what is in a LoRA file")
+    inspect.add_argument("file", metavar="FILE", type=Path)
+    inspect.set_defaults(command=_inspect)
+
+    apply = commands.add_parser("apply", help="write a checkpoint with LoRAs in it")
+    apply.add_argument("base", metavar="BASE", type=Path, help="checkpoint, .safetensors")
+    apply.add_argument(
+        "-l",
+        "--lora",
+        metavar="FILE[=STRENGTH]",
+        type=_lora,
+        action="append",
+        required=True,
+        help="a LoRA and how much of it, 1 if not said; may be given again",
+    )
+    apply.add_argument("-o", "--out", metavar="OUT", type=Path, required=True)
+    apply.set_defaults(command=_apply)
+
+    for command in (inspect, apply):
+        command.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def _lora(text: str) -> tuple[Path, float]:
+    """FILE or FILE=STRENGTH; a file whose own name holds "=" may be given as it is."""
+    path, equals, strength = text.rpartition("=")
+    if not equals or Path(text).exists():
+        return Path(text), 1.0
+    try:
+        return Path(path), float(strength)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{strength!r} is no strength") from None
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    summary = inspect_file(read_file(identify(options.file)))
+    print(json.dumps(summary.to_dict()) if options.json else summary)
+    return 0
+
+
+def _apply(options: argparse.Namespace) -> int:
+    recipe = Recipe.sum(Recipe.of(identify(path), strength) for path, strength in options.lora)
+    report = bake(options.base, recipe, options.out, None if options.json else _bar)
+    written = str(options.out)
+    print(json.dumps({"out": written, **report.to_dict()}) if options.json else report)
+    if not options.json:
+        print(f"written: {written}")
+    return 0
+
+
+def _bar(done: int, total: int) -> None:
+    """A progress bar, where somebody is looking."""
+    if sys.stderr.isatty():
+        filled = 30 * done // max(1, total)
+        end = "\n" if done == total else ""
+        print(f"\r[{'#' * filled:30}] {done}/{total} weights", end=end, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Applying a recipe to any torch module, for good or for a while."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+
+import torch
+
+from .files import FileCache, check_file, identify, shared_cache
+from .fuse import Patch, fuse
+from .match import Model
+from .merge import merge_, sum_type
+from .naming import ModelNames
+from .plan import make_plan
+from .recipe import Recipe
+from .report import Report
+
+
+def load(path: str | os.PathLike[str], strength: float = 1.0) -> Recipe:
+    """The recipe of the LoRA file at ``path``; LoraFileError if it is no sound one.
+
+    The file's header is checked now, its numbers when the recipe is applied.
+    """
+    file = identify(path)
+    check_file(file)
+    return Recipe.of(file, strength)
+
+
+def apply(
+    module: torch.nn.Module,
+    recipe: Recipe,
+    *,
+    component: str | None = None,
+    cache: FileCache = shared_cache,
+) -> Report:
+    """Adds ``recipe`` to the weights of ``module``, in place.
+
+    Args:
+        module: Any module; a file's names are matched to the paths of its weights.
+        recipe: What to add.
+        component: What the module is to a pipeline, where a file's names differ by it: "unet",
+            "transformer", "text_encoder", "text_encoder_2", "text_encoder_3".
+        cache: Where files are kept.
+
+    Raises:
+        LoraError: A file is damaged or does not fit; the module is unchanged then.
+    """
+    weights = _weights(module)
+    patches, report = _prepared(weights, recipe, component, cache)
+    _merge(weights, patches)
+    return report
+
+
+@contextmanager
+def applied(
+    module: torch.nn.Module,
+    recipe: Recipe,
+    *,
+    component: str | None = None,
+    cache: FileCache = shared_cache,
+) -> Generator[Report]:
+    """Like ``apply``, but on leaving the block every changed weight is what it was, bit for bit."""
+    weights = _weights(module)
+    patches, report = _prepared(weights, recipe, component, cache)
+    before = {key: weights[key].clone() for key in patches}
+    try:
+        _merge(weights, patches)
+        yield report
+    finally:
+        for key, weight in before.items():
+            weights[key].copy_(weight)
+
+
+def model_of(weights: Mapping[str, torch.Tensor], component: str | None = None) -> Model:
+    """What a plan has to know of a model with these weights."""
+    shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
+    names = ModelNames(shapes, component)
+    dtypes = {key: weight.dtype for key, weight in weights.items()}
+    return Model(names, shapes, dtypes, base=names.architecture)
+
+
+def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Detached views: writing to them writes to the module, and leaves no trace in autograd."""
+    return {
+        key: weight.detach()
+        for key, weight in module.named_parameters()
+        if weight.dtype.is_floating_point
+    }
+
+
+def _prepared(
+    weights: Mapping[str, torch.Tensor], recipe: Recipe, component: str | None, cache: FileCache
+) -> tuple[dict[str, tuple[Patch, ...]], Report]:
+    plan = make_plan(recipe, [model_of(weights, component)], cache)
+    (addends,) = plan.addends
+    return {k: fuse(a, sum_type(weights[k].dtype)) for k, a in addends.items()}, plan.report
+
+
+def _merge(weights: Mapping[str, torch.Tensor], patches: Mapping[str, tuple[Patch, ...]]) -> None:
+    for key, fused in patches.items():
+        merge_(weights[key], fused)

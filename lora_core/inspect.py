@@ -1,0 +1,81 @@
+"""What is in a LoRA file, without any model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+
+from .families import Pair
+from .files import LoraFile
+from .guess import base_of_file
+from .targets import part_of
+from .text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a file holds.
+
+    Attributes:
+        name: Of the file.
+        size: Bytes.
+        families: How many layers of each.
+        ranks: How many pairs of each rank.
+        model: Layers for the denoiser.
+        clip: Layers for the text encoders.
+        parameters: Numbers in all layers.
+        unknown: Keys of no known spelling.
+        base: The base model it looks made for.
+        metadata: Its own notes.
+    """
+
+    name: str
+    size: int
+    families: dict[str, int]
+    ranks: dict[int, int]
+    model: int
+    clip: int
+    parameters: int
+    unknown: tuple[str, ...]
+    base: str | None
+    metadata: dict[str, str]
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as plain values, ready for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        rows = [
+            ("size", f"{self.size:,} bytes, {self.parameters:,} parameters"),
+            ("made for", self.base or "not known"),
+            ("layers", f"{self.model} of the model, {self.clip} of the text encoder"),
+            ("families", _counted(self.families)),
+            ("ranks", _counted(self.ranks) or "none"),
+            ("unknown", f"{len(self.unknown)} tensors" if self.unknown else "nothing"),
+            ("notes", ", ".join(sorted(self.metadata)) or "none"),
+        ]
+        lines = [self.name, *(f"    {name:9} {text}" for name, text in rows)]
+        return printable("\n".join(lines))
+
+
+def inspect_file(file: LoraFile) -> Summary:
+    """A summary of a file that has been read."""
+    modules = file.modules
+    deltas = [delta for module in modules.values() for delta in module.deltas]
+    parts = Counter(part_of(name) for name in modules)
+    return Summary(
+        name=file.id.name,
+        size=file.id.size,
+        families=dict(Counter(f for module in modules.values() for f in module.families)),
+        ranks=dict(sorted(Counter(len(d.down) for d in deltas if isinstance(d, Pair)).items())),
+        model=parts["model"],
+        clip=parts["clip"],
+        parameters=sum(module.parameters for module in modules.values()),
+        unknown=file.unknown,
+        base=base_of_file(file),
+        metadata=dict(file.metadata),
+    )
+
+
+def _counted(counts: dict[str, int] | dict[int, int]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in counts.items())

@@ -1,0 +1,192 @@
+"""Matching one file to the weights of some models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from .errors import LoraFileError, LoraMismatchError
+from .families import Delta, delta_text, entry_bound, fits, swap_halves
+from .files import LoraFile, Module
+from .guess import base_of_file
+from .recipe import Term
+from .targets import Names, Part, Shape, Target, part_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """What matching has to know of a model; no tensors.
+
+    Attributes:
+        names: Finds the weight behind a file's name.
+        shapes: Of every weight.
+        dtypes: The type each patched weight has to fit into.
+        parts: What the model consists of; None if only the names that match can tell.
+        base: What kind of model it is, in the words of ``guess``; None if not known.
+    """
+
+    names: Names
+    shapes: Mapping[str, Shape]
+    dtypes: Mapping[str, torch.dtype]
+    parts: frozenset[Part] | None = None
+    base: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Addend:
+    """strength · delta, to be added to a target.
+
+    Attributes:
+        bound: No entry of it is larger than this.
+    """
+
+    target: Target
+    delta: Delta
+    strength: float
+    bound: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hit:
+    """A delta that has found its weight.
+
+    Attributes:
+        model: Index of the model.
+        shape: Of the target.
+    """
+
+    name: str
+    model: int
+    shape: Shape
+    addend: Addend
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Match:
+    """What became of every delta of one file.
+
+    Attributes:
+        missed: The names that no model knows, once per delta.
+    """
+
+    term: Term
+    file: LoraFile
+    hits: tuple[Hit, ...]
+    missed: tuple[str, ...]
+    parts: frozenset[Part]
+
+
+def match_file(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
+    """Finds the weight of every delta in ``file``.
+
+    Raises:
+        LoraMismatchError: A shape does not fit, or nothing does.
+        LoraFileError: Two names in the file mean the same weight.
+    """
+    try:
+        return _matched(term, file, models)
+    except (LoraFileError, LoraMismatchError) as error:
+        raise error.in_file(file.id.name) from error
+
+
+def _matched(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
+    hits: list[Hit] = []
+    missed: list[str] = []
+    for name, module in file.modules.items():
+        for delta in module.deltas:
+            hit = _find(name, module, delta, term, models)
+            if hit is None:
+                missed.append(name)
+            else:
+                hits.append(hit)
+    _refuse_synonyms(hits)
+    match = Match(term, file, tuple(hits), tuple(missed), _parts(hits, models))
+    _refuse_stranger(match, models)
+    return match
+
+
+def _find(
+    name: str, module: Module, delta: Delta, term: Term, models: Sequence[Model]
+) -> Hit | None:
+    for index, model in enumerate(models):
+        target = model.names.find(name)
+        if target is None:
+            continue
+        if delta.slot == "bias":
+            target = target.bias()
+        if target.key in model.shapes:
+            return _hit(name, module, delta, term, index, model, target)
+    return None
+
+
+def _hit(
+    name: str,
+    module: Module,
+    delta: Delta,
+    term: Term,
+    index: int,
+    model: Model,
+    target: Target,
+) -> Hit:
+    shape = target_shape(target, model.shapes[target.key])
+    if not fits(delta, shape):
+        raise _misfit(name, delta, shape, model)
+    strength = float(term.model if target.part == "model" else term.clip)
+    if target.halves_swapped:
+        delta = swap_halves(delta)
+    bound = abs(strength) * entry_bound(delta, module.peak)
+    return Hit(name, index, shape, Addend(target, delta, strength, bound))
+
+
+def target_shape(target: Target, weight: Shape) -> Shape:
+    """The shape of the target: the weight's, but for the rows it is cut to."""
+    return weight if target.rows is None else (target.rows[1], *weight[1:])
+
+
+def _misfit(name: str, delta: Delta, shape: Shape, model: Model) -> LoraMismatchError:
+    found = delta_text(delta)
+    text = f"{name}: {found} does not fit the model's weight of {shape}."
+    if model.base:
+        text += f" The model is {model.base}."
+    return LoraMismatchError(text, key=name, expected=str(shape), found=found)
+
+
+def _refuse_synonyms(hits: Sequence[Hit]) -> None:
+    names: dict[tuple[int, Target], str] = {}
+    for hit in hits:
+        first = names.setdefault((hit.model, hit.addend.target), hit.name)
+        if first != hit.name:
+            raise LoraFileError(
+                f"{first} and {hit.name} both mean {hit.addend.target.key}; "
+                "which of them is meant cannot be told.",
+                key=hit.name,
+                expected="one name for each weight",
+                found=f"{first} and {hit.name}",
+            )
+
+
+def _parts(hits: Sequence[Hit], models: Sequence[Model]) -> frozenset[Part]:
+    """The parts that are there to be patched."""
+    declared = [model.parts for model in models if model.parts is not None]
+    if declared:
+        return frozenset[Part]().union(*declared)
+    return frozenset(hit.addend.target.part for hit in hits) or frozenset(("model", "clip"))
+
+
+def _refuse_stranger(match: Match, models: Sequence[Model]) -> None:
+    """Nothing fits, though there is something in the file for what is connected."""
+    strangers = [name for name in match.missed if part_of(name) in match.parts]
+    if match.hits or not strangers:
+        return
+    base = base_of_file(match.file)
+    known = next((model.base for model in models if model.base), None)
+    looks = f" The file looks made for {base}." if base else ""
+    model = f" The model is {known}." if known else ""
+    raise LoraMismatchError(
+        f"0 of {len(strangers)} layers fit this model.{looks}{model} First name: {strangers[0]}.",
+        key=strangers[0],
+        expected=known or "names of this model",
+        found=base or strangers[0],
+    )

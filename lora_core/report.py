@@ -1,0 +1,162 @@
+"""What became of every file of a recipe, for people and for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+
+from .families import Pair
+from .guess import base_of_file
+from .match import Hit, Match
+from .targets import Part, part_of
+from .text import printable
+
+SHOWN_NAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PartReport:
+    """What became of a file's layers for one part of the model.
+
+    Attributes:
+        part: "model" is the denoiser, "clip" the text encoders.
+        strength: With which they are added.
+        found: Deltas in the file.
+        applied: Those that found their weight.
+        connected: Whether that part was there to be patched.
+    """
+
+    part: Part
+    strength: float
+    found: int
+    applied: int
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoraReport:
+    """What became of one file.
+
+    Attributes:
+        name: Of the file.
+        parts: What became of its layers.
+        families: Of its adapters.
+        ranks: Lowest and highest, None without low-rank pairs.
+        parameters: Numbers the file spends on the layers that were applied.
+        touched: Numbers in the weights that these change.
+        unknown: Names in the file that mean nothing here.
+        base: The base model it looks made for.
+    """
+
+    name: str
+    parts: tuple[PartReport, ...]
+    families: tuple[str, ...]
+    ranks: tuple[int, int] | None
+    parameters: int
+    touched: int
+    unknown: tuple[str, ...]
+    base: str | None
+
+    @property
+    def headline(self) -> str:
+        """One line: the file, what is in it, and how much of it was applied."""
+        done = ", ".join(map(_part_line, filter(_shown, self.parts)))
+        return printable(f"{_title(self)}: {done}")
+
+    def __str__(self) -> str:
+        return printable("\n".join([_title(self), *(f"    {line}" for line in _details(self))]))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of every file of a recipe; ``str()`` is the text for people."""
+
+    loras: tuple[LoraReport, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.loras)) or "No LoRA: the model is unchanged."
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as plain values, ready for JSON."""
+        return asdict(self)
+
+
+def report_match(match: Match) -> LoraReport:
+    """The report of one file that was matched."""
+    modules = match.file.modules
+    applied = {hit.name for hit in match.hits}
+    return LoraReport(
+        name=match.file.id.name,
+        parts=tuple(_part(match, part) for part in ("model", "clip")),
+        families=tuple(sorted({f for module in modules.values() for f in module.families})),
+        ranks=_ranks(match.hits),
+        parameters=sum(modules[name].parameters for name in applied),
+        touched=_touched(match.hits),
+        unknown=(*_unknown(match), *match.file.unknown),
+        base=base_of_file(match.file),
+    )
+
+
+def _part(match: Match, part: Part) -> PartReport:
+    applied = sum(hit.addend.target.part == part for hit in match.hits)
+    missed = sum(part_of(name) == part for name in match.missed)
+    strength = match.term.model if part == "model" else match.term.clip
+    return PartReport(part, float(strength), applied + missed, applied, part in match.parts)
+
+
+def _ranks(hits: Iterable[Hit]) -> tuple[int, int] | None:
+    deltas = (hit.addend.delta for hit in hits)
+    ranks = [delta.down.shape[0] for delta in deltas if isinstance(delta, Pair)]
+    return (min(ranks), max(ranks)) if ranks else None
+
+
+def _touched(hits: Iterable[Hit]) -> int:
+    targets = {(hit.model, hit.addend.target): hit.shape for hit in hits}
+    return sum(math.prod(shape) for shape in targets.values())
+
+
+def _unknown(match: Match) -> list[str]:
+    missed = dict.fromkeys(match.missed)
+    return [name for name in missed if part_of(name) in match.parts]
+
+
+def _title(lora: LoraReport) -> str:
+    facts = [" + ".join(lora.families), _rank_text(lora.ranks), lora.base or ""]
+    return f"{lora.name} ({', '.join(filter(None, facts))})"
+
+
+def _rank_text(ranks: tuple[int, int] | None) -> str:
+    if ranks is None:
+        return ""
+    low, high = ranks
+    return f"rank {low}" if low == high else f"rank {low}–{high}"
+
+
+def _shown(part: PartReport) -> bool:
+    """The denoiser is only spoken of where the file holds something for it."""
+    return part.found > 0 or part.part == "clip"
+
+
+def _details(lora: LoraReport) -> Sequence[str]:
+    lines = [_part_line(part) for part in lora.parts if _shown(part)]
+    if lora.touched:
+        lines.append(
+            f"{lora.parameters:,} parameters in the file for {lora.touched:,} in the weights"
+        )
+    if lora.unknown:
+        names = ", ".join(islice(lora.unknown, SHOWN_NAMES))
+        more = ", …" if len(lora.unknown) > SHOWN_NAMES else ""
+        lines.append(f"unknown, not applied: {len(lora.unknown)} ({names}{more})")
+    return lines
+
+
+def _part_line(part: PartReport) -> str:
+    title, socket = {"model": ("model", "MODEL"), "clip": ("text encoder", "CLIP")}[part.part]
+    if not part.found:
+        return f"{title}: nothing in the file"
+    if not part.connected:
+        return f"{title}: {part.found} layers not applied, no {socket} connected"
+    effect = f"at strength {part.strength:g}" if part.strength else "at strength 0: no effect"
+    return f"{title}: {part.applied} of {part.found} layers {effect}"
