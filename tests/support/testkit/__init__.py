@@ -1,0 +1,34 @@
+"""Test-only nodes: inputs without text encoders, and views of the host that its UI does not give.
+
+The host loads this folder as a node pack. Nothing here is shipped with LoRA Algebra.
+"""
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import watch
+from .latents import TKConditioning, TKHash, TKSaveTensor
+from .reports import TKBase, TKCounters, TKProbe, TKSame
+from .weights import TKLoadModel, TKPartial, TKWeights
+
+NODES = [
+    TKBase,
+    TKConditioning,
+    TKCounters,
+    TKHash,
+    TKLoadModel,
+    TKPartial,
+    TKProbe,
+    TKSame,
+    TKSaveTensor,
+    TKWeights,
+]
+
+
+class TestkitExtension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return NODES
+
+
+async def comfy_entrypoint() -> ComfyExtension:
+    watch.install()
+    return TestkitExtension()

@@ -1,0 +1,81 @@
+"""Conditioning without a text encoder, and latents as numbers that a test can compare."""
+
+import hashlib
+
+import torch
+from comfy_api.latest import io
+
+from .reporting import ReportNode, report, save_tensors
+
+
+class TKConditioning(io.ComfyNode):
+    """Seeded random conditioning; ``pooled_dim`` 0 leaves the pooled output away."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKConditioning",
+            category="testkit",
+            inputs=[
+                io.Int.Input("tokens", default=8, min=1),
+                io.Int.Input("dim", default=768, min=1),
+                io.Int.Input("pooled_dim", default=768, min=0),
+                io.Int.Input("seed", default=0),
+            ],
+            outputs=[io.Conditioning.Output()],
+        )
+
+    @classmethod
+    def execute(cls, tokens: int, dim: int, pooled_dim: int, seed: int) -> io.NodeOutput:
+        generator = torch.Generator().manual_seed(seed)
+        embedding = torch.randn(1, tokens, dim, generator=generator)
+        extra = (
+            {"pooled_output": torch.randn(1, pooled_dim, generator=generator)} if pooled_dim else {}
+        )
+        return io.NodeOutput([[embedding, extra]])
+
+
+class TKHash(ReportNode):
+    """SHA-256 of the latent's float32 bytes, with its statistics."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKHash",
+            category="testkit",
+            is_output_node=True,
+            inputs=[io.Latent.Input("latent")],
+        )
+
+    @classmethod
+    def execute(cls, latent: dict) -> io.NodeOutput:
+        samples = latent["samples"].float().contiguous()
+        return report(
+            {
+                "sha256": hashlib.sha256(samples.numpy().tobytes()).hexdigest(),
+                "shape": list(samples.shape),
+                "mean": samples.mean().item(),
+                "std": samples.std().item(),
+                "finite": bool(samples.isfinite().all()),
+            }
+        )
+
+
+class TKSaveTensor(ReportNode):
+    """Saves the latent as tensor ``samples`` of output/NAME.safetensors."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKSaveTensor",
+            category="testkit",
+            is_output_node=True,
+            inputs=[
+                io.Latent.Input("latent"),
+                io.String.Input("name", default="latent", optional=True),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, latent: dict, name: str = "latent") -> io.NodeOutput:
+        return report({"file": save_tensors(name, {"samples": latent["samples"]})})

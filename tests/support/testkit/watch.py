@@ -1,0 +1,93 @@
+"""Counts what the host does, from outside: its functions are wrapped, never replaced.
+
+Also answers routes that the tests need: which nodes a prompt really executed (the history only
+tells outputs and the nodes cached at the start), the counters without running a prompt, and a call
+to wake the worker.
+"""
+
+import functools
+from collections import Counter, defaultdict
+from collections.abc import Callable
+
+import execution
+from aiohttp import web
+from comfy import lora, model_management, model_patcher
+from server import PromptServer
+
+counts: Counter[str] = Counter(
+    patch_weight_to_device=0,  # one per parameter of a loaded module, patched or not
+    patched_weights=0,  # those of the above that have patches
+    load=0,
+    calculate_weight=0,
+    unload_all_models=0,
+    reset=0,
+)
+"""Calls so far in this process, by function."""
+
+_executed: defaultdict[str, list[str]] = defaultdict(list)
+
+
+def _count_calls(owner: object, name: str) -> None:
+    original: Callable = getattr(owner, name)
+
+    @functools.wraps(original)
+    def counted(*args: object, **kwargs: object) -> object:
+        counts[name] += 1
+        return original(*args, **kwargs)
+
+    setattr(owner, name, counted)
+
+
+def _count_patched_weights() -> None:
+    original = model_patcher.ModelPatcher.patch_weight_to_device
+
+    @functools.wraps(original)
+    def counted(patcher: object, key: str, *args: object, **kwargs: object) -> object:
+        counts["patched_weights"] += key in patcher.patches
+        return original(patcher, key, *args, **kwargs)
+
+    model_patcher.ModelPatcher.patch_weight_to_device = counted
+
+
+def _record_executed_nodes(server: PromptServer) -> None:
+    """The host announces each node before running it, and nothing for a cached one."""
+    original = server.send_sync
+
+    @functools.wraps(original)
+    def recording(event: str, data: dict, sid: str | None = None) -> None:
+        if event == "executing" and data.get("node") is not None:
+            nodes = _executed[data["prompt_id"]]
+            if data["node"] not in nodes:  # an async node is announced again when it resumes
+                nodes.append(data["node"])
+        original(event, data, sid)
+
+    server.send_sync = recording
+
+
+def _add_routes(server: PromptServer) -> None:
+    @server.routes.get("/testkit/executed/{prompt_id}")
+    async def executed(request: web.Request) -> web.Response:
+        return web.json_response(_executed.get(request.match_info["prompt_id"], []))
+
+    @server.routes.get("/testkit/counters")
+    async def counters(_: web.Request) -> web.Response:
+        return web.json_response(counts)
+
+    @server.routes.get("/testkit/wake")
+    async def wake(_: web.Request) -> web.Response:
+        """The host loses a request to free memory that comes while its worker is not waiting."""
+        with server.prompt_queue.mutex:
+            server.prompt_queue.not_empty.notify_all()
+        return web.json_response(counts)
+
+
+def install() -> None:
+    """Wrap the host's functions and add the routes. Called once, when the host loads the pack."""
+    _count_calls(model_patcher.ModelPatcher, "patch_weight_to_device")
+    _count_calls(model_patcher.ModelPatcher, "load")
+    _count_calls(lora, "calculate_weight")
+    _count_calls(model_management, "unload_all_models")
+    _count_calls(execution.PromptExecutor, "reset")
+    _count_patched_weights()
+    _record_executed_nodes(PromptServer.instance)
+    _add_routes(PromptServer.instance)
