@@ -1,0 +1,8 @@
+"""The nodes, by name: each a schema, one call into the core, one return."""
+
+from .apply_to_model import ApplyToModel
+from .load_lora import LoadLoRA
+from .scale_lora import ScaleLoRA
+from .stack_loras import StackLoRAs
+
+NODES = [LoadLoRA, ScaleLoRA, StackLoRAs, ApplyToModel]

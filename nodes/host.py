@@ -1,0 +1,183 @@
+"""The only module that touches ComfyUI's models: a recipe in, patches on a clone out."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import comfy.lora
+import comfy.model_management
+import folder_paths
+import torch
+
+from ..lora_core.errors import LoraMismatchError
+from ..lora_core.filenames import choose_name
+from ..lora_core.files import LoraFile, identify, shared_cache
+from ..lora_core.fuse import fuse
+from ..lora_core.match import Addend, Model
+from ..lora_core.naming import ModelNames
+from ..lora_core.plan import make_plan
+from ..lora_core.recipe import FileId, Recipe
+from ..lora_core.report import Report
+from ..lora_core.targets import Part
+from .adapter import FusedAdapter
+from .host_names import HostNames, HostTarget
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+    from comfy.sd import CLIP
+
+LORAS = "loras"
+ATTACHMENT = "lora_algebra"
+
+log = logging.getLogger("lora-algebra")
+
+
+def lora_names() -> list[str]:
+    """What the host lists in its loras folders."""
+    return folder_paths.get_filename_list(LORAS)
+
+
+def find_lora(asked: object) -> FileId:
+    """The listed file that is meant by ``asked``; LoraError if there is none."""
+    name = choose_name(asked, lora_names())
+    return identify(folder_paths.get_full_path_or_raise(LORAS, name), name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Applied:
+    """What we have done to a model, remembered on it so that a later node can add to it.
+
+    Attributes:
+        recipe: All of it, with the strengths of this part only.
+        before: The host's identity of the weights without it.
+        after: The same with it; another identity now means somebody patched after us.
+        files: Kept in the shared cache while the patched model is in use.
+    """
+
+    recipe: Recipe
+    before: uuid.UUID
+    after: uuid.UUID
+    files: tuple[LoraFile, ...] = ()
+
+
+def apply_recipe(
+    recipe: Recipe, model: ModelPatcher | None, clip: CLIP | None
+) -> tuple[ModelPatcher | None, CLIP | None, Report]:
+    """Adds ``recipe`` to clones of ``model`` and ``clip``.
+
+    What the recipe does not change comes back as the same object.
+
+    Raises:
+        LoraError: Before anything is cloned.
+    """
+    if not recipe:
+        return model, clip, Report(())
+    sides = _sides(model, clip)
+    earlier = {part: _applied(patcher) for part, patcher in sides.items()}
+    total = Recipe.sum([recipe, *(applied.recipe for applied in earlier.values())])
+    plan = make_plan(total, [_view(*side) for side in sides.items()], shared_cache)
+    for lora in plan.report.loras:
+        log.info("%s", lora.headline)
+    changes: dict[Part, _Change] = {
+        part: _Change(_own(total, part), earlier[part], addends, plan.files)
+        for part, addends in zip(sides, plan.addends, strict=True)
+        if _own(recipe, part) and (addends or earlier[part].recipe)
+    }
+    return (*_changed(model, clip, changes), plan.report)
+
+
+def _changed(
+    model: ModelPatcher | None, clip: CLIP | None, changes: Mapping[Part, _Change]
+) -> tuple[ModelPatcher | None, CLIP | None]:
+    new_model, new_clip = model, clip
+    if model and "model" in changes:
+        new_model = model.clone()
+        _change(new_model, changes["model"])
+    if clip and "clip" in changes:
+        new_clip = clip.clone()
+        _change(new_clip.patcher, changes["clip"])
+    return new_model, new_clip
+
+
+def _sides(model: ModelPatcher | None, clip: CLIP | None) -> dict[Part, ModelPatcher]:
+    sides: dict[Part, ModelPatcher] = {}
+    if model is not None:
+        sides["model"] = model
+    if clip is not None:
+        sides["clip"] = clip.patcher
+    return sides
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Change:
+    """All that is to become of one patcher: ``recipe`` in place of what was applied earlier."""
+
+    recipe: Recipe
+    earlier: Applied
+    addends: Mapping[str, tuple[Addend, ...]]
+    files: tuple[LoraFile, ...]
+
+
+def _own(recipe: Recipe, part: Part) -> Recipe:
+    """The recipe with the strengths of one part only."""
+    return recipe.scaled(float(part == "model"), float(part == "clip"))
+
+
+def _applied(patcher: ModelPatcher) -> Applied:
+    """Our earlier work on a model, if its patches are still the last ones."""
+    known, now = patcher.get_attachment(ATTACHMENT), patcher.patches_uuid
+    if isinstance(known, Applied) and known.after == now:
+        return known
+    return Applied(Recipe(), now, now)
+
+
+def _view(part: Part, patcher: ModelPatcher) -> Model:
+    """What a plan has to know of a host model."""
+    weights = dict(patcher.model.named_parameters())
+    shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
+    computed = comfy.model_management.lora_compute_dtype(patcher.load_device)
+    dtypes = {key: _narrower(weight.dtype, computed) for key, weight in weights.items()}
+    names = HostNames(_key_map(part, patcher.model), part, ModelNames(shapes))
+    return Model(names, shapes, dtypes, frozenset((part,)), names.architecture)
+
+
+def _key_map(part: Part, model: torch.nn.Module) -> Mapping[str, HostTarget]:
+    if part == "clip":
+        return comfy.lora.model_lora_keys_clip(model, {})
+    return comfy.lora.model_lora_keys_unet(model, {})
+
+
+def _narrower(stored: torch.dtype, computed: torch.dtype) -> torch.dtype:
+    """The host patches in ``computed``, then stores: a delta has to fit into both."""
+    if not stored.is_floating_point:
+        return computed
+    return min(stored, computed, key=lambda dtype: torch.finfo(dtype).max)
+
+
+def _change(clone: ModelPatcher, change: _Change) -> None:
+    """Patches a fresh clone: ours in place of ours, behind whatever others have added."""
+    if change.earlier.recipe:
+        _take_back(clone)
+    adapters = {key: FusedAdapter.of(fuse(addends)) for key, addends in change.addends.items()}
+    refused = adapters.keys() - set(clone.add_patches(adapters))
+    if refused:
+        raise LoraMismatchError(
+            f"ComfyUI did not take the patches of {len(refused)} weights.", key=min(refused)
+        )
+    before = change.earlier.before
+    clone.patches_uuid = uuid.uuid5(before, change.recipe.fingerprint) if adapters else before
+    applied = Applied(change.recipe, before, clone.patches_uuid, change.files)
+    clone.set_attachments(ATTACHMENT, applied)
+
+
+def _take_back(clone: ModelPatcher) -> None:
+    """Removes our patches, which are the last of every weight that has one."""
+    for key, patches in list(clone.patches.items()):
+        if isinstance(patches[-1][1], FusedAdapter):
+            patches.pop()
+        if not patches:
+            del clone.patches[key]

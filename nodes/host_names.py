@@ -1,0 +1,55 @@
+"""Names in the host: its own key map first, so that a new architecture needs nothing of us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import torch
+
+from ..lora_core.naming import ModelNames
+from ..lora_core.targets import Part, Target
+
+HostTarget: TypeAlias = "str | tuple[Any, ...]"
+"""A weight's key, or (key, offset) or (key, offset, function) with offset (dim, start, length)."""
+
+
+class HostNames:
+    """Finds a file's names in the host's key map, then in ours."""
+
+    def __init__(self, key_map: Mapping[str, HostTarget], part: Part, ours: ModelNames) -> None:
+        self._key_map = key_map
+        self._part: Part = part
+        self._ours = ours
+        self.architecture = ours.architecture
+
+    def find(self, name: str) -> Target | None:
+        entry = self._key_map.get(name)
+        if entry is None:
+            return self._found_by_us(name)
+        return _target(entry, self._part)
+
+    def _found_by_us(self, name: str) -> Target | None:
+        target = self._ours.find(name)
+        return target if target is not None and target.part == self._part else None
+
+
+def _target(entry: HostTarget, part: Part) -> Target | None:
+    """The host's target in our terms; None for one we cannot express, which is then reported."""
+    if isinstance(entry, str):
+        return Target(entry, part)
+    key: str = entry[0]
+    offset, function = (*entry[1:], None, None)[:2]
+    if function is not None and not _swaps_halves(function):
+        return None
+    if offset is None:
+        return Target(key, part, halves_swapped=function is not None)
+    dim, start, length = offset
+    if dim != 0:
+        return None
+    return Target(key, part, (start, length), halves_swapped=function is not None)
+
+
+def _swaps_halves(function: Callable[[torch.Tensor], torch.Tensor]) -> bool:
+    probe = torch.arange(4)
+    return torch.equal(function(probe), probe.roll(2))

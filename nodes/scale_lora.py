@@ -1,0 +1,38 @@
+"""The node that multiplies."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..lora_core.recipe import Recipe
+from .types import CATEGORY, Lora
+
+
+def _factor(name: str, tooltip: str) -> io.Float.Input:
+    return io.Float.Input(name, default=1.0, min=-10.0, max=10.0, step=0.01, tooltip=tooltip)
+
+
+class ScaleLoRA(io.ComfyNode):
+    """A LoRA, or a whole stack of them, times a number."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ScaleLoRA",
+            display_name="Scale LoRA",
+            category=CATEGORY,
+            description="A LoRA or a whole stack times a number, apart for model and text encoder.",
+            search_aliases=["lora strength", "multiply lora"],
+            inputs=[
+                Lora.Input("lora", display_name="LORA", optional=True),
+                _factor("strength_model", "Factor on its effect on the model"),
+                _factor("strength_clip", "Factor on its effect on the text encoder"),
+            ],
+            outputs=[Lora.Output(display_name="LORA")],
+        )
+
+    @classmethod
+    def execute(
+        cls, strength_model: float, strength_clip: float, lora: Recipe | None = None
+    ) -> io.NodeOutput:
+        return io.NodeOutput((lora or Recipe()).scaled(strength_model, strength_clip))
