@@ -39,10 +39,14 @@ class LoraError(ValueError):
         self.expected = expected
         self.found = found
 
-    def in_file(self, file: str) -> Self:
-        """The same error, said of ``file``; the boundary that knows the name adds it."""
+    def in_file(self, file: str, more: str = "") -> Self:
+        """The same error, said of ``file``, with ``more`` words behind it.
+
+        The low level knows the cause; the boundary that knows the rest adds it.
+        """
+        message = self.message + more
         return type(self)(
-            self.message, file=file, key=self.key, expected=self.expected, found=self.found
+            message, file=file, key=self.key, expected=self.expected, found=self.found
         )
 
 

@@ -57,8 +57,10 @@ def _hint(asked: str, names: Sequence[str]) -> str:
     by_base = {name: PureWindowsPath(name).name.casefold() for name in names}
     base = PureWindowsPath(asked).name.casefold()
     close = get_close_matches(base, by_base.values(), CLOSE_NAMES)
-    found = [name for name in by_base if by_base[name] in close][:CLOSE_NAMES]
-    return f" Close names: {', '.join(found)}." if found else ""
+    found = sorted(
+        (n for n in by_base if by_base[n] in close), key=lambda n: close.index(by_base[n])
+    )
+    return f" Close names: {', '.join(found[:CLOSE_NAMES])}." if found else ""
 
 
 def _refused(asked: object, reason: str) -> LoraInputError:

@@ -183,18 +183,19 @@ def _bytes(file: FileId) -> bytes:
 
 def _parsed(file: FileId, data: bytes) -> LoraFile:
     try:
-        tensors = {FileKey(key): tensor for key, tensor in safetensors.torch.load(data).items()}
+        tensors = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError) as error:
         raise explain(data, len(data), error) from error
     metadata = read_metadata(data)
-    modules, unknown = _modules(tensors)
+    modules, unknown = _modules({FileKey(key): tensor for key, tensor in tensors.items()})
     return LoraFile(file, modules, unknown, metadata)
 
 
 def _modules(
     tensors: Mapping[FileKey, torch.Tensor],
 ) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
-    grouped, unknown = group_keys(tensors)
+    # the library gives no order, and what is named first in a message shall not be chance
+    grouped, unknown = group_keys(sorted(tensors))
     modules: dict[str, Module] = {}
     for name, roles in grouped.items():
         if roles.keys() == {"alpha"}:

@@ -36,8 +36,9 @@ STATED: Final = (
 NAMED: Final = (
     # (a name that only this model has, what it means), more specific ones first
     (re.compile(r"single_transformer_blocks|(double|single)_blocks"), "Flux"),
-    (re.compile(r"joint_blocks|attn[._]add_[qkv]_proj|x_block"), "SD3"),
-    (re.compile(r"(^|[._])blocks[._]\d+[._](self|cross)_attn"), "Wan"),
+    (re.compile(r"joint_blocks"), "SD3"),
+    (re.compile(r"attn[._]add_[qkv]_proj"), "SD3 or Flux"),
+    (re.compile(r"(^|[\n._])blocks[._]\d+[._](self|cross)_attn"), "Wan"),
     (re.compile(r"lora_te2_|text_encoder_2\."), "SDXL"),
 )
 
@@ -60,11 +61,8 @@ def _stated(metadata: Mapping[str, str]) -> str | None:
 
 
 def _named(names: Iterable[str]) -> str | None:
-    for name in names:
-        for pattern, base in NAMED:
-            if pattern.search(name):
-                return base
-    return None
+    text = "\n".join(names)
+    return next((base for pattern, base in NAMED if pattern.search(text)), None)
 
 
 def _by_width(file: LoraFile) -> str | None:

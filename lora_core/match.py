@@ -40,12 +40,14 @@ class Addend:
 
     Attributes:
         bound: No entry of it is larger than this.
+        file: Name of the file it comes from, for messages.
     """
 
     target: Target
     delta: Delta
     strength: float
     bound: float
+    file: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,8 +89,10 @@ def match_file(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
     """
     try:
         return _matched(term, file, models)
-    except (LoraFileError, LoraMismatchError) as error:
+    except LoraFileError as error:
         raise error.in_file(file.id.name) from error
+    except LoraMismatchError as error:
+        raise error.in_file(file.id.name, _origins(file, models)) from error
 
 
 def _matched(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
@@ -132,12 +136,12 @@ def _hit(
 ) -> Hit:
     shape = target_shape(target, model.shapes[target.key])
     if not fits(delta, shape):
-        raise _misfit(name, delta, shape, model)
+        raise _misfit(name, delta, shape)
     strength = float(term.model if target.part == "model" else term.clip)
     if target.halves_swapped:
         delta = swap_halves(delta)
     bound = abs(strength) * entry_bound(delta, module.peak)
-    return Hit(name, index, shape, Addend(target, delta, strength, bound))
+    return Hit(name, index, shape, Addend(target, delta, strength, bound, term.file.name))
 
 
 def target_shape(target: Target, weight: Shape) -> Shape:
@@ -145,12 +149,25 @@ def target_shape(target: Target, weight: Shape) -> Shape:
     return weight if target.rows is None else (target.rows[1], *weight[1:])
 
 
-def _misfit(name: str, delta: Delta, shape: Shape, model: Model) -> LoraMismatchError:
+def _misfit(name: str, delta: Delta, shape: Shape) -> LoraMismatchError:
     found = delta_text(delta)
-    text = f"{name}: {found} does not fit the model's weight of {shape}."
-    if model.base:
-        text += f" The model is {model.base}."
-    return LoraMismatchError(text, key=name, expected=str(shape), found=found)
+    return LoraMismatchError(
+        f"{name}: {found} does not fit the model's weight of {shape}.",
+        key=name,
+        expected=str(shape),
+        found=found,
+    )
+
+
+def _origins(file: LoraFile, models: Sequence[Model]) -> str:
+    """What file and model were made for, where known: that is why they do not fit."""
+    looks, known = base_of_file(file), _base(models)
+    made_for = f" The file looks made for {looks}." if looks else ""
+    return made_for + (f" The model is {known}." if known else "")
+
+
+def _base(models: Sequence[Model]) -> str | None:
+    return next((model.base for model in models if model.base), None)
 
 
 def _refuse_synonyms(hits: Sequence[Hit]) -> None:
@@ -180,13 +197,9 @@ def _refuse_stranger(match: Match, models: Sequence[Model]) -> None:
     strangers = [name for name in match.missed if part_of(name) in match.parts]
     if match.hits or not strangers:
         return
-    base = base_of_file(match.file)
-    known = next((model.base for model in models if model.base), None)
-    looks = f" The file looks made for {base}." if base else ""
-    model = f" The model is {known}." if known else ""
     raise LoraMismatchError(
-        f"0 of {len(strangers)} layers fit this model.{looks}{model} First name: {strangers[0]}.",
+        f"0 of {len(strangers)} layers fit this model; the first is {strangers[0]}.",
         key=strangers[0],
-        expected=known or "names of this model",
-        found=base or strangers[0],
+        expected=_base(models) or "names of this model",
+        found=base_of_file(match.file) or strangers[0],
     )

@@ -18,11 +18,16 @@ def check_range(weights: Mapping[str, Iterable[Addend]], dtypes: Mapping[str, to
     the deltas looked at entry by entry.
     """
     for key, addends in weights.items():
-        largest = torch.finfo(dtypes[key]).max
-        if sum(addend.bound for addend in addends) > largest:
-            total = sum(abs(addend.strength) * _peak(addend.delta) for addend in addends)
-            if not total <= largest:
-                raise _overflow(key, total, dtypes[key])
+        if sum(addend.bound for addend in addends) > torch.finfo(dtypes[key]).max:
+            _look_closely(key, addends, dtypes[key])
+
+
+def _look_closely(key: str, addends: Iterable[Addend], dtype: torch.dtype) -> None:
+    peaks = [(abs(addend.strength) * _peak(addend.delta), addend.file) for addend in addends]
+    total = sum(peak for peak, _ in peaks)
+    if not total <= torch.finfo(dtype).max:  # which catches NaN, too
+        _, worst = max(peaks)
+        raise _overflow(key, total, dtype).in_file(worst)
 
 
 def _peak(delta: Delta) -> float:

@@ -1,0 +1,33 @@
+"""What every test run says at its end: what was measured, and what could not run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.host import skip_notice
+
+MEASURED = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def show(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Adds a line to what the run says it has measured."""
+    return request.config.stash.setdefault(MEASURED, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = terminalreporter.config.stash.get(MEASURED, [])
+    if lines:
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """The very last line, so that nobody takes a run without the host for a whole one."""
+    notice = skip_notice()
+    if notice:
+        print(f"\n!!! {notice} !!!")

@@ -1,0 +1,182 @@
+"""The command line: what it prints, writes and exits with."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from lora_core.__main__ import main
+from tests.support.samples import net, pair, tensors, write
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(capsys):
+    """One command, in this process: starting another takes a second of importing torch."""
+
+    def command(*arguments):
+        try:
+            status = main(list(map(str, arguments)))
+        except SystemExit as end:
+            status = end.code
+        said = capsys.readouterr()
+        return SimpleNamespace(returncode=status, stdout=said.out, stderr=said.err)
+
+    return command
+
+
+def test_it_is_a_program(ink):
+    command = [sys.executable, "-m", "lora_core", "inspect", str(ink), "--json"]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert json.loads(said.stdout)["name"] == "ink.safetensors"
+
+
+@pytest.fixture
+def base(tmp_path):
+    return write(tmp_path / "base.safetensors", net().state_dict(), {"title": "mine"})
+
+
+@pytest.fixture
+def ink(tmp_path):
+    return write(tmp_path / "ink.safetensors", pair("linear", 6, 8, alpha=2.0), {"author": "me"})
+
+
+def test_inspect(run, ink):
+    said = run("inspect", ink)
+    assert said.returncode == 0
+    assert "ink.safetensors" in said.stdout
+    assert "LoRA (1)" in said.stdout
+    told = json.loads(run("inspect", ink, "--json").stdout)
+    assert told["ranks"] == {"4": 1}
+    assert told["metadata"] == {"author": "me"}
+
+
+def test_apply_writes_the_sum_and_says_where_it_came_from(run, tmp_path, base, ink):
+    light = write(tmp_path / "light=2.safetensors", tensors(1, **{"norm.w_norm": (8,)}))
+    out = tmp_path / "out.safetensors"
+    said = run("apply", base, "-l", f"{ink}=0.5", "-l", light, "-o", out)
+    assert said.returncode == 0, said.stderr
+    assert "ink.safetensors" in said.stdout
+    before, after = load_file(base), load_file(out)
+    up, down, alpha = (
+        load_file(ink)[f"linear.{k}"] for k in ("lora_up.weight", "lora_down.weight", "alpha")
+    )
+    torch.testing.assert_close(
+        after["linear.weight"], before["linear.weight"] + 0.5 * alpha / 4 * up @ down
+    )
+    torch.testing.assert_close(
+        after["norm.weight"], before["norm.weight"] + load_file(light)["norm.w_norm"]
+    )
+    untouched = before.keys() - {"linear.weight", "norm.weight"}
+    assert all(torch.equal(before[key], after[key]) for key in untouched)
+    with safe_open(out, "pt") as opened:
+        notes = opened.metadata()
+    assert notes["title"] == "mine"
+    added = json.loads(notes["lora_algebra.loras"])
+    assert [(each["name"], each["strength_model"]) for each in added] == [
+        ("ink.safetensors", 0.5),
+        ("light=2.safetensors", 1.0),
+    ]
+    assert str(tmp_path) not in notes["lora_algebra.loras"]
+
+
+def test_apply_speaks_json(run, tmp_path, base, ink):
+    out = tmp_path / "out.safetensors"
+    told = json.loads(run("apply", base, "-l", ink, "-o", out, "--json").stdout)
+    assert told["out"] == str(out)
+    assert told["loras"][0]["parts"][0]["applied"] == 1
+
+
+def test_a_base_may_be_replaced_by_its_result(run, base, ink):
+    before = load_file(base)["linear.weight"].clone()
+    assert run("apply", base, "-l", ink, "-o", base).returncode == 0
+    assert not torch.equal(load_file(base)["linear.weight"], before)
+
+
+def test_a_checkpoint_in_the_layout_of_sd15(run, tmp_path):
+    """A kohya file in diffusers' words, on a checkpoint in its own."""
+    block = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0"
+    weights = tensors(
+        0,
+        **{
+            "model.diffusion_model.input_blocks.0.0.weight": (8, 4, 3, 3),
+            "model.diffusion_model.input_blocks.1.0.in_layers.0.weight": (8,),
+            f"{block}.attn1.to_q.weight": (8, 8),
+            f"{block}.attn2.to_k.weight": (8, 768),
+            "model.diffusion_model.output_blocks.0.0.in_layers.0.weight": (8,),
+            "cond_stage_model.transformer.text_model.encoder.layers.0.mlp.fc1.weight": (16, 8),
+        },
+    )
+    name = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+    text = "lora_te_text_model_encoder_layers_0_mlp_fc1"
+    lora = write(tmp_path / "l.safetensors", {**pair(name, 8, 8), **pair(text, 16, 8, seed=1)})
+    out = tmp_path / "out.safetensors"
+    said = run("apply", write(tmp_path / "b.safetensors", weights), "-l", lora, "-o", out)
+    assert said.returncode == 0, said.stderr
+    assert "model: 1 of 1" in said.stdout
+    assert "text encoder: 1 of 1" in said.stdout
+    after = load_file(out)
+    changed = {key for key in weights if not torch.equal(weights[key], after[key])}
+    assert changed == {
+        f"{block}.attn1.to_q.weight",
+        "cond_stage_model.transformer.text_model.encoder.layers.0.mlp.fc1.weight",
+    }
+
+
+REFUSED = {
+    "no such LoRA": lambda folder, base, ink: (base, "-l", folder / "gone.safetensors"),
+    "no such base": lambda folder, base, ink: (folder / "gone.safetensors", "-l", ink),
+    "base cut short": lambda folder, base, ink: (cut(base), "-l", ink),
+    "strength nan": lambda folder, base, ink: (base, "-l", f"{ink}=nan"),
+    "does not fit": lambda folder, base, ink: (
+        base,
+        "-l",
+        write(folder / "other.safetensors", pair("elsewhere", 6, 8)),
+    ),
+}
+
+
+def cut(path: Path) -> Path:
+    path.write_bytes(path.read_bytes()[:-8])
+    return path
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_refused_ends_with_1_and_leaves_the_old_file(run, tmp_path, base, ink, what):
+    out = tmp_path / "out.safetensors"
+    out.write_text("the old one")
+    said = run("apply", *REFUSED[what](tmp_path, base, ink), "-o", out)
+    assert said.returncode == 1
+    assert said.stderr.startswith("refused: ")
+    assert "Traceback" not in said.stderr
+    assert out.read_text() == "the old one"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_result_of_another_kind_is_refused(run, tmp_path, base, ink):
+    said = run("apply", base, "-l", ink, "-o", tmp_path / "out.ckpt")
+    assert said.returncode == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_refused(run, tmp_path, base, ink):
+    tmp_path.chmod(0o500)
+    said = run("apply", base, "-l", ink, "-o", tmp_path / "out.safetensors")
+    tmp_path.chmod(0o700)
+    assert said.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("apply",), ("inspect",), ("dance",), ("apply", "b", "-l", "x=abc", "-o", "o")],
+)
+def test_wrong_usage_ends_with_2(run, arguments):
+    assert run(*arguments).returncode == 2

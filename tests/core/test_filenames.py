@@ -1,0 +1,50 @@
+"""A name is what it says, or the only one it can mean; never a guess."""
+
+import unicodedata
+
+import pytest
+
+from lora_core import LoraInputError
+from lora_core.filenames import choose_name
+
+NAMES = ["ink.safetensors", "Style/Ink.safetensors", "style/light.safetensors", "é.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("ink.safetensors", "ink.safetensors"),
+        ("INK.safetensors", "ink.safetensors"),
+        ("style\\light.safetensors", "style/light.safetensors"),
+        ("STYLE\\INK.SAFETENSORS", "Style/Ink.safetensors"),
+        (unicodedata.normalize("NFD", "é.safetensors"), "é.safetensors"),
+    ],
+)
+def test_what_is_meant(asked, meant):
+    assert choose_name(asked, NAMES) == meant
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["light.safetensors", "ink", "in.safetensors", "../ink.safetensors", "/ink.safetensors",
+     "C:\\ink.safetensors", "C:ink.safetensors", "style/../ink.safetensors", "ink.safetensors\0",
+     "x" * 5000, "", None, 5, ["ink.safetensors"], {"a": 1}],
+)  # fmt: skip
+def test_what_is_not(asked):
+    with pytest.raises(LoraInputError) as refused:
+        choose_name(asked, NAMES)
+    assert refused.value.key == "lora_name"
+
+
+def test_an_exact_name_wins_over_its_likes():
+    assert choose_name("a.safetensors", ["A.safetensors", "a.safetensors"]) == "a.safetensors"
+
+
+def test_two_that_can_be_meant_are_both_named():
+    with pytest.raises(LoraInputError, match=r"several such files: a\.st, A\.st"):
+        choose_name("a.ST", ["a.st", "A.st"])
+
+
+def test_close_names_come_closest_first():
+    with pytest.raises(LoraInputError, match=r"Close names: style/light\.safetensors"):
+        choose_name("lights.safetensors", NAMES)

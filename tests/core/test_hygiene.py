@@ -1,0 +1,134 @@
+"""What the code itself has to keep to."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*ROOT.glob("lora_core/**/*.py"), *ROOT.glob("nodes/*.py"), *ROOT.glob("*.py")])
+CORE = [path for path in SOURCES if "lora_core" in path.parts]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+def test_there_is_something_to_look_at():
+    assert len(CORE) > 20
+
+
+@pytest.mark.parametrize("path", CORE, ids=name_of)
+def test_the_core_needs_torch_safetensors_and_nothing_else(path):
+    allowed = sys.stdlib_module_names | {"torch", "safetensors", "numpy", "typing_extensions"}
+    assert imports(path) <= allowed
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if "nodes" in p.parts], ids=name_of)
+def test_the_hosts_models_are_only_touched_in_one_place(path):
+    if path.name not in ("host.py", "adapter.py"):
+        assert not imports(path) & {"comfy", "folder_paths", "server", "execution"}
+
+
+FORBIDDEN = {"eval", "exec", "compile", "__import__", "input", "breakpoint"}
+NEVER_IMPORTED = {
+    "pickle",
+    "subprocess",
+    "socket",
+    "requests",
+    "urllib",
+    "http",
+    "ctypes",
+    "shelve",
+}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_no_code_from_data_no_processes_no_network(path):
+    tree = ast.parse(path.read_text())
+    calls = {
+        n.func.id
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    }
+    attributes = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    assert not calls & FORBIDDEN
+    assert not imports(path) & NEVER_IMPORTED
+    assert not (attributes & {"ProgressBar", "throw_exception_if_processing_interrupted"})
+    assert not {
+        n.func.attr
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Call)
+        and isinstance(n.func, ast.Attribute)
+        and isinstance(n.func.value, ast.Name)
+        and n.func.value.id == "torch"
+    } & {"load", "save"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_nothing_happens_at_import(path):
+    """At the top there are only imports, definitions and constants."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Expr):
+            assert isinstance(node.value, ast.Constant), ast.unparse(node)
+        elif isinstance(node, ast.If):
+            assert ast.unparse(node.test) in (
+                "__package__",
+                "TYPE_CHECKING",
+                "__name__ == '__main__'",
+            )
+        else:
+            allowed = (
+                ast.Import,
+                ast.ImportFrom,
+                ast.FunctionDef,
+                ast.AsyncFunctionDef,
+                ast.ClassDef,
+                ast.Assign,
+                ast.AnnAssign,
+            )
+            assert isinstance(node, allowed), ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_modules_and_functions_stay_small(path):
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 400
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, node.name
+
+
+def test_the_core_is_importable_by_itself(tmp_path):
+    """In a bare process, from a folder that is not the repository's."""
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import lora_core; print(sorted(m for m in sys.modules if 'comfy' in m))"
+    said = subprocess.run(
+        [sys.executable, "-B", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert said.stdout.strip() == "[]"
+    assert not list(tmp_path.iterdir())
+
+
+def test_version_and_changelog_agree():
+    version = next(
+        line.split('"')[1]
+        for line in (ROOT / "pyproject.toml").read_text().splitlines()
+        if line.startswith("version")
+    )
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
