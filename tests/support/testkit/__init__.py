@@ -6,11 +6,13 @@ The host loads this folder as a node pack. Nothing here is shipped with LoRA Alg
 from comfy_api.latest import ComfyExtension, io
 
 from . import watch
+from .adapters import TKAdapters
 from .latents import TKConditioning, TKHash, TKSaveTensor
 from .reports import TKBase, TKCounters, TKProbe, TKSame
 from .weights import TKLoadModel, TKPartial, TKWeights
 
 NODES = [
+    TKAdapters,
     TKBase,
     TKConditioning,
     TKCounters,

@@ -11,9 +11,10 @@ import torch
 from comfy import model_management
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
+from server import PromptServer
 
 from .reporting import ReportNode, report
-from .watch import counts
+from .watch import counts, forget_executed
 
 _tokens: weakref.WeakKeyDictionary[object, int] = weakref.WeakKeyDictionary()
 _next_token = itertools.count(1)
@@ -152,7 +153,10 @@ class TKBase(ReportNode):
 
 
 class TKCounters(ReportNode):
-    """Process-wide counters (see watch.py), memory, and numbers of live objects."""
+    """Process-wide counters (see watch.py), memory, and numbers of live objects.
+
+    Forgets the history of earlier prompts first, which grows with every one.
+    """
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -166,16 +170,20 @@ class TKCounters(ReportNode):
     @classmethod
     def execute(cls, after: object = None) -> io.NodeOutput:
         del after  # only orders the nodes of a prompt
+        PromptServer.instance.prompt_queue.wipe_history()
+        forget_executed()
         gc.collect()
         objects = gc.get_objects()
         # isinstance() would wake lazy modules and proxies through __class__.
         patchers = sum(issubclass(type(thing), ModelPatcher) for thing in objects)
+        files = sum(type(thing).__name__ == "LoraFile" for thing in objects)
         return report(
             {
                 **counts,
                 "gc_objects": len(objects),
                 "rss": psutil.Process().memory_info().rss,
                 "live_patchers": patchers,
+                "lora_files": files,
                 "loaded_models": len(model_management.current_loaded_models),
             }
         )

@@ -27,6 +27,11 @@ counts: Counter[str] = Counter(
 _executed: defaultdict[str, list[str]] = defaultdict(list)
 
 
+def forget_executed() -> None:
+    """Drop the lists of executed nodes."""
+    _executed.clear()
+
+
 def _count_calls(owner: object, name: str) -> None:
     original: Callable = getattr(owner, name)
 
