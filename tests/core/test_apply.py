@@ -6,8 +6,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from lora_core import LoraMismatchError, Recipe, applied, apply, load
+from lora_core.bake import bake
 from tests.support.samples import Net, bits, net, pair, tensors, write
 
 EPSILON = {torch.float32: 2**-23, torch.float16: 2**-10, torch.bfloat16: 2**-7, torch.float64: 0.0}
@@ -377,3 +379,81 @@ def test_integer_weights_are_no_targets(tmp_path):
     )
     with pytest.raises(LoraMismatchError):
         apply(model, load(write(tmp_path / "x.safetensors", pair("packed", 6, 8))))
+
+
+def baked(tmp_path, weights, content) -> dict[str, torch.Tensor]:
+    """A checkpoint after a LoRA at strength 0.5 for the model and 2 for its text encoders."""
+    base, out = write(tmp_path / "base.safetensors", weights), tmp_path / "out.safetensors"
+    bake(base, load(write(tmp_path / "l.safetensors", content)).scaled(0.5, 2.0), out)
+    return load_file(out)
+
+
+def test_slices_and_swapped_halves_of_a_checkpoint(tmp_path):
+    """Flux in its own layout, the LoRA in diffusers' words."""
+    last = "final_layer.adaLN_modulation.1.weight"
+    weights = tensors(
+        0,
+        **{
+            "txt_in.weight": (4, 4),
+            "double_blocks.0.img_attn.qkv.weight": (12, 4),
+            "single_blocks.0.linear1.weight": (28, 4),
+            last: (8, 4),
+        },
+    )
+    to_k, swapped = "transformer.transformer_blocks.0.attn.to_k", "transformer.norm_out.linear"
+    content = {**pair(to_k, 4, 4), **pair(swapped, 8, 4, seed=1)}
+    after = baked(tmp_path, weights, content)
+    delta = 0.5 * content[f"{to_k}.lora_up.weight"] @ content[f"{to_k}.lora_down.weight"]
+    qkv = weights["double_blocks.0.img_attn.qkv.weight"].clone()
+    qkv[4:8] += delta
+    torch.testing.assert_close(after["double_blocks.0.img_attn.qkv.weight"], qkv)
+    scale, shift = (
+        0.5 * content[f"{swapped}.lora_up.weight"] @ content[f"{swapped}.lora_down.weight"]
+    ).chunk(2)
+    torch.testing.assert_close(after[last], weights[last] + torch.cat([shift, scale]))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("diff", "diff"), ("set_weight", "set_weight")], ids=["diff", "set"]
+)
+def test_swapped_halves_of_dense_deltas(tmp_path, key, value):
+    last = "final_layer.adaLN_modulation.1.weight"
+    weights = tensors(
+        0, **{"txt_in.weight": (4, 4), "single_blocks.0.linear1.weight": (28, 4), last: (8, 4)}
+    )
+    content = tensors(1, **{f"transformer.norm_out.linear.{key}": (8, 4)})
+    first, second = content[f"transformer.norm_out.linear.{value}"].chunk(2)
+    turned = torch.cat([second, first])
+    change = turned - weights[last] if key == "set_weight" else turned
+    after = baked(tmp_path, weights, content)
+    torch.testing.assert_close(after[last], weights[last] + 0.5 * change)
+
+
+def test_a_text_encoder_gets_its_own_strength(tmp_path):
+    encoder = "cond_stage_model.transformer.text_model.encoder.layers.0"
+    weights = tensors(
+        0, **{f"{encoder}.mlp.fc1.weight": (6, 4), f"{encoder}.self_attn.q_proj.weight": (4, 4)}
+    )
+    name = "lora_te_text_model_encoder_layers_0_mlp_fc1"
+    content = pair(name, 6, 4)
+    after = baked(tmp_path, weights, content)
+    delta = content[f"{name}.lora_up.weight"] @ content[f"{name}.lora_down.weight"]
+    key = f"{encoder}.mlp.fc1.weight"
+    torch.testing.assert_close(after[key], weights[key] + 2.0 * delta)
+
+
+def test_a_module_can_be_declared_a_second_text_encoder(tmp_path):
+    recipe = load(write(tmp_path / "l.safetensors", pair("lora_te2_linear", 6, 8)))
+    with pytest.raises(LoraMismatchError):
+        apply(net(), recipe, component="text_encoder")
+    changed = net()
+    apply(changed, recipe.scaled(0, 1), component="text_encoder_2")
+    assert not torch.equal(changed.linear.weight, net().linear.weight)
+
+
+def test_strength_zero_does_not_even_touch_the_sign_of_zero(made):
+    model = net()
+    model.linear.weight.data[0, :4] = -0.0
+    base = bits(model)
+    apply(model, made["ink"][0].scaled(0, 1))
+    assert bits(model) == base

@@ -1,0 +1,33 @@
+# make demo   the main job, on files it makes itself: in ComfyUI if one is found, else without
+# make test   everything; where no ComfyUI is found, its tests are skipped and the run says so
+# The other targets are parts of these.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test setup lint test-core test-host test-web clean
+
+demo: $(READY)
+	$(BIN)/python -m tools.demo
+
+test: lint
+	$(BIN)/python -m pytest -q
+
+setup: $(READY)
+
+lint: $(READY)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/pyright
+
+test-core test-host test-web: test-%: $(READY)
+	$(BIN)/python -m pytest -q tests/$*
+
+clean:
+	rm -rf .venv demo
+
+$(READY): requirements-test.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	touch $@

@@ -1,0 +1,163 @@
+"""``make demo``: the main job, end to end, on files made here. Results are in demo/.
+
+In the real ComfyUI if one is found: a saved workflow chains LoRAs with our nodes, ComfyUI loads
+it, patches a real model, and queued prompts render to PNG. Else the same sum on a checkpoint file,
+by the command line.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.support import workflows
+from tests.support.host import Host, HostInstall, RunResult, ensure_models, find_host
+from tests.support.tiny_loras import delta, targets, write_lora
+from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
+
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "demo"
+SAVED = ROOT / "tests" / "workflows" / "sd15.api.json"
+LORAS = ("sd15_1.safetensors", "sd15_2.safetensors")
+STRENGTHS = (0.5, 1.0)
+
+
+def main() -> None:
+    shutil.rmtree(DEMO, ignore_errors=True)
+    DEMO.mkdir()
+    install = find_host()
+    if install:
+        demo_in_host(install)
+    else:
+        print("No ComfyUI found (COMFYUI_PATH, or ~/comfy/ComfyUI): the same sum without it.\n")
+        demo_by_command()
+
+
+def demo_in_host(install: HostInstall) -> None:
+    print(f"ComfyUI {install.version} at {install.path}")
+    models = ensure_models(install, {name: MODEL_FILES[name] for name in DEFAULT_NAMES})
+    with tempfile.TemporaryDirectory() as folder, Host(install, Path(folder), models) as host:
+        add_loras(host)
+        prompt = json.loads(SAVED.read_text())
+        print(f"queueing the saved workflow {SAVED.relative_to(ROOT)}, as it is and changed:\n")
+        render(host, "both", prompt)
+        render(host, "both again", prompt)
+        render(host, "first alone", with_strengths(prompt, 0.5, 0.0))
+        render(host, "none", with_strengths(prompt, 0.0, 0.0))
+        print("\nthe report on the node, of the first:\n")
+        print(host.run(prompt).outputs[node_of(prompt, "ApplyToModel")]["text"][0])
+        compare_with_host(host)
+    print(f"\nimages: {', '.join(sorted(str(p.relative_to(ROOT)) for p in DEMO.glob('*.png')))}")
+
+
+def add_loras(host: Host) -> None:
+    for seed, name in enumerate(LORAS, 1):
+        with tempfile.TemporaryDirectory() as folder:
+            write_lora(Path(folder) / name, "sd15", seed=seed)
+            host.add_lora(Path(folder) / name)
+
+
+def node_of(prompt: dict[str, Any], class_type: str) -> str:
+    return next(key for key, node in prompt.items() if node["class_type"] == class_type)
+
+
+def with_strengths(prompt: dict[str, Any], *strengths: float) -> dict[str, Any]:
+    """The same workflow, as after moving its sliders."""
+    changed = json.loads(json.dumps(prompt))
+    loaders = [node for node in changed.values() if node["class_type"] == "LoadLoRA"]
+    for node in loaders:
+        node["inputs"]["strength"] = strengths[LORAS.index(node["inputs"]["lora_name"])]
+    return changed
+
+
+def render(host: Host, title: str, prompt: dict[str, Any]) -> None:
+    before, start = host.counters()["patched_weights"], time.perf_counter()
+    result = host.run(prompt)
+    seconds, patched = time.perf_counter() - start, host.counters()["patched_weights"] - before
+    image = saved_image(host, prompt, result)
+    made = "rendered"
+    if image:
+        shutil.copy(image, DEMO / f"{title.replace(' ', '_')}.png")
+    else:
+        made = "was all in the cache"
+    print(f"  {title:12} {made} in {seconds:.2f} s, {patched} weights patched")
+
+
+def saved_image(host: Host, prompt: dict[str, Any], result: RunResult) -> Path | None:
+    saved = node_of(prompt, "SaveImage")
+    if saved not in result.executed:
+        return None
+    image = result.outputs[saved]["images"][0]
+    return host.output_dir / image["subfolder"] / image["filename"]
+
+
+def compare_with_host(host: Host) -> None:
+    """Our one pass against the host's own loaders in a row."""
+    loras = list(zip(LORAS, STRENGTHS, strict=True))
+    latents = {}
+    for name, chain in (
+        ("ours", workflows.stacked_loras(*loras)),
+        ("host", workflows.host_loras(*loras)),
+    ):
+        host.run(workflows.render("sd15", chain, save=name))
+        latents[name] = load_file(host.output_dir / f"{name}.safetensors")["samples"]
+        probe = host.run(workflows.inspect("sd15", "TKProbe", chain)).report("TKProbe")["model"]
+        print(f"\n{name}: {probe['keys']} weights, {probe['entries_total']} patches", end="")
+    difference = (latents["ours"] - latents["host"]).abs().max() / latents["host"].abs().max()
+    print(f"\nlatents of both: largest relative difference {difference:.1e}")
+
+
+def demo_by_command() -> None:
+    base, out = DEMO / "base.safetensors", DEMO / "out.safetensors"
+    write_checkpoint(base)
+    for seed, name in enumerate(LORAS, 1):
+        write_lora(DEMO / name, "sd15", seed=seed)
+    for name in LORAS:
+        command("inspect", DEMO / name)
+    loras = [f"{DEMO / name}={s}" for name, s in zip(LORAS, STRENGTHS, strict=True)]
+    command("apply", base, "-l", loras[0], "-l", loras[1], "-o", out)
+    print(f"against float64, largest relative error {error_of(base, out):.1e}")
+
+
+def command(*arguments: object) -> None:
+    shown = [str(a.relative_to(ROOT)) if isinstance(a, Path) else str(a) for a in arguments]
+    print("$ python -m lora_core " + " ".join(s.replace(f"{ROOT}/", "") for s in shown))
+    subprocess.run([sys.executable, "-m", "lora_core", *map(str, arguments)], check=True, cwd=ROOT)
+    print()
+
+
+def write_checkpoint(path: Path) -> None:
+    """The layers that the tiny LoRAs touch, in the layout of an SD 1.5 checkpoint."""
+
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        f"model.{target.weight}": torch.randn(target.shape, generator=generator).half()
+        for target in targets("sd15")
+    }
+    save_file(weights, path, {"title": "random weights for the demo"})
+
+
+def error_of(base: Path, out: Path) -> float:
+
+    before, after = load_file(base), load_file(out)
+    worst = 0.0
+    for target in targets("sd15"):
+        exact = before[f"model.{target.weight}"].double()
+        for name, strength in zip(LORAS, STRENGTHS, strict=True):
+            exact = exact + strength * delta(load_file(DEMO / name), target)
+        error = (after[f"model.{target.weight}"].double() - exact).abs().max() / exact.abs().max()
+        worst = max(worst, error.item())
+    return worst
+
+
+if __name__ == "__main__":
+    main()
