@@ -55,12 +55,14 @@ class Applied:
         recipe: All of it, with the strengths of this part only.
         before: The host's identity of the weights without it.
         after: The same with it; another identity now means somebody patched after us.
+        keys: The weights whose last patch is the recipe's.
         files: Kept in the shared cache while the patched model is in use.
     """
 
     recipe: Recipe
     before: uuid.UUID
     after: uuid.UUID
+    keys: frozenset[str] = frozenset()
     files: tuple[LoraFile, ...] = ()
 
 
@@ -141,8 +143,15 @@ def _view(part: Part, patcher: ModelPatcher) -> Model:
     shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
     computed = comfy.model_management.lora_compute_dtype(patcher.load_device)
     dtypes = {key: _narrower(weight.dtype, computed) for key, weight in weights.items()}
-    names = HostNames(_key_map(part, patcher.model), part, ModelNames(shapes))
-    return Model(names, shapes, dtypes, frozenset((part,)), names.architecture)
+    ours = ModelNames(shapes)
+    names = HostNames(_key_map(part, patcher.model), part, ours)
+    base = ours.architecture or _host_word(part, patcher.model)
+    return Model(names, shapes, dtypes, frozenset((part,)), base)
+
+
+def _host_word(part: Part, model: torch.nn.Module) -> str | None:
+    """What the host calls the architecture of a denoiser that we have no name for."""
+    return type(model.model_config).__name__ if part == "model" else None
 
 
 def _key_map(part: Part, model: torch.nn.Module) -> Mapping[str, HostTarget]:
@@ -160,8 +169,9 @@ def _narrower(stored: torch.dtype, computed: torch.dtype) -> torch.dtype:
 
 def _change(clone: ModelPatcher, change: _Change) -> None:
     """Patches a fresh clone: ours in place of ours, behind whatever others have added."""
-    if change.earlier.recipe:
-        _take_back(clone)
+    _take_back(clone, change.earlier)
+    if not change.addends:
+        return
     adapters = {key: FusedAdapter.of(fuse(addends)) for key, addends in change.addends.items()}
     refused = adapters.keys() - set(clone.add_patches(adapters))
     if refused:
@@ -169,15 +179,18 @@ def _change(clone: ModelPatcher, change: _Change) -> None:
             f"ComfyUI did not take the patches of {len(refused)} weights.", key=min(refused)
         )
     before = change.earlier.before
-    clone.patches_uuid = uuid.uuid5(before, change.recipe.fingerprint) if adapters else before
-    applied = Applied(change.recipe, before, clone.patches_uuid, change.files)
-    clone.set_attachments(ATTACHMENT, applied)
+    after = uuid.uuid5(before, change.recipe.fingerprint)
+    clone.patches_uuid = after
+    clone.set_attachments(
+        ATTACHMENT, Applied(change.recipe, before, after, frozenset(adapters), change.files)
+    )
 
 
-def _take_back(clone: ModelPatcher) -> None:
-    """Removes our patches, which are the last of every weight that has one."""
-    for key, patches in list(clone.patches.items()):
-        if isinstance(patches[-1][1], FusedAdapter):
-            patches.pop()
-        if not patches:
+def _take_back(clone: ModelPatcher, earlier: Applied) -> None:
+    """Makes a clone what it was before our latest patches."""
+    for key in earlier.keys:
+        clone.patches[key].pop()
+        if not clone.patches[key]:
             del clone.patches[key]
+    clone.patches_uuid = earlier.before
+    clone.remove_attachments(ATTACHMENT)

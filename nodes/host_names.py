@@ -21,7 +21,6 @@ class HostNames:
         self._key_map = key_map
         self._part: Part = part
         self._ours = ours
-        self.architecture = ours.architecture
 
     def find(self, name: str) -> Target | None:
         entry = self._key_map.get(name)

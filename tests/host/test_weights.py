@@ -17,6 +17,7 @@ from tests.host.files import (
     saved,
 )
 from tests.support import workflows
+from tests.support.samples import pair, write
 from tests.support.tiny_loras import KINDS
 from tests.support.tiny_models import MODEL_FILES
 from tests.support.workflows import host_loras, inspect, render, stacked_loras
@@ -154,6 +155,22 @@ def test_patches_of_others_before_and_behind_ours_all_count(host, loras, kind, o
     assert largest_error(found, expected) < 1e-6
 
 
+def test_taking_ours_back_leaves_our_older_patches_under_those_of_others(host, loras, tmp_path):
+    """a, then the host's, then b on one layer, then c: a's other patches must still be there."""
+    name = "transformer.transformer_blocks.0.attn.to_q"
+    content = {key: 0.05 * value for key, value in pair(name, 128, 128).items()}
+    small = host.add_lora(write(tmp_path / "small.safetensors", content))
+    a, b = loras["flux"][:2]
+    steps = [("ours", a, 0.5), ("host", small, 0.5), ("ours", small, 0.25), ("ours", b, 0.5)]
+    found = patched_weights(host, "flux", in_turn(*steps))
+    expected = reference(host, "flux", base_weights(host, "flux"), [(a, 0.5), (b, 0.5)])
+    delta = (
+        content[f"{name}.lora_up.weight"].double() @ content[f"{name}.lora_down.weight"].double()
+    )
+    expected["diffusion_model.double_blocks.0.img_attn.qkv.weight"][:128] += 0.75 * delta
+    assert largest_error(found, expected) < 1e-6
+
+
 DTYPES = {"float32": 2e-7, "float16": 2**-11, "bfloat16": 2**-8, "float8_e4m3fn": 2**-3}
 """Half a unit in the last place, or a whole one where the host rounds stochastically (float8)."""
 
@@ -213,8 +230,6 @@ def test_the_base_is_bit_exact_after_all_that(host, two):
 
 def test_swapped_halves_agree_with_the_host(host, tmp_path):
     """SD3's last modulation: the host turns the delta, we turn the up."""
-    from tests.support.samples import pair, write
-
     content = {k: 0.1 * v for k, v in pair("transformer.norm_out.linear", 256, 128).items()}
     name = host.add_lora(write(tmp_path / "swap.safetensors", content))
     ours = patched_weights(host, "sd3", stacked_loras((name, 0.5)))
