@@ -161,6 +161,19 @@ def test_what_is_refused_ends_with_1_and_leaves_the_old_file(run, tmp_path, base
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_write_that_fails_leaves_nothing_behind(run, tmp_path, base, ink):
+    out = tmp_path / "out.safetensors"
+    out.mkdir()
+    assert run("apply", base, "-l", ink, "-o", out).returncode == 1
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_base_file_stays_as_it_is(run, tmp_path, base, ink):
+    before = base.read_bytes()
+    assert run("apply", base, "-l", ink, "-o", tmp_path / "out.safetensors").returncode == 0
+    assert base.read_bytes() == before
+
+
 def test_a_result_of_another_kind_is_refused(run, tmp_path, base, ink):
     said = run("apply", base, "-l", ink, "-o", tmp_path / "out.ckpt")
     assert said.returncode == 1

@@ -26,14 +26,28 @@ def test_what_is_meant(asked, meant):
 
 @pytest.mark.parametrize(
     "asked",
-    ["light.safetensors", "ink", "in.safetensors", "../ink.safetensors", "/ink.safetensors",
-     "C:\\ink.safetensors", "C:ink.safetensors", "style/../ink.safetensors", "ink.safetensors\0",
-     "x" * 5000, "", None, 5, ["ink.safetensors"], {"a": 1}],
+    ["../ink.safetensors", "/ink.safetensors", "C:\\ink.safetensors", "C:ink.safetensors",
+     "\\\\host\\ink.safetensors", "style/../ink.safetensors", "..\\ink.safetensors",
+     "ink.safetensors\0", "x" * 5000],
 )  # fmt: skip
-def test_what_is_not(asked):
-    with pytest.raises(LoraInputError) as refused:
+def test_a_way_out_of_the_folder_is_no_name(asked):
+    with pytest.raises(LoraInputError, match="no name in the loras folder") as refused:
         choose_name(asked, NAMES)
     assert refused.value.key == "lora_name"
+
+
+@pytest.mark.parametrize(
+    "asked", ["light.safetensors", "ink", "in.safetensors", "", "%2e%2e/ink.safetensors"]
+)
+def test_a_name_is_never_completed(asked):
+    with pytest.raises(LoraInputError, match="no such file"):
+        choose_name(asked, NAMES)
+
+
+@pytest.mark.parametrize("asked", [None, 5, True, ["ink.safetensors"], {"a": 1}])
+def test_only_text_is_a_name(asked):
+    with pytest.raises(LoraInputError, match="name is text"):
+        choose_name(asked, NAMES)
 
 
 def test_an_exact_name_wins_over_its_likes():

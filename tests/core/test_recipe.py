@@ -135,7 +135,6 @@ def test_a_newer_recipe_is_refused_with_both_versions():
         document(terms=7),
         document(terms=[7]),
         document(terms=[{}]),
-        document(terms=[None] * 20_000),
         document(term={"path": 5}),
         document(term={"size": "1"}),
         document(term={"size": True}),
