@@ -162,6 +162,8 @@ def _misfit(name: str, delta: Delta, shape: Shape) -> LoraMismatchError:
 def _origins(file: LoraFile, models: Sequence[Model]) -> str:
     """What file and model were made for, where known: that is why they do not fit."""
     looks, known = base_of_file(file), _base(models)
+    if looks and looks == known:
+        return f" Both look like {known}, so perhaps like variants of it of different sizes."
     made_for = f" The file looks made for {looks}." if looks else ""
     return made_for + (f" The model is {known}." if known else "")
 
