@@ -13,7 +13,7 @@ import comfy.model_management
 import folder_paths
 import torch
 
-from ..lora_core.errors import LoraMismatchError
+from ..lora_core.errors import LoraFileError, LoraMismatchError
 from ..lora_core.filenames import choose_name
 from ..lora_core.files import LoraFile, identify, shared_cache
 from ..lora_core.fuse import fuse
@@ -44,7 +44,15 @@ def lora_names() -> list[str]:
 def find_lora(asked: object) -> FileId:
     """The listed file that is meant by ``asked``; LoraError if there is none."""
     name = choose_name(asked, lora_names())
-    return identify(folder_paths.get_full_path_or_raise(LORAS, name), name)
+    path = folder_paths.get_full_path(LORAS, name)
+    if path is None:
+        raise LoraFileError(
+            "is listed but not there: it has been removed, or is a link that leads nowhere.",
+            file=name,
+            expected="a file",
+            found="nothing",
+        )
+    return identify(path, name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

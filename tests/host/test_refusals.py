@@ -169,6 +169,13 @@ def test_separators_and_case_do_not_matter_if_only_one_file_can_be_meant(host, g
     assert "style/flux.safetensors" in objection
 
 
+def test_a_link_that_leads_nowhere_is_refused_in_words(host):
+    (host.loras_dir / "dangling.safetensors").symlink_to(host.loras_dir / "gone")
+    prompt = render("flux", stacked_loras(("dangling.safetensors", 1.0)))
+    (objection,) = host.run(prompt, expect_error=True).objections("LoadLoRA")
+    assert "a link that leads nowhere" in objection
+
+
 STRENGTHS = {
     "NaN": (float("nan"), "error", "strength must be a finite number, not nan"),
     "NaN as text": ("nan", "error", "strength must be a finite number, not nan"),
