@@ -1,0 +1,231 @@
+// What the tests ask of the page, as functions on window.lab; see page.py.
+
+window.lab = (() => {
+  const plain = (value) => JSON.parse(JSON.stringify(value));
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  const tracker = () => app.extensionManager.workflow.activeWorkflow.changeTracker;
+  const node = (id) => app.canvas.graph.getNodeById(id);
+
+  /** Until the page has drawn what was just changed. */
+  const settle = async () => {
+    app.canvas.setDirty(true, true);
+    for (let frames = 0; frames < 2; frames += 1) await frame();
+  };
+
+  const change = async (edit) => {
+    const result = await edit();
+    await settle();
+    tracker().captureCanvasState();
+    return result;
+  };
+
+  return {
+    settle,
+    async load(workflow) {
+      await app.loadGraphData(workflow);
+      await settle();
+    },
+
+    async loadPrompt(prompt) {
+      await app.loadApiJson(prompt, "prompt");
+      await settle();
+    },
+
+    /** Opens an empty workflow, and closes the others unless they are to be kept. */
+    async clear({ keepTabs = false } = {}) {
+      await app.loadGraphData({ version: 0.4, nodes: [], links: [], last_node_id: 0, last_link_id: 0 });
+      const { workflow } = app.extensionManager;
+      const others = workflow.openWorkflows.filter(({ path }) => path !== workflow.activeWorkflow.path);
+      if (!keepTabs) for (const other of others) await workflow.closeWorkflow(other);
+      await settle();
+    },
+
+    tab: () => app.extensionManager.workflow.activeWorkflow.path,
+
+    /** Goes to a workflow that is open in another tab. */
+    async openTab(path) {
+      const { workflow } = app.extensionManager;
+      await app.loadGraphData(
+        workflow.getWorkflowByPath(path).activeState, true, true, workflow.getWorkflowByPath(path),
+      );
+      await settle();
+    },
+
+    workflow: () => plain(app.rootGraph.serialize()),
+
+    prompt: async () => plain((await app.graphToPrompt()).output),
+
+    /** Queues the open workflow and waits for its end: how it ended, and what the host said. */
+    async queue() {
+      const ends = ["execution_success", "execution_error", "execution_interrupted"];
+      const listening = new AbortController();
+      const ended = new Promise((done) => {
+        for (const end of ends)
+          app.api.addEventListener(end, ({ detail }) => done([end, detail]), {
+            signal: listening.signal,
+          });
+      });
+      const accepted = await app.queuePrompt(0);
+      const [end, detail] = accepted ? await ended : ["refused", app.extensionManager.lastNodeErrors];
+      listening.abort();
+      await settle();
+      return { end, detail: plain(detail ?? null) };
+    },
+
+    add: (type, title, pos) =>
+      change(() => {
+        const created = LiteGraph.createNode(type);
+        created.title = title ?? type;
+        created.pos = pos ?? [60, 60];
+        app.canvas.graph.add(created);
+        return created.id;
+      }),
+
+    connect: (from, output, to, input) =>
+      change(() => {
+        const target = node(to);
+        const slot = target.inputs.findIndex(({ name }) => name === input);
+        if (slot < 0) throw new Error(`no input ${input} in ${target.inputs.map((i) => i.name)}`);
+        node(from).connect(output, target, slot);
+      }),
+
+    set: (id, values) =>
+      change(() => {
+        for (const widget of node(id).widgets)
+          if (widget.name in values) widget.value = values[widget.name];
+      }),
+
+    /** Keeps seeds as they are from run to run. */
+    fixSeeds: () =>
+      change(() => {
+        for (const { widgets = [] } of app.rootGraph.nodes)
+          for (const widget of widgets)
+            if (widget.name === "control_after_generate") widget.value = "fixed";
+      }),
+
+    /** Where nodes are and how large: id -> x, y, width, height. */
+    layOut: (places) =>
+      change(() => {
+        for (const [id, [x, y, width, height]] of Object.entries(places)) {
+          node(id).pos = [x, y];
+          node(id).setSize([width, height]);
+        }
+      }),
+
+    /** Sets the first widget of nodes: id -> value. */
+    nameFiles: (names) =>
+      change(() => {
+        for (const [id, name] of Object.entries(names)) node(id).widgets[0].value = name;
+      }),
+
+    setMode: (id, mode) => change(() => void (node(id).mode = mode)),
+    resize: (id, size) => change(() => node(id).setSize(size)),
+    sockets: (id) => node(id).inputs.map(({ name }) => name),
+    only: (type) => {
+      const [found, ...others] = app.canvas.graph.nodes.filter((each) => each.type === type);
+      if (!found || others.length) throw new Error(`${type}: not exactly one`);
+      return found.id;
+    },
+    /** The names that a node's inputs and outputs are shown with. */
+    labels: (id) => {
+      const shown = ({ label, localized_name, name }) => label || localized_name || name;
+      return [node(id).inputs.map(shown), node(id).outputs.map(shown)];
+    },
+    select: async (id) => {
+      app.canvas.selectItems([node(id)]);
+      await settle();
+    },
+    collapse: (id) => change(() => node(id).collapse()),
+    execute: (command) => app.extensionManager.command.execute(command),
+    scale: () => app.canvas.ds.scale,
+    size: (id) => [...node(id).size],
+    byType: (type) => app.canvas.graph.nodes.filter((each) => each.type === type).map(({ id }) => id),
+
+    /** Copies nodes and pastes them beside the others; the graph then holds only the copies. */
+    pasteCopiesOf: (ids) =>
+      change(async () => {
+        const originals = ids.map(node);
+        app.canvas.selectItems(originals);
+        app.canvas.copyToClipboard();
+        for (const original of originals) app.canvas.graph.remove(original);
+        await settle();
+        app.canvas.pasteFromClipboard();
+      }),
+
+    undo: async () => (await tracker().undo(), settle()),
+    redo: async () => (await tracker().redo(), settle()),
+
+    /** Puts nodes into a subgraph; the id of the node that stands for it. */
+    wrap: (ids) =>
+      change(() => {
+        const { node: outer } = app.canvas.graph.convertToSubgraph(new Set(ids.map(node)));
+        return outer.id;
+      }),
+
+    unwrap: (id) => change(() => void app.canvas.graph.unpackSubgraph(node(id))),
+
+    enter: async (id) => {
+      const outer = node(id);
+      app.canvas.openSubgraph(outer.subgraph, outer);
+      await settle();
+    },
+
+    leave: async () => {
+      app.canvas.setGraph(app.rootGraph);
+      await settle();
+    },
+
+    /** Where a node is drawn, in the window. */
+    frame: (id) => {
+      const { pos, size } = node(id);
+      const { offset, scale } = app.canvas.ds;
+      const { left, top } = app.canvas.canvas.getBoundingClientRect();
+      const at = (index, value) => (value + offset[index]) * scale + [left, top][index];
+      return {
+        left: at(0, pos[0]), top: at(1, pos[1]),
+        right: at(0, pos[0] + size[0]), bottom: at(1, pos[1] + size[1]),
+      };
+    },
+
+    /** What the host says when a run starts, here without one. */
+    startOfAnotherRun: async () => {
+      app.api.dispatchCustomEvent("execution_start", { prompt_id: "another", timestamp: 0 });
+      await settle();
+    },
+
+    /** Fills the window with these nodes and hides the rest of the page; where they then are. */
+    picture: async (ids) => {
+      const [title, margin] = [LiteGraph.NODE_TITLE_HEIGHT, 30];
+      const nodes = ids.map(node);
+      const left = Math.min(...nodes.map(({ pos }) => pos[0])) - margin;
+      const top = Math.min(...nodes.map(({ pos }) => pos[1])) - title - margin;
+      const right = Math.max(...nodes.map(({ pos, size }) => pos[0] + size[0])) + margin;
+      const bottom = Math.max(...nodes.map(({ pos, size }) => pos[1] + size[1])) + margin;
+      await app.extensionManager.command.execute("Workspace.ToggleFocusMode");
+      const scale = Math.min(1, innerWidth / (right - left), innerHeight / (bottom - top));
+      app.canvas.ds.scale = scale;
+      app.canvas.ds.offset = [-left, -top];
+      await settle();
+      return { x: 0, y: 0, width: (right - left) * scale, height: (bottom - top) * scale };
+    },
+
+    unpicture: () => app.extensionManager.command.execute("Workspace.ToggleFocusMode"),
+
+    /** What the window shows when the workflow is opened. */
+    view: async (scale, offset) => {
+      app.canvas.ds.scale = scale;
+      app.canvas.ds.offset = offset;
+      await settle();
+    },
+
+    /** Brings nodes into the middle of the window, at full size. */
+    show: async (ids) => {
+      const shown = ids.map(node);
+      const left = Math.min(...shown.map(({ pos }) => pos[0]));
+      const top = Math.min(...shown.map(({ pos }) => pos[1]));
+      app.canvas.ds.scale = 1;
+      app.canvas.ds.offset = [240 - left, 140 - top];
+      await settle();
+    },
+  };
+})();

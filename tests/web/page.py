@@ -1,0 +1,168 @@
+"""ComfyUI's real page in a headless browser, as the tests speak of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, expect
+
+from tests.support.host import LOCAL, Host
+
+DRIVER = Path(__file__).with_name("page.js")
+WINDOW = {"width": 1600, "height": 1000}
+STARTED = "window.app?.extensionManager && app.canvas?.graph"
+
+PATIENCE = 5.0
+JPEG_QUALITY = 80
+MENU_AWAY = ".no-drag.fixed { display: none !important }"
+
+RENDERERS = {"classic": False, "nodes2": True}
+"""Name -> the setting Comfy.VueNodes.Enabled."""
+
+QUIET = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.VueNodes.AutoScaleLayout": False,
+    "Comfy.Release.Status": "what's new seen",
+    "Comfy.Release.Version": "99.0.0",
+    "Comfy.InstalledVersion": "99.0.0",
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Graph.CanvasInfo": False,
+}
+"""Settings that keep greetings and maps away."""
+
+HOSTS_OWN = re.compile(
+    "status of 404|Content Security Policy|graph accessed before initialization|ERR_FAILED"
+)
+"""Errors that the page reports without us, too."""
+
+
+class Page:
+    """One open page. ``ids`` are those of the graph that is shown."""
+
+    def __init__(self, browser: Browser, host: Host, renderer: str) -> None:
+        self.host = host
+        self.renderer = renderer
+        self.complaints: list[str] = []
+        _write_settings(host, QUIET | {"Comfy.VueNodes.Enabled": RENDERERS[renderer]})
+        self.browser_page = browser.new_page(viewport=WINDOW, locale="en-US")
+        self.browser_page.add_init_script(path=DRIVER)
+        self.browser_page.on("console", self._hear)
+        self.browser_page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.browser_page.route(re.compile(rf"^https?://(?!{LOCAL})"), lambda route: route.abort())
+        self.browser_page.goto(f"http://{LOCAL}:{host.port}/")
+        self._wait_until_started()
+
+    def reload(self) -> None:
+        self.browser_page.reload()
+        self._wait_until_started()
+
+    def close(self) -> None:
+        self.browser_page.close()
+
+    def __getattr__(self, name: str) -> Any:
+        """The functions of page.js."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def call(*arguments: Any) -> Any:
+            code = f"arguments => lab.{name}(...arguments)"
+            return self.browser_page.evaluate(code, list(arguments))
+
+        return call
+
+    def run(self) -> None:
+        """Queue what is open, which must succeed."""
+        result = self.queue()
+        assert result["end"] == "execution_success", result
+
+    def report(self) -> Locator:
+        """The report that is shown."""
+        return self.browser_page.get_by_role("region", name="LoRA report")
+
+    def expect_report(self, *parts: str) -> None:
+        """A report is to be seen, with these parts in its text, and drawn like one."""
+        expect(self.report()).to_be_visible()  # also fails for two of them
+        for part in parts:
+            expect(self.report()).to_contain_text(part)
+        expect(self.report()).to_have_css("white-space", "pre-wrap")
+        expect(self.report()).not_to_have_attribute("data-stale", re.compile(""))
+
+    def expect_dimmed_report(self) -> None:
+        expect(self.report()).to_have_attribute("data-stale", "")
+        expect(self.report()).to_have_css("opacity", "0.45")
+
+    def expect_hidden_report(self) -> None:
+        expect(self.report()).not_to_be_visible()
+
+    def expect_no_report(self) -> None:
+        expect(self.report()).to_have_count(0)
+
+    def expect_error(self, text: str) -> None:
+        expect(self._error_overlay()).to_contain_text(text)
+
+    def expect_no_error_text(self, text: str) -> None:
+        assert text not in (self._error_overlay().text_content() or "")
+
+    def expect_no_error(self) -> None:
+        expect(self._error_overlay()).to_have_count(0)
+
+    def wheel_over_report(self, amount: int) -> None:
+        self.report().hover()
+        self.browser_page.mouse.wheel(0, amount)
+
+    def open_templates(self, pack: str) -> None:
+        """The template browser, showing those of one pack."""
+        self.execute("Comfy.BrowseTemplates")
+        self.browser_page.get_by_text(pack, exact=True).click()
+
+    def open_help(self, node_id: int) -> None:
+        self.select(node_id)
+        self.browser_page.get_by_test_id("info-button").click()
+
+    def close_help(self) -> None:
+        self.browser_page.get_by_role("button", name="Toggle properties panel").click()
+
+    def expect_text(self, text: str) -> None:
+        expect(self.browser_page.get_by_text(text).first).to_be_visible()
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        """Until it holds."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, "waited in vain"
+            self.browser_page.wait_for_timeout(20)
+
+    def screenshot(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.browser_page.screenshot(path=file)
+
+    def take_picture(self, file: Path, node_ids: Iterable[int]) -> None:
+        """Of some nodes and nothing else; a JPEG or PNG."""
+        file.parent.mkdir(exist_ok=True)
+        jpeg = {"type": "jpeg", "quality": JPEG_QUALITY} if file.suffix == ".jpg" else {}
+        clip = self.picture(list(node_ids))
+        self.browser_page.screenshot(path=file, clip=clip, style=MENU_AWAY, **jpeg)
+        self.unpicture()
+
+    def _error_overlay(self) -> Locator:
+        return self.browser_page.get_by_test_id("error-overlay")
+
+    def _wait_until_started(self) -> None:
+        self.browser_page.wait_for_function(STARTED, timeout=60_000)
+        self.browser_page.wait_for_load_state("networkidle")
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not HOSTS_OWN.search(message.text):
+            self.complaints.append(f"{message.text} ({message.location['url']})")
+
+
+def _write_settings(host: Host, settings: Mapping[str, object]) -> None:
+    """The host reads this file anew for every page."""
+    file = host.folder / "user" / "default" / "comfy.settings.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(settings), encoding="utf-8")

@@ -1,0 +1,115 @@
+"""What a page needs behind it: a host with the tiny models and LoRAs, and a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.support.host import Host, HostInstall, ensure_models
+from tests.support.tiny_loras import KINDS, write_lora
+from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
+from tests.support.workflows import Graph, Prompt, render, stacked_loras
+
+WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
+EXAMPLES = Path(__file__).resolve().parents[2] / "example_workflows"
+
+CHROMIUM_ARGUMENTS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+def find_chromium() -> str | None:
+    """The browser named by CHROMIUM, or one on the path."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@contextlib.contextmanager
+def running_browser(executable: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=[*CHROMIUM_ARGUMENTS])
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def running_host(install: HostInstall, folder: Path) -> Iterator[Host]:
+    """A host with two LoRAs for each kind: KIND_1.safetensors and KIND_2.safetensors."""
+    models = ensure_models(install, {name: MODEL_FILES[name] for name in DEFAULT_NAMES})
+    host = Host(install, folder, models, ("--cache-lru", "100"))
+    for kind in KINDS:
+        for name, seed in zip(lora_names(kind), (1, 2), strict=True):
+            write_lora(host.loras_dir / name, kind, seed=seed)
+    with host:
+        yield host
+
+
+def lora_names(kind: str) -> tuple[str, str]:
+    return f"{kind}_1.safetensors", f"{kind}_2.safetensors"
+
+
+def two_loras(kind: str, *names: str) -> Prompt:
+    """Two LoRAs at 0.5 and 1, stacked and applied; the picture is called like the kind."""
+    chain = stacked_loras(*zip(names or lora_names(kind), (0.5, 1.0), strict=True))
+    prompt = render(kind, chain, png=kind)
+    del prompt["TKHash"]
+    return numbered(prompt)
+
+
+def example() -> Prompt:
+    """What a new user opens: stock nodes, and the whole algebra between loader and sampler."""
+    graph = Graph()
+    model, clip, vae = _outputs(graph.add("CheckpointLoaderSimple", ckpt_name=""), 3)
+    first, second = ([graph.add("LoadLoRA", lora_name="", strength=1.0), 0] for _ in range(2))
+    scaled = graph.add("ScaleLoRA", lora=second, strength_model=0.6, strength_clip=0.3)
+    stack = graph.add("StackLoRAs", **{"loras.lora_0": first, "loras.lora_1": [scaled, 0]})
+    model, clip, _ = _outputs(graph.add("ApplyToModel", lora=[stack, 0], model=model, clip=clip), 3)
+    sampler = graph.add(
+        "KSampler",
+        model=model,
+        positive=[graph.add("CLIPTextEncode", clip=clip, text="a lighthouse at dawn, ink"), 0],
+        negative=[graph.add("CLIPTextEncode", clip=clip, text="blurry, watermark"), 0],
+        latent_image=[graph.add("EmptyLatentImage", width=512, height=512, batch_size=1), 0],
+        seed=7,
+        steps=20,
+        cfg=7.0,
+        sampler_name="euler",
+        scheduler="normal",
+        denoise=1.0,
+    )
+    image = graph.add("VAEDecode", samples=[sampler, 0], vae=vae)
+    graph.add("SaveImage", images=[image, 0], filename_prefix="lora_algebra")
+    return numbered(graph.prompt)
+
+
+def numbered(prompt: Prompt) -> Prompt:
+    """The same with the page's own kind of ids: 1, 2, 3, ..."""
+    numbers = {name: str(number) for number, name in enumerate(prompt, 1)}
+
+    def renamed(value: object) -> object:
+        return [numbers[value[0]], value[1]] if isinstance(value, list) else value
+
+    return {
+        numbers[name]: node | {"inputs": {key: renamed(v) for key, v in node["inputs"].items()}}
+        for name, node in prompt.items()
+    }
+
+
+def unfolded(prompt: Prompt, node_id: str) -> dict:
+    """A node with everything it depends on in place of the links, so without any ids."""
+    node = prompt[node_id]
+    inputs = {
+        name: [unfolded(prompt, value[0]), value[1]] if isinstance(value, list) else value
+        for name, value in node["inputs"].items()
+    }
+    return {"class_type": node["class_type"], "inputs": inputs}
+
+
+def _outputs(node_id: str, count: int) -> list[list]:
+    return [[node_id, index] for index in range(count)]
