@@ -6,9 +6,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..lora_core.errors import LoraInputError
 from ..lora_core.recipe import Recipe
 from .host import apply_recipe
+from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
 
 
@@ -26,9 +26,9 @@ class ApplyToModel(io.ComfyNode):
             search_aliases=["apply lora", "lora loader"],
             has_intermediate_output=True,  # the report is sent again when nothing has to run
             inputs=[
-                Lora.Input("lora", display_name="LORA", optional=True),
-                io.Model.Input("model", optional=True),
-                io.Clip.Input("clip", optional=True),
+                Lora.Input("lora", display_name="LORA", optional=True, tooltip="A LoRA or a stack"),
+                io.Model.Input("model", optional=True, tooltip="The model to add it to"),
+                io.Clip.Input("clip", optional=True, tooltip="The text encoder to add it to"),
             ],
             outputs=[
                 io.Model.Output(display_name="MODEL"),
@@ -41,13 +41,7 @@ class ApplyToModel(io.ComfyNode):
     def execute(
         cls, lora: Recipe | None = None, model: Any = None, clip: Any = None
     ) -> io.NodeOutput:
-        if model is None and clip is None:
-            raise LoraInputError(
-                "Apply LoRA To Model has nothing to apply to: connect a MODEL, a CLIP, or both.",
-                key="model",
-                expected="MODEL or CLIP",
-                found="neither",
-            )
-        patched_model, patched_clip, report = apply_recipe(lora or Recipe(), model, clip)
+        with plain_errors():
+            model, clip, report = apply_recipe(lora or Recipe(), model, clip)
         text = str(report)
-        return io.NodeOutput(patched_model, patched_clip, text, ui={"text": (text,)})
+        return io.NodeOutput(model, clip, text, ui={"text": (text,)})

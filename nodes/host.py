@@ -13,7 +13,7 @@ import comfy.model_management
 import folder_paths
 import torch
 
-from ..lora_core.errors import LoraFileError, LoraMismatchError
+from ..lora_core.errors import LoraFileError, LoraInputError, LoraMismatchError
 from ..lora_core.filenames import choose_name
 from ..lora_core.files import LoraFile, identify, shared_cache
 from ..lora_core.fuse import fuse
@@ -84,6 +84,13 @@ def apply_recipe(
     Raises:
         LoraError: Before anything is cloned.
     """
+    if model is None and clip is None:
+        raise LoraInputError(
+            "Apply LoRA To Model has nothing to apply to: connect a MODEL, a CLIP, or both.",
+            key="model",
+            expected="MODEL or CLIP",
+            found="neither",
+        )
     if not recipe:
         return model, clip, Report(())
     sides = _sides(model, clip)

@@ -8,6 +8,7 @@ from ..lora_core.errors import LoraError
 from ..lora_core.files import check_file
 from ..lora_core.recipe import Recipe
 from .host import find_lora, lora_names
+from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
 
 
@@ -58,6 +59,7 @@ class LoadLoRA(io.ComfyNode):
 
     @classmethod
     def execute(cls, lora_name: str, strength: float = 1.0) -> io.NodeOutput:
-        file = find_lora(lora_name)
-        check_file(file)
-        return io.NodeOutput(Recipe.of(file, strength))
+        with plain_errors():
+            file = find_lora(lora_name)
+            check_file(file)
+            return io.NodeOutput(Recipe.of(file, strength))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..lora_core.recipe import Recipe
+from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
 
 
@@ -24,7 +25,7 @@ class ScaleLoRA(io.ComfyNode):
             description="A LoRA or a whole stack times a number, apart for model and text encoder.",
             search_aliases=["lora strength", "multiply lora"],
             inputs=[
-                Lora.Input("lora", display_name="LORA", optional=True),
+                Lora.Input("lora", display_name="LORA", optional=True, tooltip="A LoRA or a stack"),
                 _factor("strength_model", "Factor on its effect on the model"),
                 _factor("strength_clip", "Factor on its effect on the text encoder"),
             ],
@@ -35,4 +36,5 @@ class ScaleLoRA(io.ComfyNode):
     def execute(
         cls, strength_model: float, strength_clip: float, lora: Recipe | None = None
     ) -> io.NodeOutput:
-        return io.NodeOutput((lora or Recipe()).scaled(strength_model, strength_clip))
+        with plain_errors():
+            return io.NodeOutput((lora or Recipe()).scaled(strength_model, strength_clip))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from comfy_api.latest import io
 
 from ..lora_core.recipe import Recipe
+from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
 
 
@@ -28,6 +29,7 @@ class StackLoRAs(io.ComfyNode):
                     "loras",
                     template=io.Autogrow.TemplatePrefix(row, prefix="lora_", min=0, max=50),
                     optional=True,
+                    tooltip="LoRAs and stacks; there is always one more free socket",
                 )
             ],
             outputs=[Lora.Output(display_name="LORA")],
@@ -36,4 +38,5 @@ class StackLoRAs(io.ComfyNode):
     @classmethod
     def execute(cls, loras: Mapping[str, Recipe | None] | None = None) -> io.NodeOutput:
         recipes = (loras or {}).values()
-        return io.NodeOutput(Recipe.sum(recipe for recipe in recipes if recipe is not None))
+        with plain_errors():
+            return io.NodeOutput(Recipe.sum(recipe for recipe in recipes if recipe is not None))

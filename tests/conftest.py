@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -28,6 +30,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     """The very last line, so that nobody takes a run without the host for a whole one."""
-    notice = skip_notice()
+    notice = skip_notice() or _browser_notice()
     if notice:
         print(f"\n!!! {notice} !!!")
+
+
+def _browser_notice() -> str | None:
+    browsers = ("chromium", "chromium-browser", "google-chrome")
+    if os.environ.get("CHROMIUM") or any(map(shutil.which, browsers)):
+        return None
+    return "WEB TESTS SKIPPED: no Chromium found (CHROMIUM). Nothing ran in the real page."
