@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from typing import Final, TypeAlias
 
 import torch
 
+from .errors import LoraInputError
 from .files import FileCache, check_file, identify, shared_cache
 from .fuse import Patch, fuse
 from .match import Model
@@ -16,6 +18,11 @@ from .naming import ModelNames
 from .plan import make_plan
 from .recipe import Recipe
 from .report import Report
+
+Weights: TypeAlias = torch.nn.Module | Mapping[str, torch.Tensor]
+
+COMPILED: Final = "_orig_mod."
+"""What torch.compile puts into the names of weights."""
 
 
 def load(path: str | os.PathLike[str], strength: float = 1.0) -> Recipe:
@@ -29,7 +36,7 @@ def load(path: str | os.PathLike[str], strength: float = 1.0) -> Recipe:
 
 
 def apply(
-    module: torch.nn.Module,
+    module: Weights,
     recipe: Recipe,
     *,
     component: str | None = None,
@@ -38,7 +45,7 @@ def apply(
     """Adds ``recipe`` to the weights of ``module``, in place.
 
     Args:
-        module: Any module; a file's names are matched to the paths of its weights.
+        module: Any module, or a state dict; a file's names are matched to its weights' paths.
         recipe: What to add.
         component: What the module is to a pipeline, where a file's names differ by it: "unet",
             "transformer", "text_encoder", "text_encoder_2", "text_encoder_3".
@@ -55,7 +62,7 @@ def apply(
 
 @contextmanager
 def applied(
-    module: torch.nn.Module,
+    module: Weights,
     recipe: Recipe,
     *,
     component: str | None = None,
@@ -78,14 +85,15 @@ def model_of(weights: Mapping[str, torch.Tensor], component: str | None = None) 
     shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
     names = ModelNames(shapes, component)
     dtypes = {key: weight.dtype for key, weight in weights.items()}
-    return Model(names, shapes, dtypes, base=names.architecture)
+    return Model(names, shapes, dtypes, names.parts, names.architecture)
 
 
-def _weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+def _weights(module: Weights) -> dict[str, torch.Tensor]:
     """Detached views: writing to them writes to the module, and leaves no trace in autograd."""
+    named = module.items() if isinstance(module, Mapping) else module.named_parameters()
     return {
-        key: weight.detach()
-        for key, weight in module.named_parameters()
+        key.replace(COMPILED, ""): weight.detach()
+        for key, weight in named
         if weight.dtype.is_floating_point
     }
 
@@ -95,6 +103,14 @@ def _prepared(
 ) -> tuple[dict[str, tuple[Patch, ...]], Report]:
     plan = make_plan(recipe, [model_of(weights, component)], cache)
     (addends,) = plan.addends
+    for key in addends:
+        if weights[key].is_meta:
+            raise LoraInputError(
+                f"{key} is not in memory: the model is offloaded. Load it first.",
+                key=key,
+                expected="weights in memory",
+                found="a weight on the meta device",
+            )
     return {k: fuse(a, sum_type(weights[k].dtype)) for k, a in addends.items()}, plan.report
 
 

@@ -38,10 +38,14 @@ def check_beginning(beginning: bytes, size: int) -> None:
         raise _impossible_header(beginning, length, size)
     if length > LARGEST_HEADER:
         raise LoraFileError(
-            f"has a header of {length} bytes; a LoRA's has at most {LARGEST_HEADER}.",
+            f"has a header of {length} bytes; a sound one has at most {LARGEST_HEADER}.",
             expected=f"at most {LARGEST_HEADER} bytes of header",
             found=str(length),
         )
+
+
+def check_size(size: int) -> None:
+    """Refuses a file larger than any LoRA."""
     if size > LARGEST_FILE:
         raise LoraFileError(
             f"has {size} bytes; a LoRA has at most {LARGEST_FILE}. Is it a checkpoint?",
@@ -77,7 +81,7 @@ def read_metadata(beginning: bytes) -> dict[str, str]:
     The library lets a name stand twice, in which case two readers may see two different files.
     """
     header = json.loads(beginning[PREFIX : header_end(beginning)], object_pairs_hook=_each_once)
-    return header.get("__metadata__", {})
+    return header.get("__metadata__") or {}
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:

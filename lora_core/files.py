@@ -16,8 +16,8 @@ import safetensors.torch
 import torch
 
 from .errors import LoraFileError
-from .families import Delta, read_module
-from .file_faults import SNIFFED, check_beginning, explain, header_end, read_metadata
+from .families import Delta, entry_bound, read_module
+from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end, read_metadata
 from .finite import COMPUTABLE, largest_magnitude
 from .recipe import FileId
 from .spellings import FileKey, Role, group_keys
@@ -31,13 +31,13 @@ class Module:
         families: The families its tensors belong to.
         deltas: What they do.
         parameters: How many numbers the file spends on it.
-        peak: Largest absolute value among them.
+        bounds: For each delta, no entry of it is larger.
     """
 
     families: tuple[str, ...]
     deltas: tuple[Delta, ...]
     parameters: int
-    peak: float
+    bounds: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +49,14 @@ class LoraFile:
         modules: By the layer's name, as the file writes it.
         unknown: Keys of no known spelling.
         metadata: The file's own notes, unchecked text.
+        has_alpha: Whether it says itself how strongly it was trained.
     """
 
     id: FileId
     modules: Mapping[str, Module]
     unknown: tuple[FileKey, ...]
     metadata: Mapping[str, str]
+    has_alpha: bool
 
 
 class FileCache:
@@ -99,10 +101,10 @@ def identify(path: str | os.PathLike[str], name: str | None = None) -> FileId:
         )
     try:
         return _identity(where.stat(), str(where), called)
-    except OSError as error:
-        raise _unopened(error).in_file(called) from error
     except LoraFileError as error:
         raise error.in_file(called) from error
+    except (OSError, ValueError) as error:
+        raise unopened(error).in_file(called) from error
 
 
 def check_file(file: FileId) -> None:
@@ -130,14 +132,22 @@ def _identity(status: os.stat_result, path: str, name: str) -> FileId:
 
 
 def _opened(file: FileId) -> BinaryIO:
+    """The file for reading, if it still is what was identified."""
+    if identify(file.path, file.name) != file:
+        raise LoraFileError(
+            "has changed on disk since it was chosen. Queue the prompt again.",
+            expected=f"{file.size} bytes of {file.mtime_ns}",
+            found="another state of the file",
+        )
     try:
         return Path(file.path).open("rb")
     except OSError as error:
-        raise _unopened(error) from error
+        raise unopened(error) from error
 
 
-def _unopened(error: OSError) -> LoraFileError:
-    reason = error.strerror or str(error)
+def unopened(error: Exception) -> LoraFileError:
+    """The error for a file that the system does not let us open."""
+    reason = getattr(error, "strerror", None) or str(error)
     return LoraFileError(f"cannot be opened: {reason}.", expected="a readable file", found=reason)
 
 
@@ -145,6 +155,7 @@ def _check_header(file: FileId) -> None:
     with _opened(file) as opened:
         beginning = opened.read(SNIFFED)
         check_beginning(beginning, file.size)
+        check_size(file.size)
         beginning += opened.read(max(0, header_end(beginning) - SNIFFED))
     try:
         outlines = _outlines(file.path)
@@ -158,25 +169,14 @@ def _outlines(path: str) -> dict[FileKey, torch.Tensor]:
     """Every tensor of a file that the library finds sound, without its data."""
     with cast(Any, safetensors.safe_open)(path, framework="pt") as opened:
         keys: list[str] = opened.keys()
-        return {FileKey(key): _outline(opened.get_tensor(key)) for key in keys}
-
-
-def _outline(mapped: torch.Tensor) -> torch.Tensor:
-    """Shape and type without the data, which stays on disk; single numbers are kept."""
-    return mapped.clone() if mapped.numel() == 1 else torch.empty_like(mapped, device="meta")
+        return {FileKey(key): opened.get_tensor(key).to("meta") for key in keys}
 
 
 def _bytes(file: FileId) -> bytes:
     """All of the file in memory: a mapped file that is cut short would end the process."""
     with _opened(file) as opened:
-        now = _identity(os.fstat(opened.fileno()), file.path, file.name)
-        if now != file:
-            raise LoraFileError(
-                "has changed on disk since it was chosen. Queue the prompt again.",
-                expected=f"{file.size} bytes of {file.mtime_ns}",
-                found=f"{now.size} bytes of {now.mtime_ns}",
-            )
-        check_beginning(opened.read(SNIFFED), now.size)
+        check_beginning(opened.read(SNIFFED), file.size)
+        check_size(file.size)
         opened.seek(0)
         return opened.read()
 
@@ -188,7 +188,8 @@ def _parsed(file: FileId, data: bytes) -> LoraFile:
         raise explain(data, len(data), error) from error
     metadata = read_metadata(data)
     modules, unknown = _modules({FileKey(key): tensor for key, tensor in tensors.items()})
-    return LoraFile(file, modules, unknown, metadata)
+    has_alpha = any(key.endswith(".alpha") for key in tensors)
+    return LoraFile(file, modules, unknown, metadata, has_alpha)
 
 
 def _modules(
@@ -212,14 +213,13 @@ def _module(
 ) -> Module:
     keys = {role: _only(name, same) for role, same in roles.items()}
     own = {role: _computable(key, role, tensors[key]) for role, key in keys.items()}
+    for role, tensor in own.items():
+        if role != "alpha":
+            largest_magnitude(keys[role], tensor)
     families, deltas = read_module(name, {str(role): tensor for role, tensor in own.items()})
-    factors = {role: tensor for role, tensor in own.items() if role != "alpha"}
-    return Module(
-        tuple(families),
-        tuple(deltas),
-        parameters=sum(tensor.numel() for tensor in factors.values()),
-        peak=max(largest_magnitude(keys[role], tensor) for role, tensor in factors.items()),
-    )
+    parameters = sum(tensor.numel() for role, tensor in own.items() if role != "alpha")
+    bounds = tuple(map(entry_bound, deltas))
+    return Module(tuple(families), tuple(deltas), parameters, bounds)
 
 
 def _only(name: str, keys: list[FileKey]) -> FileKey:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from .errors import LoraFileError, LoraMismatchError
-from .families import Delta, delta_text, entry_bound, fits, swap_halves
-from .files import LoraFile, Module
+from .families import Delta, delta_text, fits, swap_halves
+from .files import LoraFile
 from .guess import base_of_file
 from .recipe import Term
 from .targets import Names, Part, Shape, Target, part_of
@@ -99,54 +99,44 @@ def _matched(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
     hits: list[Hit] = []
     missed: list[str] = []
     for name, module in file.modules.items():
-        for delta in module.deltas:
-            hit = _find(name, module, delta, term, models)
-            if hit is None:
+        for delta, bound in zip(module.deltas, module.bounds, strict=True):
+            found = _find(name, delta, models)
+            if found is None:
                 missed.append(name)
             else:
-                hits.append(hit)
+                index, target = found
+                shape = _fitting(name, delta, target, models[index])
+                hits.append(Hit(name, index, shape, _addend(term, target, delta, bound)))
     _refuse_synonyms(hits)
     match = Match(term, file, tuple(hits), tuple(missed), _parts(hits, models))
     _refuse_stranger(match, models)
     return match
 
 
-def _find(
-    name: str, module: Module, delta: Delta, term: Term, models: Sequence[Model]
-) -> Hit | None:
+def _find(name: str, delta: Delta, models: Sequence[Model]) -> tuple[int, Target] | None:
+    """The first model that has a weight of that name, by its index, and the weight."""
     for index, model in enumerate(models):
         target = model.names.find(name)
-        if target is None:
-            continue
-        if delta.slot == "bias":
+        if target is not None and delta.slot == "bias":
             target = target.bias()
-        if target.key in model.shapes:
-            return _hit(name, module, delta, term, index, model, target)
+        if target is not None and target.key in model.shapes:
+            return index, target
     return None
 
 
-def _hit(
-    name: str,
-    module: Module,
-    delta: Delta,
-    term: Term,
-    index: int,
-    model: Model,
-    target: Target,
-) -> Hit:
-    shape = target_shape(target, model.shapes[target.key])
+def _fitting(name: str, delta: Delta, target: Target, model: Model) -> Shape:
+    """The shape of the target; LoraMismatchError if the delta has another."""
+    weight = model.shapes[target.key]
+    shape = weight if target.rows is None else (target.rows[1], *weight[1:])
     if not fits(delta, shape):
         raise _misfit(name, delta, shape)
+    return shape
+
+
+def _addend(term: Term, target: Target, delta: Delta, bound: float) -> Addend:
     strength = float(term.model if target.part == "model" else term.clip)
-    if target.halves_swapped:
-        delta = swap_halves(delta)
-    bound = abs(strength) * entry_bound(delta, module.peak)
-    return Hit(name, index, shape, Addend(target, delta, strength, bound, term.file.name))
-
-
-def target_shape(target: Target, weight: Shape) -> Shape:
-    """The shape of the target: the weight's, but for the rows it is cut to."""
-    return weight if target.rows is None else (target.rows[1], *weight[1:])
+    turned = swap_halves(delta) if target.halves_swapped else delta
+    return Addend(target, turned, strength, abs(strength) * bound, term.file.name)
 
 
 def _misfit(name: str, delta: Delta, shape: Shape) -> LoraMismatchError:
@@ -195,13 +185,16 @@ def _parts(hits: Sequence[Hit], models: Sequence[Model]) -> frozenset[Part]:
 
 
 def _refuse_stranger(match: Match, models: Sequence[Model]) -> None:
-    """Nothing fits, though there is something in the file for what is connected."""
+    """Nothing fits the denoiser, or nothing at all, though the file means to.
+
+    A text encoder that does not fit is only reported: files for models with several often do not.
+    """
     strangers = [name for name in match.missed if part_of(name) in match.parts]
-    if match.hits or not strangers:
-        return
-    raise LoraMismatchError(
-        f"0 of {len(strangers)} layers fit this model; the first is {strangers[0]}.",
-        key=strangers[0],
-        expected=_base(models) or "names of this model",
-        found=base_of_file(match.file) or strangers[0],
-    )
+    fitting = {hit.addend.target.part for hit in match.hits}
+    if "model" in {part_of(name) for name in strangers} - fitting or (strangers and not fitting):
+        raise LoraMismatchError(
+            f"0 of {len(strangers)} layers fit this model; the first is {strangers[0]}.",
+            key=strangers[0],
+            expected=_base(models) or "names of this model",
+            found=base_of_file(match.file) or strangers[0],
+        )

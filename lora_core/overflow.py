@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 
@@ -11,23 +12,32 @@ from .families import Delta, Pair, Replacement, Residue
 from .match import Addend
 
 
-def check_range(weights: Mapping[str, Iterable[Addend]], dtypes: Mapping[str, torch.dtype]) -> None:
+def check_range(weights: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, torch.dtype]) -> None:
     """LoraMismatchError if a weight's sum of deltas may not fit into its type.
 
     The bound from the largest factors clears all sane files at no cost; only where it does not are
     the deltas looked at entry by entry.
     """
     for key, addends in weights.items():
-        if sum(addend.bound for addend in addends) > torch.finfo(dtypes[key]).max:
+        if _sum(addends, lambda addend: addend.bound) > torch.finfo(dtypes[key]).max:
             _look_closely(key, addends, dtypes[key])
 
 
-def _look_closely(key: str, addends: Iterable[Addend], dtype: torch.dtype) -> None:
-    peaks = [(abs(addend.strength) * _peak(addend.delta), addend.file) for addend in addends]
-    total = sum(peak for peak, _ in peaks)
+def _look_closely(key: str, addends: Sequence[Addend], dtype: torch.dtype) -> None:
+    peaks = {addend: abs(addend.strength) * _peak(addend.delta) for addend in addends}
+    total = _sum(addends, peaks.__getitem__)
     if not total <= torch.finfo(dtype).max:  # which catches NaN, too
-        _, worst = max(peaks)
-        raise _overflow(key, total, dtype).in_file(worst)
+        worst = max(addends, key=peaks.__getitem__)
+        raise _overflow(key, total, dtype).in_file(worst.file)
+
+
+def _sum(addends: Iterable[Addend], size: Callable[[Addend], float]) -> float:
+    """The most that can come together in one entry: different rows do not meet."""
+    by_rows: defaultdict[object, float] = defaultdict(float)
+    for addend in addends:
+        by_rows[addend.target.rows] += size(addend)
+    whole = by_rows.pop(None, 0.0)
+    return whole + max(by_rows.values(), default=0.0)
 
 
 def _peak(delta: Delta) -> float:

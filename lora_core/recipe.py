@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import reduce
@@ -24,8 +24,11 @@ from .recipe_json import Json, read_document
 FORMAT = "lora-algebra recipe"
 VERSION = 1
 LARGEST_STRENGTH = 10**30
-FRACTION = re.compile(r"-?[0-9]{1,2000}/[1-9][0-9]{0,1999}")
-"""How an exact strength is written that no floating point number says; bounded in length."""
+MOST_DIGITS = 1000
+"""Of an exact strength; behind them it goes on as the nearest floating point number."""
+
+FRACTION = re.compile(r"-?[0-9]{1,1000}/[1-9][0-9]{0,999}")
+"""How an exact strength is written that no floating point number says."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,7 +89,16 @@ class Recipe:
     def scaled(self, model: float, clip: float) -> Recipe:
         """Every term times ``model`` for the denoiser and times ``clip`` for the text encoders."""
         by_model, by_clip = exact_strength(model), exact_strength(clip)
-        return Recipe(tuple(Term(t.file, t.model * by_model, t.clip * by_clip) for t in self.terms))
+        return Recipe(
+            tuple(
+                Term(t.file, _bounded(t.model * by_model), _bounded(t.clip * by_clip))
+                for t in self.terms
+            )
+        )
+
+    def with_files(self, state: Callable[[FileId], FileId]) -> Recipe:
+        """The same strengths of the files that ``state`` gives for each."""
+        return Recipe(tuple(Term(state(t.file), t.model, t.clip) for t in self.terms))
 
     def __add__(self, other: object) -> Recipe:
         if not isinstance(other, Recipe):
@@ -105,10 +117,10 @@ class Recipe:
     def __neg__(self) -> Recipe:
         return self.scaled(-1, -1)
 
-    def __mul__(self, strength: float) -> Recipe:
-        if not isinstance(strength, Real):
+    def __mul__(self, strength: object) -> Recipe:
+        if not isinstance(strength, int | float):
             return NotImplemented
-        return self.scaled(float(strength), float(strength))
+        return self.scaled(strength, strength)
 
     __rmul__ = __mul__
 
@@ -146,7 +158,7 @@ def exact_strength(value: object, name: str = "strength") -> Fraction:
     try:
         number = float(value)
     except OverflowError:
-        raise _not_finite("an integer beyond floating point", name) from None
+        raise _too_large(name) from None
     if not math.isfinite(number):
         raise _not_finite(value, name)
     return Fraction(repr(number))
@@ -161,6 +173,15 @@ def _not_finite(value: object, name: str) -> LoraInputError:
     )
 
 
+def _too_large(name: str) -> LoraInputError:
+    return LoraInputError(
+        f"{name} is beyond {LARGEST_STRENGTH:.0e}, where no model makes sense",
+        key=name,
+        expected=f"at most {LARGEST_STRENGTH:.0e}",
+        found="a larger number",
+    )
+
+
 def _identity(file: FileId) -> tuple[str, int, int, int]:
     return file.path, file.mtime_ns, file.size, file.inode
 
@@ -170,21 +191,23 @@ def _normal(terms: Iterable[Term]) -> tuple[Term, ...]:
     for term in terms:
         by_file.setdefault(term.file, []).append(term)
     sums = (reduce(_joined, same) for same in by_file.values())
-    return tuple(sorted(map(_bounded, filter(_counts, sums)), key=lambda term: term.file))
+    return tuple(sorted(filter(_counts, sums), key=lambda term: term.file))
 
 
 def _counts(term: Term) -> bool:
     return bool(term.model or term.clip)
 
 
-def _bounded(term: Term) -> Term:
-    if max(abs(term.model), abs(term.clip)) > LARGEST_STRENGTH:
-        raise _not_finite("a product beyond 1e30", "strength")
-    return term
+def _bounded(strength: Fraction) -> Fraction:
+    if abs(strength) > LARGEST_STRENGTH:
+        raise _too_large("strength")
+    if max(abs(strength.numerator), strength.denominator) >= 10**MOST_DIGITS:
+        return Fraction(repr(float(strength)))
+    return strength
 
 
 def _joined(a: Term, b: Term) -> Term:
-    return Term(a.file, a.model + b.model, a.clip + b.clip)
+    return Term(a.file, _bounded(a.model + b.model), _bounded(a.clip + b.clip))
 
 
 def _written(strength: Fraction) -> float | str:

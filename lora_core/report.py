@@ -7,13 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 
-from .families import Pair
+from .families import Delta, Pair
 from .guess import base_of_file
 from .match import Hit, Match
 from .targets import Part, part_of
 from .text import printable
 
 SHOWN_NAMES = 3
+
+NOTED_SCALE = "lora_adapter_metadata"
+"""Where diffusers notes alpha and rank of a file that has no alpha of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class LoraReport:
         touched: Numbers in the weights that these change.
         unknown: Names in the file that mean nothing here.
         base: The base model it looks made for.
+        silent: Layers whose alpha is 0, so that nothing is added.
+        scale_unread: Whether a scale stands in the file's notes only, which is not read.
     """
 
     name: str
@@ -58,6 +63,8 @@ class LoraReport:
     touched: int
     unknown: tuple[str, ...]
     base: str | None
+    silent: int
+    scale_unread: bool
 
     @property
     def headline(self) -> str:
@@ -91,12 +98,18 @@ def report_match(match: Match) -> LoraReport:
         name=match.file.id.name,
         parts=tuple(_part(match, part) for part in ("model", "clip")),
         families=tuple(sorted({f for module in modules.values() for f in module.families})),
-        ranks=_ranks(match.hits),
+        ranks=_ranks(_deltas(match)),
         parameters=sum(modules[name].parameters for name in applied),
         touched=_touched(match.hits),
         unknown=(*_unknown(match), *match.file.unknown),
         base=base_of_file(match.file),
+        silent=sum(isinstance(d, Pair) and d.scale == 0 for d in _deltas(match)),
+        scale_unread=NOTED_SCALE in match.file.metadata and not match.file.has_alpha,
     )
+
+
+def _deltas(match: Match) -> list[Delta]:
+    return [hit.addend.delta for hit in match.hits]
 
 
 def _part(match: Match, part: Part) -> PartReport:
@@ -106,9 +119,8 @@ def _part(match: Match, part: Part) -> PartReport:
     return PartReport(part, float(strength), applied + missed, applied, part in match.parts)
 
 
-def _ranks(hits: Iterable[Hit]) -> tuple[int, int] | None:
-    deltas = (hit.addend.delta for hit in hits)
-    ranks = [delta.down.shape[0] for delta in deltas if isinstance(delta, Pair)]
+def _ranks(deltas: Iterable[Delta]) -> tuple[int, int] | None:
+    ranks = [len(delta.down) for delta in deltas if isinstance(delta, Pair)]
     return (min(ranks), max(ranks)) if ranks else None
 
 
@@ -145,6 +157,10 @@ def _details(lora: LoraReport) -> Sequence[str]:
         lines.append(
             f"{lora.parameters:,} parameters in the file for {lora.touched:,} in the weights"
         )
+    if lora.silent:
+        lines.append(f"alpha 0, no effect: {lora.silent} layers")
+    if lora.scale_unread:
+        lines.append("its scale stands in its notes only and is not read: taken as alpha = rank")
     if lora.unknown:
         names = ", ".join(islice(lora.unknown, SHOWN_NAMES))
         more = ", …" if len(lora.unknown) > SHOWN_NAMES else ""

@@ -46,7 +46,10 @@ class Names(Protocol):
         ...
 
 
-_TEXT_ENCODER: Final = re.compile(r"lora_(te\d*|prior_te)_|text_encoders?(_\d)?\.|te\d*\.")
+_TEXT_ENCODER: Final = re.compile(
+    r"lora_(te\d*|prior_te)_|text_encoders?(_\d)?\.|te\d*\.|clip_[lgh]\.|t5xxl\."
+    r"|(base_model\.model\.|lycoris_)?text_model[._]"
+)
 
 
 def part_of(name: str) -> Part:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import comfy.lora
 import comfy.model_management
@@ -34,6 +34,9 @@ LORAS = "loras"
 ATTACHMENT = "lora_algebra"
 
 log = logging.getLogger("lora-algebra")
+
+Patched: TypeAlias = "tuple[Any, ...]"
+"""A patch as the host holds it: (strength, adapter, strength of the model, offset, function)."""
 
 
 def lora_names() -> list[str]:
@@ -63,15 +66,21 @@ class Applied:
         recipe: All of it, with the strengths of this part only.
         before: The host's identity of the weights without it.
         after: The same with it; another identity now means somebody patched after us.
-        keys: The weights whose last patch is the recipe's.
+        entries: The recipe's patches, as the host holds them, by weight.
         files: Kept in the shared cache while the patched model is in use.
     """
 
     recipe: Recipe
     before: uuid.UUID
     after: uuid.UUID
-    keys: frozenset[str] = frozenset()
+    entries: Mapping[str, Patched] = field(default_factory=dict[str, Patched])
     files: tuple[LoraFile, ...] = ()
+
+    def is_last_on(self, patcher: ModelPatcher) -> bool:
+        """Whether nobody has touched the model's patches since."""
+        return self.after == patcher.patches_uuid and all(
+            patcher.patches.get(key, [None])[-1] is entry for key, entry in self.entries.items()
+        )
 
 
 def apply_recipe(
@@ -82,8 +91,9 @@ def apply_recipe(
     What the recipe does not change comes back as the same object.
 
     Raises:
-        LoraError: Before anything is cloned.
+        LoraError: Both stay untouched.
     """
+    recipe = recipe.with_files(_current)
     if model is None and clip is None:
         raise LoraInputError(
             "Apply LoRA To Model has nothing to apply to: connect a MODEL, a CLIP, or both.",
@@ -144,17 +154,22 @@ def _own(recipe: Recipe, part: Part) -> Recipe:
     return recipe.scaled(float(part == "model"), float(part == "clip"))
 
 
+def _current(file: FileId) -> FileId:
+    """The file as it is now: a loader whose name is linked may have run before it changed."""
+    return identify(file.path, file.name)
+
+
 def _applied(patcher: ModelPatcher) -> Applied:
     """Our earlier work on a model, if its patches are still the last ones."""
-    known, now = patcher.get_attachment(ATTACHMENT), patcher.patches_uuid
-    if isinstance(known, Applied) and known.after == now:
+    known = patcher.get_attachment(ATTACHMENT)
+    if isinstance(known, Applied) and known.is_last_on(patcher):
         return known
-    return Applied(Recipe(), now, now)
+    return Applied(Recipe(), patcher.patches_uuid, patcher.patches_uuid)
 
 
 def _view(part: Part, patcher: ModelPatcher) -> Model:
     """What a plan has to know of a host model."""
-    weights = dict(patcher.model.named_parameters())
+    weights = dict(_patchable(patcher))
     shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
     computed = comfy.model_management.lora_compute_dtype(patcher.load_device)
     dtypes = {key: _narrower(weight.dtype, computed) for key, weight in weights.items()}
@@ -162,6 +177,19 @@ def _view(part: Part, patcher: ModelPatcher) -> Model:
     names = HostNames(_key_map(part, patcher.model), part, ours)
     base = ours.architecture or _host_word(part, patcher.model)
     return Model(names, shapes, dtypes, frozenset((part,)), base)
+
+
+def _patchable(patcher: ModelPatcher) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    """The weights that the host will patch; the others would be said to be applied and are not.
+
+    It passes over what a module holds beside modules of its own, and with dynamic VRAM over
+    modules that are none of its own classes.
+    """
+    for name, module in patcher.model.named_modules():
+        holds_modules = any(True for child in module.children() for _ in child.parameters())
+        foreign = patcher.is_dynamic() and not hasattr(module, "comfy_cast_weights")
+        if not (holds_modules or foreign):
+            yield from module.named_parameters(name, recurse=False)
 
 
 def _host_word(part: Part, model: torch.nn.Module) -> str | None:
@@ -187,6 +215,7 @@ def _change(clone: ModelPatcher, change: _Change) -> None:
     _take_back(clone, change.earlier)
     if not change.addends:
         return
+    others = _strengths(clone)
     adapters = {key: FusedAdapter.of(fuse(addends)) for key, addends in change.addends.items()}
     refused = adapters.keys() - set(clone.add_patches(adapters))
     if refused:
@@ -194,16 +223,26 @@ def _change(clone: ModelPatcher, change: _Change) -> None:
             f"ComfyUI did not take the patches of {len(refused)} weights.", key=min(refused)
         )
     before = change.earlier.before
-    after = uuid.uuid5(before, change.recipe.fingerprint)
+    after = uuid.uuid5(before, f"{change.recipe.fingerprint} {others}")
+    entries = {key: clone.patches[key][-1] for key in adapters}
     clone.patches_uuid = after
-    clone.set_attachments(
-        ATTACHMENT, Applied(change.recipe, before, after, frozenset(adapters), change.files)
-    )
+    clone.set_attachments(ATTACHMENT, Applied(change.recipe, before, after, entries, change.files))
+
+
+def _strengths(patcher: ModelPatcher) -> list[tuple[object, ...]]:
+    """What others have added, as far as it can be told from outside.
+
+    Some packs change patches in place without giving the model a new identity.
+    """
+    return [
+        (key, *((patch[0], patch[2], patch[3]) for patch in patches))
+        for key, patches in sorted(patcher.patches.items())
+    ]
 
 
 def _take_back(clone: ModelPatcher, earlier: Applied) -> None:
     """Makes a clone what it was before our latest patches."""
-    for key in earlier.keys:
+    for key in earlier.entries:
         clone.patches[key].pop()
         if not clone.patches[key]:
             del clone.patches[key]

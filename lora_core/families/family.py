@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 
 from ..errors import LoraFileError
+from ..finite import largest_magnitude
 from ..targets import Shape
 
 Slot = Literal["weight", "bias"]
@@ -24,11 +25,13 @@ class Pair:
         up: (out, rank).
         down: (rank, in), convolutions flattened to in · kernel.
         scale: alpha / rank.
+        kernel: The kernel it was made for; empty or of ones where the factors are flat.
     """
 
     up: torch.Tensor
     down: torch.Tensor
     scale: float
+    kernel: Shape = ()
     slot: Slot = "weight"
 
 
@@ -95,11 +98,9 @@ def delta_text(delta: Delta) -> str:
 def fits(delta: Delta, shape: Shape) -> bool:
     """Whether a delta can be added to a weight of this shape."""
     match delta:
-        case Pair(up, down):
-            return len(shape) > 0 and (up.shape[0], down.shape[1]) == (
-                shape[0],
-                math.prod(shape[1:]),
-            )
+        case Pair(up, down, _, kernel):
+            flat = math.prod(kernel) == 1 or kernel == shape[2:]
+            return flat and (len(up), down.shape[1]) == (*shape[:1], math.prod(shape[1:]))
         case Residue(dense) | Replacement(dense):
             return tuple(dense.shape) == shape
 
@@ -115,10 +116,15 @@ def swap_halves(delta: Delta) -> Delta:
             return replace(delta, value=value.roll(value.shape[0] // 2, 0))
 
 
-def entry_bound(delta: Delta, peak: float) -> float:
-    """No entry of the delta is larger, if no number of its module is larger than ``peak``."""
+def entry_bound(delta: Delta) -> float:
+    """No entry of the delta is larger; for a pair, the bound by its largest factors."""
     match delta:
-        case Pair(_, down, scale):
-            return abs(scale) * down.shape[0] * peak * peak
-        case Residue() | Replacement():
-            return peak
+        case Pair(up, down, scale):
+            return (
+                abs(scale)
+                * len(down)
+                * largest_magnitude("up", up)
+                * largest_magnitude("down", down)
+            )
+        case Residue(dense) | Replacement(dense):
+            return largest_magnitude("difference", dense)

@@ -20,9 +20,9 @@ def read(name: str, tensors: Tensors) -> Pair:
     """
     up, down, mid = tensors["up"], tensors["down"], tensors.get("mid")
     _check(name, up, down)
-    rank = down.shape[0]
     flat = down.flatten(1) if mid is None else _tucker(name, down, mid)
-    return Pair(up.flatten(1), flat, _scale(name, tensors.get("alpha"), rank))
+    kernel = tuple((down if mid is None else mid).shape[2:])
+    return Pair(up.flatten(1), flat, _scale(name, tensors.get("alpha"), len(down)), kernel)
 
 
 def _check(name: str, up: torch.Tensor, down: torch.Tensor) -> None:
@@ -73,7 +73,7 @@ def _scale(name: str, alpha: torch.Tensor | None, rank: int) -> float:
             expected="one number",
             found=shape_text(alpha),
         )
-    value = float(alpha)
+    value = float(rank) if alpha.is_meta else float(alpha)
     if not math.isfinite(value):
         raise refuse(
             f"{name}: alpha is {value}.", key=name, expected="a finite number", found=str(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..targets import Shape, Target
+from ..targets import Part, Shape, Target
 from .components import components
 from .prefixes import PREFIXES
 
@@ -21,6 +21,7 @@ class ModelNames:
 
     Attributes:
         architecture: "SD 1.5", "SDXL", "SD3", "Flux" or "Wan"; None when not recognised.
+        parts: What the model consists of; None if only the names in a file can tell.
     """
 
     def __init__(self, shapes: Mapping[str, Shape], component: str | None = None) -> None:
@@ -35,6 +36,8 @@ class ModelNames:
         self._readings = tuple(
             (prefix, part) for prefix in PREFIXES for part in parts if prefix.role in part.roles
         )
+        known: frozenset[Part] = frozenset(part.part for part in parts if part.part is not None)
+        self.parts = known or None
         self.architecture = next((part.architecture for part in parts if part.architecture), None)
 
     def find(self, name: str) -> Target | None:

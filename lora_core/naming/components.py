@@ -76,6 +76,11 @@ class Component:
     dotted: Mapping[str, Target]
     underscored: Mapping[str, Target]
 
+    @property
+    def part(self) -> Part | None:
+        """What the component is; None for a bare module, which the names take for either."""
+        return None if self.roles is _UNDECLARED else self._part("whichever")
+
     def find(self, name: str, prefix: Prefix) -> Target | None:
         """What ``name`` means here if it starts with ``prefix``, which means this component."""
         if not name.startswith(prefix.text):

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from lora_core import LoraMismatchError, Recipe, applied, apply, load
+from lora_core import LoraInputError, LoraMismatchError, Recipe, applied, apply, load
 from lora_core.bake import bake
 from tests.support.samples import Net, bits, net, pair, tensors, write
 
@@ -342,6 +342,79 @@ def test_f24_what_the_weights_type_cannot_hold_is_refused(tmp_path):
     with pytest.raises(LoraMismatchError, match="float16 cannot hold"):
         apply(net(dtype=torch.float16), recipe)
     apply(net(dtype=torch.float16), 0.001 * recipe)
+
+
+def test_f24_a_tucker_core_counts(tmp_path):
+    content = {
+        "conv2.lora_up.weight": torch.full((6, 4, 1, 1), 100.0),
+        "conv2.lora_down.weight": torch.full((4, 4, 1, 1), 100.0),
+        "conv2.lora_mid.weight": torch.full((4, 4, 3, 3), 100.0),
+    }
+    recipe = load(write(tmp_path / "x.safetensors", content))
+    apply(net(), recipe)
+    with pytest.raises(LoraMismatchError, match=r"1\.6e\+07.*float16"):
+        apply(net(dtype=torch.float16), recipe)
+
+
+def test_f24_rows_that_do_not_meet_do_not_add_up():
+    from lora_core.families import Residue
+    from lora_core.match import Addend
+    from lora_core.overflow import check_range
+    from lora_core.targets import Target
+
+    delta = Residue(torch.full((4, 4), 400.0))
+    thirds = [Addend(Target("w", rows=(4 * n, 4)), delta, 1.0, 400.0, "f") for n in range(3)]
+    check_range({"w": thirds}, {"w": torch.float8_e4m3fn})
+    with pytest.raises(LoraMismatchError):
+        check_range({"w": [*thirds, thirds[0]]}, {"w": torch.float8_e4m3fn})
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel"), [("linear", (1, 2)), ("conv2", (9, 1)), ("conv3", (3, 2, 1))]
+)
+def test_a_kernel_of_another_shape_does_not_fit(tmp_path, name, kernel):
+    inner = net().get_parameter(f"{name}.weight")[0].numel() // torch.Size(kernel).numel()
+    content = conv(name, 6, inner, *kernel, seed=1)
+    with pytest.raises(LoraMismatchError, match="does not fit"):
+        apply(net(), load(write(tmp_path / "x.safetensors", content)))
+
+
+def test_flat_factors_of_a_convolution_fit(tmp_path):
+    apply(net(), load(write(tmp_path / "x.safetensors", pair("conv2", 6, 36))))
+
+
+def test_a_denoiser_that_does_not_fit_is_refused_though_a_text_encoder_does(tmp_path):
+    encoder = "cond_stage_model.transformer.text_model.encoder.layers.0.mlp.fc1.weight"
+    unet = "model.diffusion_model.input_blocks.0.0.weight"
+    weights = tensors(0, **{encoder: (6, 4), unet: (8, 4, 3, 3)})
+    content = {
+        **pair("lora_te_text_model_encoder_layers_0_mlp_fc1", 6, 4),
+        **pair("lora_unet_double_blocks_0_img_attn_proj", 4, 4),
+    }
+    with pytest.raises(LoraMismatchError, match="0 of 1 layers fit"):
+        baked(tmp_path, weights, content)
+
+
+def test_a_state_dict_is_a_module_too(tmp_path):
+    recipe = load(write(tmp_path / "x.safetensors", pair("linear", 6, 8)))
+    model, weights = net(), net().state_dict()
+    apply(model, recipe)
+    apply(weights, recipe)
+    assert torch.equal(weights["linear.weight"], model.linear.weight)
+
+
+def test_a_compiled_module_has_its_own_names(tmp_path):
+    recipe = load(write(tmp_path / "x.safetensors", pair("linear", 6, 8)))
+    model = torch.nn.Module()
+    model._orig_mod = net()
+    apply(model, recipe)
+    assert not torch.equal(model._orig_mod.linear.weight, net().linear.weight)
+
+
+def test_a_model_that_is_not_in_memory_is_refused(tmp_path):
+    recipe = load(write(tmp_path / "x.safetensors", pair("linear", 6, 8)))
+    with pytest.raises(LoraInputError, match="not in memory"):
+        apply(net().to("meta"), recipe)
 
 
 def test_f24_a_wide_bound_alone_refuses_nothing(tmp_path):

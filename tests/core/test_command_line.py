@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,12 @@ def test_apply_writes_the_sum_and_says_where_it_came_from(run, tmp_path, base, i
         ("light=2.safetensors", 1.0),
     ]
     assert str(tmp_path) not in notes["lora_algebra.loras"]
+    again = tmp_path / "again.safetensors"
+    assert run("apply", out, "-l", ink, "-o", again).returncode == 0
+    with safe_open(again, "pt") as opened:
+        assert len(json.loads(opened.metadata()["lora_algebra.loras"])) == 3
+    (tmp_path / "usual").touch()
+    assert stat.S_IMODE(again.stat().st_mode) == stat.S_IMODE((tmp_path / "usual").stat().st_mode)
 
 
 def test_apply_speaks_json(run, tmp_path, base, ink):
@@ -134,6 +141,9 @@ def test_a_checkpoint_in_the_layout_of_sd15(run, tmp_path):
 REFUSED = {
     "no such LoRA": lambda folder, base, ink: (base, "-l", folder / "gone.safetensors"),
     "no such base": lambda folder, base, ink: (folder / "gone.safetensors", "-l", ink),
+    "base a pipe": lambda folder, base, ink: (pipe(folder / "pipe.safetensors"), "-l", ink),
+    "base a web page": lambda folder, base, ink: (page(folder / "p.safetensors"), "-l", ink),
+    "base with scales": lambda folder, base, ink: (scaled(folder / "s.safetensors"), "-l", ink),
     "base cut short": lambda folder, base, ink: (cut(base), "-l", ink),
     "strength nan": lambda folder, base, ink: (base, "-l", f"{ink}=nan"),
     "does not fit": lambda folder, base, ink: (
@@ -142,6 +152,20 @@ REFUSED = {
         write(folder / "other.safetensors", pair("elsewhere", 6, 8)),
     ),
 }
+
+
+def pipe(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
+def page(path: Path) -> Path:
+    path.write_text("<html>" + " " * 100)
+    return path
+
+
+def scaled(path: Path) -> Path:
+    return write(path, {**net().state_dict(), "linear.scale_weight": torch.ones(1)})
 
 
 def cut(path: Path) -> Path:

@@ -148,7 +148,7 @@ CONTENT = {
     "an alpha and nothing else": ({"layer.alpha": torch.tensor(4.0)}, "is no LoRA", None),
 }
 
-NEEDS_DATA = ("F23", "F26 alpha infinite")
+NEEDS_DATA = ("F23", "F26 alpha NaN", "F26 alpha infinite")
 
 
 @pytest.mark.parametrize("case", BYTES, ids=str)
@@ -219,11 +219,11 @@ def test_float8_is_read_exactly(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_the_peak_is_the_largest_number(tmp_path, dtype):
+def test_the_bound_is_that_of_the_largest_numbers(tmp_path, dtype):
     content = {k: v.to(dtype) for k, v in pair("layer", 6, 8).items()}
     file = read_file(identify(write(tmp_path / "x.safetensors", content)))
-    largest = max(float(value.abs().max()) for value in content.values())
-    assert file.modules["layer"].peak == largest
+    up, down = (float(value.double().abs().max()) for value in content.values())
+    assert file.modules["layer"].bounds == (4 * up * down,)
 
 
 def test_cut_anywhere(tmp_path):
@@ -258,6 +258,34 @@ def test_f35_a_link_to_another_disk_is_followed(tmp_path):
     real = write(tmp_path / "real.safetensors", PAIR)
     (tmp_path / "link.safetensors").symlink_to(real)
     assert load(tmp_path / "link.safetensors")
+
+
+@pytest.mark.parametrize(
+    "name", ["nul\0.safetensors", "half\ud800.safetensors", "x" * 5000 + ".safetensors"]
+)
+def test_a_path_no_system_takes_is_refused(tmp_path, name):
+    with pytest.raises(LoraFileError, match="cannot be opened"):
+        identify(tmp_path / name)
+
+
+def test_a_recipe_from_elsewhere_opens_no_other_files(tmp_path):
+    """What its JSON calls a file is looked at like anything else."""
+    from lora_core.recipe import FileId
+
+    pickle, pipe = tmp_path / "x.pt", tmp_path / "x.safetensors"
+    pickle.write_bytes(GOOD)
+    os.mkfifo(pipe)
+    for path in (pickle, pipe):
+        status = path.stat()
+        file = FileId(str(path), status.st_mtime_ns, status.st_size, status.st_ino, path.name)
+        with pytest.raises(LoraFileError, match=r"only \.safetensors|not a regular file"):
+            read_file(file)
+
+
+def test_notes_that_are_null_are_no_notes(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(raw({**GOOD_HEADER, "__metadata__": None}, bytes(16)))
+    assert read_file(identify(path)).metadata == {}
 
 
 @pytest.mark.parametrize("kind", ["missing", "dangling", "loop", "folder", "pipe"])

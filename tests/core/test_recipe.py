@@ -94,8 +94,31 @@ def test_only_finite_numbers_are_strengths(bad):
 
 
 def test_a_product_beyond_reason_is_refused():
-    with pytest.raises(LoraInputError):
-        1e20 * (1e20 * Recipe.of(FILES[0]))
+    for strength in (1e20, 10**400):
+        with pytest.raises(LoraInputError, match="beyond 1e\\+30"):
+            strength * (1e20 * Recipe.of(FILES[0]))
+
+
+def test_a_thousand_scalings_neither_grow_nor_break_anything():
+    a = Recipe.of(FILES[0])
+    for _ in range(3000):
+        a = 0.99 * a
+    assert a.terms[0].model == pytest.approx(0.99**3000)
+    assert Recipe.from_json(a.to_json()) == a
+    assert len(a.fingerprint) == 64
+
+
+def test_many_long_fractions_are_added_in_bounded_time():
+    terms = [
+        json.loads(document(term={"model": f"1/{10**900 + n}"}))["terms"][0] for n in range(200)
+    ]
+    a = Recipe.from_json(document(terms=terms))
+    assert float(a.terms[0].model) == 0.0
+
+
+def test_files_can_be_looked_up_anew():
+    a = 0.5 * Recipe.of(FILES[0]) + Recipe.of(FILES[1])
+    assert a.with_files(lambda file: FILES[2]) == 1.5 * Recipe.of(FILES[2])
 
 
 def test_a_recipe_times_something_else_is_a_type_error():

@@ -52,6 +52,20 @@ def test_strength_zero_for_one_part_is_said(tmp_path):
     assert "model: 1 of 1 layers at strength 0: no effect" in str(apply(net(), recipe))
 
 
+def test_f25_alpha_0_is_said(tmp_path):
+    content = {**pair("linear", 6, 8, alpha=0.0), **pair("other", 10, 6, alpha=4.0)}
+    text = str(apply(net(), load(write(tmp_path / "a.safetensors", content))))
+    assert "alpha 0, no effect: 1 layers" in text
+
+
+def test_a_scale_that_is_not_read_is_said(tmp_path):
+    notes = {"lora_adapter_metadata": '{"r": 4, "lora_alpha": 16}'}
+    path = write(tmp_path / "a.safetensors", pair("linear", 6, 8), notes)
+    assert "its scale stands in its notes only" in str(apply(net(), load(path)))
+    path = write(tmp_path / "b.safetensors", pair("linear", 6, 8, alpha=4.0), notes)
+    assert "its scale" not in str(apply(net(), load(path)))
+
+
 def test_an_empty_recipe_says_so():
     from lora_core import Recipe
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from tests.host.files import make_loras
@@ -230,3 +231,37 @@ def test_import_writes_and_costs_little(host):
     assert "Error while calling comfy_entrypoint" not in host.log()
     (seconds,) = re.findall(r"([0-9.]+) seconds: \S*custom_nodes/lora-algebra", host.log())
     assert float(seconds) < 0.5
+
+
+def test_what_the_host_does_not_patch_is_not_said_to_be_applied(host, tmp_path):
+    """Wan keeps its modulation beside modules; the host passes over such parameters."""
+    name = "diffusion_model.blocks.0"
+    content = {
+        f"{name}.modulation.diff": torch.ones(1, 6, 128),
+        **{k: 0.1 * v for k, v in pair(f"{name}.self_attn.q", 128, 128).items()},
+    }
+    lora = host.add_lora(write(tmp_path / "modulation.safetensors", content))
+    chain = stacked_loras((lora, 1.0))
+    report = report_of(host, render("wan", chain, seed=93))
+    assert "model: 1 of 2 layers" in report
+    assert f"unknown, not applied: 1 ({name}.modulation)" in report
+    probe = host.run(workflows.inspect("wan", "TKProbe", chain)).report("TKProbe")["model"]
+    assert list(probe["entries"]) == [f"{name}.self_attn.q.weight"]
+
+
+def test_a_linked_name_follows_its_file(host, tmp_path):
+    """The host tells a node nothing of linked inputs, so the loader may be behind its file."""
+    (name,) = make_loras(host, tmp_path, "flux", 1)
+
+    def chain(graph, model, clip):
+        chosen = [graph.add("TKText", text=name), 0]
+        lora = [graph.add("LoadLoRA", lora_name=chosen, strength=1.0), 0]
+        scale = graph.add("ScaleLoRA", lora=lora, strength_model=strength, strength_clip=1.0)
+        return apply_lora(graph, [scale, 0], model, clip)
+
+    strength = 1.0
+    before = host.run(render("flux", chain)).report("TKHash")["sha256"]
+    write_lora(tmp_path / "new.safetensors", "flux", seed=77)
+    (tmp_path / "new.safetensors").replace(host.loras_dir / name)
+    strength = 1.01
+    assert host.run(render("flux", chain)).report("TKHash")["sha256"] != before

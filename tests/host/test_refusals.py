@@ -149,7 +149,7 @@ def test_a_name_of_another_type_is_refused(host, name):
 
 
 def test_a_missing_file_names_close_ones(host, good, show):
-    prompt = render("flux", stacked_loras(("flux_l.safetensors", 1.0)))
+    prompt = render("flux", stacked_loras((f"{good}s", 1.0)))
     result = host.run(prompt, expect_error=True)
     (objection,) = result.objections("LoadLoRA")
     show(f"missing file: {objection}")

@@ -171,6 +171,41 @@ def test_taking_ours_back_leaves_our_older_patches_under_those_of_others(host, l
     assert largest_error(found, expected) < 1e-6
 
 
+TAMPERED = "diffusion_model.double_blocks.0.img_mlp.0.weight"
+
+
+@pytest.mark.parametrize(("how", "kept"), [("append", 1.0), ("halve", 0.5), ("drop", 0.0)])
+def test_a_pack_that_changes_patches_behind_the_hosts_back_keeps_its_say(host, loras, how, kept):
+    """Ours, then its hand on one weight, then ours again: nothing of either is lost or doubled."""
+    a, b = loras["flux"][:2]
+
+    def chain(graph, model, clip):
+        model, clip = stacked_loras((a, 1.0))(graph, model, clip)
+        model = [graph.add("TKTamper", model=model, key=TAMPERED, how=how), 0]
+        return stacked_loras((b, 1.0))(graph, model, clip)
+
+    base = base_weights(host, "flux")
+    expected = reference(host, "flux", base, [(a, 1.0), (b, 1.0)])
+    of_a = reference(host, "flux", base, [(a, 1.0)])[TAMPERED] - base[TAMPERED]
+    expected[TAMPERED] += (kept - 1.0) * of_a + (0.5 * base[TAMPERED] if how == "append" else 0.0)
+    found = patched_weights(host, "flux", chain)
+    assert largest_error(found, expected) < 1e-6
+
+
+def test_tampered_models_are_not_taken_for_one_another(host, loras):
+    """The same recipe on a clean and on a tampered clone of one model: two sets of weights."""
+
+    def tampered(graph, model, clip):
+        model = [graph.add("TKTamper", model=model, key=TAMPERED, how="append"), 0]
+        return stacked_loras((loras["flux"][0], 1.0))(graph, model, clip)
+
+    clean = host.run(render("flux", stacked_loras((loras["flux"][0], 1.0)), seed=21))
+    other = host.run(render("flux", tampered, seed=21))
+    again = host.run(render("flux", stacked_loras((loras["flux"][0], 1.0)), seed=21, save="x"))
+    hashes = [result.report("TKHash")["sha256"] for result in (clean, other, again)]
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
 DTYPES = {"float32": 2e-7, "float16": 2**-11, "bfloat16": 2**-8, "float8_e4m3fn": 2**-3}
 """Half a unit in the last place, or a whole one where the host rounds stochastically (float8)."""
 

@@ -6,8 +6,8 @@ The host loads this folder as a node pack. Nothing here is shipped with LoRA Alg
 from comfy_api.latest import ComfyExtension, io
 
 from . import watch
-from .adapters import TKAdapters
-from .latents import TKConditioning, TKHash, TKSaveTensor
+from .adapters import TKAdapters, TKTamper
+from .latents import TKConditioning, TKHash, TKSaveTensor, TKText
 from .reports import TKBase, TKCounters, TKProbe, TKSame
 from .weights import TKLoadModel, TKPartial, TKWeights
 
@@ -22,6 +22,8 @@ NODES = [
     TKProbe,
     TKSame,
     TKSaveTensor,
+    TKTamper,
+    TKText,
     TKWeights,
 ]
 

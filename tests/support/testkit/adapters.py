@@ -67,3 +67,42 @@ class TKAdapters(ReportNode):
         ]
         worst = {name: max(each[name] for each in found) for name in found[0]}
         return report({"adapters": len(found), **worst})
+
+
+def _append(model: ModelPatcher, key: str) -> None:
+    weight = model.get_key_patches()[key][0][0]
+    model.patches.setdefault(key, []).append((1.0, ("diff", (weight * 0.5,)), 1.0, None, None))
+
+
+def _halve(model: ModelPatcher, key: str) -> None:
+    model.patches[key] = [(0.5 * patch[0], *patch[1:]) for patch in model.patches[key]]
+
+
+def _drop(model: ModelPatcher, key: str) -> None:
+    del model.patches[key]
+
+
+HOW = {"append": _append, "halve": _halve, "drop": _drop}
+
+
+class TKTamper(io.ComfyNode):
+    """Changes a clone's patches behind the host's back: the model keeps its identity."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKTamper",
+            category="testkit",
+            inputs=[
+                io.Model.Input("model"),
+                io.String.Input("key"),
+                io.Combo.Input("how", options=list(HOW)),
+            ],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def execute(cls, model: ModelPatcher, key: str, how: str) -> io.NodeOutput:
+        clone = model.clone()
+        HOW[how](clone, key)
+        return io.NodeOutput(clone)

@@ -35,6 +35,23 @@ class TKConditioning(io.ComfyNode):
         return io.NodeOutput([[embedding, extra]])
 
 
+class TKText(io.ComfyNode):
+    """A text for any socket, such as a name that is linked instead of chosen."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKText",
+            category="testkit",
+            inputs=[io.String.Input("text")],
+            outputs=[io.AnyType.Output()],
+        )
+
+    @classmethod
+    def execute(cls, text: str) -> io.NodeOutput:
+        return io.NodeOutput(text)
+
+
 class TKHash(ReportNode):
     """SHA-256 of the latent's float32 bytes, with its statistics."""
 
