@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.host.files import base_weights, make_loras, patched_weights, reference
 from tests.support import workflows
 from tests.support.host import Host
-from tests.support.tiny_loras import KINDS, delta, targets, write_lora
+from tests.support.tiny_loras import KINDS, targets
 
 STRENGTHS = (0.5, 1.0)
 
@@ -19,13 +18,7 @@ STRENGTHS = (0.5, 1.0)
 def loras(host: Host, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Two LoRA files of each kind, by name."""
     folder = tmp_path_factory.mktemp("loras")
-    names: dict[str, list[str]] = {kind: [] for kind in KINDS}
-    for kind in KINDS:
-        for seed in (1, 2):
-            file = folder / f"{kind}_{seed}.safetensors"
-            write_lora(file, kind, seed=seed)
-            names[kind].append(host.add_lora(file))
-    return names
+    return {kind: make_loras(host, folder, kind) for kind in KINDS}
 
 
 def two_loras(loras: dict[str, list[str]], kind: str) -> workflows.Chain:
@@ -38,30 +31,6 @@ def relative_change(host: Host, before: str, after: str) -> float:
         load_file(host.output_dir / f"{name}.safetensors")["samples"] for name in (before, after)
     )
     return ((new - old).norm() / old.norm()).item()
-
-
-def base_weights(host: Host, kind: str) -> dict[str, torch.Tensor]:
-    keys = sorted({target.weight for target in targets(kind)})
-    return saved(host, workflows.inspect(kind, "TKWeights", keys=json.dumps(keys)))
-
-
-def saved(host: Host, prompt: dict) -> dict[str, torch.Tensor]:
-    """The tensors that the only report of a prompt has written."""
-    result = host.run(prompt)
-    (node_id,) = result.outputs
-    return load_file(host.output_dir / result.report(node_id)["file"])
-
-
-def expected_weights(
-    host: Host, kind: str, files: list[tuple[str, float]]
-) -> dict[str, torch.Tensor]:
-    weights = {key: weight.double() for key, weight in base_weights(host, kind).items()}
-    for name, strength in files:
-        tensors = load_file(host.loras_dir / name)
-        for target in targets(kind):
-            start, count = target.rows or (0, target.shape[0])
-            weights[target.weight][start : start + count] += strength * delta(tensors, target)
-    return weights
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -99,9 +68,9 @@ def test_lora_tables_match_what_the_host_patches(
     host: Host, loras: dict[str, list[str]], kind: str
 ) -> None:
     files = list(zip(loras[kind], STRENGTHS, strict=True))
-    weights = saved(host, workflows.inspect(kind, "TKWeights", two_loras(loras, kind)))
-    expected = expected_weights(host, kind, files)
+    weights = patched_weights(host, kind, two_loras(loras, kind))
     base = base_weights(host, kind)
+    expected = reference(host, kind, base, files)
     assert weights.keys() == expected.keys()
     for key, weight in weights.items():
         torch.testing.assert_close(weight.double(), expected[key], rtol=1e-5, atol=1e-6)
@@ -112,7 +81,7 @@ def test_lora_tables_match_what_the_host_patches(
 @pytest.mark.parametrize("kind", KINDS)
 def test_partial_load_patches_on_use(host: Host, loras: dict[str, list[str]], kind: str) -> None:
     chain = two_loras(loras, kind)
-    weights = saved(host, workflows.inspect(kind, "TKWeights", chain))
+    weights = patched_weights(host, kind, chain)
     result = host.run(workflows.inspect(kind, "TKPartial", chain, memory=1))
     report = result.report("TKPartial")
     assert report["patched_on_use"] == len(weights)

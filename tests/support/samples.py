@@ -26,6 +26,12 @@ def pair(
     return found if alpha is None else {**found, f"{name}.alpha": torch.tensor(alpha)}
 
 
+def conv(name: str, out: int, inner: int, *kernel: int, seed: int) -> dict[str, torch.Tensor]:
+    """A kohya LoRA of rank 4 of one convolution."""
+    made = tensors(seed, up=(out, 4, *[1] * len(kernel)), down=(4, inner, *kernel))
+    return {f"{name}.lora_up.weight": made["up"], f"{name}.lora_down.weight": made["down"]}
+
+
 def write(
     path: Path, content: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
 ) -> Path:
