@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 OLDEST_HOST = (0, 28, 0)
@@ -26,7 +27,7 @@ def refuse_old_host() -> None:
     """ImportError if the running ComfyUI is older than the oldest known to work."""
     from comfyui_version import __version__ as version
 
-    numbers = tuple(int(n) for n in version.split(".")[:3] if n.isdigit())
+    numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))
     if numbers < OLDEST_HOST:
         oldest = ".".join(map(str, OLDEST_HOST))
         raise ImportError(f"LoRA Algebra needs ComfyUI {oldest} or newer; this is {version}.")
