@@ -126,6 +126,20 @@ def test_every_cache_mode_gives_the_same_latent(start_host, host, tmp_path, mode
         assert {*found} == {host.run(prompt).report("TKHash")["sha256"]}
 
 
+@pytest.mark.parametrize("call", [1, 5, 9])
+def test_a_failure_in_the_middle_of_patching_leaves_no_trace(host, loras, call):
+    base = host.run(inspect("flux", "TKBase")).report("TKBase")["sha256"]
+    prompt = render("flux", stacked_loras((loras[0], 0.5), (loras[1], 1.0)), seed=40 + call)
+    other = render("flux", stacked_loras((loras[2], 1.0)), seed=40 + call)
+    expected = [host.run(each).report("TKHash")["sha256"] for each in (prompt, other)]
+    host.free()
+    host.fail_at("calculate_weight", call)
+    assert "made calculate_weight fail" in host.run(prompt, expect_error=True).error
+    found = [host.run(each).report("TKHash")["sha256"] for each in (other, prompt)]
+    assert found == expected[::-1]
+    assert host.run(inspect("flux", "TKBase")).report("TKBase")["sha256"] == base
+
+
 def test_what_the_host_frees_is_free(start_host, tmp_path):
     """After /free no file of ours is held: its tensors are gone with the models."""
     with start_host("--cache-lru", "100") as host:

@@ -237,6 +237,10 @@ class Host:
         """Calls of the host's functions so far, without running a prompt; see testkit/watch.py."""
         return self._get("/testkit/counters")
 
+    def fail_at(self, function: str, call: int) -> None:
+        """Let the ``call``-th call from now on of a counted function of the host raise, once."""
+        self._get(f"/testkit/fail/{function}/{call}")
+
     def free(self, unload_models: bool = True, free_memory: bool = True) -> None:
         """Unload the models and drop the node cache, and wait until that is done."""
         # The host implies the first from the second, and does nothing without either.

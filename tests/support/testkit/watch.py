@@ -24,6 +24,9 @@ counts: Counter[str] = Counter(
 )
 """Calls so far in this process, by function."""
 
+_calls_left: dict[str, int] = {}
+"""Functions that are to fail, and at which of their next calls."""
+
 _executed: defaultdict[str, list[str]] = defaultdict(list)
 
 
@@ -38,9 +41,18 @@ def _count_calls(owner: object, name: str) -> None:
     @functools.wraps(original)
     def counted(*args: object, **kwargs: object) -> object:
         counts[name] += 1
+        _fail_if_due(name)
         return original(*args, **kwargs)
 
     setattr(owner, name, counted)
+
+
+def _fail_if_due(name: str) -> None:
+    if name in _calls_left:
+        _calls_left[name] -= 1
+        if not _calls_left[name]:
+            del _calls_left[name]
+            raise RuntimeError(f"the test has made {name} fail")
 
 
 def _count_patched_weights() -> None:
@@ -77,6 +89,12 @@ def _add_routes(server: PromptServer) -> None:
     @server.routes.get("/testkit/counters")
     async def counters(_: web.Request) -> web.Response:
         return web.json_response(counts)
+
+    @server.routes.get("/testkit/fail/{name}/{call}")
+    async def fail(request: web.Request) -> web.Response:
+        """Let the n-th call of a counted function from now on raise."""
+        _calls_left[request.match_info["name"]] = int(request.match_info["call"])
+        return web.json_response(_calls_left)
 
     @server.routes.get("/testkit/wake")
     async def wake(_: web.Request) -> web.Response:
