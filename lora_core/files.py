@@ -104,7 +104,7 @@ def identify(path: str | os.PathLike[str], name: str | None = None) -> FileId:
     except LoraFileError as error:
         raise error.in_file(called) from error
     except (OSError, ValueError) as error:
-        raise unopened(error).in_file(called) from error
+        raise _unopened(error).in_file(called) from error
 
 
 def check_file(file: FileId) -> None:
@@ -133,19 +133,22 @@ def _identity(status: os.stat_result, path: str, name: str) -> FileId:
 
 def _opened(file: FileId) -> BinaryIO:
     """The file for reading, if it still is what was identified."""
-    if identify(file.path, file.name) != file:
+    identify(file.path, file.name)  # first: opening a pipe would wait for ever
+    try:
+        opened = Path(file.path).open("rb")
+    except OSError as error:
+        raise _unopened(error) from error
+    if _identity(os.fstat(opened.fileno()), file.path, file.name) != file:
+        opened.close()
         raise LoraFileError(
             "has changed on disk since it was chosen. Queue the prompt again.",
             expected=f"{file.size} bytes of {file.mtime_ns}",
             found="another state of the file",
         )
-    try:
-        return Path(file.path).open("rb")
-    except OSError as error:
-        raise unopened(error) from error
+    return opened
 
 
-def unopened(error: Exception) -> LoraFileError:
+def _unopened(error: Exception) -> LoraFileError:
     """The error for a file that the system does not let us open."""
     reason = getattr(error, "strerror", None) or str(error)
     return LoraFileError(f"cannot be opened: {reason}.", expected="a readable file", found=reason)
