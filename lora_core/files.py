@@ -135,7 +135,7 @@ def _opened(file: FileId) -> BinaryIO:
     """The file for reading, if it still is what was identified."""
     identify(file.path, file.name)  # first: opening a pipe would wait for ever
     try:
-        opened = Path(file.path).open("rb")
+        opened = Path(file.path).open("rb")  # noqa: SIM115 (closed by who asked for it)
     except OSError as error:
         raise _unopened(error) from error
     if _identity(os.fstat(opened.fileno()), file.path, file.name) != file:
