@@ -181,6 +181,7 @@ def test_what_is_refused_ends_with_1_and_leaves_the_old_file(run, tmp_path, base
     assert said.returncode == 1
     assert said.stderr.startswith("refused: ")
     assert "Traceback" not in said.stderr
+    assert ("HTML page" in said.stderr) == (what == "base a web page")
     assert out.read_text() == "the old one"
     assert not list(tmp_path.glob(".*"))
 

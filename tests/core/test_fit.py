@@ -214,3 +214,13 @@ def test_a_module_can_be_declared_a_second_text_encoder(tmp_path):
     changed = net()
     apply(changed, recipe.scaled(0, 1), component="text_encoder_2")
     assert not torch.equal(changed.linear.weight, net().linear.weight)
+
+
+def test_a_module_is_what_the_names_that_fit_it_say(tmp_path):
+    """A text encoder by itself, and a file that also has a part for a denoiser."""
+    content = {**pair("lora_te_linear", 6, 8), **pair("lora_unet_mid_block", 4, 4)}
+    report = apply(net(), load(write(tmp_path / "x.safetensors", content)))
+    model, clip = report.loras[0].parts
+    assert (model.connected, clip.connected) == (False, True)
+    assert (clip.found, clip.applied) == (1, 1)
+    assert report.loras[0].unknown == ()
