@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from tests.host.files import (
@@ -312,3 +313,40 @@ def test_one_rounding_for_many_adapters(host, loras):
         return sum((found[k].double() - w).norm() for k, w in exact.items())
 
     assert mean_error(ours) < 0.7 * mean_error(theirs)
+
+
+def scaled_fp8(weights):
+    """A checkpoint as the "fp8 scaled" ones are: float8 weights with a scale beside each."""
+    stored = {"scaled_fp8": torch.zeros(2, dtype=torch.float8_e4m3fn)}
+    for key, weight in weights.items():
+        stored[key] = weight
+        if weight.ndim == 2 and "_blocks." in key:
+            scale = weight.float().abs().max().view(1) / 448
+            stored[key] = (weight.float() / scale).to(torch.float8_e4m3fn)
+            stored[key.replace(".weight", ".scale_weight")] = scale
+    return stored
+
+
+def test_a_quantised_model_goes_through_the_hosts_own_way(host, models_dir, two, show):
+    folder = host.folder / "models" / "unet"
+    folder.mkdir(exist_ok=True)
+    write(folder / "scaled.safetensors", scaled_fp8(load_file(models_dir / MODEL_FILES["flux"])))
+
+    def sampled(chain, name):
+        graph = workflows.Graph()
+        loader = graph.add("UNETLoader", unet_name="scaled.safetensors", weight_dtype="default")
+        model, _ = chain(graph, [loader, 0], None)
+        link = workflows.sample(graph, "flux", model)
+        graph.add("TKSaveTensor", latent=link, name=name)
+        return latent(host, graph.prompt, name)
+
+    plain = sampled(workflows.no_loras, "plain")
+    ours = sampled(stacked_loras(*two["flux"]), "ours")
+    theirs = sampled(host_loras(*two["flux"]), "theirs")
+    change, difference = ((each - theirs).abs().max().item() for each in (plain, ours))
+    show(
+        f"flux in scaled float8: latents against the host's chain, max difference "
+        f"{difference:.1e}, where the LoRAs change it by {change:.1e}"
+    )
+    assert change > 0.01
+    assert difference < 0.2 * change
