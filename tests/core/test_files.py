@@ -88,7 +88,7 @@ CONTENT = {
     "F14 bool": ({**PAIR, UP: PAIR[UP] > 0}, "bool", UP),
     "F14 complex": ({**PAIR, UP: PAIR[UP].to(torch.complex64)}, "complex64", UP),
     "F16 rank 0": ({UP: torch.empty(16, 0), DOWN: torch.empty(0, 16)}, "rank 0", "layer"),
-    "F16 no rows": ({UP: torch.empty(0, 4), DOWN: torch.empty(4, 16)}, "rank", "layer"),
+    "F16 no rows": ({UP: torch.empty(0, 4), DOWN: torch.ones(4, 16)}, "rank", "layer"),
     "F17 rank 5000": ({UP: torch.ones(2, 5000), DOWN: torch.ones(5000, 2)}, "5000", "layer"),
     "F18 ranks differ": (
         {UP: torch.ones(16, 4), DOWN: torch.ones(5, 16)},
