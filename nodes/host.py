@@ -79,7 +79,7 @@ class Applied:
     def is_last_on(self, patcher: ModelPatcher) -> bool:
         """Whether nobody has touched the model's patches since."""
         return self.after == patcher.patches_uuid and all(
-            patcher.patches.get(key, [None])[-1] is entry for key, entry in self.entries.items()
+            (patcher.patches.get(key) or [None])[-1] is entry for key, entry in self.entries.items()
         )
 
 
@@ -121,10 +121,10 @@ def _changed(
     model: ModelPatcher | None, clip: CLIP | None, changes: Mapping[Part, _Change]
 ) -> tuple[ModelPatcher | None, CLIP | None]:
     new_model, new_clip = model, clip
-    if model and "model" in changes:
+    if model is not None and "model" in changes:
         new_model = model.clone()
         _change(new_model, changes["model"])
-    if clip and "clip" in changes:
+    if clip is not None and "clip" in changes:
         new_clip = clip.clone()
         _change(new_clip.patcher, changes["clip"])
     return new_model, new_clip

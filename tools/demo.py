@@ -125,7 +125,8 @@ def demo_by_command() -> None:
         command("inspect", DEMO / name)
     loras = [f"{DEMO / name}={s}" for name, s in zip(LORAS, STRENGTHS, strict=True)]
     command("apply", base, "-l", loras[0], "-l", loras[1], "-o", out)
-    print(f"against float64, largest relative error {error_of(base, out):.1e}")
+    error = error_of(base, out)
+    print(f"against float64, largest relative error {error:.1e}; one rounding of half is 4.9e-04")
 
 
 def command(*arguments: object) -> None:

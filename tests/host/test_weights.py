@@ -175,7 +175,9 @@ def test_taking_ours_back_leaves_our_older_patches_under_those_of_others(host, l
 TAMPERED = "diffusion_model.double_blocks.0.img_mlp.0.weight"
 
 
-@pytest.mark.parametrize(("how", "kept"), [("append", 1.0), ("halve", 0.5), ("drop", 0.0)])
+@pytest.mark.parametrize(
+    ("how", "kept"), [("append", 1.0), ("halve", 0.5), ("drop", 0.0), ("empty", 0.0)]
+)
 def test_a_pack_that_changes_patches_behind_the_hosts_back_keeps_its_say(host, loras, how, kept):
     """Ours, then its hand on one weight, then ours again: nothing of either is lost or doubled."""
     a, b = loras["flux"][:2]

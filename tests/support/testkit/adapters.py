@@ -82,7 +82,11 @@ def _drop(model: ModelPatcher, key: str) -> None:
     del model.patches[key]
 
 
-HOW = {"append": _append, "halve": _halve, "drop": _drop}
+def _empty(model: ModelPatcher, key: str) -> None:
+    model.patches[key] = []
+
+
+HOW = {"append": _append, "halve": _halve, "drop": _drop, "empty": _empty}
 
 
 class TKTamper(io.ComfyNode):
