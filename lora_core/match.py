@@ -24,7 +24,7 @@ class Model:
         shapes: Of every weight.
         dtypes: The type each patched weight has to fit into.
         parts: What the model consists of; None if only the names that match can tell.
-        base: What kind of model it is, in the words of ``guess``; None if not known.
+        base: What kind of model it is, for messages; None if not known.
     """
 
     names: Names

@@ -21,6 +21,8 @@ from typing import TypeVar
 from .errors import LoraInputError
 from .recipe_json import Json, read_document
 
+T = TypeVar("T", str, int)
+
 FORMAT = "lora-algebra recipe"
 VERSION = 1
 LARGEST_STRENGTH = 10**30
@@ -52,11 +54,26 @@ class FileId:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One file of a recipe, with the exact strengths for the denoiser and the text encoders."""
+    """One file of a recipe, with the exact strengths for the denoiser and the text encoders.
+
+    Raises:
+        LoraInputError: A strength is beyond ``LARGEST_STRENGTH``.
+    """
 
     file: FileId
     model: Fraction
     clip: Fraction
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", _bounded(self.model))
+        object.__setattr__(self, "clip", _bounded(self.clip))
+
+    def times(self, model: Fraction, clip: Fraction) -> Term:
+        return Term(self.file, self.model * model, self.clip * clip)
+
+    def plus(self, other: Term) -> Term:
+        """The sum with a term of the same file."""
+        return Term(self.file, self.model + other.model, self.clip + other.clip)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +103,10 @@ class Recipe:
         """The stack of all ``recipes``; their order does not matter."""
         return cls(tuple(term for recipe in recipes for term in recipe.terms))
 
-    def scaled(self, model: float, clip: float) -> Recipe:
+    def scaled(self, model: Real | float, clip: Real | float) -> Recipe:
         """Every term times ``model`` for the denoiser and times ``clip`` for the text encoders."""
         by_model, by_clip = exact_strength(model), exact_strength(clip)
-        return Recipe(
-            tuple(
-                Term(t.file, _bounded(t.model * by_model), _bounded(t.clip * by_clip))
-                for t in self.terms
-            )
-        )
+        return Recipe(tuple(term.times(by_model, by_clip) for term in self.terms))
 
     def with_files(self, state: Callable[[FileId], FileId]) -> Recipe:
         """The same strengths of the files that ``state`` gives for each."""
@@ -118,7 +130,7 @@ class Recipe:
         return self.scaled(-1, -1)
 
     def __mul__(self, strength: object) -> Recipe:
-        if not isinstance(strength, int | float):
+        if not isinstance(strength, Real):
             return NotImplemented
         return self.scaled(strength, strength)
 
@@ -190,7 +202,7 @@ def _normal(terms: Iterable[Term]) -> tuple[Term, ...]:
     by_file: dict[FileId, list[Term]] = {}
     for term in terms:
         by_file.setdefault(term.file, []).append(term)
-    sums = (reduce(_joined, same) for same in by_file.values())
+    sums = (reduce(Term.plus, same) for same in by_file.values())
     return tuple(sorted(filter(_counts, sums), key=lambda term: term.file))
 
 
@@ -199,15 +211,12 @@ def _counts(term: Term) -> bool:
 
 
 def _bounded(strength: Fraction) -> Fraction:
+    """``strength``, with no more digits than are worth carrying."""
     if abs(strength) > LARGEST_STRENGTH:
         raise _too_large("strength")
     if max(abs(strength.numerator), strength.denominator) >= 10**MOST_DIGITS:
         return Fraction(repr(float(strength)))
     return strength
-
-
-def _joined(a: Term, b: Term) -> Term:
-    return Term(a.file, _bounded(a.model + b.model), _bounded(a.clip + b.clip))
 
 
 def _written(strength: Fraction) -> float | str:
@@ -223,9 +232,6 @@ def _term(entry: Json) -> Term:
     mtime_ns, size, inode = (_field(entry, key, int) for key in ("mtime_ns", "size", "inode"))
     file = FileId(path, mtime_ns, size, inode, name)
     return Term(file, _read_strength(entry, "model"), _read_strength(entry, "clip"))
-
-
-T = TypeVar("T", str, int)
 
 
 def _field(entry: dict[str, Json], key: str, kind: type[T]) -> T:

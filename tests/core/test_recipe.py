@@ -4,6 +4,7 @@ import itertools
 import json
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +59,10 @@ def test_the_same_file_twice_adds_up():
 def test_parts_scale_apart():
     (term,) = Recipe.of(FILES[0], 0.5).scaled(2, 0).terms
     assert (term.model, term.clip) == (1, 0)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert np.float32(0.5) * Recipe.of(FILES[0]) == Recipe.of(FILES[0]) * np.float64(0.5)
 
 
 def test_the_builtin_sum_works():
@@ -165,6 +170,8 @@ def test_a_newer_recipe_is_refused_with_both_versions():
         document(term={"model": "1e999999999"}),
         document(term={"model": "1/0"}),
         document(term={"model": "9" * 3000 + "/1"}),
+        document(term={"model": "9" * 1000 + "/1"}),
+        document(term={"model": 1e300}),
         document(term={"model": float("nan")}),
         document().replace('"model": 1', '"model": 1e999'),
         document().replace('"model": 1', '"model": ' + "1" * 5000),
