@@ -7,25 +7,29 @@ that are known (``architectures``), in those of diffusers, translated by one tab
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from ..targets import Part, Shape, Target
 from .components import components
-from .prefixes import PREFIXES
+from .prefixes import PREFIXES, own_prefix
 
 __all__ = ["ModelNames"]
+
+_NAMED: Final = re.compile(r"^text_encoders\.(?!clip_)\w+\.transformer\.")
 
 
 class ModelNames:
     """Names of one model's weights, as LoRA files may write them.
 
     Attributes:
-        architecture: "SD 1.5", "SDXL", "SD3", "Flux" or "Wan"; None when not recognised.
+        architecture: "SD 1.5", "Flux", "Wan", …; None when not recognised.
         parts: What the model consists of; None if only the names in a file can tell.
     """
 
     def __init__(self, shapes: Mapping[str, Shape], component: str | None = None) -> None:
-        """``component`` says what a bare module is: "unet", "transformer" or "text_encoder[_2|_3]".
+        """``component`` says what a bare module is: "unet", "transformer" or "text_encoder[_2|_3|_4]".
 
         A module not declared is what a name takes it for, but never a second or third encoder.
 
@@ -33,8 +37,11 @@ class ModelNames:
             LoraInputError: There is no such component.
         """
         parts = components(shapes, component)
-        self._readings = tuple(
-            (prefix, part) for prefix in PREFIXES for part in parts if prefix.role in part.roles
+        named = [(own_prefix(part.encoder), part) for part in parts if part.encoder]
+        self._named = bool(named)
+        self._readings = (
+            *named,
+            *((prefix, part) for prefix in PREFIXES for part in parts if prefix.role in part.roles),
         )
         known: frozenset[Part] = frozenset(part.part for part in parts if part.part is not None)
         self.parts = known or None
@@ -42,11 +49,15 @@ class ModelNames:
 
     def find(self, name: str) -> Target | None:
         """The target of a file's module name, or None if the model has none of that name."""
-        return self._find(name) or self._find(_modern(name))
+        return self._find(name) or self._find(_modern(name)) or self._find(self._unnamed(name))
 
     def _find(self, name: str) -> Target | None:
         readings = (component.find(name, prefix) for prefix, component in self._readings)
         return next((target for target in readings if target is not None), None)
+
+    def _unnamed(self, name: str) -> str:
+        """What ComfyUI calls the only encoder there is; that of a bare module is not known."""
+        return name if self._named else _NAMED.sub("text_encoders.transformer.", name)
 
 
 def _modern(name: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,15 +11,18 @@ from ..errors import LoraInputError
 from ..targets import Part, Shape, Target
 from .architectures import architecture, other_paths
 from .prefixes import Prefix, Role
-from .tables import Shapes, native_path
-from .text_encoders import is_t5
+from .tables import Shapes, native_path, scale_path
+from .text_encoders import is_clip, is_encoder, is_t5
 
 _DENOISER: Final[tuple[Role, ...]] = ("denoiser", "whichever")
-_FIRST: Final[tuple[Role, ...]] = ("text_encoder",)
+_ONLY: Final[tuple[Role, ...]] = ("text_encoder",)
+_FIRST: Final[tuple[Role, ...]] = (*_ONLY, "text_encoder_1")
 _SECOND: Final[tuple[Role, ...]] = ("text_encoder_2",)
-# SD 3's third encoder and Flux's second, which kohya numbers as the third all the same. No CLIP has
-# a path of T5's, so that answering to both confuses nothing.
+# SD 3's third encoder and Flux's second, which kohya numbers as the third all the same.
 _T5: Final[tuple[Role, ...]] = ("text_encoder_2", "text_encoder_3")
+# How encoders are numbered differs between models and trainers. No two kinds of them have a path
+# in common, so that all but CLIP, of which there may be two, can answer to every number.
+_ANY: Final[tuple[Role, ...]] = (*_FIRST, *_T5, "text_encoder_4")
 
 _ROOTS: Final[Mapping[str, tuple[Role, ...]]] = {
     "model.diffusion_model.": _DENOISER,
@@ -30,29 +34,23 @@ _ROOTS: Final[Mapping[str, tuple[Role, ...]]] = {
     "conditioner.embedders.0.transformer.": _FIRST,
     "conditioner.embedders.0.model.": _FIRST + _SECOND,
     "conditioner.embedders.1.model.": _SECOND,
-    # bundled checkpoints, and ComfyUI's text encoders by themselves
-    "text_encoders.clip_l.transformer.": _FIRST,
-    "text_encoders.clip_h.transformer.": _FIRST,
-    "text_encoders.clip_g.transformer.": _SECOND,
-    "text_encoders.t5xxl.transformer.": _T5,
-    "text_encoders.umt5xxl.transformer.": _FIRST,
-    "clip_l.transformer.": _FIRST,
-    "clip_h.transformer.": _FIRST,
-    "clip_g.transformer.": _SECOND,
-    "t5xxl.transformer.": _T5,
-    "umt5xxl.transformer.": _FIRST,
 }
+
+# bundled checkpoints, and ComfyUI's text encoders by themselves
+_ENCODER_ROOT: Final = re.compile(r"(text_encoders\.)?(?P<name>\w+)\.transformer\.")
+_SECOND_CLIP: Final = "clip_g"
 
 _DECLARED: Final[Mapping[str, tuple[Role, ...]]] = {
     "unet": _DENOISER,
     "transformer": _DENOISER,
-    "text_encoder": ("text_encoder", "whichever"),
+    "text_encoder": (*_FIRST, "whichever"),
     "text_encoder_2": ("text_encoder_2", "whichever"),
     "text_encoder_3": ("text_encoder_3", "whichever"),
+    "text_encoder_4": ("text_encoder_4", "whichever"),
 }
 
 # The first and the second text encoder share their paths: only the first can be meant by default.
-_UNDECLARED: Final[tuple[Role, ...]] = ("denoiser", "text_encoder", "whichever")
+_UNDECLARED: Final[tuple[Role, ...]] = ("denoiser", *_FIRST, "whichever")
 
 # A parameter of OpenCLIP that files never mean: their text_projection is a layer, its transpose.
 _UNREACHABLE: Final = "text_projection"
@@ -65,6 +63,7 @@ class Component:
     Attributes:
         root: What the model puts in front of its weights' names.
         roles: What files may call it.
+        encoder: ComfyUI's name of it, such as "clip_l", or None.
         architecture: The name of it, or None.
         dotted: The targets by path; their keys lack the root.
         underscored: The same by the paths with "_" in place of ".".
@@ -72,6 +71,7 @@ class Component:
 
     root: str
     roles: tuple[Role, ...]
+    encoder: str | None
     architecture: str | None
     dotted: Mapping[str, Target]
     underscored: Mapping[str, Target]
@@ -108,7 +108,11 @@ def components(shapes: Mapping[str, Shape], declared: str | None) -> tuple[Compo
     inside = _by_root(shapes)
     if not inside:
         return (_component("", _UNDECLARED, shapes),)
-    return tuple(_component(root, _ROOTS[root], inside[root]) for root in _ROOTS if root in inside)
+    encoders = {root: own for root, own in inside.items() if root not in _ROOTS}
+    return (
+        *(_component(root, _ROOTS[root], inside[root]) for root in _ROOTS if root in inside),
+        *(_component(root, _encoder_roles(root, encoders), own) for root, own in encoders.items()),
+    )
 
 
 def _declared_roles(shapes: Shapes, declared: str) -> tuple[Role, ...]:
@@ -128,26 +132,59 @@ def _declared_roles(shapes: Shapes, declared: str) -> tuple[Role, ...]:
 def _by_root(shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:
     inside: dict[str, dict[str, Shape]] = {}
     for key, shape in shapes.items():
-        root = next((root for root in _ROOTS if key.startswith(root)), None)
+        root = _root(key)
         if root is not None:
             inside.setdefault(root, {})[key[len(root) :]] = shape
-    return inside
+    return {root: own for root, own in inside.items() if root in _ROOTS or is_encoder(own)}
+
+
+def _root(key: str) -> str | None:
+    known = next((root for root in _ROOTS if key.startswith(root)), None)
+    if known is not None:
+        return known
+    encoder = _ENCODER_ROOT.match(key)
+    return encoder[0] if encoder else None
+
+
+def _encoder_name(root: str) -> str | None:
+    encoder = None if root in _ROOTS else _ENCODER_ROOT.fullmatch(root)
+    return encoder["name"] if encoder else None
+
+
+def _encoder_roles(root: str, encoders: Mapping[str, Shapes]) -> tuple[Role, ...]:
+    """What files call one of a model's text encoders, which depends on the others."""
+    if not is_clip(encoders[root]):
+        return _ANY
+    others = [own for other, own in encoders.items() if other != root]
+    if _encoder_name(root) == _SECOND_CLIP:
+        # By itself it is SDXL's refiner's or Cascade's, if it is not SD 3's without the first.
+        return _SECOND if any(is_clip(own) for own in others) else _ONLY + _SECOND
+    # Beside a language model it is diffusers' second.
+    return _FIRST + _SECOND if any(_is_language_model(own) for own in others) else _FIRST
+
+
+def _is_language_model(shapes: Shapes) -> bool:
+    return not is_clip(shapes) and not is_t5(shapes)
 
 
 def _component(root: str, roles: tuple[Role, ...], shapes: Shapes) -> Component:
-    own = dict(_own_paths(shapes))
+    own = _own_paths(shapes)
     other = dict(other_paths(shapes))
     return Component(
         root=root,
         roles=roles,
+        encoder=_encoder_name(root),
         architecture=architecture(shapes),
         dotted={**other, **own},
         underscored={**_underscored(other), **_underscored(own)},
     )
 
 
-def _own_paths(shapes: Shapes) -> Iterator[tuple[str, Target]]:
-    return ((native_path(key), Target(key)) for key in shapes if key != _UNREACHABLE)
+def _own_paths(shapes: Shapes) -> dict[str, Target]:
+    """Every weight by its module's path."""
+    reachable = [key for key in shapes if key != _UNREACHABLE]
+    scales = {scale_path(key): Target(key) for key in reachable}
+    return scales | {native_path(key): Target(key) for key in reachable}
 
 
 def _underscored(paths: Mapping[str, Target]) -> dict[str, Target]:

@@ -69,35 +69,89 @@ _DOUBLE_2: Final = {
 
 _SINGLE_2: Final = {"linear1": "attn.to_qkv_mlp_proj", "linear2": "attn.to_out"}
 
+# LongCat-Image and Ovis call them otherwise again, and Ovis has a gated MLP. The way into it is two
+# layers here and one, the other way round, in diffusers: that name has no weight to mean.
+_OUTER_OTHERS: Final = (
+    {
+        "time_in.in_layer": "time_embed.timestep_embedder.linear_1",
+        "time_in.out_layer": "time_embed.timestep_embedder.linear_2",
+    },
+    {
+        "time_in.in_layer": "timestep_embedder.linear_1",
+        "time_in.out_layer": "timestep_embedder.linear_2",
+        "txt_norm": "context_embedder_norm",
+    },
+)
+
+_DOUBLE_OVIS: Final = {"img_mlp.down_proj": "ff.net.2", "txt_mlp.down_proj": "ff_context.net.2"}
+
+# what diffusers calls the fused layers once it has fused them, too
+_DOUBLE_WHOLE: Final = {"img_attn.qkv": "attn.to_qkv", "txt_attn.qkv": "attn.to_added_qkv"}
+
+# XLabs and USO, whose spelling of "up" and "down" may take the "_lora" of a single block with it
+_DOUBLE_XLABS: Final = {
+    "img_attn.qkv": "processor.qkv_lora1",
+    "img_attn.proj": "processor.proj_lora1",
+    "txt_attn.qkv": "processor.qkv_lora2",
+    "txt_attn.proj": "processor.proj_lora2",
+}
+
+_SINGLE_XLABS: Final = ({"linear2": "processor.proj_lora"}, {"linear2": "processor.proj"})
+
+# q, k and v without the MLP: XLabs, and ComfyUI where it has read such a file
+_LINEAR1_QKV: Final = ("processor.qkv_lora", "processor.qkv", "linear1_qkv")
+
 # Chroma's own layers, in place of the modulations
 _GUIDANCE: Final = {"in_layer": "linear_1", "out_layer": "linear_2"}
 _GUIDANCE_STACK: Final = "distilled_guidance_layer.layers."
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of a Flux transformer in its original layout."""
-    yield from renamed(shapes, _OUTER)
-    yield from renamed(shapes, _OUTER_2)
+    """The paths that other layouts give to a Flux transformer."""
+    for table in (_OUTER, _OUTER_2, *_OUTER_OTHERS):
+        yield from renamed(shapes, table)
     yield from renamed(shapes, _LAST_MODULATION, halves_swapped=True)
+    yield from block_paths(shapes)
     for block in indices(shapes, "double_blocks."):
-        yield from _double(shapes, f"double_blocks.{block}.", f"transformer_blocks.{block}.")
+        native = f"double_blocks.{block}."
+        yield from renamed(shapes, _DOUBLE_XLABS, native, native)
+        # Some exports of Flux.2 have lost the first letters of "transformer_blocks".
+        yield from _double(shapes, native, f"sformer_blocks.{block}.")
     for block in indices(shapes, "single_blocks."):
-        yield from _single(shapes, f"single_blocks.{block}.", f"single_transformer_blocks.{block}.")
+        yield from _single_xlabs(shapes, f"single_blocks.{block}.")
     for block in indices(shapes, _GUIDANCE_STACK):
         layer = f"{_GUIDANCE_STACK}{block}."
         yield from renamed(shapes, _GUIDANCE, layer, layer)
 
 
+def block_paths(shapes: Shapes) -> Paths:
+    """The diffusers paths of the blocks of Flux, which other architectures have, too."""
+    for block in indices(shapes, "double_blocks."):
+        yield from _double(shapes, f"double_blocks.{block}.", f"transformer_blocks.{block}.")
+    for block in indices(shapes, "single_blocks."):
+        yield from _single(shapes, f"single_blocks.{block}.", f"single_transformer_blocks.{block}.")
+
+
 def _double(shapes: Shapes, native: str, diffusers: str) -> Paths:
     yield from fused(shapes, _DOUBLE_FUSED, native, diffusers)
-    yield from renamed(shapes, _DOUBLE, native, diffusers)
-    yield from renamed(shapes, _DOUBLE_2, native, diffusers)
+    for table in (_DOUBLE, _DOUBLE_2, _DOUBLE_OVIS, _DOUBLE_WHOLE):
+        yield from renamed(shapes, table, native, diffusers)
 
 
 def _single(shapes: Shapes, native: str, diffusers: str) -> Paths:
     yield from _linear1(shapes, f"{native}linear1.weight", diffusers)
     yield from renamed(shapes, _SINGLE, native, diffusers)
     yield from renamed(shapes, _SINGLE_2, native, diffusers)
+
+
+def _single_xlabs(shapes: Shapes, native: str) -> Paths:
+    for table in _SINGLE_XLABS:
+        yield from renamed(shapes, table, native, native)
+    key = f"{native}linear1.weight"
+    shape = shapes.get(key, ())
+    if len(shape) == 2:
+        for name in _LINEAR1_QKV:
+            yield native + name, Target(key, rows=(0, 3 * shape[1]))
 
 
 def _linear1(shapes: Shapes, key: str, diffusers: str) -> Paths:

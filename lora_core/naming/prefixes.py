@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 Role: TypeAlias = Literal[
-    "denoiser", "text_encoder", "text_encoder_2", "text_encoder_3", "whichever"
+    "denoiser",
+    "text_encoder",
+    "text_encoder_1",
+    "text_encoder_2",
+    "text_encoder_3",
+    "text_encoder_4",
+    "whichever",
 ]
-"""What a file calls a component. A file that says nothing means whichever module it is given."""
+"""What a file calls a component. A file that says nothing means whichever module it is given, one
+that numbers a text encoder as the first knows of a second."""
 
 
 class Prefix(NamedTuple):
@@ -16,6 +23,11 @@ class Prefix(NamedTuple):
     text: str
     role: Role
     underscored: bool = False
+
+
+def own_prefix(encoder: str) -> Prefix:
+    """What ComfyUI writes in front of the paths of the text encoder of that name, and no other."""
+    return Prefix(f"text_encoders.{encoder}.transformer.", "whichever")
 
 
 PREFIXES: Final = (
@@ -29,22 +41,31 @@ PREFIXES: Final = (
     Prefix("text_encoders.clip_h.transformer.", "text_encoder"),
     Prefix("text_encoders.clip_g.transformer.", "text_encoder_2"),
     Prefix("text_encoders.t5xxl.transformer.", "text_encoder_3"),
-    Prefix("text_encoders.umt5xxl.transformer.", "text_encoder"),
+    Prefix("text_encoders.transformer.", "text_encoder"),
     # diffusers
     Prefix("unet.", "denoiser"),
     Prefix("unet.base_model.model.", "denoiser"),
     Prefix("transformer.", "denoiser"),
     Prefix("transformer.base_model.model.", "denoiser"),
+    Prefix("prior.", "denoiser"),
+    Prefix("conditional_transformer.", "denoiser"),
     Prefix("text_encoder.", "text_encoder"),
     Prefix("text_encoder_2.", "text_encoder_2"),
     Prefix("text_encoder_3.", "text_encoder_3"),
+    Prefix("text_encoder_4.", "text_encoder_4"),
     # kohya, musubi, OneTrainer
     Prefix("lora_unet_", "denoiser", underscored=True),
     Prefix("lora_transformer_", "denoiser", underscored=True),
     Prefix("lora_te_", "text_encoder", underscored=True),
-    Prefix("lora_te1_", "text_encoder", underscored=True),
+    Prefix("lora_te1_", "text_encoder_1", underscored=True),
     Prefix("lora_te2_", "text_encoder_2", underscored=True),
     Prefix("lora_te3_", "text_encoder_3", underscored=True),
+    Prefix("lora_te4_", "text_encoder_4", underscored=True),
+    Prefix("oft_unet_", "denoiser", underscored=True),
+    # Stable Cascade, whose only encoder is what others call the second
+    Prefix("lora_prior_unet_", "denoiser", underscored=True),
+    Prefix("lora_prior_te_", "text_encoder_2", underscored=True),
+    Prefix("lora_prior_te_", "text_encoder", underscored=True),
     # Wan Fun
     Prefix("lora_unet__", "denoiser", underscored=True),
     # LyCORIS, on the bare module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from ..targets import Shape, Target
@@ -20,6 +21,11 @@ _ENDINGS: Final = (".weight", ".scale", "")
 def native_path(key: str) -> str:
     """The path of the module that a weight belongs to, or the name of a bare parameter."""
     return key.removesuffix(".weight")
+
+
+def scale_path(key: str) -> str:
+    """The same, where the weight is called a scale."""
+    return key.removesuffix(".scale")
 
 
 def renamed(
@@ -47,6 +53,53 @@ def fused(
             height = shapes[key][0] // len(names)
             for index, name in enumerate(names):
                 yield diffusers + name, Target(key, rows=(index * height, height))
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A stack of blocks that are built alike.
+
+    Attributes:
+        native: What the model puts in front of a block's number, such as "blocks.".
+        diffusers: The same of diffusers.
+        layers: Other names of a block's layers, by their own.
+        fused: Other names of what a block's fused layers hold, all of equal height.
+    """
+
+    native: str
+    diffusers: str
+    layers: Mapping[str, str] = field(default_factory=dict[str, str])
+    fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    def paths(self, shapes: Shapes) -> Paths:
+        """The paths of every block that the model has."""
+        for index in indices(shapes, self.native):
+            native, diffusers = f"{self.native}{index}.", f"{self.diffusers}{index}."
+            yield from renamed(shapes, self.layers, native, diffusers)
+            yield from fused(shapes, self.fused, native, diffusers)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """An architecture whose layers are but named otherwise.
+
+    Attributes:
+        outer: Other names of the layers outside of the blocks, by their own.
+        stacks: The blocks.
+        modulation: Of the last modulation, which holds shift over scale here, and elsewhere scale
+            over shift.
+    """
+
+    outer: Mapping[str, str]
+    stacks: tuple[Stack, ...]
+    modulation: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def paths(self, shapes: Shapes) -> Paths:
+        """The paths of every layer that the model has."""
+        yield from renamed(shapes, self.outer)
+        yield from renamed(shapes, self.modulation, halves_swapped=True)
+        for stack in self.stacks:
+            yield from stack.paths(shapes)
 
 
 def indices(keys: Iterable[str], stack: str) -> list[str]:

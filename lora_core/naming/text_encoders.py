@@ -1,4 +1,4 @@
-"""Text encoders: CLIP, which comes in three layouts, and T5, which comes in one."""
+"""Text encoders: CLIP, which comes in three layouts, T5 and BERT, and language models."""
 
 from __future__ import annotations
 
@@ -10,6 +10,25 @@ from .tables import Paths, Shapes, fused, indices, native_path, renamed
 _WRAPPER: Final = "text_model."
 
 _INSIDE: Final = ("embeddings.", "encoder.", "final_layer_norm.")
+
+# transformers wraps a language model once for its head and once for its eyes, and has changed its
+# mind about the order; ComfyUI and trainers keep what they have seen.
+_LANGUAGE_WRAPPERS: Final = (
+    "model.language_model.",
+    "language_model.model.",
+    "language_model.",
+    "model.",
+    "",
+)
+
+_LANGUAGE_INSIDE: Final = ("embed_tokens", "layers.", "norm")
+
+_VISUAL: Final = {"visual.": "model.visual.", "model.visual.": "visual."}
+
+_BERT: Final = "bert."
+
+# one of these is in every encoder that files are made for
+_SIGNS: Final = ("text_model.", "encoder.block.", "model.embed_tokens.", "model.layers.", _BERT)
 
 _OPEN_CLIP_OUTER: Final = {
     "token_embedding": "embeddings.token_embedding",
@@ -55,6 +74,36 @@ def open_clip_paths(shapes: Shapes) -> Paths:
             layer = f"{wrapper}encoder.layers.{block}."
             yield from fused(shapes, _OPEN_CLIP_FUSED, native, layer)
             yield from renamed(shapes, _OPEN_CLIP_BLOCK, native, layer)
+
+
+def language_paths(shapes: Shapes) -> Paths:
+    """The paths of a language model in every wrapper that it may have elsewhere."""
+    for key in shapes:
+        path = native_path(key)
+        wrapper = next(w for w in _LANGUAGE_WRAPPERS if path.startswith(w))
+        inside = path.removeprefix(wrapper)
+        if inside.startswith(_LANGUAGE_INSIDE):
+            yield from ((other + inside, Target(key)) for other in _LANGUAGE_WRAPPERS)
+        for here, there in _VISUAL.items():
+            if path.startswith(here):
+                yield there + path.removeprefix(here), Target(key)
+
+
+def bert_paths(shapes: Shapes) -> Paths:
+    """The paths of a BERT by itself, without the head that it has here."""
+    for key in shapes:
+        if key.startswith(_BERT):
+            yield native_path(key).removeprefix(_BERT), Target(key)
+
+
+def is_encoder(shapes: Shapes) -> bool:
+    """Whether this is a text encoder in the layout of transformers, which is ComfyUI's too."""
+    return any(key.startswith(_SIGNS) for key in shapes)
+
+
+def is_clip(shapes: Shapes) -> bool:
+    """Whether this is a CLIP, in any layout."""
+    return any(key.startswith((_WRAPPER, "encoder.layers.", "transformer.res")) for key in shapes)
 
 
 def is_t5(shapes: Shapes) -> bool:

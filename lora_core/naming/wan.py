@@ -1,10 +1,10 @@
-"""The transformer of Wan 2.1 and 2.2, text and image to video, with VACE's extra blocks."""
+"""The transformer of Wan 2.1 and 2.2, with the extra blocks of VACE and the modules of Animate."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from .tables import Paths, Shapes, indices, renamed
+from .tables import Paths, Shapes, fused, indices, renamed
 
 _OUTER: Final = {
     "patch_embedding": "patch_embedding",
@@ -50,9 +50,54 @@ _BLOCK: Final = {
 _STACKS: Final = ("blocks.", "vace_blocks.")
 
 
+# --- Animate --------------------------------------------------------------------------------------
+
+_FACE_ENCODER: Final = {
+    f"face_encoder.{layer}.conv": f"face_encoder.{layer}"
+    for layer in ("conv1_local", "conv2", "conv3")
+}
+
+_FACE_ADAPTER: Final = {
+    "linear1_q": "to_q",
+    "linear2": "to_out",
+    "q_norm": "norm_q",
+    "k_norm": "norm_k",
+}
+
+_FACE_ADAPTER_FUSED: Final = {"linear1_kv": ("to_k", "to_v")}
+
+_FACE_ADAPTERS: Final = "face_adapter.fuser_blocks."
+
+_MOTION_ENCODER: Final = {
+    "enc.net_app.convs.0.0": "conv_in",
+    "enc.net_app.convs.8": "conv_out",
+    "dec.direction": "motion_synthesis_weight",
+    **{f"enc.fc.{layer}": f"motion_network.{layer}" for layer in range(5)},
+}
+
+_MOTION_BLOCK: Final = {"conv1.0": "conv1", "conv2.1": "conv2", "skip.1": "conv_skip"}
+
+_MOTION_BLOCKS: Final = range(7)
+
+
 def paths(shapes: Shapes) -> Paths:
     """The diffusers paths of a Wan transformer in its original layout."""
     yield from renamed(shapes, _OUTER)
     for stack in _STACKS:
         for block in indices(shapes, stack):
             yield from renamed(shapes, _BLOCK, f"{stack}{block}.", f"{stack}{block}.")
+    yield from _animate(shapes)
+
+
+def _animate(shapes: Shapes) -> Paths:
+    yield from renamed(shapes, _FACE_ENCODER)
+    for block in indices(shapes, _FACE_ADAPTERS):
+        native, diffusers = f"{_FACE_ADAPTERS}{block}.", f"face_adapter.{block}."
+        yield from renamed(shapes, _FACE_ADAPTER, native, diffusers)
+        yield from fused(shapes, _FACE_ADAPTER_FUSED, native, diffusers)
+    encoder = "motion_encoder."
+    yield from renamed(shapes, _MOTION_ENCODER, encoder, encoder)
+    for block in _MOTION_BLOCKS:
+        # the first of the convolutions is the way in
+        native = f"{encoder}enc.net_app.convs.{block + 1}."
+        yield from renamed(shapes, _MOTION_BLOCK, native, f"{encoder}res_blocks.{block}.")

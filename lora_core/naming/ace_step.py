@@ -1,0 +1,36 @@
+"""ACE-Step 1.5, of whose modules its trainers and diffusers see but the decoder.
+
+ACE-Step 1 is called the same everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..targets import Target
+from .tables import Paths, Shapes, indices, native_path, renamed
+
+_DECODER: Final = "decoder."
+
+_OUTER: Final = {"proj_in.1": "proj_in_conv", "proj_out.1": "proj_out_conv"}
+
+_ATTENTION: Final = {
+    "q_proj": "to_q",
+    "k_proj": "to_k",
+    "v_proj": "to_v",
+    "o_proj": "to_out.0",
+    "q_norm": "norm_q",
+    "k_norm": "norm_k",
+}
+
+
+def paths(shapes: Shapes) -> Paths:
+    """The decoder's paths by themselves, in its own words and in those of diffusers."""
+    for key in shapes:
+        if key.startswith(_DECODER):
+            yield native_path(key).removeprefix(_DECODER), Target(key)
+    yield from renamed(shapes, _OUTER, _DECODER)
+    for block in indices(shapes, f"{_DECODER}layers."):
+        for attention in ("self_attn", "cross_attn"):
+            layer = f"layers.{block}.{attention}."
+            yield from renamed(shapes, _ATTENTION, _DECODER + layer, layer)

@@ -1,0 +1,55 @@
+"""The transformer of Krea 2.
+
+Left out are the modulations of its blocks: diffusers gives them another shape.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .tables import Layout, Stack
+
+_BLOCK: Final = {
+    "prenorm": "norm1",
+    "postnorm": "norm2",
+    "attn.wq": "attn.to_q",
+    "attn.wk": "attn.to_k",
+    "attn.wv": "attn.to_v",
+    "attn.wo": "attn.to_out.0",
+    "attn.gate": "attn.to_gate",
+    "attn.qknorm.qnorm": "attn.norm_q",
+    "attn.qknorm.knorm": "attn.norm_k",
+    "mlp.gate": "ff.gate",
+    "mlp.up": "ff.up",
+    "mlp.down": "ff.down",
+}
+
+# Some trainers leave out the number that diffusers gives to this layer.
+_SHORT: Final = {"attn.wo": "attn.to_out"}
+
+_STACKS: Final = {
+    "blocks.": "transformer_blocks.",
+    "txtfusion.layerwise_blocks.": "text_fusion.layerwise_blocks.",
+    "txtfusion.refiner_blocks.": "text_fusion.refiner_blocks.",
+}
+
+LAYOUT: Final = Layout(
+    outer={
+        "first": "img_in",
+        "tmlp.0": "time_embed.linear_1",
+        "tmlp.2": "time_embed.linear_2",
+        "tproj.1": "time_mod_proj",
+        "txtmlp.0": "txt_in.norm",
+        "txtmlp.1": "txt_in.linear_1",
+        "txtmlp.3": "txt_in.linear_2",
+        "txtfusion.projector": "text_fusion.projector",
+        "last.norm": "final_layer.norm",
+        "last.linear": "final_layer.linear",
+        "last.modulation.lin": "final_layer.scale_shift_table",
+    },
+    stacks=tuple(
+        Stack(native, diffusers, layers)
+        for native, diffusers in _STACKS.items()
+        for layers in (_BLOCK, _SHORT)
+    ),
+)

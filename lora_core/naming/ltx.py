@@ -1,0 +1,92 @@
+"""The transformers of LTX-Video, and of LTX-2, which has audio beside the video."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .tables import Paths, Shapes, indices, renamed
+
+_OUTER: Final = {
+    "patchify_proj": "proj_in",
+    "audio_patchify_proj": "audio_proj_in",
+}
+
+_EMBEDDERS: Final = {
+    "adaln_single": "time_embed",
+    "audio_adaln_single": "audio_time_embed",
+    "av_ca_video_scale_shift_adaln_single": "av_cross_attn_video_scale_shift",
+    "av_ca_audio_scale_shift_adaln_single": "av_cross_attn_audio_scale_shift",
+    "av_ca_a2v_gate_adaln_single": "av_cross_attn_video_a2v_gate",
+    "av_ca_v2a_gate_adaln_single": "av_cross_attn_audio_v2a_gate",
+    # LTX-2.3
+    "prompt_adaln_single": "prompt_adaln",
+    "audio_prompt_adaln_single": "audio_prompt_adaln",
+}
+
+_EMBEDDER: Final = {
+    layer: layer
+    for layer in ("emb.timestep_embedder.linear_1", "emb.timestep_embedder.linear_2", "linear")
+}
+
+_BLOCK: Final = {
+    "scale_shift_table_a2v_ca_video": "video_a2v_cross_attn_scale_shift_table",
+    "scale_shift_table_a2v_ca_audio": "audio_a2v_cross_attn_scale_shift_table",
+}
+
+_ATTENTIONS: Final = (
+    "attn1",
+    "attn2",
+    "audio_attn1",
+    "audio_attn2",
+    "audio_to_video_attn",
+    "video_to_audio_attn",
+)
+
+_NORMS: Final = {"q_norm": "norm_q", "k_norm": "norm_k"}
+
+# diffusers has these, which LTX-2 puts between its text encoder and the blocks, in a module of
+# their own beside the transformer, and saves them under its name.
+_CONNECTORS: Final = {
+    "video_embeddings_connector.": "connectors.video_connector.",
+    "audio_embeddings_connector.": "connectors.audio_connector.",
+}
+
+_CONNECTOR: Final = {"learnable_registers": "learnable_registers"}
+
+_CONNECTOR_BLOCK: Final = {
+    **{f"attn1.{own}": f"attn1.{name}" for own, name in _NORMS.items()},
+    **{
+        layer: layer
+        for layer in (
+            "attn1.to_q",
+            "attn1.to_k",
+            "attn1.to_v",
+            "attn1.to_out.0",
+            "attn1.to_gate_logits",
+            "ff.net.0.proj",
+            "ff.net.2",
+        )
+    },
+}
+
+
+def paths(shapes: Shapes) -> Paths:
+    """The diffusers paths of an LTX transformer, where they are not its own."""
+    yield from renamed(shapes, _OUTER)
+    for own, name in _EMBEDDERS.items():
+        yield from renamed(shapes, _EMBEDDER, f"{own}.", f"{name}.")
+    for block in indices(shapes, "transformer_blocks."):
+        path = f"transformer_blocks.{block}."
+        yield from renamed(shapes, _BLOCK, path, path)
+        for attention in _ATTENTIONS:
+            yield from renamed(shapes, _NORMS, f"{path}{attention}.", f"{path}{attention}.")
+    for own, name in _CONNECTORS.items():
+        yield from _connector(shapes, own, name)
+
+
+def _connector(shapes: Shapes, native: str, diffusers: str) -> Paths:
+    yield from renamed(shapes, _CONNECTOR, native, diffusers)
+    stack = f"{native}transformer_1d_blocks."
+    for block in indices(shapes, stack):
+        there = f"{diffusers}transformer_blocks.{block}."
+        yield from renamed(shapes, _CONNECTOR_BLOCK, f"{stack}{block}.", there)

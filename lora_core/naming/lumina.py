@@ -1,0 +1,85 @@
+"""The transformers of Lumina 2 and Z-Image, which are built alike and named apart."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..targets import Target
+from .tables import Layout, Paths, Shapes, Stack, indices
+
+_STACKS: Final = ("layers.", "noise_refiner.", "context_refiner.")
+
+# What is modulated calls its first norm otherwise than what is not.
+_NORMS: Final = {"attention_norm2": "norm2", "adaLN_modulation.1": "norm1.linear"}
+_FIRST_NORMS: Final = {
+    "layers.": {"attention_norm1": "norm1.norm"},
+    "noise_refiner.": {"attention_norm1": "norm1.norm"},
+    "context_refiner.": {"attention_norm1": "norm1"},
+}
+
+_LUMINA_BLOCK: Final = {
+    "attention.out": "attn.to_out.0",
+    "attention.q_norm": "attn.norm_q",
+    "attention.k_norm": "attn.norm_k",
+    "feed_forward.w1": "feed_forward.linear_1",
+    "feed_forward.w2": "feed_forward.linear_2",
+    "feed_forward.w3": "feed_forward.linear_3",
+}
+
+_LUMINA: Final = Layout(
+    outer={
+        "t_embedder.mlp.0": "time_caption_embed.timestep_embedder.linear_1",
+        "t_embedder.mlp.2": "time_caption_embed.timestep_embedder.linear_2",
+        "cap_embedder.0": "time_caption_embed.caption_embedder.0",
+        "cap_embedder.1": "time_caption_embed.caption_embedder.1",
+        "final_layer.adaLN_modulation.1": "norm_out.linear_1",
+        "final_layer.linear": "norm_out.linear_2",
+    },
+    stacks=tuple(
+        Stack(stack, stack, {**_LUMINA_BLOCK, **_NORMS, **_FIRST_NORMS[stack]}) for stack in _STACKS
+    ),
+)
+
+_Z_IMAGE_BLOCK: Final = {
+    "attention.out": "attention.to_out.0",
+    "attention.q_norm": "attention.norm_q",
+    "attention.k_norm": "attention.norm_k",
+}
+
+_Z_IMAGE: Final = Layout(
+    outer={
+        "x_embedder": "all_x_embedder.2-1",
+        "final_layer.linear": "all_final_layer.2-1.linear",
+        "final_layer.adaLN_modulation.1": "all_final_layer.2-1.adaLN_modulation.1",
+    },
+    stacks=tuple(Stack(stack, stack, _Z_IMAGE_BLOCK) for stack in _STACKS),
+)
+
+
+def paths(shapes: Shapes) -> Paths:
+    """The diffusers paths of both, since ComfyUI, too, takes either name for either model.
+
+    Z-Image's are used by its trainers even where they save for ComfyUI.
+    """
+    yield from _LUMINA.paths(shapes)
+    yield from _attention(shapes, "attn.")
+    yield from _Z_IMAGE.paths(shapes)
+    yield from _attention(shapes, "attention.")
+
+
+def _attention(shapes: Shapes, attention: str) -> Paths:
+    """q, k and v of every block. Lumina has fewer heads in k and v than in q."""
+    for stack in _STACKS:
+        for index in indices(shapes, stack):
+            native, diffusers = f"{stack}{index}.attention.", f"{stack}{index}.{attention}"
+            yield from _qkv(shapes, f"{native}qkv.weight", f"{native}out.weight", diffusers)
+
+
+def _qkv(shapes: Shapes, key: str, out: str, diffusers: str) -> Paths:
+    """q is as high as the way out is wide; k and v share what is left."""
+    height, width = shapes.get(key, ())[:1], shapes.get(out, ())[1:]
+    if not height or not width:
+        return
+    (q,), kv = width, (height[0] - width[0]) // 2
+    for name, start, length in (("to_q", 0, q), ("to_k", q, kv), ("to_v", q + kv, kv)):
+        yield diffusers + name, Target(key, rows=(start, length))

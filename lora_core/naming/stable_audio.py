@@ -1,0 +1,86 @@
+"""The transformers of Stable Audio Open and of Stable Audio 3.
+
+Left out is what diffusers calls the fused self-attention of Stable Audio 3: it has the five layers
+in it in another order.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .tables import Layout, Stack
+
+_LAYERS: Final = "transformer.layers."
+_BLOCKS: Final = "transformer_blocks."
+
+OPEN: Final = Layout(
+    outer={
+        "timestep_features": "time_proj",
+        "to_timestep_embed.0": "timestep_proj.0",
+        "to_timestep_embed.2": "timestep_proj.2",
+        "to_global_embed.0": "global_proj.0",
+        "to_global_embed.2": "global_proj.2",
+        "to_cond_embed.0": "cross_attention_proj.0",
+        "to_cond_embed.2": "cross_attention_proj.2",
+        "transformer.project_in": "proj_in",
+        "transformer.project_out": "proj_out",
+    },
+    stacks=(
+        Stack(
+            _LAYERS,
+            _BLOCKS,
+            {
+                "pre_norm.gamma": "norm1",
+                "cross_attend_norm.gamma": "norm2",
+                "ff_norm.gamma": "norm3",
+                "self_attn.to_out": "attn1.to_out.0",
+                "cross_attn.to_q": "attn2.to_q",
+                "cross_attn.to_out": "attn2.to_out.0",
+                "ff.ff.0.proj": "ff.net.0.proj",
+                "ff.ff.2": "ff.net.2",
+            },
+            {
+                "self_attn.to_qkv": ("attn1.to_q", "attn1.to_k", "attn1.to_v"),
+                "cross_attn.to_kv": ("attn2.to_k", "attn2.to_v"),
+            },
+        ),
+    ),
+)
+
+_UNCHANGED: Final = (
+    "to_scale_shift_gate",
+    "pre_norm.gamma",
+    "self_attn.to_out",
+    "self_attn.q_norm.gamma",
+    "self_attn.k_norm.gamma",
+    "cross_attend_norm.gamma",
+    "cross_attn.to_q",
+    "cross_attn.to_kv",
+    "cross_attn.to_out",
+    "cross_attn.q_norm.gamma",
+    "cross_attn.k_norm.gamma",
+    "ff_norm.gamma",
+    "to_local_embed.0",
+    "to_local_embed.2",
+)
+
+THIRD: Final = Layout(
+    outer={
+        "transformer.project_in": "proj_in",
+        "transformer.project_out": "proj_out",
+        "transformer.memory_tokens": "memory_tokens",
+        "transformer.global_cond_embedder.0": "global_cond_embedder.0",
+        "transformer.global_cond_embedder.2": "global_cond_embedder.2",
+    },
+    stacks=(
+        Stack(
+            _LAYERS,
+            _BLOCKS,
+            {
+                **{layer: layer for layer in _UNCHANGED},
+                "ff.ff.0.proj": "ff.proj_in",
+                "ff.ff.2": "ff.proj_out",
+            },
+        ),
+    ),
+)

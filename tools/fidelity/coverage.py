@@ -1,0 +1,144 @@
+"""The tables of dialects: of denoisers by prefix, of special dialects, of partial files, of texts."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from .dialects import KINDS, PREFIXES, ROOT, SPECIAL, Dialect, Tensors, files, native
+from .layouts import Layout, layouts, text_layouts
+from .measure import Applied, Ours, host_applied
+from .table import Section, table
+from .texts import TEXT_DIALECTS
+
+WHOLE = KINDS[0].title
+TEXTS = "texts"
+File = tuple[str, Layout, Dialect, Tensors]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What became of one file.
+
+    Attributes:
+        kind: Of the table that it belongs to.
+        host: None where there is no host.
+    """
+
+    kind: str
+    layout: Layout
+    dialect: Dialect
+    ours: Applied
+    host: Applied | None
+
+    @property
+    def gap(self) -> str:
+        """What is wrong with ours; empty if nothing."""
+        where = f"{self.layout.name}, {self.dialect.title}, {self.kind}"
+        if not self.ours.complete:
+            why = self.ours.refusal or f"unknown: {', '.join(self.ours.missed[:2])}"
+            return f"{where}: {self.ours.applied}/{self.ours.found}; {why}"
+        if strays := self._strays():
+            return f"{where}: another weight than named: {', '.join(sorted(strays)[:2])}"
+        return ""
+
+    def _strays(self) -> frozenset[str]:
+        """Weights that change though a file in the host's own names does not name them."""
+        if self.dialect.layers is not native or self.dialect.make or self.ours.refusal:
+            return frozenset()
+        return self.ours.weights - {ROOT + path + ".weight" for path, _ in native(self.layout)}
+
+
+def sections() -> list[Section]:
+    """All tables of this kind."""
+    cells = _cells([*files(layouts()), *_text_files()])
+    whole = [cell for cell in cells if cell.kind == WHOLE]
+    prefixes = [cell for cell in whole if cell.dialect in PREFIXES]
+    special = [cell for cell in whole if cell.dialect in SPECIAL]
+    partial = [cell for cell in cells if cell.kind not in (WHOLE, TEXTS)]
+    texts = [cell for cell in cells if cell.kind == TEXTS]
+    return [
+        Section("dialects", _by_model(prefixes, PREFIXES), gaps=_gaps(prefixes)),
+        Section("special dialects", _by_dialect(special), gaps=_gaps(special)),
+        Section("partial files", _by_dialect(partial), gaps=_gaps(partial)),
+        Section("text encoders", _by_dialect(texts), gaps=_gaps(texts)),
+    ]
+
+
+def _text_files() -> Iterator[File]:
+    for layout in text_layouts().values():
+        for dialect in TEXT_DIALECTS:
+            if tensors := dialect.file(layout):
+                yield TEXTS, layout, dialect, tensors
+
+
+def _cells(made: list[File]) -> list[Cell]:
+    """The host works in a process of its own, at the same time."""
+    asked = [("texts" if kind == TEXTS else "models", x, t) for kind, x, _, t in made]
+    with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory() as folder:
+        theirs = pool.submit(host_applied, asked)
+        ours = Ours(Path(folder))
+        applied = [ours.applied(layout, tensors) for _, layout, _, tensors in made]
+        answers = theirs.result() or [None] * len(made)
+    return [
+        Cell(kind, layout, dialect, mine, host)
+        for (kind, layout, dialect, _), mine, host in zip(made, applied, answers, strict=True)
+    ]
+
+
+def _gaps(cells: Iterable[Cell]) -> tuple[str, ...]:
+    return tuple(cell.gap for cell in cells if cell.gap)
+
+
+def _by_model(cells: list[Cell], dialects: Iterable[Dialect]) -> str:
+    """A row for each architecture, a column for each dialect."""
+    by_place = {(cell.layout.name, cell.dialect.title): cell for cell in cells}
+    titles = [dialect.title for dialect in dialects]
+    rows = []
+    for name in dict.fromkeys(cell.layout.name for cell in cells):
+        found = [by_place.get((name, title)) for title in titles]
+        rows.append([name, *(_text([cell]) if cell else "" for cell in found)])
+    return table(["", *(f"`{title}`" for title in titles)], rows)
+
+
+def _by_dialect(cells: list[Cell]) -> str:
+    """A row for each dialect, its architectures together."""
+    groups: defaultdict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[cell.kind, cell.dialect.title].append(cell)
+    kinds = {kind for kind, _ in groups}
+    rows = [
+        [
+            title,
+            kind if len(kinds) > 1 else "",
+            _models(group),
+            _share(group, lambda cell: cell.ours),
+            _share(group, lambda cell: cell.host),
+        ]
+        for (kind, title), group in groups.items()
+    ]
+    return table(["dialect", "file", "models", "applied", "ComfyUI"], rows)
+
+
+def _models(group: list[Cell]) -> str:
+    names = [cell.layout.name for cell in group]
+    return ", ".join(names) if len(names) <= 4 else f"{len(names)} architectures"
+
+
+def _text(cells: list[Cell]) -> str:
+    """Ours, and the host's where it is another."""
+    ours, host = (_share(cells, side) for side in (lambda cell: cell.ours, lambda cell: cell.host))
+    return ours if host in (ours, "") else f"{ours} (ComfyUI {host.partition('/')[0]})"
+
+
+def _share(cells: list[Cell], side: Callable[[Cell], Applied | None]) -> str:
+    counted = [applied for applied in map(side, cells) if applied is not None]
+    if not counted:
+        return "not run"
+    refused = [a for a in counted if a.names_why]
+    share = f"{sum(a.applied for a in counted)}/{sum(a.found for a in counted)}"
+    return f"{share}, refused" if refused else share
