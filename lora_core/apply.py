@@ -13,7 +13,7 @@ from .errors import LoraInputError
 from .files import FileCache, check_file, identify, shared_cache
 from .fuse import Patch, fuse
 from .match import Model
-from .merge import merge_, sum_type
+from .merge import merge_, sum_type, wider_shape
 from .naming import ModelNames
 from .plan import make_plan
 from .recipe import Recipe
@@ -111,7 +111,22 @@ def _prepared(
                 expected="weights in memory",
                 found="a weight on the meta device",
             )
-    return {k: fuse(a, sum_type(weights[k].dtype)) for k, a in addends.items()}, plan.report
+    patches = {k: fuse(a, sum_type(weights[k].dtype)) for k, a in addends.items()}
+    _refuse_wider(patches)
+    return patches, plan.report
+
+
+def _refuse_wider(patches: Mapping[str, tuple[Patch, ...]]) -> None:
+    for key, fused in patches.items():
+        shape = wider_shape(fused)
+        if shape is not None:
+            raise LoraInputError(
+                f"{key} would become {shape}: a control LoRA changes the shape of the layer, "
+                "which cannot be done in place. Bake it into a checkpoint, or use the nodes.",
+                key=key,
+                expected="a LoRA for the layer's own inputs",
+                found=str(shape),
+            )
 
 
 def _merge(weights: Mapping[str, torch.Tensor], patches: Mapping[str, tuple[Patch, ...]]) -> None:

@@ -18,7 +18,7 @@ from .errors import LoraFileError, LoraInputError, LoraMismatchError
 from .file_faults import LARGEST_HEADER, SNIFFED, check_beginning, explain, header_end
 from .files import identify, shared_cache
 from .fuse import fuse
-from .merge import merge_, sum_type
+from .merge import merged, sum_type
 from .plan import make_plan
 from .recipe import Recipe, Term
 from .report import Report
@@ -51,8 +51,8 @@ def bake(base: Path, recipe: Recipe, out: Path, progress: Progress | None = None
     _refuse_scaled(changes, weights)
     for done, (key, addends) in enumerate(changes.items()):
         _step(progress, done, len(changes))
-        weights[key] = weights[key].clone()  # what was read is still the file's
-        merge_(weights[key], fuse(addends, sum_type(weights[key].dtype)))
+        own = weights[key].clone()  # what was read is still the file's
+        weights[key] = merged(own, fuse(addends, sum_type(own.dtype)))
     _step(progress, len(changes), len(changes))
     _write(weights, {**metadata, PROVENANCE: _provenance(recipe, metadata)}, out)
     return plan.report

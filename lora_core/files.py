@@ -15,12 +15,14 @@ import safetensors
 import safetensors.torch
 import torch
 
+from .beside import config_changed, read_config
 from .errors import LoraFileError
-from .families import Delta, entry_bound, read_module
+from .families import UNREAD, Delta, Source, read_module
 from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end, read_metadata
 from .finite import COMPUTABLE, largest_magnitude
 from .recipe import FileId
-from .spellings import FileKey, Role, group_keys
+from .settings import Notes
+from .spellings import SHARED, FileKey, Role, group_keys
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,14 +51,14 @@ class LoraFile:
         modules: By the layer's name, as the file writes it.
         unknown: Keys of no known spelling.
         metadata: The file's own notes, unchecked text.
-        has_alpha: Whether it says itself how strongly it was trained.
+        notes: What they, and peft's config beside the file, say of its modules.
     """
 
     id: FileId
     modules: Mapping[str, Module]
     unknown: tuple[FileKey, ...]
     metadata: Mapping[str, str]
-    has_alpha: bool
+    notes: Notes
 
 
 class FileCache:
@@ -78,6 +80,16 @@ class FileCache:
                 self._files[file] = known
             return known
 
+
+NUMBERS: Final = frozenset(
+    Role(role) for role in ("alpha", "on_input", "reshape_weight", "scaled_oft")
+)
+"""Roles of numbers that say something of the other tensors, in types of any kind."""
+
+VERA: Final = "vera_lambda_b"
+"""Whose modules use what is shared."""
+
+NOTHING_ALONE: Final = frozenset((Role("alpha"), Role("reshape_weight")))
 
 shared_cache: Final = FileCache()
 """The one cache that all nodes share."""
@@ -128,7 +140,8 @@ def _identity(status: os.stat_result, path: str, name: str) -> FileId:
         raise LoraFileError(
             "is not a regular file.", expected="a regular file", found="a folder, pipe or device"
         )
-    return FileId(path, status.st_mtime_ns, status.st_size, status.st_ino, name)
+    beside = config_changed(Path(path))
+    return FileId(path, status.st_mtime_ns, status.st_size, status.st_ino, name, beside)
 
 
 def _opened(file: FileId) -> BinaryIO:
@@ -164,8 +177,14 @@ def _check_header(file: FileId) -> None:
         outlines = _outlines(file.path)
     except (safetensors.SafetensorError, KeyError) as error:
         raise explain(beginning, file.size, error) from error
-    read_metadata(beginning)
-    _modules(outlines)
+    _modules(outlines, _notes(file, read_metadata(beginning)))
+
+
+def _notes(file: FileId, metadata: Mapping[str, str]) -> Notes:
+    try:
+        return Notes.read(metadata, read_config(Path(file.path)))
+    except OSError as error:
+        raise _unopened(error) from error
 
 
 def _outlines(path: str) -> dict[FileKey, torch.Tensor]:
@@ -190,38 +209,57 @@ def _parsed(file: FileId, data: bytes) -> LoraFile:
     except (safetensors.SafetensorError, KeyError) as error:
         raise explain(data, len(data), error) from error
     metadata = read_metadata(data)
-    modules, unknown = _modules({FileKey(key): tensor for key, tensor in tensors.items()})
-    has_alpha = any(key.endswith(".alpha") for key in tensors)
-    return LoraFile(file, modules, unknown, metadata, has_alpha)
+    notes = _notes(file, metadata)
+    modules, unknown = _modules({FileKey(key): t for key, t in tensors.items()}, notes)
+    return LoraFile(file, modules, unknown, metadata, notes)
 
 
 def _modules(
-    tensors: Mapping[FileKey, torch.Tensor],
+    tensors: Mapping[FileKey, torch.Tensor], notes: Notes
 ) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
     # the library gives no order, and what is named first in a message shall not be chance
     grouped, unknown = group_keys(sorted(tensors))
+    shared = _shared(grouped, tensors)
     modules: dict[str, Module] = {}
     for name, roles in grouped.items():
-        if roles.keys() == {"alpha"}:
-            unknown += roles[Role("alpha")]
+        if roles.keys() <= NOTHING_ALONE:
+            unknown += [key for keys in roles.values() for key in keys]
         else:
-            modules[name] = _module(name, roles, tensors)
+            own = _own(name, roles, tensors)
+            modules[name] = _module(name, own | shared if VERA in own else own, notes)
     if not modules:
         raise _no_lora(unknown)
     return modules, tuple(unknown)
 
 
-def _module(
+def _shared(
+    grouped: dict[str, dict[Role, list[FileKey]]], tensors: Mapping[FileKey, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Takes out the tensors that belong to all modules."""
+    names = [name for name, roles in grouped.items() if roles.keys() <= SHARED]
+    shared: dict[str, torch.Tensor] = {}
+    for name in names:
+        shared |= _own(name, grouped.pop(name), tensors)
+    return shared
+
+
+def _own(
     name: str, roles: Mapping[Role, list[FileKey]], tensors: Mapping[FileKey, torch.Tensor]
-) -> Module:
-    keys = {role: _only(name, same) for role, same in roles.items()}
-    own = {role: _computable(key, role, tensors[key]) for role, key in keys.items()}
-    for role, tensor in own.items():
-        if role != "alpha":
-            largest_magnitude(keys[role], tensor)
-    families, deltas = read_module(name, {str(role): tensor for role, tensor in own.items()})
-    parameters = sum(tensor.numel() for role, tensor in own.items() if role != "alpha")
-    bounds = tuple(map(entry_bound, deltas))
+) -> dict[str, torch.Tensor]:
+    """The tensors of one module by role, in types that can be computed with, all finite."""
+    own: dict[str, torch.Tensor] = {}
+    for role, same in roles.items():
+        key = same[0] if role.startswith(UNREAD) else _only(name, same)
+        own[role] = _computable(key, role, tensors[key])
+        if role not in NUMBERS:
+            largest_magnitude(key, own[role])
+    return own
+
+
+def _module(name: str, tensors: Mapping[str, torch.Tensor], notes: Notes) -> Module:
+    families, deltas = read_module(Source(name, tensors, notes.of(name)))
+    parameters = sum(t.numel() for role, t in tensors.items() if role not in NUMBERS | SHARED)
+    bounds = tuple(delta.bound() for delta in deltas)
     return Module(tuple(families), tuple(deltas), parameters, bounds)
 
 
@@ -239,8 +277,8 @@ def _only(name: str, keys: list[FileKey]) -> FileKey:
 
 def _computable(key: FileKey, role: Role, tensor: torch.Tensor) -> torch.Tensor:
     """The tensor in a type that can be computed with; float8 becomes float16 without loss."""
-    if role == "alpha" and tensor.numel() == 1 and not tensor.dtype.is_complex:
-        return tensor.double()
+    if role in NUMBERS and not tensor.dtype.is_complex:
+        return tensor if role == "scaled_oft" else tensor.double()
     if tensor.dtype not in COMPUTABLE:
         raise LoraFileError(
             f"{key} holds {str(tensor.dtype).removeprefix('torch.')} numbers, which mean nothing "

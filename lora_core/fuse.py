@@ -1,22 +1,26 @@
 """Fusing: all that a stack adds to one weight, as one low-rank pair with a gate.
 
-    W  ->  keep · W  +  up · diag(gate) · down  +  residue
+    W  ->  (keep + row + column) · W  +  up · diag(gate) · down  +  residue
 
 The gate is the one place where strength lives. The factors of several files stay where they are
-in memory until the moment they are multiplied: a fused stack costs no memory of its own.
+in memory until the moment they are multiplied: a fused stack costs no memory of its own. What
+depends on the incoming weight is kept as it is, and joins the rest when that weight is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from .families import Pair, Replacement, Residue
+from .families import Delta, Diagonal, Pair, Replacement, Residue, Static
+from .incoming import Incoming
 from .match import Addend
 
 Rows = tuple[int, int] | None
+Scaled = tuple[float, Delta]
+"""A strength, and what it multiplies."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +33,11 @@ class Patch:
         ups: Of each adapter (rows, rank); side by side they are the up (rows, R).
         gate: (R,), strength · alpha / rank of each column.
         downs: Of each adapter (rank, in); on top of each other they are the down (R, in).
-        residue: Dense sum of what has no pair, of the target's shape; None without any.
+        residue: Dense sum (rows, in) of what has no pair; None without any.
+        row: (rows,), the share of the weight that is added to each row; None without any.
+        column: (in,), the same for each input, kernels spread out.
+        relative: What has to see the weight first.
+        width: How many inputs the weight is to have for it; None for those it has.
     """
 
     rows: Rows
@@ -38,6 +46,10 @@ class Patch:
     gate: torch.Tensor | None = None
     downs: tuple[torch.Tensor, ...] = ()
     residue: torch.Tensor | None = None
+    row: torch.Tensor | None = None
+    column: torch.Tensor | None = None
+    relative: tuple[Scaled, ...] = ()
+    width: int | None = None
 
 
 def fuse(addends: Iterable[Addend], dtype: torch.dtype = torch.float32) -> tuple[Patch, ...]:
@@ -48,42 +60,100 @@ def fuse(addends: Iterable[Addend], dtype: torch.dtype = torch.float32) -> tuple
         dtype: In which sums are formed, float32 or float64; factors of lower precision keep
             their own type.
     """
-    by_rows: dict[Rows, list[Addend]] = {}
+    groups: dict[tuple[Rows, int | None], list[Scaled]] = {}
     for addend in addends:
-        by_rows.setdefault(addend.target.rows, []).append(addend)
-    return tuple(_patch(rows, group, dtype) for rows, group in by_rows.items())
+        group = groups.setdefault((addend.target.rows, addend.width), [])
+        group.append((addend.strength, addend.delta))
+    return tuple(_patch(rows, width, deltas, dtype) for (rows, width), deltas in groups.items())
 
 
-def _patch(rows: Rows, addends: Sequence[Addend], dtype: torch.dtype) -> Patch:
-    pairs = [(a.strength, a.delta) for a in addends if isinstance(a.delta, Pair)]
-    replaced = sum(a.strength for a in addends if isinstance(a.delta, Replacement))
+def resolved(patch: Patch, weight: torch.Tensor) -> Patch:
+    """The same patch for this very weight, which it is taken against: nothing in it is relative.
+
+    Args:
+        patch: Any patch.
+        weight: The incoming weight, or the rows of it that the patch is for.
+    """
+    if not patch.relative:
+        return patch
+    incoming = Incoming(weight)
+    terms = [(s, term) for s, delta in patch.relative for term in delta.against(incoming)]
+    own = _fused(patch.rows, patch.width, terms, incoming.dtype)
+    return _joined(patch, own, incoming)
+
+
+def _patch(rows: Rows, width: int | None, deltas: Sequence[Scaled], dtype: torch.dtype) -> Patch:
+    static = [(s, delta) for s, delta in deltas if isinstance(delta, Static)]
+    relative = tuple((s, delta) for s, delta in deltas if not isinstance(delta, Static))
+    return replace(_fused(rows, width, static, dtype), relative=relative)
+
+
+def _fused(
+    rows: Rows, width: int | None, terms: Sequence[tuple[float, Static]], dtype: torch.dtype
+) -> Patch:
+    pairs = [(s, delta) for s, delta in terms if isinstance(delta, Pair)]
+    diagonals = [(s, delta) for s, delta in terms if isinstance(delta, Diagonal)]
+    replaced = sum(s for s, delta in terms if isinstance(delta, Replacement))
     return Patch(
         rows,
         1.0 - replaced,
         tuple(_no_wider(pair.up, dtype) for _, pair in pairs),
         _gate(pairs, dtype) if pairs else None,
         tuple(_no_wider(pair.down, dtype) for _, pair in pairs),
-        _residue(addends, dtype),
+        _residue(terms, dtype),
+        _total([s * d.row.to(dtype) for s, d in diagonals if d.row is not None]),
+        _total([s * d.column.to(dtype) for s, d in diagonals if d.column is not None]),
+        width=width,
+    )
+
+
+def _joined(one: Patch, other: Patch, weight: Incoming) -> Patch:
+    """Both at once, where the weight is."""
+
+    def both(left: torch.Tensor | None, right: torch.Tensor | None) -> list[torch.Tensor]:
+        return [weight.like(tensor) for tensor in (left, right) if tensor is not None]
+
+    gates = both(one.gate, other.gate)
+    return Patch(
+        one.rows,
+        one.keep + other.keep - 1.0,
+        one.ups + other.ups,
+        torch.cat(gates) if gates else None,
+        one.downs + other.downs,
+        _total(both(one.residue, other.residue)),
+        _total(both(one.row, other.row)),
+        _total(both(one.column, other.column)),
+        width=one.width,
     )
 
 
 def _gate(pairs: Sequence[tuple[float, Pair]], dtype: torch.dtype) -> torch.Tensor:
     ranks = torch.tensor([len(pair.down) for _, pair in pairs])
     factors = torch.tensor([strength * pair.scale for strength, pair in pairs], dtype=dtype)
-    return factors.repeat_interleave(ranks)
+    return factors.repeat_interleave(ranks).to(pairs[0][1].up.device)
 
 
 def _no_wider(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return tensor.to(dtype) if tensor.dtype.itemsize > dtype.itemsize else tensor
 
 
-def _residue(addends: Sequence[Addend], dtype: torch.dtype) -> torch.Tensor | None:
-    total: torch.Tensor | None = None
-    for addend in addends:
-        match addend.delta:
+def _residue(terms: Sequence[tuple[float, Static]], dtype: torch.dtype) -> torch.Tensor | None:
+    parts: list[torch.Tensor] = []
+    for strength, delta in terms:
+        match delta:
             case Residue(dense) | Replacement(dense):
-                part = dense.to(dtype) * addend.strength
-                total = part if total is None else total.add_(part)
-            case Pair():
+                parts.append(dense.to(dtype).reshape(len(dense), -1) * strength)
+            case _:
                 pass
-    return total
+    return _total(parts)
+
+
+def _total(parts: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    """Their sum; of factors for inputs, some may be for every place of a kernel by itself."""
+    if not parts:
+        return None
+    longest = max(parts, key=torch.Tensor.numel)
+    spread = [
+        p.repeat_interleave(longest.numel() // p.numel()) if p.ndim == 1 else p for p in parts
+    ]
+    return sum(spread[1:], spread[0])

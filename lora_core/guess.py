@@ -8,35 +8,19 @@ from typing import Final
 
 from .families import Pair
 from .files import LoraFile
-
-STATED: Final = (
-    # (start of ss_base_model_version or modelspec.architecture, what it means)
-    ("sd_v1", "SD 1.5"),
-    ("sd_1.5", "SD 1.5"),
-    ("stable-diffusion-v1", "SD 1.5"),
-    ("sd_v2", "SD 2"),
-    ("sd_2", "SD 2"),
-    ("stable-diffusion-v2", "SD 2"),
-    ("sdxl", "SDXL"),
-    ("stable-diffusion-xl", "SDXL"),
-    ("sd3", "SD3"),
-    ("stable-diffusion-3", "SD3"),
-    ("flux_2", "Flux.2"),
-    ("flux.2", "Flux.2"),
-    ("flux", "Flux"),
-    ("wan", "Wan"),
-    ("qwen", "Qwen-Image"),
-    ("z_image", "Z-Image"),
-    ("z-image", "Z-Image"),
-    ("hunyuan", "Hunyuan"),
-    ("chroma", "Chroma"),
-    ("lumina", "Lumina"),
-)
+from .origin import stated_base
 
 NAMED: Final = (
     # (a name that only this model has, what it means), more specific ones first
+    (re.compile(r"(double|single)_stream_modulation|time_guidance_embed"), "Flux.2"),
+    (re.compile(r"distilled_guidance_layer"), "Chroma"),
+    (re.compile(r"(individual_)?token_refiner"), "HunyuanVideo or -Image"),
+    (re.compile(r"double_stream_blocks"), "HiDream"),
     (re.compile(r"single_transformer_blocks|(double|single)_blocks"), "Flux"),
+    (re.compile(r"joint_transformer_blocks|(double|single)_layers"), "AuraFlow"),
     (re.compile(r"joint_blocks"), "SD3"),
+    (re.compile(r"transformer_blocks[._]\d+[._]img_m(od|lp)"), "Qwen-Image"),
+    (re.compile(r"(^|[\n._])layers[._]\d+[._]attention"), "Z-Image or Lumina"),
     (re.compile(r"attn[._]add_[qkv]_proj"), "SD3 or Flux"),
     (re.compile(r"(^|[\n._])blocks[._]\d+[._](self|cross)_attn"), "Wan"),
     (re.compile(r"lora_te2_|text_encoder_2\."), "SDXL"),
@@ -48,16 +32,7 @@ CONTEXT_WIDTH: Final[Mapping[int, str]] = {768: "SD 1.5", 1024: "SD 2", 2048: "S
 
 def base_of_file(file: LoraFile) -> str | None:
     """The base model ``file`` was made for, or None if nothing tells."""
-    return _stated(file.metadata) or _named(file.modules) or _by_width(file)
-
-
-def _stated(metadata: Mapping[str, str]) -> str | None:
-    for key in ("ss_base_model_version", "modelspec.architecture"):
-        text = metadata.get(key, "").lower()
-        for start, base in STATED:
-            if text.startswith(start):
-                return base
-    return None
+    return stated_base(file.metadata) or _named(file.modules) or _by_width(file)
 
 
 def _named(names: Iterable[str]) -> str | None:

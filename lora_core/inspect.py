@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass
 
-from .families import Pair
 from .files import LoraFile
 from .guess import base_of_file
+from .origin import dialects_of, trainer_of
 from .targets import part_of
 from .text import printable
 
@@ -26,6 +26,8 @@ class Summary:
         parameters: Numbers in all layers.
         unknown: Keys of no known spelling.
         base: The base model it looks made for.
+        dialects: Whose names for layers it uses.
+        trainer: Who has made it, as far as its notes tell.
         metadata: Its own notes.
     """
 
@@ -38,6 +40,8 @@ class Summary:
     parameters: int
     unknown: tuple[str, ...]
     base: str | None
+    dialects: tuple[str, ...]
+    trainer: str | None
     metadata: dict[str, str]
 
     def to_dict(self) -> dict[str, object]:
@@ -48,6 +52,8 @@ class Summary:
         rows = [
             ("size", f"{self.size:,} bytes, {self.parameters:,} parameters"),
             ("made for", self.base or "not known"),
+            ("trainer", self.trainer or "not known"),
+            ("names", ", ".join(self.dialects)),
             ("layers", f"{self.model} of the model, {self.clip} of the text encoder"),
             ("families", _counted(self.families)),
             ("ranks", _counted(self.ranks) or "none"),
@@ -67,12 +73,14 @@ def inspect_file(file: LoraFile) -> Summary:
         name=file.id.name,
         size=file.id.size,
         families=dict(Counter(f for module in modules.values() for f in module.families)),
-        ranks=dict(sorted(Counter(len(d.down) for d in deltas if isinstance(d, Pair)).items())),
+        ranks=dict(sorted(Counter(d.rank for d in deltas if d.rank is not None).items())),
         model=parts["model"],
         clip=parts["clip"],
         parameters=sum(module.parameters for module in modules.values()),
         unknown=file.unknown,
         base=base_of_file(file),
+        dialects=dialects_of(modules),
+        trainer=trainer_of(file.metadata, file.notes),
         metadata=dict(file.metadata),
     )
 

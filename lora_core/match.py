@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 
 from .errors import LoraFileError, LoraMismatchError
-from .families import Delta, delta_text, fits, swap_halves
+from .families import Delta, Diagonal, Pair
 from .files import LoraFile
 from .guess import base_of_file
 from .recipe import Term
 from .targets import Names, Part, Shape, Target, part_of
+
+CONTROLLED: Final = ("img_in.weight",)
+"""Layers that control LoRAs (Black Forest Labs') widen, to take a picture beside the noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +45,7 @@ class Addend:
     Attributes:
         bound: No entry of it is larger than this.
         file: Name of the file it comes from, for messages.
+        width: How many inputs the weight is to have for it; None for those it has.
     """
 
     target: Target
@@ -48,6 +53,7 @@ class Addend:
     strength: float
     bound: float
     file: str
+    width: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +77,7 @@ class Match:
 
     Attributes:
         missed: The names that no model knows, once per delta.
+        base: What kind of model it was matched to; None if not known.
     """
 
     term: Term
@@ -78,6 +85,7 @@ class Match:
     hits: tuple[Hit, ...]
     missed: tuple[str, ...]
     parts: frozenset[Part]
+    base: str | None = None
 
 
 def match_file(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
@@ -101,14 +109,12 @@ def _matched(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
     for name, module in file.modules.items():
         for delta, bound in zip(module.deltas, module.bounds, strict=True):
             found = _find(name, delta, models)
-            if found is None:
+            if found is not None:
+                hits.append(_hit(name, delta, bound, term, models, found))
+            elif not _is_share_of_bias(delta):
                 missed.append(name)
-            else:
-                index, target = found
-                shape = _fitting(name, delta, target, models[index])
-                hits.append(Hit(name, index, shape, _addend(term, target, delta, bound)))
     _refuse_synonyms(hits)
-    match = Match(term, file, tuple(hits), tuple(missed), _parts(hits, models))
+    match = Match(term, file, tuple(hits), tuple(missed), _parts(hits, models), _base(models))
     _refuse_stranger(match, models)
     return match
 
@@ -124,23 +130,44 @@ def _find(name: str, delta: Delta, models: Sequence[Model]) -> tuple[int, Target
     return None
 
 
-def _fitting(name: str, delta: Delta, target: Target, model: Model) -> Shape:
-    """The shape of the target; LoraMismatchError if the delta has another."""
-    weight = model.shapes[target.key]
+def _is_share_of_bias(delta: Delta) -> bool:
+    """A share of a bias that the layer does not have is nothing."""
+    return isinstance(delta, Diagonal) and delta.slot == "bias"
+
+
+def _hit(
+    name: str,
+    delta: Delta,
+    bound: float,
+    term: Term,
+    models: Sequence[Model],
+    found: tuple[int, Target],
+) -> Hit:
+    index, target = found
+    weight = models[index].shapes[target.key]
     shape = weight if target.rows is None else (target.rows[1], *weight[1:])
-    if not fits(delta, shape):
-        raise _misfit(name, delta, shape)
-    return shape
-
-
-def _addend(term: Term, target: Target, delta: Delta, bound: float) -> Addend:
+    width = None
+    if not delta.fits(shape):
+        width = _wider(delta, target, shape)
+        if width is None:
+            raise _misfit(name, delta, shape)
     strength = float(term.model if target.part == "model" else term.clip)
-    turned = swap_halves(delta) if target.halves_swapped else delta
-    return Addend(target, turned, strength, abs(strength) * bound, term.file.name)
+    turned = delta.turned() if target.halves_swapped else delta
+    addend = Addend(target, turned, strength, abs(strength) * bound, term.file.name, width)
+    return Hit(name, index, shape, addend)
+
+
+def _wider(delta: Delta, target: Target, shape: Shape) -> int | None:
+    """How many inputs a control LoRA wants where the model has fewer; None for any other misfit."""
+    if not isinstance(delta, Pair) or len(shape) != 2 or target.rows is not None:
+        return None
+    out, width = len(delta.up), delta.down.shape[1]
+    allowed = delta.widens or target.key.endswith(CONTROLLED)
+    return width if allowed and out == shape[0] and width > shape[1] else None
 
 
 def _misfit(name: str, delta: Delta, shape: Shape) -> LoraMismatchError:
-    found = delta_text(delta)
+    found = delta.text()
     return LoraMismatchError(
         f"{name}: {found} does not fit the model's weight of {shape}.",
         key=name,
@@ -163,17 +190,27 @@ def _base(models: Sequence[Model]) -> str | None:
 
 
 def _refuse_synonyms(hits: Sequence[Hit]) -> None:
-    names: dict[tuple[int, Target], str] = {}
+    """Refuses two names of one file for the same weight, or for some of the same rows of it."""
+    known: dict[tuple[int, str], list[Hit]] = {}
     for hit in hits:
-        first = names.setdefault((hit.model, hit.addend.target), hit.name)
-        if first != hit.name:
-            raise LoraFileError(
-                f"{first} and {hit.name} both mean {hit.addend.target.key}; "
-                "which of them is meant cannot be told.",
-                key=hit.name,
-                expected="one name for each weight",
-                found=f"{first} and {hit.name}",
-            )
+        others = known.setdefault((hit.model, hit.addend.target.key), [])
+        for other in others:
+            if other.name != hit.name and _meet(other.addend.target, hit.addend.target):
+                raise LoraFileError(
+                    f"{other.name} and {hit.name} both mean {hit.addend.target.key}; "
+                    "which of them is meant cannot be told.",
+                    key=hit.name,
+                    expected="one name for each weight",
+                    found=f"{other.name} and {hit.name}",
+                )
+        others.append(hit)
+
+
+def _meet(one: Target, other: Target) -> bool:
+    if one.rows is None or other.rows is None:
+        return True
+    (first, length), (second, other_length) = one.rows, other.rows
+    return first < second + other_length and second < first + length
 
 
 def _parts(hits: Sequence[Hit], models: Sequence[Model]) -> frozenset[Part]:

@@ -6,10 +6,35 @@ from collections.abc import Sequence
 
 import torch
 
-from .fuse import Patch
+from .fuse import Patch, resolved
+from .incoming import CHUNK, sum_type
 
-CHUNK = 4 * 2**20
-"""Entries of a half-precision weight that are widened at once, so that no copy of it is needed."""
+__all__ = ["merge_", "merged", "sum_type", "wider_shape"]
+
+Piece = tuple[Patch, int, int]
+"""A patch, and the rows [first, last) of the weight that it changes here."""
+
+
+def wider_shape(patches: Sequence[Patch]) -> tuple[int, int] | None:
+    """The shape that the weight will have after ``patches``; None if it keeps its own."""
+    wider = [(len(patch.ups[0]), patch.width) for patch in patches if patch.width is not None]
+    return max(wider, default=None)
+
+
+def merged(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0) -> torch.Tensor:
+    """``weight`` with strength · (what ``patches`` do) added, in place; a new one if it gets wider.
+
+    New inputs start from zero. Who widens is a plain pair, which does not look at the weight.
+    """
+    merge_(weight, [patch for patch in patches if patch.width is None], strength)
+    shape = wider_shape(patches)
+    if shape is None:
+        return weight
+    wider = torch.nn.functional.pad(weight, (0, shape[1] - weight.shape[1]))
+    for patch in patches:
+        if patch.width is not None:
+            merge_(wider[:, : patch.width], [patch], strength)
+    return wider
 
 
 def merge_(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0) -> None:
@@ -19,38 +44,34 @@ def merge_(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0
     summed in float32, a chunk of rows at a time.
     """
     rows = weight if weight.ndim else weight.view(1)
+    ready = [resolved(patch, _rows_of(rows, patch)) for patch in patches]
     wide = sum_type(weight.dtype)
-    if wide == weight.dtype:
-        _merge_rows(rows, 0, patches, strength)
-        return
-    step = max(1, CHUNK * len(rows) // max(1, rows.numel()))
-    for start in range(0, len(rows), step):
+    whole = wide == weight.dtype and all(patch.column is None for patch in ready)
+    step = len(rows) if whole else max(1, CHUNK * len(rows) // max(1, rows.numel()))
+    for start in range(0, len(rows), max(1, step)):
         chunk = rows[start : start + step]
-        widened = chunk.to(wide)
-        _merge_rows(widened, start, patches, strength)
-        chunk.copy_(widened)
+        sums = chunk.to(wide)
+        _merge_rows(sums, start, ready, strength)
+        if sums is not chunk:
+            chunk.copy_(sums)
 
 
-def sum_type(dtype: torch.dtype) -> torch.dtype:
-    """The type in which sums for a weight of ``dtype`` are formed."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
+def _rows_of(weight: torch.Tensor, patch: Patch) -> torch.Tensor:
+    return weight if patch.rows is None else weight.narrow(0, *patch.rows)
 
 
 def _merge_rows(
     weight: torch.Tensor, start: int, patches: Sequence[Patch], strength: float
 ) -> None:
     """Merges into the rows of a weight from ``start`` on."""
-    pieces = [
+    pieces: list[Piece] = [
         (patch, *piece)
         for patch in patches
         if (piece := _overlap(patch, start, len(weight))) is not None
     ]
-    if any(patch.keep != 1.0 for patch, *_ in pieces):
-        _keep(weight, pieces, start, strength)
+    _keep(weight, pieces, start, strength)
     for patch, first, last in pieces:
-        origin = patch.rows[0] if patch.rows else 0
-        own = slice(first - origin, last - origin)
-        _add(weight[first - start : last - start], patch, own, strength)
+        _add(weight[first - start : last - start], patch, _own(patch, first, last), strength)
 
 
 def _overlap(patch: Patch, start: int, length: int) -> tuple[int, int] | None:
@@ -60,17 +81,32 @@ def _overlap(patch: Patch, start: int, length: int) -> tuple[int, int] | None:
     return (first, last) if first < last else None
 
 
-def _keep(
-    weight: torch.Tensor,
-    pieces: Sequence[tuple[Patch, int, int]],
-    start: int,
-    strength: float,
-) -> None:
-    """Scales each row by 1 + strength · Σ (keep - 1): all patches see the incoming weight."""
-    factor = torch.ones(len(weight), dtype=weight.dtype, device=weight.device)
+def _own(patch: Patch, first: int, last: int) -> slice:
+    """The patch's own rows that go to the rows [first, last) of the weight."""
+    origin = patch.rows[0] if patch.rows else 0
+    return slice(first - origin, last - origin)
+
+
+def _keep(weight: torch.Tensor, pieces: Sequence[Piece], start: int, strength: float) -> None:
+    """Scales each entry by 1 + strength · Σ (what patches say of the weight itself)."""
+    if all(p.keep == 1.0 and p.row is None and p.column is None for p, *_ in pieces):
+        return
+    columns = any(patch.column is not None for patch, *_ in pieces)
+    width = weight[0].numel() if columns else 1
+    factor = torch.ones((len(weight), width), dtype=weight.dtype, device=weight.device)
     for patch, first, last in pieces:
-        factor[first - start : last - start] += strength * (patch.keep - 1.0)
-    weight.mul_(factor.view(-1, *[1] * (weight.ndim - 1)))
+        share = factor[first - start : last - start]
+        share += strength * (patch.keep - 1.0)
+        if patch.row is not None:
+            share += strength * patch.row[_own(patch, first, last), None].to(share)
+        if patch.column is not None:
+            share += strength * _spread(patch.column, width).to(share)
+    weight.mul_(factor.view(weight.shape if columns else (-1, *[1] * (weight.ndim - 1))))
+
+
+def _spread(column: torch.Tensor, width: int) -> torch.Tensor:
+    """Factors for inputs as factors for every place of their kernels."""
+    return column.repeat_interleave(width // len(column))
 
 
 def _add(part: torch.Tensor, patch: Patch, own: slice, strength: float) -> None:
@@ -78,15 +114,15 @@ def _add(part: torch.Tensor, patch: Patch, own: slice, strength: float) -> None:
         return tensor.to(device=part.device, dtype=part.dtype)
 
     if patch.gate is not None:
-        up = _joined([like(up[own]) for up in patch.ups], 1) * (like(patch.gate) * strength)
-        down = _joined([like(down) for down in patch.downs], 0)
+        up = _side_by_side([like(up[own]) for up in patch.ups], 1) * (like(patch.gate) * strength)
+        down = _side_by_side([like(down) for down in patch.downs], 0)
         if part.is_contiguous():
             part.view(len(part), -1).addmm_(up, down)
         else:
             part.add_((up @ down).view(part.shape))
     if patch.residue is not None:
-        part.add_(like(patch.residue[own]), alpha=strength)
+        part.add_(like(patch.residue[own]).reshape(part.shape), alpha=strength)
 
 
-def _joined(tensors: list[torch.Tensor], dim: int) -> torch.Tensor:
+def _side_by_side(tensors: list[torch.Tensor], dim: int) -> torch.Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim)

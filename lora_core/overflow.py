@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 
 from .errors import LoraMismatchError
-from .families import Delta, Pair, Replacement, Residue
 from .match import Addend
 
 
@@ -24,7 +23,7 @@ def check_range(weights: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, to
 
 
 def _look_closely(key: str, addends: Sequence[Addend], dtype: torch.dtype) -> None:
-    peaks = {addend: abs(addend.strength) * _peak(addend.delta) for addend in addends}
+    peaks = {addend: abs(addend.strength) * addend.delta.peak() for addend in addends}
     total = _sum(addends, peaks.__getitem__)
     if not total <= torch.finfo(dtype).max:  # which catches NaN, too
         worst = max(addends, key=peaks.__getitem__)
@@ -38,15 +37,6 @@ def _sum(addends: Iterable[Addend], size: Callable[[Addend], float]) -> float:
         by_rows[addend.target.rows] += size(addend)
     whole = by_rows.pop(None, 0.0)
     return whole + max(by_rows.values(), default=0.0)
-
-
-def _peak(delta: Delta) -> float:
-    match delta:
-        case Pair(up, down, scale):
-            entries = up.double() @ down.double() * scale
-        case Residue(entries) | Replacement(entries):
-            pass
-    return float(entries.abs().max())
 
 
 def _overflow(key: str, total: float, dtype: torch.dtype) -> LoraMismatchError:

@@ -42,6 +42,7 @@ class FileId:
         mtime_ns: Time of its last change, in nanoseconds.
         size: Bytes.
         inode: The file system's number of it.
+        beside: Time of the last change of peft's config beside the file, 0 without one.
         name: How to call it in messages; no part of the identity.
     """
 
@@ -50,6 +51,7 @@ class FileId:
     size: int
     inode: int
     name: str = field(default="", compare=False)
+    beside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +196,10 @@ def _too_large(name: str) -> LoraInputError:
     )
 
 
-def _identity(file: FileId) -> tuple[str, int, int, int]:
-    return file.path, file.mtime_ns, file.size, file.inode
+def _identity(file: FileId) -> tuple[str | int, ...]:
+    """Without a config beside the file, fingerprints are those of before there could be one."""
+    alone = file.path, file.mtime_ns, file.size, file.inode
+    return (*alone, file.beside) if file.beside else alone
 
 
 def _normal(terms: Iterable[Term]) -> tuple[Term, ...]:
@@ -230,7 +234,8 @@ def _term(entry: Json) -> Term:
         raise LoraInputError("a term of a recipe must be an object", found=type(entry).__name__)
     path, name = (_field(entry, key, str) for key in ("path", "name"))
     mtime_ns, size, inode = (_field(entry, key, int) for key in ("mtime_ns", "size", "inode"))
-    file = FileId(path, mtime_ns, size, inode, name)
+    beside = _field(entry, "beside", int) if "beside" in entry else 0
+    file = FileId(path, mtime_ns, size, inode, name, beside)
     return Term(file, _read_strength(entry, "model"), _read_strength(entry, "clip"))
 
 

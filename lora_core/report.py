@@ -7,16 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 
-from .families import Delta, Pair
+from .families import Delta
 from .guess import base_of_file
 from .match import Hit, Match
+from .origin import dialects_of, disagreement, trainer_of
 from .targets import Part, part_of
 from .text import printable
 
 SHOWN_NAMES = 3
-
-NOTED_SCALE = "lora_adapter_metadata"
-"""Where diffusers notes alpha and rank of a file that has no alpha of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,12 @@ class LoraReport:
         touched: Numbers in the weights that these change.
         unknown: Names in the file that mean nothing here.
         base: The base model it looks made for.
+        dialects: Whose names for layers it uses.
+        trainer: Who has made it, as far as its notes tell.
+        disagrees: What its notes say that it was made for, if the model is another.
         silent: Layers whose alpha is 0, so that nothing is added.
-        scale_unread: Whether a scale stands in the file's notes only, which is not read.
+        scale_unread: Whether the notes on its scale cannot be made out.
+        model: What kind of model it was applied to.
     """
 
     name: str
@@ -65,6 +67,10 @@ class LoraReport:
     base: str | None
     silent: int
     scale_unread: bool
+    dialects: tuple[str, ...] = ()
+    trainer: str | None = None
+    disagrees: str | None = None
+    model: str | None = None
 
     @property
     def headline(self) -> str:
@@ -103,8 +109,12 @@ def report_match(match: Match) -> LoraReport:
         touched=_touched(match.hits),
         unknown=(*_unknown(match), *match.file.unknown),
         base=base_of_file(match.file),
-        silent=sum(isinstance(d, Pair) and d.scale == 0 for d in _deltas(match)),
-        scale_unread=NOTED_SCALE in match.file.metadata and not match.file.has_alpha,
+        silent=sum(delta.silent for delta in _deltas(match)),
+        scale_unread=match.file.notes.unreadable,
+        dialects=dialects_of(modules),
+        trainer=trainer_of(match.file.metadata, match.file.notes),
+        disagrees=disagreement(match.file.metadata, match.base),
+        model=match.base,
     )
 
 
@@ -120,7 +130,7 @@ def _part(match: Match, part: Part) -> PartReport:
 
 
 def _ranks(deltas: Iterable[Delta]) -> tuple[int, int] | None:
-    ranks = [len(delta.down) for delta in deltas if isinstance(delta, Pair)]
+    ranks = [delta.rank for delta in deltas if delta.rank is not None]
     return (min(ranks), max(ranks)) if ranks else None
 
 
@@ -157,15 +167,23 @@ def _details(lora: LoraReport) -> Sequence[str]:
         lines.append(
             f"{lora.parameters:,} parameters in the file for {lora.touched:,} in the weights"
         )
+    lines.append(_origin_line(lora))
+    if lora.disagrees:
+        lines.append(f"its notes say it was made for {lora.disagrees}; the model is {lora.model}")
     if lora.silent:
         lines.append(f"alpha 0, no effect: {lora.silent} layers")
     if lora.scale_unread:
-        lines.append("its scale stands in its notes only and is not read: taken as alpha = rank")
+        lines.append("its notes on its scale cannot be read: taken as alpha = rank")
     if lora.unknown:
         names = ", ".join(islice(lora.unknown, SHOWN_NAMES))
         more = ", …" if len(lora.unknown) > SHOWN_NAMES else ""
         lines.append(f"unknown, not applied: {len(lora.unknown)} ({names}{more})")
     return lines
+
+
+def _origin_line(lora: LoraReport) -> str:
+    trainer = f"; trained with {lora.trainer}" if lora.trainer else ""
+    return f"names: {', '.join(lora.dialects)}{trainer}"
 
 
 def _part_line(part: PartReport) -> str:

@@ -5,6 +5,7 @@ The suffixes are orthogonal to the names in front of them. To read another spell
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NewType
 
@@ -15,6 +16,7 @@ Role = NewType("Role", str)
 """What a tensor is to its module: "up", "down", "alpha", …"""
 
 SPELLINGS: Final[Mapping[str, str]] = {
+    # What stands before a "|" has to be there, and belongs to the name all the same.
     # kohya, LyCORIS, musubi, OneTrainer
     ".lora_up.weight": "up",
     ".lora_down.weight": "down",
@@ -22,9 +24,9 @@ SPELLINGS: Final[Mapping[str, str]] = {
     # peft, diffusers, ai-toolkit, SimpleTuner: their A is the down, their B the up
     ".lora_B.weight": "up",
     ".lora_A.weight": "down",
-    # DiffSynth, and peft saved with its adapter's name
-    ".lora_B.default.weight": "up",
-    ".lora_A.default.weight": "down",
+    ".lora_B.bias": "up_bias",
+    ".lora_embedding_B": "embedding_up",
+    ".lora_embedding_A": "embedding_down",
     # Mochi
     ".lora_B": "up",
     ".lora_A": "down",
@@ -37,20 +39,26 @@ SPELLINGS: Final[Mapping[str, str]] = {
     # diffusers' text encoders
     ".lora_linear_layer.up.weight": "up",
     ".lora_linear_layer.down.weight": "down",
+    # XLabs' and USO's processors: one for the image, two for the text
+    "_lora1|.up.weight": "up",
+    "_lora1|.down.weight": "down",
+    "_lora2|.up.weight": "up",
+    "_lora2|.down.weight": "down",
     ".alpha": "alpha",
+    # DoRA, by LyCORIS and by peft
+    ".dora_scale": "dora_scale",
+    ".lora_magnitude_vector": "magnitude",
+    ".lora_magnitude_vector.weight": "magnitude",
     # full differences, by LyCORIS and the extraction tools
     ".diff": "diff",
     ".diff_b": "diff_b",
     ".set_weight": "set_weight",
     ".w_norm": "w_norm",
     ".b_norm": "b_norm",
-    # told apart so that they can be refused by name: half a family would be a wrong image
-    ".dora_scale": "dora_scale",
-    ".lora_magnitude_vector": "dora_scale",
-    ".lora_magnitude_vector.weight": "dora_scale",
+    # Black Forest Labs' control LoRAs replace norms
+    "_norm|.scale": "set_weight",
     ".reshape_weight": "reshape_weight",
-    ".lora_B.bias": "up_bias",
-    ".lora_E": "lora_E",
+    # LyCORIS
     ".hada_w1_a": "hada_w1_a",
     ".hada_w1_b": "hada_w1_b",
     ".hada_w2_a": "hada_w2_a",
@@ -60,6 +68,7 @@ SPELLINGS: Final[Mapping[str, str]] = {
     ".lokr_w1": "lokr_w1",
     ".lokr_w1_a": "lokr_w1_a",
     ".lokr_w1_b": "lokr_w1_b",
+    ".lokr_t1": "lokr_t1",
     ".lokr_w2": "lokr_w2",
     ".lokr_w2_a": "lokr_w2_a",
     ".lokr_w2_b": "lokr_w2_b",
@@ -68,18 +77,64 @@ SPELLINGS: Final[Mapping[str, str]] = {
     ".a2.weight": "glora_a2",
     ".b1.weight": "glora_b1",
     ".b2.weight": "glora_b2",
+    ".bm.weight": "glora_bm",
     ".oft_blocks": "oft_blocks",
+    ".rescale": "rescale",
+    ".on_input": "on_input",
+    # peft, and what OneTrainer adds to it
+    ".lora_E": "lora_E",
     ".oft_R.weight": "oft_R",
+    ".oft_R.scaled_oft": "scaled_oft",
+    ".scaled_oft": "scaled_oft",
     ".boft_R": "boft_R",
     ".boft_s": "boft_s",
     ".hra_u": "hra_u",
     ".ia3_l": "ia3_l",
-    ".on_input": "on_input",
     ".vera_lambda_b": "vera_lambda_b",
     ".vera_lambda_d": "vera_lambda_d",
+    ".vera_A": "vera_A",
+    ".vera_B": "vera_B",
+    ".miss_block": "miss_block",
+    ".bone_block": "miss_block",
+    # known so that they can be refused by name: half a family would be a wrong image
+    ".q_layer.weight": "unread T-LoRA",
+    ".p_layer.weight": "unread T-LoRA",
+    ".lambda_layer": "unread T-LoRA",
+    ".oft_r": "unread the OFT of early peft",
+    ".fourierft_spectrum": "unread FourierFT",
+    ".vblora_logits_A": "unread VB-LoRA",
+    ".vblora_logits_B": "unread VB-LoRA",
+    ".gralora_A": "unread GraLoRA",
+    ".gralora_B": "unread GraLoRA",
+    ".delora_A": "unread DeLoRA",
+    ".delora_B": "unread DeLoRA",
+    ".randlora_lambda": "unread RandLoRA",
+    ".randlora_gamma": "unread RandLoRA",
+    ".c3a_kernel": "unread C3A",
+    ".shira_weight": "unread SHiRA",
+    ".road_theta": "unread RoAd",
+    ".ln_tuning_layers.weight": "unread LN tuning",
+    ".ln_tuning_layers.bias": "unread LN tuning",
+    ".oft_embedding_R.weight": "unread OFT of an embedding",
 }
 
-_LONGEST_FIRST: Final = tuple(sorted(SPELLINGS, key=len, reverse=True))
+SHARED: Final = frozenset((Role("vera_A"), Role("vera_B")))
+"""Tensors that stand once in a file, for all of its modules."""
+
+_LONGEST_FIRST: Final = tuple(
+    (suffix.replace("|", ""), len(suffix.partition("|")[2] or suffix), SPELLINGS[suffix])
+    for suffix in sorted(SPELLINGS, key=len, reverse=True)
+)
+"""(suffix, how much of it is no part of the name, role)"""
+
+# peft, not stripped of its adapter's name; DiffSynth
+_ADAPTER: Final = re.compile(
+    r"(\.(?:lora_[ABE]|lora_embedding_[AB]|lora_magnitude_vector|hada_[wt]\d(?:_[ab])?|lokr_[wt]\d(?:_[ab])?"
+    r"|oft_R|boft_[Rs]|hra_u|ia3_l|vera_lambda_[bd]|vera_[AB]|(?:miss|bone)_block))"
+    r"\.(?!weight$|bias$|scaled_oft$)[^.]+(\.weight|\.bias)?"
+)
+
+_SAVED_BY_PEFT: Final = "base_model.model."
 
 
 def split_key(key: str) -> tuple[str, Role] | None:
@@ -87,11 +142,24 @@ def split_key(key: str) -> tuple[str, Role] | None:
 
     >>> split_key("lora_unet_mid_block.lora_up.weight")
     ('lora_unet_mid_block', 'up')
+    >>> split_key("blocks.0.q.lora_A.style.weight")
+    ('blocks.0.q', 'down')
     """
-    for suffix in _LONGEST_FIRST:
+    return _split(key) or _split(_without_adapter(key))
+
+
+def _split(key: str) -> tuple[str, Role] | None:
+    for suffix, length, role in _LONGEST_FIRST:
         if key.endswith(suffix) and len(key) > len(suffix):
-            return key[: -len(suffix)], Role(SPELLINGS[suffix])
+            return key[:-length], Role(role)
     return None
+
+
+def _without_adapter(key: str) -> str:
+    named = _ADAPTER.search(key)
+    if named is None or named.end() != len(key):
+        return key
+    return key[: named.start()] + named[1] + (named[2] or "")
 
 
 def group_keys(
@@ -102,12 +170,31 @@ def group_keys(
     A role holds more than one key when the file spells it twice.
     """
     modules: dict[str, dict[Role, list[FileKey]]] = {}
-    unknown: list[FileKey] = []
+    rest: list[FileKey] = []
     for key in keys:
         split = split_key(key)
         if split is None:
-            unknown.append(key)
+            rest.append(key)
         else:
             name, role = split
             modules.setdefault(name, {}).setdefault(role, []).append(key)
-    return modules, unknown
+    return modules, _rest(modules, rest)
+
+
+def _rest(modules: dict[str, dict[Role, list[FileKey]]], rest: list[FileKey]) -> list[FileKey]:
+    """Takes keys that only mean something beside others; what is left means nothing."""
+    of_peft = any(name.startswith(_SAVED_BY_PEFT) for name in modules)
+    unknown: list[FileKey] = []
+    for key in rest:
+        name, _, ending = key.rpartition(".")
+        role = None
+        if ending == "weight" and "on_input" in modules.get(name, {}):
+            role = "ia3_weight"
+        elif of_peft and name.startswith(_SAVED_BY_PEFT):
+            # peft keeps whole layers and biases that were trained beside the adapters
+            role = {"weight": "set_weight", "bias": "set_bias"}.get(ending)
+        if role is None:
+            unknown.append(key)
+        else:
+            modules.setdefault(name, {}).setdefault(Role(role), []).append(key)
+    return unknown

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from comfy.weight_adapter import WeightAdapterBase
 
 from ..lora_core.fuse import Patch
-from ..lora_core.merge import merge_
+from ..lora_core.merge import merged, wider_shape
 
 
 class FusedAdapter(WeightAdapterBase):
     """All that a recipe adds to one weight.
 
     The host may rebuild it as ``type(a)(a.loaded_keys, weights)`` with copies of the tensors on
-    another device, so ``weights`` holds everything: the fields of each patch, as a tuple.
+    another device, which it looks for in tuples only: so ``weights`` holds everything, packed.
     """
 
     name = "lora_algebra"
 
-    def __init__(self, loaded_keys: set[str], weights: tuple[tuple[Any, ...], ...]) -> None:
+    def __init__(self, loaded_keys: set[str], weights: tuple[Any, ...]) -> None:
         self.loaded_keys = loaded_keys
         self.weights = weights
 
     @classmethod
     def of(cls, patches: tuple[Patch, ...]) -> FusedAdapter:
-        return cls(set(), tuple(tuple(getattr(p, f.name) for f in fields(p)) for p in patches))
+        return cls(set(), (wider_shape(patches), packed(patches)))
+
+    def calculate_shape(self, key: str) -> tuple[int, ...] | None:
+        """The weight's new shape, where a control LoRA widens it."""
+        return self.weights[0]
 
     def calculate_weight(
         self,
@@ -41,19 +45,35 @@ class FusedAdapter(WeightAdapterBase):
         intermediate_dtype: torch.dtype = torch.float32,
         original_weight: object = None,
     ) -> torch.Tensor:
-        """``weight`` with everything added, in place.
+        """``weight`` with everything added, in place unless it gets wider.
 
         It is the host's own copy, already scaled by ``strength_model`` and cut to ``offset``.
         ``function`` is applied to the delta. Nothing here shows progress or looks for an
         interrupt: raised while weights are being patched, it would spoil later prompts.
         """
-        patches = [Patch(*values) for values in self.weights]
+        patches: tuple[Patch, ...] = unpacked(self.weights[1])
         if _is_identity(function):
-            merge_(weight, patches, strength)
-            return weight
-        changed = weight.clone()
-        merge_(changed, patches, strength)
+            return merged(weight, patches, strength)
+        changed = merged(weight.clone(), patches, strength)
         return weight.add_(function(changed - weight))
+
+
+def packed(value: Any) -> Any:
+    """Values within values as tuples: those of ours as (their class, their fields …)."""
+    if isinstance(value, tuple):
+        return tuple(map(packed, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return (type(value), *(packed(getattr(value, f.name)) for f in fields(value)))
+    return value
+
+
+def unpacked(value: Any) -> Any:
+    """What ``packed`` has packed."""
+    if not isinstance(value, tuple):
+        return value
+    if value and is_dataclass(value[0]) and isinstance(value[0], type):
+        return value[0](*map(unpacked, value[1:]))
+    return tuple(map(unpacked, value))
 
 
 def _is_identity(function: Callable[[Any], Any]) -> bool:

@@ -1,4 +1,5 @@
-"""Names in the host: its own key map first, so that a new architecture needs nothing of us."""
+"""Names in the host: our tables first, and behind them its own key map, so that an architecture newer
+than the tables needs nothing of us."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ HostTarget: TypeAlias = "str | tuple[Any, ...]"
 
 
 class HostNames:
-    """Finds a file's names in the host's key map, then in ours."""
+    """Finds a file's names in our tables, then in the host's key map."""
 
     def __init__(self, key_map: Mapping[str, HostTarget], part: Part, ours: ModelNames) -> None:
         self._key_map = key_map
@@ -23,14 +24,11 @@ class HostNames:
         self._ours = ours
 
     def find(self, name: str) -> Target | None:
-        entry = self._key_map.get(name)
-        if entry is None:
-            return self._found_by_us(name)
-        return _target(entry, self._part)
-
-    def _found_by_us(self, name: str) -> Target | None:
         target = self._ours.find(name)
-        return target if target is not None and target.part == self._part else None
+        if target is not None and target.part == self._part:
+            return target
+        entry = self._key_map.get(name)
+        return None if entry is None else _target(entry, self._part)
 
 
 def _target(entry: HostTarget, part: Part) -> Target | None:

@@ -7,107 +7,133 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import full, lora
-from .family import (
-    Delta,
-    Family,
-    Pair,
-    Replacement,
-    Residue,
-    Tensors,
-    delta_text,
-    entry_bound,
-    fits,
-    refuse,
-    swap_halves,
-)
+from . import blocks, full, glora, hra, ia3, loha, lokr, lora, oft, vera
+from .delta import Delta, Diagonal, Pair, Replacement, Residue, Static
+from .dora import decomposed
+from .family import Family, Source, Tensors
+
+MAGNITUDES: Final = {"dora_scale", "magnitude"}
+"""What makes a DoRA of the family it stands beside."""
 
 FAMILIES: Final[tuple[Family, ...]] = (
-    Family("LoRA", needs={"up", "down"}, takes={"mid", "alpha"}, read=lora.read),
+    Family("AdaLoRA", needs={"up", "down", "lora_E"}, takes={"alpha"}, read=lora.read_ada),
+    Family(
+        "LoRA",
+        needs={"up", "down"},
+        takes={"mid", "alpha", "up_bias", "reshape_weight"},
+        read=lora.read,
+    ),
+    Family(
+        "LoRA",
+        needs={"embedding_up", "embedding_down"},
+        takes={"alpha"},
+        read=lora.read_embedding,
+    ),
+    Family(
+        "LoHa",
+        needs={"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"},
+        takes={"hada_t1", "hada_t2", "alpha"},
+        read=loha.read,
+    ),
+    Family("LoKr", needs={"lokr_w1"}, takes=lokr.ROLES, read=lokr.read),
+    Family("LoKr", needs={"lokr_w1_a", "lokr_w1_b"}, takes=lokr.ROLES, read=lokr.read),
+    Family(
+        "GLoRA",
+        needs={"glora_a1", "glora_a2", "glora_b1", "glora_b2"},
+        takes={"glora_bm", "alpha"},
+        read=glora.read,
+    ),
+    Family("IA3", needs={"ia3_weight", "on_input"}, takes=set(), read=ia3.read_lycoris),
+    Family("IA3", needs={"ia3_l"}, takes=set(), read=ia3.read_peft),
+    Family("OFT", needs={"oft_blocks"}, takes={"rescale", "alpha"}, read=oft.read_blocks),
+    Family("OFT", needs={"oft_R"}, takes={"scaled_oft"}, read=oft.read_triangles),
+    Family("BOFT", needs={"boft_R"}, takes={"boft_s"}, read=oft.read_butterfly),
+    Family("HRA", needs={"hra_u"}, takes=set(), read=hra.read),
+    Family(
+        "VeRA",
+        needs={"vera_lambda_b", "vera_lambda_d"},
+        takes={"vera_A", "vera_B"},
+        read=vera.read,
+    ),
+    Family("MiSS", needs={"miss_block"}, takes=set(), read=blocks.read_miss),
     Family("full", needs={"diff"}, takes=set(), read=full.difference("diff")),
     Family("full", needs={"set_weight"}, takes=set(), read=full.replacement("set_weight")),
     Family("norm", needs={"w_norm"}, takes=set(), read=full.difference("w_norm")),
     Family("bias", needs={"diff_b"}, takes=set(), read=full.difference("diff_b", "bias")),
     Family("bias", needs={"b_norm"}, takes=set(), read=full.difference("b_norm", "bias")),
+    Family("bias", needs={"set_bias"}, takes=set(), read=full.replacement("set_bias", "bias")),
 )
 
-UNREAD: Final[dict[str, str]] = {
-    "dora_scale": "DoRA",
-    "reshape_weight": "a control LoRA that reshapes the model",
-    "up_bias": "a LoRA with biases",
-    "lora_E": "AdaLoRA",
-    "hada_w": "LoHa",
-    "hada_t": "LoHa",
-    "lokr_": "LoKr",
-    "glora_": "GLoRA",
-    "oft_": "OFT",
-    "boft_": "BOFT",
-    "hra_u": "HRA",
-    "ia3_l": "IA3",
-    "on_input": "IA3",
-    "vera_": "VeRA",
-}
-"""Families known by name only, by the start of a role; a row of FAMILIES takes one off this list."""
+UNREAD: Final = "unread "
+"""How the roles begin of families that are known by name only."""
 
 __all__ = [
+    "UNREAD",
     "Delta",
+    "Diagonal",
     "Pair",
     "Replacement",
     "Residue",
-    "delta_text",
-    "entry_bound",
-    "fits",
+    "Source",
+    "Static",
+    "Tensors",
     "read_module",
-    "swap_halves",
 ]
 
 
-def read_module(name: str, tensors: Tensors) -> tuple[list[str], list[Delta]]:
+def read_module(source: Source) -> tuple[list[str], list[Delta]]:
     """The families and deltas of one module.
-
-    Args:
-        name: The module's name in the file, for messages.
-        tensors: Its tensors by role.
 
     Raises:
         LoraFileError: Half a pair, shapes that do not go together, or a family not read yet.
     """
-    _refuse_unread(name, tensors)
+    _refuse_unread(source)
     used: set[str] = set()
     families: list[str] = []
     deltas: list[Delta] = []
     for family in FAMILIES:
-        if family.needs <= tensors.keys():
+        # a family with fewer needs may be the beginning of one that has been found
+        if family.needs <= source.tensors.keys() - used:
             used |= family.needs | family.takes
-            families.append(family.name)
-            deltas.append(family.read(name, tensors))
-    _refuse_halves(name, tensors, used)
+            families.append(_called(family, source))
+            deltas += [decomposed(source, delta) for delta in family.read(source)]
+    _refuse_halves(source, used | MAGNITUDES if deltas else used)
     return families, deltas
 
 
-def _refuse_unread(name: str, tensors: Tensors) -> None:
-    for role in tensors:
-        for start, family in UNREAD.items():
-            if role.startswith(start):
-                raise refuse(
-                    f"{name} is {family}, which this version does not read yet. "
-                    "Applying part of it would give a wrong image, so none of it is applied.",
-                    key=name,
-                    expected="LoRA, LoCon or full differences",
-                    found=family,
-                )
+def _called(family: Family, source: Source) -> str:
+    return f"DoRA ({family.name})" if MAGNITUDES & source.tensors.keys() else family.name
 
 
-def _refuse_halves(name: str, tensors: Tensors, used: set[str]) -> None:
-    """A lone alpha changes nothing and is let be; half a pair is a damaged file."""
-    left = tensors.keys() - used - {"alpha"}
+def _refuse_unread(source: Source) -> None:
+    for role in source.tensors:
+        if role.startswith(UNREAD):
+            family = role.removeprefix(UNREAD)
+            raise source.refuse(
+                f" is {family}, which this version does not read. "
+                "Applying part of it would give a wrong image, so none of it is applied.",
+                expected="one of the families in the README",
+                found=family,
+            )
+
+
+def _refuse_halves(source: Source, used: set[str]) -> None:
+    """A lone alpha changes nothing and is let be; half of anything else is a damaged file."""
+    left = sorted(source.tensors.keys() - used - {"alpha"})
     if not left:
         return
-    partner = {"up": "down", "down": "up", "mid": "up and down"}
-    role = min(left, key=list(partner).index)
-    raise refuse(
-        f"{name} has its {role} but not its {partner[role]}; the file is incomplete.",
-        key=name,
-        expected=partner[role],
-        found=", ".join(sorted(tensors)),
+    role, *_ = left
+    family, wanted = _rest_of_family(role)
+    raise source.refuse(
+        f" has its {role} but not its {wanted}; the {family} in the file is incomplete.",
+        expected=wanted,
+        found=", ".join(sorted(source.tensors)),
     )
+
+
+def _rest_of_family(role: str) -> tuple[str, str]:
+    """The first family that knows a role, and what it needs besides."""
+    for family in sorted(FAMILIES, key=lambda each: (role not in each.needs, len(each.needs))):
+        if role in family.needs | family.takes:
+            return family.name, " and ".join(sorted(family.needs - {role}))
+    return "DoRA", "layer"

@@ -1,60 +1,73 @@
-"""What every family gives: deltas, each aimed at a module's weight or its bias."""
+"""What every family gives, and what reading one needs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import torch
 
 from ..errors import LoraFileError
-from ..finite import largest_magnitude
-from ..targets import Shape
+from ..settings import Settings
+from .delta import Delta, shape_text
 
-Slot = Literal["weight", "bias"]
 Tensors: TypeAlias = Mapping[str, torch.Tensor]
+"""The tensors of one module by role."""
+
+HIGHEST_RANK: Final = 4096
+
+Reader: TypeAlias = Callable[["Source"], Sequence[Delta]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pair:
-    """A low-rank delta: scale · up · down.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """All that a file says of one module.
 
     Attributes:
-        up: (out, rank).
-        down: (rank, in), convolutions flattened to in · kernel.
-        scale: alpha / rank.
-        kernel: The kernel it was made for; empty or of ones where the factors are flat.
+        name: Of the module, for messages.
+        tensors: By role.
+        settings: What the trainer has noted beside the tensors.
     """
 
-    up: torch.Tensor
-    down: torch.Tensor
-    scale: float
-    kernel: Shape = ()
-    slot: Slot = "weight"
+    name: str
+    tensors: Tensors
+    settings: Settings
 
+    def __getitem__(self, role: str) -> torch.Tensor:
+        return self.tensors[role]
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Residue:
-    """A dense delta of the weight's own shape."""
+    def get(self, role: str) -> torch.Tensor | None:
+        return self.tensors.get(role)
 
-    diff: torch.Tensor
-    slot: Slot = "weight"
+    def refuse(self, problem: str, *, expected: str, found: str) -> LoraFileError:
+        """The error for a module that makes no sense; the reader of the file adds the file's name."""
+        message = f"{self.name}{problem}"
+        return LoraFileError(message, key=self.name, expected=expected, found=found)
 
+    def shapes(self, *roles: str) -> str:
+        """The shapes of some tensors, as messages write them."""
+        there = [role for role in roles if role in self.tensors]
+        return ", ".join(f"{role} {shape_text(self.tensors[role])}" for role in there)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Replacement:
-    """A weight to go to: the delta is value - weight."""
+    def number(self, role: str) -> float | None:
+        """A tensor of one finite number; None if it is not there, 1 where there is no data."""
+        tensor = self.tensors.get(role)
+        if tensor is None:
+            return None
+        if tensor.numel() != 1:
+            found = shape_text(tensor)
+            raise self.refuse(f": {role} has shape {found}.", expected="one number", found=found)
+        value = 1.0 if tensor.is_meta else float(tensor)
+        if not math.isfinite(value):
+            raise self.refuse(f": {role} is {value}.", expected="a finite number", found=str(value))
+        return value
 
-    value: torch.Tensor
-    slot: Slot = "weight"
-
-
-Delta: TypeAlias = Pair | Residue | Replacement
-
-Reader: TypeAlias = Callable[[str, Tensors], Delta]
-"""From a module's name, for messages, and its tensors by role, to its delta."""
+    def scale(self, rank: int) -> float:
+        """alpha / rank; without an alpha in tensors or notes, alpha is taken as the rank."""
+        alpha = self.number("alpha")
+        return self.settings.scale(rank) if alpha is None else alpha / rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,7 @@ class Family:
         name: As the report calls it.
         needs: The roles that make it this family.
         takes: The roles it reads besides, if they are there.
-        read: Makes the delta.
+        read: Makes the deltas.
     """
 
     name: str
@@ -74,57 +87,30 @@ class Family:
     read: Reader
 
 
-def refuse(message: str, *, key: str, expected: str, found: str) -> LoraFileError:
-    """The error for a module that makes no sense; the reader of the file adds the file's name."""
-    return LoraFileError(message, key=key, expected=expected, found=found)
+def check_pair(source: Source, up: str, down: str) -> None:
+    """Refuses what is no pair of matrices: up (out, rank[, 1, …]), down (rank, in[, kernel…])."""
+    left, right = source[up], source[down]
+    shapes = source.shapes(up, down)
+    if left.ndim < 2 or right.ndim < 2 or left.shape[2:].numel() != 1:
+        expected = f"{up} (out, rank), {down} (rank, in)"
+        raise source.refuse(f" is no pair of matrices: {shapes}.", expected=expected, found=shapes)
+    if left.shape[1] != right.shape[0]:
+        raise source.refuse(f": ranks differ: {shapes}.", expected="one rank", found=shapes)
+    if not 1 <= len(right) <= HIGHEST_RANK or not left.numel() or not right.numel():
+        expected = f"rank 1 to {HIGHEST_RANK}"
+        raise source.refuse(f" has rank {len(right)}: {shapes}.", expected=expected, found=shapes)
 
 
-def shape_text(tensor: torch.Tensor) -> str:
-    """A shape as messages write it: (640, 16)."""
-    return str(tuple(tensor.shape))
-
-
-def delta_text(delta: Delta) -> str:
-    """A delta's shapes, as messages write them."""
-    match delta:
-        case Pair(up, down):
-            return f"up {shape_text(up)} with down {shape_text(down)}"
-        case Residue(diff):
-            return f"a difference of {shape_text(diff)}"
-        case Replacement(value):
-            return f"a weight of {shape_text(value)}"
-
-
-def fits(delta: Delta, shape: Shape) -> bool:
-    """Whether a delta can be added to a weight of this shape."""
-    match delta:
-        case Pair(up, down, _, kernel):
-            flat = math.prod(kernel) == 1 or kernel == shape[2:]
-            return flat and (len(up), down.shape[1]) == (*shape[:1], math.prod(shape[1:]))
-        case Residue(dense) | Replacement(dense):
-            return tuple(dense.shape) == shape
-
-
-def swap_halves(delta: Delta) -> Delta:
-    """The same delta with the two halves of its rows exchanged."""
-    match delta:
-        case Pair(up):
-            return replace(delta, up=up.roll(up.shape[0] // 2, 0))
-        case Residue(diff):
-            return replace(delta, diff=diff.roll(diff.shape[0] // 2, 0))
-        case Replacement(value):
-            return replace(delta, value=value.roll(value.shape[0] // 2, 0))
-
-
-def entry_bound(delta: Delta) -> float:
-    """No entry of the delta is larger; for a pair, the bound by its largest factors."""
-    match delta:
-        case Pair(up, down, scale):
-            return (
-                abs(scale)
-                * len(down)
-                * largest_magnitude("up", up)
-                * largest_magnitude("down", down)
-            )
-        case Residue(dense) | Replacement(dense):
-            return largest_magnitude("difference", dense)
+def fold_core(source: Source, role: str, down: torch.Tensor) -> torch.Tensor:
+    """A Tucker core (rank, rank, kernel…) and a down (rank, in), as one down (rank, in · kernel)."""
+    core = source[role]
+    rank = len(down)
+    if core.ndim < 3 or tuple(core.shape[:2]) != (rank, rank) or down.shape[2:].numel() != 1:
+        found = f"{role} {shape_text(core)}, down {shape_text(down)}"
+        raise source.refuse(
+            f": the Tucker core does not fit: {found}.",
+            expected=f"{role} ({rank}, {rank}, kernel…), down ({rank}, in)",
+            found=found,
+        )
+    folded = torch.einsum("mnk,ni->mik", core.flatten(2).double(), down.flatten(1).double())
+    return folded.flatten(1)

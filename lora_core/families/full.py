@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from .family import Reader, Replacement, Residue, Slot, Tensors
+from collections.abc import Sequence
+
+from .delta import Delta, Replacement, Residue, Slot
+from .family import Reader, Source
 
 
 def difference(role: str, slot: Slot = "weight") -> Reader:
     """W + diff, with the diff stored as ``role``."""
 
-    def read(_name: str, tensors: Tensors) -> Residue:
-        return Residue(tensors[role], slot)
+    def read(source: Source) -> Sequence[Delta]:
+        return (Residue(source[role], slot),)
 
     return read
 
 
-def replacement(role: str) -> Reader:
+def replacement(role: str, slot: Slot = "weight") -> Reader:
     """W + (value - W), with the value stored as ``role``: at strength 1 the value itself."""
 
-    def read(_name: str, tensors: Tensors) -> Replacement:
-        return Replacement(tensors[role])
+    def read(source: Source) -> Sequence[Delta]:
+        return (Replacement(source[role], slot),)
 
     return read

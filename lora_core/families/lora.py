@@ -1,81 +1,71 @@
-"""LoRA (Hu et al. 2021, arXiv:2106.09685) and LoCon, its form for convolutions (LyCORIS,
-Yeh et al. 2023, arXiv:2309.14859)."""
+"""LoRA (Hu et al. 2021, arXiv:2106.09685), LoCon, its form for convolutions (LyCORIS, Yeh et al.
+2023, arXiv:2309.14859), and AdaLoRA (Zhang et al. 2023, arXiv:2303.10512)."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import torch
 
-from .family import Pair, Tensors, refuse, shape_text
+from .delta import Delta, Pair, Residue
+from .family import Source, check_pair, fold_core
 
-HIGHEST_RANK = 4096
 
-
-def read(name: str, tensors: Tensors) -> Pair:
-    """W + (alpha / rank) · up · down.
+def read(source: Source) -> Sequence[Delta]:
+    """W + (alpha / rank) · up · down, and as much of a bias behind the up.
 
     up is (out, rank[, 1, …]), down is (rank, in[, kernel…]); with a Tucker core ``mid``
-    (rank, rank, kernel…) the down is (rank, in[, 1, …]).
+    (rank, rank, kernel…) the down is (rank, in[, 1, …]). A ``reshape_weight`` says that the layer is to
+    read more inputs than it has.
     """
-    up, down, mid = tensors["up"], tensors["down"], tensors.get("mid")
-    _check(name, up, down)
-    flat = down.flatten(1) if mid is None else _tucker(name, down, mid)
+    check_pair(source, "up", "down")
+    up, down, mid = source["up"], source["down"], source.get("mid")
+    _check_reshape(source)
+    flat = down.flatten(1) if mid is None else fold_core(source, "mid", down)
     kernel = tuple((down if mid is None else mid).shape[2:])
-    return Pair(up.flatten(1), flat, _scale(name, tensors.get("alpha"), len(down)), kernel)
+    pair = Pair(
+        up.flatten(1),
+        flat,
+        source.scale(len(down)),
+        kernel,
+        widens="reshape_weight" in source.tensors,
+    )
+    bias = source.get("up_bias")
+    return (pair,) if bias is None else (pair, Residue(bias * pair.scale, "bias"))
 
 
-def _check(name: str, up: torch.Tensor, down: torch.Tensor) -> None:
-    shapes = f"up {shape_text(up)}, down {shape_text(down)}"
-    if up.ndim < 2 or down.ndim < 2 or up.shape[2:].numel() != 1:
-        raise refuse(
-            f"{name} is no pair of matrices: {shapes}.",
-            key=name,
-            expected="up (out, rank), down (rank, in)",
-            found=shapes,
-        )
-    if up.shape[1] != down.shape[0]:
-        raise refuse(
-            f"{name}: ranks differ: {shapes}.", key=name, expected="one rank", found=shapes
-        )
-    if not 1 <= down.shape[0] <= HIGHEST_RANK or not up.numel() or not down.numel():
-        raise refuse(
-            f"{name} has rank {down.shape[0]}: {shapes}.",
-            key=name,
-            expected=f"rank 1 to {HIGHEST_RANK}",
-            found=shapes,
-        )
-
-
-def _tucker(name: str, down: torch.Tensor, mid: torch.Tensor) -> torch.Tensor:
-    """The core folded into the down: (rank, in · kernel)."""
-    rank = down.shape[0]
-    if mid.ndim < 3 or tuple(mid.shape[:2]) != (rank, rank) or down.shape[2:].numel() != 1:
-        found = f"mid {shape_text(mid)}, down {shape_text(down)}"
-        raise refuse(
-            f"{name}: the Tucker core does not fit: {found}.",
-            key=name,
-            expected=f"mid ({rank}, {rank}, kernel…), down ({rank}, in)",
+def _check_reshape(source: Source) -> None:
+    """What the layer is to be reshaped to has to be what the pair is made for."""
+    wanted = source.get("reshape_weight")
+    size = len(source["up"]), source["down"].shape[1]
+    if wanted is None or wanted.is_meta:
+        return
+    if not torch.equal(wanted.double().flatten(), torch.tensor(size, dtype=torch.float64)):
+        found = " x ".join(f"{float(number):g}" for number in wanted.flatten()[:4])
+        raise source.refuse(
+            f" is to be reshaped to {found}, but its factors are made for {size}.",
+            expected=str(size),
             found=found,
         )
-    core, narrow = mid.flatten(2).double(), down.flatten(1).double()
-    return torch.einsum("mnk,ni->mik", core, narrow).flatten(1)
 
 
-def _scale(name: str, alpha: torch.Tensor | None, rank: int) -> float:
-    """alpha / rank; a file without alpha was trained with alpha = rank."""
-    if alpha is None:
-        return 1.0
-    if alpha.numel() != 1:
-        raise refuse(
-            f"{name}: alpha has shape {shape_text(alpha)}.",
-            key=name,
-            expected="one number",
-            found=shape_text(alpha),
-        )
-    value = float(rank) if alpha.is_meta else float(alpha)
-    if not math.isfinite(value):
-        raise refuse(
-            f"{name}: alpha is {value}.", key=name, expected="a finite number", found=str(value)
-        )
-    return value / rank
+def read_embedding(source: Source) -> Sequence[Delta]:
+    """peft's LoRA of an embedding, whose weight (tokens, width) it sees transposed."""
+    check_pair(source, "embedding_up", "embedding_down")
+    up, down = source["embedding_up"], source["embedding_down"]
+    return (Pair(down.T, up.T, source.scale(len(down))),)
+
+
+def read_ada(source: Source) -> Sequence[Delta]:
+    """W + alpha / (rank + 1e-5) · up · diag(values) · down, the values as lora_E (rank, 1).
+
+    The rank is what pruning has left; without a noted alpha the scale is taken as 1.
+    """
+    check_pair(source, "up", "down")
+    up, down, values = source["up"].flatten(1), source["down"].flatten(1), source["lora_E"]
+    if values.numel() != len(down):
+        shapes = source.shapes("up", "down", "lora_E")
+        raise source.refuse(f": ranks differ: {shapes}.", expected="one rank", found=shapes)
+    alpha = source.settings.alpha
+    scale = (alpha if alpha is not None and alpha > 0 else len(down)) / (len(down) + 1e-5)
+    return (Pair(up, down * values.view(-1, 1), scale),)

@@ -122,8 +122,12 @@ CONTENT = {
         "in the file twice",
         "layer",
     ),
-    "F32 DoRA": ({**PAIR, "layer.dora_scale": torch.ones(6, 1)}, "DoRA", "layer"),
-    "F32 DoRA by peft": ({**PAIR, "layer.lora_magnitude_vector": torch.ones(6)}, "DoRA", "layer"),
+    "F32 magnitudes alone": ({"layer.dora_scale": torch.ones(6, 1)}, "DoRA", "layer"),
+    "F32 magnitudes that are no vector": (
+        {**PAIR, "layer.dora_scale": torch.ones(2, 3)},
+        "no vector",
+        "layer",
+    ),
     "F33 reshape": ({**PAIR, "layer.reshape_weight": torch.tensor([2.0**20] * 2)}, "resh", "layer"),
     "F34 core of another rank": (
         {
@@ -148,7 +152,7 @@ CONTENT = {
     "an alpha and nothing else": ({"layer.alpha": torch.tensor(4.0)}, "is no LoRA", None),
 }
 
-NEEDS_DATA = ("F23", "F26 alpha NaN", "F26 alpha infinite")
+NEEDS_DATA = ("F23", "F33", "F26 alpha NaN", "F26 alpha infinite")
 
 
 @pytest.mark.parametrize("case", BYTES, ids=str)

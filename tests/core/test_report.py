@@ -58,12 +58,34 @@ def test_f25_alpha_0_is_said(tmp_path):
     assert "alpha 0, no effect: 1 layers" in text
 
 
-def test_a_scale_that_is_not_read_is_said(tmp_path):
+def test_a_scale_that_cannot_be_read_is_said(tmp_path):
+    path = write(tmp_path / "a.safetensors", pair("linear", 6, 8), {"lora_adapter_metadata": "["})
+    assert "its notes on its scale cannot be read" in str(apply(net(), load(path)))
     notes = {"lora_adapter_metadata": '{"r": 4, "lora_alpha": 16}'}
-    path = write(tmp_path / "a.safetensors", pair("linear", 6, 8), notes)
-    assert "its scale stands in its notes only" in str(apply(net(), load(path)))
-    path = write(tmp_path / "b.safetensors", pair("linear", 6, 8, alpha=4.0), notes)
-    assert "its scale" not in str(apply(net(), load(path)))
+    path = write(tmp_path / "b.safetensors", pair("linear", 6, 8), notes)
+    assert "on its scale" not in str(apply(net(), load(path)))
+
+
+TRAINERS = {
+    "ai-toolkit 0.7": {"software": '{"name": "ai-toolkit", "version": "0.7"}'},
+    "kohya (networks.lora)": {"ss_network_module": "networks.lora"},
+    "OneTrainer": {"ot_branch": "master"},
+    "diffusers": {"lora_adapter_metadata": "{}"},
+}
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_the_trainer_is_told_from_the_notes(tmp_path, trainer):
+    path = write(tmp_path / "a.safetensors", pair("lycoris_linear", 6, 8), TRAINERS[trainer])
+    assert f"names: LyCORIS; trained with {trainer}\n" in f"{apply(net(), load(path))}\n"
+
+
+def test_notes_that_speak_of_another_model_are_said(tmp_path):
+    notes = {"ss_base_model_version": "sdxl_base_v1-0"}
+    path = write(tmp_path / "a.safetensors", pair("lora_unet_input_blocks_0_0", 4, 4), notes)
+    model = {"input_blocks.0.0.weight": torch.zeros(4, 4)}
+    text = str(apply(model, load(path)))
+    assert "its notes say it was made for SDXL; the model is SD 1.5" in text
 
 
 def test_an_empty_recipe_says_so():

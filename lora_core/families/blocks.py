@@ -1,0 +1,92 @@
+"""MiSS, earlier called Bone: one block repeated over the inputs (Kang and Yin 2025,
+arXiv:2409.15371), as peft writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..finite import largest_magnitude
+from ..incoming import Incoming
+from ..targets import Shape
+from .delta import Delta, Pair, Relative, Residue, Slot, Static, shape_text
+from .family import Source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeated(Relative):
+    """delta[o, i] = block[i mod rank, o]: a low-rank pair as wide as the weight that it meets.
+
+    Attributes:
+        block: (rank, out), or (rank, some) to be repeated over the outputs, too.
+    """
+
+    block: torch.Tensor
+    slot: Slot = "weight"
+
+    @property
+    def rank(self) -> int:
+        return len(self.block)
+
+    def fits(self, shape: Shape) -> bool:
+        return len(shape) == 2 and shape[0] % self.block.shape[1] == 0
+
+    def text(self) -> str:
+        return f"a repeated block of {shape_text(self.block)}"
+
+    def bound(self) -> float:
+        return largest_magnitude("block", self.block)
+
+    def against(self, weight: Incoming) -> Sequence[Static]:
+        out, width = weight.size
+        up = weight.like(self.block).repeat(1, out // self.block.shape[1]).T
+        one = torch.eye(self.rank, dtype=up.dtype, device=up.device)
+        return (Pair(up, one.repeat(1, -(-width // self.rank))[:, :width], 1.0),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockAffine(Relative):
+    """W_block · B + B for every square block of W, B the same along the inputs ("bat").
+
+    Attributes:
+        block: (out / rank, rank, rank).
+    """
+
+    block: torch.Tensor
+    slot: Slot = "weight"
+
+    @property
+    def rank(self) -> int:
+        return self.block.shape[-1]
+
+    def fits(self, shape: Shape) -> bool:
+        rows = len(self.block) * self.rank
+        return len(shape) == 2 and shape[0] == rows and shape[1] % self.rank == 0
+
+    def text(self) -> str:
+        return f"blocks of {shape_text(self.block)}"
+
+    def bound(self) -> float:
+        return 0.0
+
+    def against(self, weight: Incoming) -> Sequence[Static]:
+        blocks, rank = weight.like(self.block)[:, None], self.rank
+        matrix = weight.matrix().view(len(self.block), rank, -1, rank).transpose(1, 2)
+        delta = matrix @ blocks + blocks
+        return (Residue(delta.transpose(1, 2).reshape(weight.size)),)
+
+
+def read_miss(source: Source) -> Sequence[Delta]:
+    """W + the repeated block, or W_block · (I + B) + B where the block is three-dimensional."""
+    block = source["miss_block"]
+    if not block.numel() or block.ndim not in (2, 3):
+        found = shape_text(block)
+        raise source.refuse(f": no block: {found}.", expected="(rank, out)", found=found)
+    if block.ndim == 2:
+        return (Repeated(block),)
+    if block.shape[1] != block.shape[2]:
+        found = shape_text(block)
+        raise source.refuse(f": no square blocks: {found}.", expected="(n, r, r)", found=found)
+    return (BlockAffine(block),)

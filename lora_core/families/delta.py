@@ -1,0 +1,275 @@
+"""Deltas: what a file does to one weight, as data.
+
+Four kinds are the normal form of one weight, and add up term by term:
+
+    W  ->  (1 + row + column) · W  +  up · diag(gate) · down  +  residue
+
+``Diagonal`` is the first term, ``Pair`` the second, ``Residue`` the third; ``Replacement`` goes into
+the first and the third. Every other delta is a function of the incoming weight, or too large to be
+kept, and says what it is in these kinds when it meets that weight.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+
+from ..finite import largest_magnitude
+from ..incoming import Incoming
+from ..targets import Shape
+
+Slot = Literal["weight", "bias"]
+
+
+class Delta(ABC):
+    """What strength 1 adds to a weight, or to the bias beside it."""
+
+    __slots__ = ()
+
+    slot: Slot
+
+    @property
+    def rank(self) -> int | None:
+        """Of a low-rank adapter, as its trainer counts it; None for others."""
+        return None
+
+    @property
+    def silent(self) -> bool:
+        """Whether it adds nothing, whatever the weight, since its alpha is 0."""
+        return False
+
+    @abstractmethod
+    def fits(self, shape: Shape) -> bool:
+        """Whether it can be added to a weight of this shape."""
+
+    @abstractmethod
+    def text(self) -> str:
+        """Its shapes, as messages write them."""
+
+    @abstractmethod
+    def bound(self) -> float:
+        """No entry of it is larger, as far as that is known without the weight."""
+
+    @abstractmethod
+    def peak(self) -> float:
+        """Its largest entry, looked at one by one, as far as that is known without the weight."""
+
+    @abstractmethod
+    def against(self, weight: Incoming) -> Sequence[Static]:
+        """The same in the normal form, for this very weight."""
+
+    @abstractmethod
+    def turned(self) -> Delta:
+        """The same for a weight whose rows have their two halves exchanged."""
+
+
+class Static(Delta):
+    """A delta that is a term of the normal form, whatever the weight."""
+
+    __slots__ = ()
+
+    def against(self, weight: Incoming) -> Sequence[Static]:
+        del weight
+        return (self,)
+
+    @abstractmethod
+    def turned(self) -> Static: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair(Static):
+    """A low-rank delta: scale · up · down.
+
+    Attributes:
+        up: (out, rank).
+        down: (rank, in), convolutions flattened to in · kernel.
+        scale: alpha / rank.
+        kernel: The kernel it was made for; empty or of ones where the factors are flat.
+        widens: Whether it may read more inputs than the weight has.
+    """
+
+    up: torch.Tensor
+    down: torch.Tensor
+    scale: float
+    kernel: Shape = ()
+    slot: Slot = "weight"
+    widens: bool = False
+
+    @property
+    def rank(self) -> int:
+        return len(self.down)
+
+    @property
+    def silent(self) -> bool:
+        return self.scale == 0
+
+    def fits(self, shape: Shape) -> bool:
+        return is_matrix_of(shape, len(self.up), self.down.shape[1], self.kernel)
+
+    def text(self) -> str:
+        return f"up {shape_text(self.up)} with down {shape_text(self.down)}"
+
+    def bound(self) -> float:
+        up, down = largest_magnitude("up", self.up), largest_magnitude("down", self.down)
+        return abs(self.scale) * len(self.down) * up * down
+
+    def peak(self) -> float:
+        return float((self.up.double() @ self.down.double() * self.scale).abs().max())
+
+    def turned(self) -> Pair:
+        return replace(self, up=half_turned(self.up))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Residue(Static):
+    """A dense delta of as many numbers as the weight."""
+
+    diff: torch.Tensor
+    slot: Slot = "weight"
+
+    def fits(self, shape: Shape) -> bool:
+        return _same_but_for_ones(tuple(self.diff.shape), shape)
+
+    def text(self) -> str:
+        return f"a difference of {shape_text(self.diff)}"
+
+    def bound(self) -> float:
+        return largest_magnitude("difference", self.diff)
+
+    def peak(self) -> float:
+        return float(self.diff.abs().max())
+
+    def turned(self) -> Residue:
+        return replace(self, diff=half_turned(self.diff))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replacement(Static):
+    """A weight to go to: the delta is value - weight."""
+
+    value: torch.Tensor
+    slot: Slot = "weight"
+
+    def fits(self, shape: Shape) -> bool:
+        return _same_but_for_ones(tuple(self.value.shape), shape)
+
+    def text(self) -> str:
+        return f"a weight of {shape_text(self.value)}"
+
+    def bound(self) -> float:
+        return largest_magnitude("weight", self.value)
+
+    def peak(self) -> float:
+        return float(self.value.abs().max())
+
+    def turned(self) -> Replacement:
+        return replace(self, value=half_turned(self.value))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Diagonal(Static):
+    """A share of the weight itself: (row + column) · W.
+
+    Attributes:
+        row: (out,), for each row; None for none.
+        column: (in,) or (in · kernel,), for each input; None for none.
+    """
+
+    row: torch.Tensor | None = None
+    column: torch.Tensor | None = None
+    slot: Slot = "weight"
+
+    def fits(self, shape: Shape) -> bool:
+        rows = self.row is None or len(self.row) == shape[0]
+        return rows and (self.column is None or (len(shape) > 1 and len(self.column) == shape[1]))
+
+    def text(self) -> str:
+        sides = {"outputs": self.row, "inputs": self.column}
+        return " and ".join(f"factors for {len(v)} {k}" for k, v in sides.items() if v is not None)
+
+    def bound(self) -> float:
+        return 0.0
+
+    def peak(self) -> float:
+        return 0.0
+
+    def turned(self) -> Diagonal:
+        return self if self.row is None else replace(self, row=half_turned(self.row))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turned(Delta):
+    """A delta whose weight has its two halves of rows exchanged in the file's layout."""
+
+    inner: Delta
+    slot: Slot
+
+    @property
+    def rank(self) -> int | None:
+        return self.inner.rank
+
+    @property
+    def silent(self) -> bool:
+        return self.inner.silent
+
+    def fits(self, shape: Shape) -> bool:
+        return self.inner.fits(shape)
+
+    def text(self) -> str:
+        return self.inner.text()
+
+    def bound(self) -> float:
+        return self.inner.bound()
+
+    def peak(self) -> float:
+        return self.inner.peak()
+
+    def against(self, weight: Incoming) -> Sequence[Static]:
+        return tuple(delta.turned() for delta in self.inner.against(weight.turned()))
+
+    def turned(self) -> Delta:
+        return self.inner
+
+
+class Relative(Delta):
+    """A delta that has to see the weight before it is one of the normal form."""
+
+    __slots__ = ()
+
+    def peak(self) -> float:
+        return self.bound()
+
+    def turned(self) -> Delta:
+        return Turned(self, self.slot)
+
+
+def shape_text(tensor: torch.Tensor) -> str:
+    """A shape as messages write it: (640, 16)."""
+    return str(tuple(tensor.shape))
+
+
+def is_matrix_of(shape: Shape, out: int, into: int, kernel: Shape) -> bool:
+    """Whether a matrix (out, in · kernel) made for ``kernel`` is one of a weight of this shape."""
+    flat = math.prod(kernel) == 1 or _without_last_ones(kernel) == _without_last_ones(shape[2:])
+    return flat and bool(shape) and (out, into) == (shape[0], math.prod(shape[1:]))
+
+
+def half_turned(tensor: torch.Tensor) -> torch.Tensor:
+    """The rows with their two halves exchanged."""
+    return tensor.roll(len(tensor) // 2, 0)
+
+
+def _same_but_for_ones(found: Shape, wanted: Shape) -> bool:
+    """A 1x1 convolution is a matrix, however it is written."""
+    return _without_last_ones(found) == _without_last_ones(wanted)
+
+
+def _without_last_ones(shape: Shape) -> Shape:
+    while len(shape) > 1 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape

@@ -1,0 +1,134 @@
+"""DoRA: a delta whose sum with the weight gets its magnitudes from the file (Liu et al. 2024,
+arXiv:2402.09353)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..finite import largest_magnitude
+from ..incoming import Incoming, widest_type
+from ..targets import Shape
+from .delta import Delta, Diagonal, Pair, Relative, Residue, Slot, Static, shape_text
+from .family import Source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decomposed(Relative):
+    """diag(d) · (W + inner) - W, with d = magnitude / |W + inner| for each output, or each input.
+
+    Attributes:
+        inner: The delta before its magnitudes are set.
+        magnitude: One number for each output or input.
+        by_input: Which of them.
+        eps: What the trainer adds to the norm.
+    """
+
+    inner: Delta
+    magnitude: torch.Tensor
+    by_input: bool
+    eps: float
+    slot: Slot = "weight"
+
+    @property
+    def rank(self) -> int | None:
+        return self.inner.rank
+
+    def fits(self, shape: Shape) -> bool:
+        axis = 1 if self.by_input else 0
+        return self.inner.fits(shape) and len(shape) > axis and len(self.magnitude) == shape[axis]
+
+    def text(self) -> str:
+        side = "inputs" if self.by_input else "outputs"
+        return f"{self.inner.text()} and magnitudes {shape_text(self.magnitude)} of {side}"
+
+    def bound(self) -> float:
+        """No entry of the result is larger than the magnitude of its row or column."""
+        return largest_magnitude("magnitude", self.magnitude)
+
+    def against(self, weight: Incoming) -> Sequence[Static]:
+        (inner,) = self.inner.against(weight)
+        squares = self._squares(inner, weight)
+        if self.by_input:
+            squares = squares.view(len(self.magnitude), -1).sum(1)
+        norm = squares.clamp_(min=0).sqrt_().add_(self.eps)
+        factor = self.magnitude.to(norm) / norm
+        factor = weight.like(torch.where(norm > 0, factor, 0.0))
+        return self._rescaled(inner, factor, weight)
+
+    def _squares(self, inner: Static, weight: Incoming) -> torch.Tensor:
+        """The squared norm of every row or column of W + inner."""
+        if isinstance(inner, Pair):
+            up, down = weight.like(inner.up) * inner.scale, weight.like(inner.down)
+            return (
+                _column_squares(weight, up, down)
+                if self.by_input
+                else _row_squares(weight, up, down)
+            )
+        if not isinstance(inner, Residue):
+            raise TypeError(type(inner))
+        moved = Incoming(weight.matrix() + weight.like(inner.diff))
+        return moved.column_squares() if self.by_input else moved.row_squares()
+
+    def _rescaled(self, inner: Static, factor: torch.Tensor, weight: Incoming) -> Sequence[Static]:
+        """(factor - 1) · W + factor · inner, in the normal form."""
+        if not self.by_input:
+            return Diagonal(row=factor - 1), _scaled_rows(inner, factor)
+        spread = factor.repeat_interleave(weight.size[1] // len(factor))
+        return Diagonal(column=factor - 1), _scaled_columns(inner, spread)
+
+
+def _row_squares(weight: Incoming, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+    """|W + up · down|² of each row, without making up · down: its square and twice the products of
+    W with it need only W · downᵀ (out, rank) and down · downᵀ (rank, rank)."""
+    cross = 2 * weight.times(down.T) + up @ (down @ down.T)
+    return weight.row_squares() + (cross * up).sum(1, dtype=widest_type(up.device))
+
+
+def _column_squares(weight: Incoming, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+    """The same of each column, from Wᵀ · up (in, rank) and upᵀ · up (rank, rank)."""
+    cross = 2 * weight.transposed_times(up).T + (up.T @ up) @ down
+    return weight.column_squares() + (cross * down).sum(0, dtype=widest_type(up.device))
+
+
+def _scaled_rows(inner: Static, factor: torch.Tensor) -> Static:
+    if isinstance(inner, Pair):
+        up = inner.up.to(factor) * factor[:, None]
+        return Pair(up, inner.down, inner.scale)
+    if isinstance(inner, Residue):
+        return Residue(inner.diff.to(factor).flatten(1) * factor[:, None])
+    raise TypeError(type(inner))
+
+
+def _scaled_columns(inner: Static, factor: torch.Tensor) -> Static:
+    if isinstance(inner, Pair):
+        return Pair(inner.up, inner.down.to(factor) * factor, inner.scale)
+    if isinstance(inner, Residue):
+        return Residue(inner.diff.to(factor).flatten(1) * factor)
+    raise TypeError(type(inner))
+
+
+def decomposed(source: Source, inner: Delta) -> Delta:
+    """``inner`` with the magnitudes that its module has, if any.
+
+    ``dora_scale`` (out, 1, …) or (out,) is by outputs, (1, in, 1, …) by inputs; peft's magnitude is by
+    outputs, however it is written. LyCORIS adds the smallest step of its numbers to the norm.
+    """
+    if inner.slot != "weight":
+        return inner
+    magnitude = source.get("magnitude")
+    if magnitude is not None:
+        return Decomposed(inner, magnitude.flatten(), by_input=False, eps=0.0)
+    scale = source.get("dora_scale")
+    if scale is None:
+        return inner
+    if scale.numel() != max(scale.shape, default=1):
+        found = source.shapes("dora_scale")
+        raise source.refuse(
+            f": its magnitudes are no vector: {found}.", expected="(out, 1) or (1, in)", found=found
+        )
+    by_input = scale.ndim > 1 and scale.shape[0] == 1
+    step = torch.finfo(torch.float64 if scale.dtype == torch.float64 else torch.float32).eps
+    return Decomposed(inner, scale.flatten(), by_input, step)

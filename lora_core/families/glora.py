@@ -1,0 +1,29 @@
+"""GLoRA (Chavan et al. 2023, arXiv:2306.07967), as LyCORIS writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .delta import Delta, Pair
+from .family import Source, check_pair, fold_core
+from .products import Through
+
+
+def read(source: Source) -> Sequence[Delta]:
+    """W + (alpha / rank) · (W · a1 · a2 + b1 · b2).
+
+    a1 is (in, rank), a2 (rank, in), b1 (out, rank), b2 (rank, in[, kernel…]), or (rank, in) with a
+    Tucker core bm (rank, rank, kernel…). The first versions of LyCORIS wrote each pair the other
+    way round: a1 (rank, in), a2 (in, rank), b1 (rank, in), b2 (out, rank).
+    """
+    wide_first = source["glora_a1"].shape[0] < source["glora_a1"].shape[1:2].numel()
+    up, down = ("2", "1") if wide_first else ("1", "2")
+    for side in "ab":
+        check_pair(source, f"glora_{side}{up}", f"glora_{side}{down}")
+    left, right = source[f"glora_a{up}"].flatten(1), source[f"glora_a{down}"].flatten(1)
+    scale = source.scale(len(right))
+    last, core = source[f"glora_b{down}"], source.get("glora_bm")
+    kernel = tuple((last if core is None else core).shape[2:])
+    flat = last.flatten(1) if core is None else fold_core(source, "glora_bm", last)
+    pair = Pair(source[f"glora_b{up}"].flatten(1), flat, scale, kernel)
+    return Through(left * scale, right), pair

@@ -1,0 +1,107 @@
+"""LoHa: the entrywise product of two low-rank matrices (FedPara, Hyeon-Woo et al. 2022,
+arXiv:2108.06098; as LyCORIS and peft write it)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..finite import largest_magnitude
+from ..incoming import Incoming
+from ..targets import Shape
+from .delta import Delta, Pair, Relative, Residue, Slot, Static, is_matrix_of, shape_text
+from .family import Source, check_pair, fold_core
+
+LARGEST_PAIR = 64
+"""Of an exact pair in place of the entries: above it, multiplying costs more than making them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hadamard(Relative):
+    """scale · (up₁ · down₁) ∘ (up₂ · down₂).
+
+    Attributes:
+        ups: Both (out, rank).
+        downs: Both (rank, in · kernel).
+    """
+
+    ups: tuple[torch.Tensor, torch.Tensor]
+    downs: tuple[torch.Tensor, torch.Tensor]
+    scale: float
+    kernel: Shape = ()
+    slot: Slot = "weight"
+
+    @property
+    def rank(self) -> int:
+        return len(self.downs[0])
+
+    @property
+    def silent(self) -> bool:
+        return self.scale == 0
+
+    def fits(self, shape: Shape) -> bool:
+        return is_matrix_of(shape, len(self.ups[0]), self.downs[0].shape[1], self.kernel)
+
+    def text(self) -> str:
+        return f"{shape_text(self.ups[0])} with {shape_text(self.downs[0])}, twice"
+
+    def bound(self) -> float:
+        size = abs(self.scale)
+        for up, down in zip(self.ups, self.downs, strict=True):
+            size *= len(down) * largest_magnitude("up", up) * largest_magnitude("down", down)
+        return size
+
+    def against(self, weight: Incoming) -> Sequence[Static]:
+        up_1, up_2 = map(weight.like, self.ups)
+        down_1, down_2 = map(weight.like, self.downs)
+        return (_product(up_1, up_2, down_1, down_2, self.scale),)
+
+
+def _product(
+    up_1: torch.Tensor,
+    up_2: torch.Tensor,
+    down_1: torch.Tensor,
+    down_2: torch.Tensor,
+    scale: float,
+) -> Static:
+    """An exact pair of rank₁ · rank₂ (columns of the ups, rows of the downs, each with each), or
+    the entries themselves."""
+    rank = len(down_1) * len(down_2)
+    if rank > LARGEST_PAIR:
+        return Residue((up_1 @ down_1).mul_(up_2 @ down_2).mul_(scale))
+    up = up_1[:, :, None] * up_2[:, None, :]
+    down = down_1[:, None, :] * down_2[None, :, :]
+    return Pair(up.reshape(-1, rank), down.reshape(rank, -1), scale)
+
+
+def read(source: Source) -> Sequence[Delta]:
+    """W + (alpha / rank) · (w1_a · w1_b) ∘ (w2_a · w2_b).
+
+    w_a is (out, rank), w_b is (rank, in · kernel). With Tucker cores t (rank, rank, kernel…), w_a is
+    (rank, out) and w_b (rank, in).
+    """
+    sides = [_side(source, number) for number in ("1", "2")]
+    (up_1, down_1, kernel), (up_2, down_2, _) = sides
+    if len(up_1) != len(up_2) or down_1.shape[1] != down_2.shape[1]:
+        found = source.shapes("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
+        raise source.refuse(
+            f": its two products differ in shape: {found}.", expected="equal shapes", found=found
+        )
+    scale = source.scale(len(source["hada_w1_b"]))
+    return (Hadamard((up_1, up_2), (down_1, down_2), scale, kernel),)
+
+
+def _side(source: Source, number: str) -> tuple[torch.Tensor, torch.Tensor, Shape]:
+    """One of the products: (out, rank), (rank, in · kernel) and the kernel, where it shows."""
+    up, down, core = f"hada_w{number}_a", f"hada_w{number}_b", f"hada_t{number}"
+    if core in source.tensors:
+        left = source[up]
+        folded = fold_core(source, core, source[down])
+        if left.ndim != 2 or len(left) != len(folded):
+            found = source.shapes(up, down, core)
+            raise source.refuse(f": ranks differ: {found}.", expected="one rank", found=found)
+        return left.T, folded, tuple(source[core].shape[2:])
+    check_pair(source, up, down)
+    return source[up].flatten(1), source[down].flatten(1), tuple(source[down].shape[2:])

@@ -1,0 +1,144 @@
+"""LoKr: a Kronecker product (KronA, Edalati et al. 2022, arXiv:2212.10650; as LyCORIS and peft
+write it)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import torch
+
+from ..finite import largest_magnitude
+from ..incoming import Incoming
+from ..targets import Shape
+from .delta import Delta, Relative, Residue, Slot, Static, is_matrix_of, shape_text
+from .family import Source, check_pair, fold_core
+
+ROLES: Final = {
+    *(f"lokr_w{number}{end}" for number in (1, 2) for end in ("", "_a", "_b")),
+    *("lokr_t1", "lokr_t2", "alpha"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kronecker(Relative):
+    """scale · first ⊗ second.
+
+    Attributes:
+        first: (a, c), the product of its factors.
+        second: (b, d · kernel), the same; out is a · b, in is c · d.
+        kernel: Empty for a linear layer.
+        scrambled: As peft multiplies for one-dimensional convolutions, see ``read``.
+        rank: Of the factors, None without any.
+    """
+
+    first: tuple[torch.Tensor, ...]
+    second: tuple[torch.Tensor, ...]
+    scale: float
+    kernel: Shape = ()
+    scrambled: bool = False
+    slot: Slot = "weight"
+
+    @property
+    def rank(self) -> int | None:
+        ranks = [len(factors[-1]) for factors in (self.second, self.first) if len(factors) > 1]
+        return ranks[0] if ranks else None
+
+    @property
+    def silent(self) -> bool:
+        return self.scale == 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        (a, c), (b, d) = _size(self.first), _size(self.second)
+        return a * b, c * d
+
+    def fits(self, shape: Shape) -> bool:
+        return is_matrix_of(shape, *self.size, self.kernel)
+
+    def text(self) -> str:
+        sides = (" · ".join(map(shape_text, side)) for side in (self.first, self.second))
+        return " ⊗ ".join(sides)
+
+    def bound(self) -> float:
+        return abs(self.scale) * _bound(self.first) * _bound(self.second)
+
+    def against(self, weight: Incoming) -> Sequence[Static]:
+        first, second = (_multiplied(side, weight) for side in (self.first, self.second))
+        first = first * self.scale
+        if self.scrambled:
+            blocks = second.view(len(second), -1, *self.kernel)
+            entries = torch.kron(first[None], blocks)
+        else:
+            entries = first[:, None, :, None] * second[None, :, None, :]
+        return (Residue(entries.reshape(self.size)),)
+
+
+def _size(factors: tuple[torch.Tensor, ...]) -> tuple[int, int]:
+    return len(factors[0]), factors[-1].shape[1]
+
+
+def _bound(factors: tuple[torch.Tensor, ...]) -> float:
+    size = float(len(factors[-1])) if len(factors) > 1 else 1.0
+    for factor in factors:
+        size *= largest_magnitude("factor", factor)
+    return size
+
+
+def _multiplied(factors: tuple[torch.Tensor, ...], weight: Incoming) -> torch.Tensor:
+    product, *others = map(weight.like, factors)
+    for other in others:
+        product = product @ other
+    return product
+
+
+def read(source: Source) -> Sequence[Delta]:
+    """W + scale · w1 ⊗ w2, each whole or as w_a · w_b, w2 with a Tucker core t2 perhaps.
+
+    scale is alpha over the rank of w2's factors, or else of w1's. With both whole, LyCORIS
+    scales by 1 whatever its alpha, peft by its config's alpha / r all the same. For Conv1d, peft
+    multiplies (1, a, c) with (b, d, kernel) and reads the result row by row as a weight; it
+    is told by the alpha that LyCORIS always writes and peft never.
+    """
+    first, _ = _side(source, "1")
+    second, kernel = _side(source, "2")
+    delta = partial(Kronecker, first, second, kernel=kernel)
+    probe = delta(1.0)
+    if probe.rank is not None:
+        scale = source.scale(probe.rank)
+    else:
+        scale = 1.0 if source.get("alpha") is not None else _noted_scale(source)
+    of_peft = source.get("alpha") is None and len(kernel) == 1 and len(second) == 1
+    return (delta(scale, scrambled=of_peft),)
+
+
+def _noted_scale(source: Source) -> float:
+    rank = source.settings.rank
+    return source.settings.scale(rank) if rank else 1.0
+
+
+def _side(source: Source, number: str) -> tuple[tuple[torch.Tensor, ...], Shape]:
+    """One side as matrices to multiply, and the kernel, where it shows."""
+    whole, up, down = (f"lokr_w{number}{end}" for end in ("", "_a", "_b"))
+    core = f"lokr_t{number}"
+    if whole in source.tensors:
+        tensor = source[whole]
+        if tensor.ndim < 2 or not tensor.numel():
+            found = source.shapes(whole)
+            raise source.refuse(f": no matrix: {found}.", expected="a matrix", found=found)
+        return (tensor.flatten(1),), tuple(tensor.shape[2:])
+    if up not in source.tensors or down not in source.tensors:
+        found = ", ".join(sorted(source.tensors))
+        raise source.refuse(
+            f" is LoKr with neither {whole} nor both of its factors.", expected=whole, found=found
+        )
+    if core in source.tensors:
+        left, folded = source[up], fold_core(source, core, source[down])
+        if left.ndim != 2 or len(left) != len(folded):
+            found = source.shapes(up, down, core)
+            raise source.refuse(f": ranks differ: {found}.", expected="one rank", found=found)
+        return (left.T, folded), tuple(source[core].shape[2:])
+    check_pair(source, up, down)
+    return (source[up].flatten(1), source[down].flatten(1)), tuple(source[down].shape[2:])

@@ -1,0 +1,148 @@
+"""OFT (Qiu et al. 2023, arXiv:2306.07280) and BOFT (Liu et al. 2024, arXiv:2311.06243), of LyCORIS,
+kohya, peft and OneTrainer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+
+from ..linear_algebra import norm
+from .delta import Delta, shape_text
+from .family import Source
+from .rotation import EXACT, Rotation, halves_apart, strided
+
+KOHYA: Final = "oft_"
+"""How kohya starts the names of an OFT's modules."""
+
+TINY: Final = 1e-8
+"""What LyCORIS and kohya add to a norm."""
+
+
+def read_blocks(source: Source) -> Sequence[Delta]:
+    """LyCORIS' and kohya's: rescale · Rᵀ · W with blocks (n, b, b), and BOFT's stages
+    R · W with blocks (m, n, b, b). alpha is what |Q| may be at most, in units of the outputs."""
+    blocks = source["oft_blocks"]
+    if blocks.ndim not in (3, 4) or blocks.shape[-1] != blocks.shape[-2] or not blocks.numel():
+        found = shape_text(blocks)
+        raise source.refuse(
+            f": no blocks of rotations: {found}.", expected="(blocks, size, size)", found=found
+        )
+    skews = _wide(blocks) - _wide(blocks).mT
+    skews = skews * _shrinking(source, skews)
+    rescale = source.get("rescale")
+    factors = None if rescale is None else rescale.flatten()
+    if blocks.ndim == 3:
+        return (Rotation(skews.mT[None], False, factors),)
+    _check_butterfly(source, blocks)
+    return (Rotation(skews, False, factors, strided),)
+
+
+def _shrinking(source: Source, skews: torch.Tensor) -> torch.Tensor | float:
+    """What Q is multiplied by to keep to the constraint.
+
+    An alpha of 0 is none to LyCORIS, and the tightest of all to kohya.
+    """
+    alpha = source.number("alpha")
+    of_kohya = source.name.startswith(KOHYA)
+    if alpha is None or (alpha <= 0 and not of_kohya):
+        return 1.0
+    most = alpha * skews.shape[-1] * skews.shape[-3]
+    size = norm(skews)
+    if of_kohya:
+        return (size.clamp(max=most) + TINY) / (size + TINY)
+    return torch.where(size + TINY > most, most / (size + TINY), 1.0)
+
+
+def read_triangles(source: Source) -> Sequence[Delta]:
+    """peft's and OneTrainer's: W · Rᵀ, Q as the upper triangles of its blocks (n, b · (b - 1) / 2).
+
+    One triangle for a wider layer stands for all blocks. OneTrainer multiplies by R itself for
+    convolutions, and divides Q where a marker says so.
+    """
+    flat = source["oft_R"]
+    size = (1 + math.isqrt(1 + 8 * flat.shape[-1])) // 2 if flat.ndim == 2 else 0
+    if size < 2 or not len(flat) or size * (size - 1) // 2 != flat.shape[1]:
+        found = shape_text(flat)
+        raise source.refuse(
+            f": no triangles of rotations: {found}.",
+            expected="(blocks, size · (size - 1) / 2)",
+            found=found,
+        )
+    skews = _skew(_wide(flat), size)
+    marker = source.get("scaled_oft")
+    shared = len(flat) == 1
+    if marker is not None or source.settings.one_trainer:
+        skews = skews / _divisor(marker, size)
+        return (Rotation(skews[None], True, terms=5, shared=shared, back_in_kernels=True),)
+    terms = _terms(source)
+    skews = _projected(source, skews)
+    # peft's exact transform turns the other way than its series
+    return (
+        Rotation((-skews if terms == EXACT else skews)[None], True, terms=terms, shared=shared),
+    )
+
+
+def _skew(flat: torch.Tensor, size: int) -> torch.Tensor:
+    rows, columns = torch.triu_indices(size, size, 1).unbind()
+    upper = flat.new_zeros((len(flat), size, size))
+    upper[:, rows, columns] = flat
+    return upper - upper.mT
+
+
+def _divisor(marker: torch.Tensor | None, size: int) -> float:
+    """OneTrainer's first versions wrote a number as the marker, and meant another scale."""
+    if marker is None:
+        return 1.0
+    if marker.dtype == torch.bool:
+        return 2 * math.sqrt(size - 1)
+    return math.sqrt(size * (size - 1) / 2)
+
+
+def _terms(source: Source) -> int:
+    option = source.settings.option
+    if not option("use_cayley_neumann", without_config=True):
+        return EXACT
+    return int(option("num_cayley_neumann_terms", without_config=5, without_it=5))
+
+
+def _projected(source: Source, skews: torch.Tensor) -> torch.Tensor:
+    """Constrained OFT: each block's norm is kept to eps / √blocks."""
+    if not source.settings.option("coft", without_config=False):
+        return skews
+    eps = source.settings.option("eps", 6e-5, 6e-5) / math.sqrt(len(skews))
+    size = norm(skews, dim=(-2, -1))[:, None, None]
+    return torch.where(size <= eps, skews, skews * (eps / size))
+
+
+def read_butterfly(source: Source) -> Sequence[Delta]:
+    """peft's BOFT: s · W · (Rₘ ⋯ R₁)ᵀ, blocks (m, n, b, b), of which Q is half of X - Xᵀ."""
+    blocks, factors = source["boft_R"], source.get("boft_s")
+    if blocks.ndim != 4 or blocks.shape[-1] != blocks.shape[-2] or not blocks.numel():
+        found = shape_text(blocks)
+        raise source.refuse(
+            f": no stages of rotations: {found}.", expected="(stages, n, b, b)", found=found
+        )
+    order = None
+    if len(blocks) > 1:
+        _check_butterfly(source, blocks)
+        order = halves_apart
+    skews = (_wide(blocks).mT - _wide(blocks)) / 2
+    return (Rotation(skews, True, None if factors is None else factors.flatten(), order),)
+
+
+def _check_butterfly(source: Source, blocks: torch.Tensor) -> None:
+    stages, count, size = blocks.shape[:3]
+    if size % 2 or stages > 32 or count % 2 ** (stages - 1):
+        found = shape_text(blocks)
+        raise source.refuse(
+            f": {count} blocks of {size} make no butterfly of {stages} stages.",
+            expected="even blocks, as many as the last stage puts together",
+            found=found,
+        )
+
+
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.dtype == torch.float64 else tensor.float()

@@ -1,0 +1,48 @@
+"""Deltas that multiply the weight from its input side: W · left · right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..incoming import Incoming
+from ..targets import Shape
+from .delta import Pair, Relative, Slot, Static, shape_text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Through(Relative):
+    """W · left · right, at every place of a kernel by itself.
+
+    Attributes:
+        left: (in, rank), or (in · kernel, rank).
+        right: (rank, in), or (rank, in · kernel).
+    """
+
+    left: torch.Tensor
+    right: torch.Tensor
+    slot: Slot = "weight"
+
+    @property
+    def rank(self) -> int:
+        return len(self.right)
+
+    def fits(self, shape: Shape) -> bool:
+        return len(shape) > 1 and len(self.left) in (shape[1], torch.Size(shape[1:]).numel())
+
+    def text(self) -> str:
+        return f"W · {shape_text(self.left)} · {shape_text(self.right)}"
+
+    def bound(self) -> float:
+        return 0.0
+
+    def against(self, weight: Incoming) -> Sequence[Static]:
+        left, right = weight.like(self.left), weight.like(self.right)
+        places = weight.size[1] // len(left)
+        if places > 1:
+            # the same for every place of the kernel, which is the last index of a weight's row
+            one = torch.eye(places, dtype=left.dtype, device=left.device)
+            left, right = (torch.kron(side.contiguous(), one) for side in (left, right))
+        return (Pair(weight.times(left), right, 1.0),)

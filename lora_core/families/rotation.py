@@ -1,0 +1,116 @@
+"""Orthogonal deltas: blocks of rotations along the outputs or the inputs of a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from ..incoming import Incoming, widest_type
+from ..linear_algebra import solve
+from ..targets import Shape
+from .delta import Diagonal, Relative, Residue, Slot, Static, shape_text
+
+EXACT: Final = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rotation(Relative):
+    """rescale · R · W - W, or rescale · W · R - W, with R a product of stages.
+
+    Every stage is block diagonal in an order of its own: R = Pᵀ · diag(blocks) · P. The blocks are
+    Cayley transforms (Qiu et al. 2023, arXiv:2306.07280), made when they meet the weight.
+
+    Attributes:
+        skews: (stages, blocks, size, size), Q = -Qᵀ.
+        by_input: Which side of W is rotated.
+        rescale: One number for each output, None without.
+        butterfly: The order of stage i; None for all blocks as they stand.
+        terms: Of a series in place of the exact transform; ``EXACT`` for that.
+        shared: Whether the one block there is stands for all.
+        back_in_kernels: Whether convolutions are rotated the other way round.
+    """
+
+    skews: torch.Tensor
+    by_input: bool
+    rescale: torch.Tensor | None = None
+    butterfly: Callable[[int, int, int], torch.Tensor] | None = None
+    terms: int = EXACT
+    shared: bool = False
+    back_in_kernels: bool = False
+    slot: Slot = "weight"
+
+    def fits(self, shape: Shape) -> bool:
+        if not shape or (self.rescale is not None and len(self.rescale) != shape[0]):
+            return False
+        length = torch.Size(shape[1:]).numel() if self.by_input else shape[0]
+        blocks, size = self.skews.shape[1:3]
+        return length % size == 0 if self.shared else length == blocks * size
+
+    def text(self) -> str:
+        return f"rotations {shape_text(self.skews)}"
+
+    def bound(self) -> float:
+        return 0.0
+
+    def against(self, weight: Incoming) -> Sequence[Static]:
+        matrix = weight.matrix()
+        moved = self._moved(matrix.T if self.by_input else matrix, len(weight.shape) > 2)
+        delta = moved.T if self.by_input else moved
+        if self.rescale is None:
+            return (Residue(delta),)
+        factor = weight.like(self.rescale)
+        return Residue(delta * factor[:, None]), Diagonal(row=factor - 1)
+
+    def _moved(self, rows: torch.Tensor, kernel: bool) -> torch.Tensor:
+        """R · rows - rows, summed up from what each stage adds: no digit is lost on what stays."""
+        turning = self.skews.to(rows.device, widest_type(rows.device))
+        total = torch.zeros_like(rows)
+        for stage, skews in enumerate(-turning if self.back_in_kernels and kernel else turning):
+            added = self._added(rows + total, stage, turned_by(skews, self.terms).to(rows.dtype))
+            total += added
+        return total
+
+    def _added(self, rows: torch.Tensor, stage: int, blocks: torch.Tensor) -> torch.Tensor:
+        """(R - I) · rows of one stage."""
+        if self.shared:
+            blocks = blocks.expand(len(rows) // blocks.shape[-1], -1, -1)
+        order = None
+        if self.butterfly is not None:
+            order = self.butterfly(stage, len(rows), blocks.shape[-1]).to(rows.device)
+            rows = rows[order]
+        added = torch.bmm(blocks, rows.reshape(len(blocks), -1, rows.shape[1])).flatten(0, 1)
+        return added if order is None else torch.empty_like(added).index_copy_(0, order, added)
+
+
+def turned_by(skews: torch.Tensor, terms: int = EXACT) -> torch.Tensor:
+    """R - I of each Q, with R = (I + Q) · (I - Q)⁻¹, or peft's series for it.
+
+    The series is I + 2Q + 2Q² + … + Qⁿ (Qiu et al. 2025, arXiv:2506.19847), where n is one less than
+    the ``terms``, but 3 for three of them, and two terms are I + 2Q.
+    """
+    if terms == EXACT:
+        one = torch.eye(skews.shape[-1], dtype=skews.dtype, device=skews.device)
+        return solve(one - skews, 2 * skews)
+    if terms < 3:
+        return 2 * (terms - 1) * skews
+    total, power = 2 * skews, skews
+    for _ in range(2, max(terms - 1, 3)):
+        power = power @ skews
+        total = total + 2 * power
+    return total + power @ skews
+
+
+def strided(stage: int, length: int, size: int) -> torch.Tensor:
+    """LyCORIS' order of rows in stage i: pairs that are 2ⁱ · size / 2 apart beside each other."""
+    half = 2**stage * (size // 2)
+    return torch.arange(length).view(-1, 2, half).transpose(1, 2).flatten()
+
+
+def halves_apart(stage: int, length: int, size: int) -> torch.Tensor:
+    """peft's: the inverse of sorting, in stretches of 2ⁱ blocks, even half blocks before odd ones."""
+    stretch = 2**stage * size
+    halves = torch.arange(length).view(length // stretch, -1, 2, size // 2)
+    return halves.transpose(1, 2).flatten().argsort()

@@ -1,0 +1,78 @@
+"""VeRA: trained vectors around projections that all layers share (Kopiczko et al. 2024,
+arXiv:2310.11454), as peft writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..finite import largest_magnitude
+from ..incoming import Incoming
+from ..targets import Shape
+from .delta import Delta, Pair, Relative, Slot, Static, shape_text
+from .family import Source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared(Relative):
+    """(outputs ∘ up) · (ranks ∘ down[:, :in]): how wide the layer is, only its weight tells.
+
+    Attributes:
+        outputs: (out,).
+        up: (out, rank), the rows of the shared projection that this layer uses.
+        ranks: (rank,).
+        down: (rank, widest in), the shared projection itself.
+    """
+
+    outputs: torch.Tensor
+    up: torch.Tensor
+    ranks: torch.Tensor
+    down: torch.Tensor
+    slot: Slot = "weight"
+
+    @property
+    def rank(self) -> int:
+        return len(self.ranks)
+
+    def fits(self, shape: Shape) -> bool:
+        return len(shape) == 2 and shape[0] == len(self.outputs) and shape[1] <= self.down.shape[1]
+
+    def text(self) -> str:
+        return f"{len(self.outputs)} outputs with a projection of {shape_text(self.down)}"
+
+    def bound(self) -> float:
+        tensors = {"outputs": self.outputs, "up": self.up, "ranks": self.ranks, "down": self.down}
+        size = float(len(self.ranks))
+        for name, tensor in tensors.items():
+            size *= largest_magnitude(name, tensor)
+        return size
+
+    def against(self, weight: Incoming) -> Sequence[Static]:
+        down = weight.like(self.down)[:, : weight.size[1]] * weight.like(self.ranks)[:, None]
+        return (Pair(weight.like(self.up) * weight.like(self.outputs)[:, None], down, 1.0),)
+
+
+def read(source: Source) -> Sequence[Delta]:
+    """W + (λ_b ∘ B[:out]) · (λ_d ∘ A[:, :in]), with A and B from the file's shared tensors."""
+    if "vera_A" not in source.tensors or "vera_B" not in source.tensors:
+        raise source.refuse(
+            " is VeRA without its projections, which cannot be made again from the file alone. "
+            "Save it with save_projection.",
+            expected="vera_A and vera_B in the file",
+            found=", ".join(sorted(source.tensors)),
+        )
+    outputs, ranks = source["vera_lambda_b"].flatten(), source["vera_lambda_d"].flatten()
+    up, down = source["vera_B"], source["vera_A"]
+    if up.ndim != 2 or down.ndim != 2 or not len(ranks) == len(down) == up.shape[1]:
+        found = source.shapes("vera_lambda_d", "vera_A", "vera_B")
+        raise source.refuse(f": ranks differ: {found}.", expected="one rank", found=found)
+    if len(up) < len(outputs):
+        found = source.shapes("vera_lambda_b", "vera_B")
+        raise source.refuse(
+            f": its projection is too small: {found}.",
+            expected="a row for each output",
+            found=found,
+        )
+    return (Shared(outputs, up[: len(outputs)], ranks, down),)

@@ -1,0 +1,93 @@
+"""A weight as it comes in, for families whose delta depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from .linear_algebra import norm
+
+CHUNK = 4 * 2**20
+"""Entries of a half-precision weight that are widened at once, so that no copy of it is needed."""
+
+
+SQUARED_ROWS = 64
+"""Rows whose squares are added up at once: few enough for the processor's cache."""
+
+
+def sum_type(dtype: torch.dtype) -> torch.dtype:
+    """The type in which sums for a weight of ``dtype`` are formed."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def widest_type(device: torch.device) -> torch.dtype:
+    """float64, except on Apple's GPUs, which have none."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+class Incoming:
+    """Reads a weight as a matrix (out, in · kernel), and never writes to it.
+
+    Weights of less than float32 are widened a chunk of rows at a time.
+
+    Attributes:
+        shape: Of the weight.
+        dtype: In which sums are formed, float32 or float64.
+    """
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        self.shape = tuple(weight.shape)
+        self.dtype = sum_type(weight.dtype)
+        self._matrix = weight.reshape(len(weight), -1) if weight.ndim else weight.view(1, 1)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(out, in · kernel)."""
+        return self._matrix.shape[0], self._matrix.shape[1]
+
+    def matrix(self) -> torch.Tensor:
+        """All of it in ``dtype``: the weight itself where that is its type already."""
+        return self._matrix.to(self.dtype)
+
+    def like(self, tensor: torch.Tensor) -> torch.Tensor:
+        """``tensor`` in ``dtype``, where the weight is."""
+        return tensor.to(device=self._matrix.device, dtype=self.dtype)
+
+    def times(self, right: torch.Tensor) -> torch.Tensor:
+        """W · right, for a ``right`` of (in · kernel, k)."""
+        return torch.cat([rows @ right for _, rows in self._chunks()])
+
+    def transposed_times(self, right: torch.Tensor) -> torch.Tensor:
+        """Wᵀ · right, for a ``right`` of (out, k)."""
+        parts = (rows.T @ right[start : start + len(rows)] for start, rows in self._chunks())
+        return sum(parts, right.new_zeros(()))
+
+    def row_squares(self) -> torch.Tensor:
+        """(out,) in the widest type, the sum of the squares in each row."""
+        return torch.cat([_squares_of_rows(rows) for _, rows in self._chunks(SQUARED_ROWS)])
+
+    def column_squares(self) -> torch.Tensor:
+        """(in · kernel,) in the widest type, the sum of the squares in each column."""
+        device = self._matrix.device
+        total = torch.zeros(self.size[1], dtype=widest_type(device), device=device)
+        for _, rows in self._chunks(SQUARED_ROWS):
+            total += rows.square().sum(0)
+        return total
+
+    def turned(self) -> Incoming:
+        """The weight with the two halves of its rows exchanged."""
+        return Incoming(self._matrix.roll(len(self._matrix) // 2, 0).view(self.shape))
+
+    def _chunks(self, most: int | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+        """(first row, rows in ``dtype``) one after the other, at most ``most`` rows each."""
+        count, width = self.size
+        whole = self._matrix.dtype == self.dtype
+        fitting = max(1, count if whole else CHUNK // max(1, width))
+        step = fitting if most is None else min(most, fitting)
+        for start in range(0, count, step):
+            yield start, self._matrix[start : start + step].to(self.dtype)
+
+
+def _squares_of_rows(rows: torch.Tensor) -> torch.Tensor:
+    return norm(rows.to(widest_type(rows.device)), dim=1).square()

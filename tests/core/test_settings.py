@@ -1,0 +1,123 @@
+"""What stands beside the tensors: diffusers' notes in the file, peft's config next to it."""
+
+import json
+
+import pytest
+import torch
+
+from lora_core import applied, load
+from lora_core.errors import LoraFileError
+from lora_core.files import identify, read_file
+from lora_core.settings import Notes
+from tests.support.samples import pair, write
+
+PEFT = "base_model.model."
+
+
+def noted(**options) -> dict[str, str]:
+    return {"lora_adapter_metadata": json.dumps(options)}
+
+
+def lora(name: str, rank: int = 4) -> dict[str, torch.Tensor]:
+    made = pair("x", 6, 8, rank)
+    up, down = made["x.lora_up.weight"], made["x.lora_down.weight"]
+    return {f"{name}.lora_B.weight": up, f"{name}.lora_A.weight": down}
+
+
+def scale(file) -> float:
+    """By how much a file's factors are multiplied, seen from outside."""
+    tensors = {"layer.weight": torch.zeros(6, 8, dtype=torch.float64)}
+    content = read_file(identify(file)).modules
+    (module,) = content.values()
+    (delta,) = module.deltas
+    plain = delta.up.double() @ delta.down.double()
+    with applied(tensors, load(file)):
+        return float(tensors["layer.weight"][0, 0] / plain[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, 1.0),
+        ({"transformer.r": 4, "transformer.lora_alpha": 8}, 2.0),
+        ({"r": 4, "lora_alpha": 2}, 0.5),
+        ({"transformer.lora_alpha": 8, "transformer.use_rslora": True}, 4.0),
+        ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"layer": 1}}, 0.25),
+        ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"other": 1}}, 2.0),
+        ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"l.*r": 1}}, 0.25),
+        ({"text_encoder.lora_alpha": 8}, 1.0),
+    ],
+)
+def test_the_scale_that_diffusers_notes(tmp_path, options, expected):
+    path = write(tmp_path / "a.safetensors", lora("transformer.layer"), noted(**options))
+    assert scale(path) == pytest.approx(expected, abs=1e-12)
+
+
+def test_an_alpha_of_the_tensors_counts_more(tmp_path):
+    content = {**lora("transformer.layer"), "transformer.layer.alpha": torch.tensor(2.0)}
+    path = write(tmp_path / "a.safetensors", content, noted(**{"transformer.lora_alpha": 8}))
+    assert scale(path) == pytest.approx(0.5, abs=1e-12)
+
+
+def beside(folder, name: str, config: object) -> None:
+    write(folder / name, lora(f"{PEFT}layer"))
+    text = config if isinstance(config, str) else json.dumps(config)
+    (folder / "adapter_config.json").write_text(text)
+
+
+def test_the_config_that_peft_saves_beside(tmp_path):
+    beside(tmp_path, "adapter_model.safetensors", {"r": 4, "lora_alpha": 12})
+    assert scale(tmp_path / "adapter_model.safetensors") == pytest.approx(3.0, abs=1e-12)
+
+
+def test_a_config_beside_a_file_of_another_name_is_not_its_own(tmp_path):
+    beside(tmp_path, "style.safetensors", {"r": 4, "lora_alpha": 12})
+    assert scale(tmp_path / "style.safetensors") == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_config_that_changes_makes_another_file(tmp_path):
+    path = tmp_path / "adapter_model.safetensors"
+    beside(tmp_path, path.name, {"r": 4, "lora_alpha": 12})
+    first = load(path)
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"lora_alpha": 4}))
+    second = load(path)
+    assert first != second
+    assert first.fingerprint != second.fingerprint
+    assert type(first).from_json(first.to_json()) == first
+    with pytest.raises(LoraFileError, match="has changed"):
+        read_file(first.terms[0].file)
+
+
+def test_a_config_far_too_long_is_refused(tmp_path):
+    beside(tmp_path, "adapter_model.safetensors", " " * 2**21)
+    with pytest.raises(LoraFileError, match="more than 1048576 bytes"):
+        load(tmp_path / "adapter_model.safetensors")
+
+
+@pytest.mark.parametrize("text", ["[", "[" * 100_000, "3", '"x"', "[1]"])
+def test_notes_that_cannot_be_made_out_are_said_to_be_so(text):
+    assert Notes.read({"lora_adapter_metadata": text}).unreadable
+    assert Notes.read({}, text).unreadable
+    assert not Notes.read({}, "{}").unreadable
+
+
+@pytest.mark.parametrize("value", ["8", [8], {}, float("inf"), float("nan")])
+def test_a_scale_that_is_no_number_is_refused(tmp_path, value):
+    options = {"transformer.lora_alpha": value}
+    path = write(tmp_path / "a.safetensors", lora("transformer.layer"), noted(**options))
+    with pytest.raises(LoraFileError, match="lora_alpha in its config is"):
+        load(path)
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+b", ".*.*.*.*x", "x" * 600])
+def test_a_pattern_that_could_take_for_ever_is_refused(tmp_path, pattern):
+    options = {"transformer.lora_alpha": 8, "transformer.alpha_pattern": {pattern: 1}}
+    path = write(tmp_path / "a.safetensors", lora("transformer.layer"), noted(**options))
+    with pytest.raises(LoraFileError, match="too intricate"):
+        load(path)
+
+
+def test_a_pattern_that_is_none_matches_nothing(tmp_path):
+    options = {"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"(": 1}}
+    path = write(tmp_path / "a.safetensors", lora("transformer.layer"), noted(**options))
+    assert scale(path) == pytest.approx(2.0, abs=1e-12)
