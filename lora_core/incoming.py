@@ -12,8 +12,8 @@ CHUNK = 4 * 2**20
 """Entries of a half-precision weight that are widened at once, so that no copy of it is needed."""
 
 
-SQUARED_ROWS = 64
-"""Rows whose squares are added up at once: few enough for the processor's cache."""
+SQUARED = 2**20
+"""Entries whose squares are added up at once, so that their widened copy stays small."""
 
 
 def sum_type(dtype: torch.dtype) -> torch.dtype:
@@ -65,13 +65,13 @@ class Incoming:
 
     def row_squares(self) -> torch.Tensor:
         """(out,) in the widest type, the sum of the squares in each row."""
-        return torch.cat([_squares_of_rows(rows) for _, rows in self._chunks(SQUARED_ROWS)])
+        return torch.cat([_squares_of_rows(rows) for _, rows in self._chunks(SQUARED)])
 
     def column_squares(self) -> torch.Tensor:
         """(in · kernel,) in the widest type, the sum of the squares in each column."""
         device = self._matrix.device
         total = torch.zeros(self.size[1], dtype=widest_type(device), device=device)
-        for _, rows in self._chunks(SQUARED_ROWS):
+        for _, rows in self._chunks(SQUARED):
             total += rows.square().sum(0)
         return total
 
@@ -80,11 +80,11 @@ class Incoming:
         return Incoming(self._matrix.roll(len(self._matrix) // 2, 0).view(self.shape))
 
     def _chunks(self, most: int | None = None) -> Iterator[tuple[int, torch.Tensor]]:
-        """(first row, rows in ``dtype``) one after the other, at most ``most`` rows each."""
+        """(first row, rows in ``dtype``) one after the other, of at most ``most`` entries each."""
         count, width = self.size
-        whole = self._matrix.dtype == self.dtype
-        fitting = max(1, count if whole else CHUNK // max(1, width))
-        step = fitting if most is None else min(most, fitting)
+        if most is None:
+            most = count * width if self._matrix.dtype == self.dtype else CHUNK
+        step = max(1, most // max(1, width))
         for start in range(0, count, step):
             yield start, self._matrix[start : start + step].to(self.dtype)
 

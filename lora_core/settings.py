@@ -55,6 +55,13 @@ class Settings:
             return without_config
         return _number(self.config, name, without_it)
 
+    def is_before(self, version: tuple[int, int]) -> bool:
+        """Whether a config is of an older peft; the oldest ones do not say of which."""
+        if self.config is None:
+            return False
+        found = re.match(r"(\d+)\.(\d+)", str(self.config.get("peft_version", "")))
+        return found is None or (int(found[1]), int(found[2])) < version
+
     def names_module(self, option: str) -> bool:
         """Whether an option of peft's config, a list of ends or one pattern, means this module."""
         named = (self.config or {}).get(option)

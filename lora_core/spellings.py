@@ -97,6 +97,7 @@ SPELLINGS: Final[Mapping[str, str]] = {
     ".miss_block": "miss_block",
     ".bone_block": "miss_block",
     # known so that they can be refused by name: half a family would be a wrong image
+    ".lora_diag": "unread KaSA",
     ".q_layer.weight": "unread T-LoRA",
     ".p_layer.weight": "unread T-LoRA",
     ".lambda_layer": "unread T-LoRA",
@@ -129,7 +130,7 @@ _LONGEST_FIRST: Final = tuple(
 
 # peft, not stripped of its adapter's name; DiffSynth
 _ADAPTER: Final = re.compile(
-    r"(\.(?:lora_[ABE]|lora_embedding_[AB]|lora_magnitude_vector|hada_[wt]\d(?:_[ab])?|lokr_[wt]\d(?:_[ab])?"
+    r"(\.(?:lora_[ABE]|lora_diag|lora_embedding_[AB]|lora_magnitude_vector|hada_[wt]\d(?:_[ab])?|lokr_[wt]\d(?:_[ab])?"
     r"|oft_R|boft_[Rs]|hra_u|ia3_l|vera_lambda_[bd]|vera_[AB]|(?:miss|bone)_block))"
     r"\.(?!weight$|bias$|scaled_oft$)[^.]+(\.weight|\.bias)?"
 )
@@ -145,7 +146,13 @@ def split_key(key: str) -> tuple[str, Role] | None:
     >>> split_key("blocks.0.q.lora_A.style.weight")
     ('blocks.0.q', 'down')
     """
-    return _split(key) or _split(_without_adapter(key))
+    plain = _unwrapped(key)
+    return _split(plain) or _split(_without_adapter(plain))
+
+
+def _unwrapped(key: str) -> str:
+    """The key without the name that peft gives the layer inside its own."""
+    return key.replace(".base_layer.", ".")
 
 
 def _split(key: str) -> tuple[str, Role] | None:
@@ -186,7 +193,7 @@ def _rest(modules: dict[str, dict[Role, list[FileKey]]], rest: list[FileKey]) ->
     of_peft = any(name.startswith(_SAVED_BY_PEFT) for name in modules)
     unknown: list[FileKey] = []
     for key in rest:
-        name, _, ending = key.rpartition(".")
+        name, _, ending = _unwrapped(key).rpartition(".")
         role = None
         if ending == "weight" and "on_input" in modules.get(name, {}):
             role = "ia3_weight"

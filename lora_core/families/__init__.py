@@ -22,21 +22,26 @@ FAMILIES: Final[tuple[Family, ...]] = (
         needs={"up", "down"},
         takes={"mid", "alpha", "up_bias", "reshape_weight"},
         read=lora.read,
+        decomposes=True,
     ),
     Family(
         "LoRA",
         needs={"embedding_up", "embedding_down"},
         takes={"alpha"},
         read=lora.read_embedding,
+        decomposes=True,
     ),
     Family(
         "LoHa",
         needs={"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"},
         takes={"hada_t1", "hada_t2", "alpha"},
         read=loha.read,
+        decomposes=True,
     ),
-    Family("LoKr", needs={"lokr_w1"}, takes=lokr.ROLES, read=lokr.read),
-    Family("LoKr", needs={"lokr_w1_a", "lokr_w1_b"}, takes=lokr.ROLES, read=lokr.read),
+    Family("LoKr", needs={"lokr_w1"}, takes=lokr.ROLES, read=lokr.read, decomposes=True),
+    Family(
+        "LoKr", needs={"lokr_w1_a", "lokr_w1_b"}, takes=lokr.ROLES, read=lokr.read, decomposes=True
+    ),
     Family(
         "GLoRA",
         needs={"glora_a1", "glora_a2", "glora_b1", "glora_b2"},
@@ -95,14 +100,16 @@ def read_module(source: Source) -> tuple[list[str], list[Delta]]:
         # a family with fewer needs may be the beginning of one that has been found
         if family.needs <= source.tensors.keys() - used:
             used |= family.needs | family.takes
-            families.append(_called(family, source))
-            deltas += [decomposed(source, delta) for delta in family.read(source)]
-    _refuse_halves(source, used | MAGNITUDES if deltas else used)
+            own = family.read(source)
+            if family.decomposes and MAGNITUDES & source.tensors.keys():
+                used |= MAGNITUDES
+                families.append(f"DoRA ({family.name})")
+                deltas += [decomposed(source, delta) for delta in own]
+            else:
+                families.append(family.name)
+                deltas += own
+    _refuse_halves(source, used)
     return families, deltas
-
-
-def _called(family: Family, source: Source) -> str:
-    return f"DoRA ({family.name})" if MAGNITUDES & source.tensors.keys() else family.name
 
 
 def _refuse_unread(source: Source) -> None:

@@ -114,13 +114,15 @@ def decomposed(source: Source, inner: Delta) -> Delta:
     """``inner`` with the magnitudes that its module has, if any.
 
     ``dora_scale`` (out, 1, …) or (out,) is by outputs, (1, in, 1, …) by inputs; peft's magnitude is by
-    outputs, however it is written. LyCORIS adds the smallest step of its numbers to the norm.
+    outputs, however it is written, which are the columns of an embedding. LyCORIS adds the smallest
+    step of its numbers to the norm.
     """
     if inner.slot != "weight":
         return inner
     magnitude = source.get("magnitude")
     if magnitude is not None:
-        return Decomposed(inner, magnitude.flatten(), by_input=False, eps=0.0)
+        of_embedding = "embedding_up" in source.tensors
+        return Decomposed(inner, magnitude.flatten(), by_input=of_embedding, eps=0.0)
     scale = source.get("dora_scale")
     if scale is None:
         return inner

@@ -79,12 +79,19 @@ class Family:
         needs: The roles that make it this family.
         takes: The roles it reads besides, if they are there.
         read: Makes the deltas.
+        decomposes: Whether magnitudes beside it make it a DoRA.
     """
 
     name: str
     needs: Set[str]
     takes: Set[str]
     read: Reader
+    decomposes: bool = False
+
+
+def wide(tensor: torch.Tensor) -> torch.Tensor:
+    """At least float32: what is computed while reading shall not be rounded to the file's type."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def check_pair(source: Source, up: str, down: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .delta import Delta, Pair
-from .family import Source, check_pair, fold_core
+from .family import Source, check_pair, fold_core, wide
 from .products import Through
 
 
@@ -26,4 +26,4 @@ def read(source: Source) -> Sequence[Delta]:
     kernel = tuple((last if core is None else core).shape[2:])
     flat = last.flatten(1) if core is None else fold_core(source, "glora_bm", last)
     pair = Pair(source[f"glora_b{up}"].flatten(1), flat, scale, kernel)
-    return Through(left * scale, right), pair
+    return Through(wide(left) * scale, right), pair

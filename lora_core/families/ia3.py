@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from .delta import Delta, Diagonal
-from .family import Source
+from .family import Source, wide
 
 
 def read_lycoris(source: Source) -> Sequence[Delta]:
@@ -23,7 +23,7 @@ def read_peft(source: Source) -> Sequence[Delta]:
     For convolutions l is (1, n, 1, …) either way: only the config tells which, outputs without it.
     """
     factors = source["ia3_l"]
-    share = factors.flatten() - 1
+    share = wide(factors.flatten()) - 1
     if _on_inputs(source, factors):
         return (Diagonal(column=share),)
     return Diagonal(row=share), Diagonal(row=share, slot="bias")

@@ -4,11 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 
 from .delta import Delta, Pair, Residue
-from .family import Source, check_pair, fold_core
+from .family import Source, check_pair, fold_core, wide
+
+CHANGED_BASES: Final = ("pissa", "olora", "corda", "lora_ga", "loftq")
+"""Ways to begin that split the base model's weights and train a part of them."""
+
+OTHER_FAMILIES: Final = {
+    "kasa_config": "KaSA",
+    "use_qalora": "QALoRA",
+    "use_bdlora": "BD-LoRA",
+    "arrow_config": "Arrow",
+    "velora_config": "VeLoRA",
+    "alora_invocation_tokens": "Activated LoRA",
+}
+"""Options of peft's that make something else of a LoRA's tensors."""
 
 
 def read(source: Source) -> Sequence[Delta]:
@@ -19,6 +33,7 @@ def read(source: Source) -> Sequence[Delta]:
     read more inputs than it has.
     """
     check_pair(source, "up", "down")
+    _refuse_more_than_lora(source)
     up, down, mid = source["up"], source["down"], source.get("mid")
     _check_reshape(source)
     flat = down.flatten(1) if mid is None else fold_core(source, "mid", down)
@@ -31,7 +46,25 @@ def read(source: Source) -> Sequence[Delta]:
         widens="reshape_weight" in source.tensors,
     )
     bias = source.get("up_bias")
-    return (pair,) if bias is None else (pair, Residue(bias * pair.scale, "bias"))
+    return (pair,) if bias is None else (pair, Residue(wide(bias) * pair.scale, "bias"))
+
+
+def _refuse_more_than_lora(source: Source) -> None:
+    """Tensors named like LoRA's, which their config says are something else."""
+    config = source.settings.config or {}
+    start = str(config.get("init_lora_weights")).lower()
+    if start.startswith(CHANGED_BASES):
+        raise source.refuse(
+            f" was trained from {start}, which has changed the base model first. Convert it with "
+            "peft's path_initial_model_for_weight_conversion.",
+            expected="a LoRA of the base model itself",
+            found=start,
+        )
+    for option, family in OTHER_FAMILIES.items():
+        if config.get(option):
+            raise source.refuse(
+                f" is {family}, which this version does not read.", expected="LoRA", found=family
+            )
 
 
 def _check_reshape(source: Source) -> None:
@@ -68,4 +101,4 @@ def read_ada(source: Source) -> Sequence[Delta]:
         raise source.refuse(f": ranks differ: {shapes}.", expected="one rank", found=shapes)
     alpha = source.settings.alpha
     scale = (alpha if alpha is not None and alpha > 0 else len(down)) / (len(down) + 1e-5)
-    return (Pair(up, down * values.view(-1, 1), scale),)
+    return (Pair(up, wide(down) * wide(values).view(-1, 1), scale),)

@@ -11,11 +11,16 @@ import torch
 
 from ..linear_algebra import norm
 from .delta import Delta, shape_text
-from .family import Source
+from .family import Source, wide
 from .rotation import EXACT, Rotation, halves_apart, strided
 
 KOHYA: Final = "oft_"
 """How kohya starts the names of an OFT's modules."""
+
+DOUBLED_UNTIL: Final = (0, 18)
+"""The version of peft that has stopped to double the last term of its series."""
+
+MOST_TERMS: Final = 64
 
 TINY: Final = 1e-8
 """What LyCORIS and kohya add to a norm."""
@@ -30,7 +35,7 @@ def read_blocks(source: Source) -> Sequence[Delta]:
         raise source.refuse(
             f": no blocks of rotations: {found}.", expected="(blocks, size, size)", found=found
         )
-    skews = _wide(blocks) - _wide(blocks).mT
+    skews = wide(blocks) - wide(blocks).mT
     skews = skews * _shrinking(source, skews)
     rescale = source.get("rescale")
     factors = None if rescale is None else rescale.flatten()
@@ -71,18 +76,18 @@ def read_triangles(source: Source) -> Sequence[Delta]:
             expected="(blocks, size · (size - 1) / 2)",
             found=found,
         )
-    skews = _skew(_wide(flat), size)
+    skews = _skew(wide(flat), size)
     marker = source.get("scaled_oft")
     shared = len(flat) == 1
     if marker is not None or source.settings.one_trainer:
         skews = skews / _divisor(marker, size)
         return (Rotation(skews[None], True, terms=5, shared=shared, back_in_kernels=True),)
-    terms = _terms(source)
     skews = _projected(source, skews)
-    # peft's exact transform turns the other way than its series
-    return (
-        Rotation((-skews if terms == EXACT else skews)[None], True, terms=terms, shared=shared),
-    )
+    terms = _terms(source)
+    if terms == EXACT:  # which turns the other way than peft's series
+        return (Rotation(-skews[None], True, shared=shared),)
+    last = 2 if source.settings.is_before(DOUBLED_UNTIL) else 1
+    return (Rotation(skews[None], True, terms=terms, last=last, shared=shared),)
 
 
 def _skew(flat: torch.Tensor, size: int) -> torch.Tensor:
@@ -105,7 +110,15 @@ def _terms(source: Source) -> int:
     option = source.settings.option
     if not option("use_cayley_neumann", without_config=True):
         return EXACT
-    return int(option("num_cayley_neumann_terms", without_config=5, without_it=5))
+    terms = option("num_cayley_neumann_terms", without_config=5, without_it=5)
+    if not 1 <= terms <= MOST_TERMS:
+        found = f"{terms:g}"
+        raise source.refuse(
+            f" is rotated by a series of {found} terms.",
+            expected=f"1 to {MOST_TERMS}",
+            found=found,
+        )
+    return int(terms)
 
 
 def _projected(source: Source, skews: torch.Tensor) -> torch.Tensor:
@@ -129,7 +142,7 @@ def read_butterfly(source: Source) -> Sequence[Delta]:
     if len(blocks) > 1:
         _check_butterfly(source, blocks)
         order = halves_apart
-    skews = (_wide(blocks).mT - _wide(blocks)) / 2
+    skews = (wide(blocks).mT - wide(blocks)) / 2
     return (Rotation(skews, True, None if factors is None else factors.flatten(), order),)
 
 
@@ -142,7 +155,3 @@ def _check_butterfly(source: Source, blocks: torch.Tensor) -> None:
             expected="even blocks, as many as the last stage puts together",
             found=found,
         )
-
-
-def _wide(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor if tensor.dtype == torch.float64 else tensor.float()

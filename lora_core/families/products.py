@@ -30,7 +30,9 @@ class Through(Relative):
         return len(self.right)
 
     def fits(self, shape: Shape) -> bool:
-        return len(shape) > 1 and len(self.left) in (shape[1], torch.Size(shape[1:]).numel())
+        inputs = len(self.left)
+        known = len(shape) > 1 and inputs in (shape[1], torch.Size(shape[1:]).numel())
+        return known and self.right.shape[1] == inputs
 
     def text(self) -> str:
         return f"W · {shape_text(self.left)} · {shape_text(self.right)}"

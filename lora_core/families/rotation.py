@@ -29,6 +29,7 @@ class Rotation(Relative):
         rescale: One number for each output, None without.
         butterfly: The order of stage i; None for all blocks as they stand.
         terms: Of a series in place of the exact transform; ``EXACT`` for that.
+        last: The factor on the last term of the series.
         shared: Whether the one block there is stands for all.
         back_in_kernels: Whether convolutions are rotated the other way round.
     """
@@ -38,6 +39,7 @@ class Rotation(Relative):
     rescale: torch.Tensor | None = None
     butterfly: Callable[[int, int, int], torch.Tensor] | None = None
     terms: int = EXACT
+    last: int = 1
     shared: bool = False
     back_in_kernels: bool = False
     slot: Slot = "weight"
@@ -69,7 +71,9 @@ class Rotation(Relative):
         turning = self.skews.to(rows.device, widest_type(rows.device))
         total = torch.zeros_like(rows)
         for stage, skews in enumerate(-turning if self.back_in_kernels and kernel else turning):
-            added = self._added(rows + total, stage, turned_by(skews, self.terms).to(rows.dtype))
+            added = self._added(
+                rows + total, stage, turned_by(skews, self.terms, self.last).to(rows.dtype)
+            )
             total += added
         return total
 
@@ -85,11 +89,11 @@ class Rotation(Relative):
         return added if order is None else torch.empty_like(added).index_copy_(0, order, added)
 
 
-def turned_by(skews: torch.Tensor, terms: int = EXACT) -> torch.Tensor:
+def turned_by(skews: torch.Tensor, terms: int = EXACT, last: int = 1) -> torch.Tensor:
     """R - I of each Q, with R = (I + Q) · (I - Q)⁻¹, or peft's series for it.
 
-    The series is I + 2Q + 2Q² + … + Qⁿ (Qiu et al. 2025, arXiv:2506.19847), where n is one less than
-    the ``terms``, but 3 for three of them, and two terms are I + 2Q.
+    The series is I + 2Q + 2Q² + … + last · Qⁿ (Qiu et al. 2025, arXiv:2506.19847), where n is one less
+    than the ``terms``, but 3 for three of them, and two terms are I + 2Q.
     """
     if terms == EXACT:
         one = torch.eye(skews.shape[-1], dtype=skews.dtype, device=skews.device)
@@ -100,7 +104,7 @@ def turned_by(skews: torch.Tensor, terms: int = EXACT) -> torch.Tensor:
     for _ in range(2, max(terms - 1, 3)):
         power = power @ skews
         total = total + 2 * power
-    return total + power @ skews
+    return total + last * (power @ skews)
 
 
 def strided(stage: int, length: int, size: int) -> torch.Tensor:

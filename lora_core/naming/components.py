@@ -55,6 +55,9 @@ _UNDECLARED: Final[tuple[Role, ...]] = ("denoiser", *_FIRST, "whichever")
 # A parameter of OpenCLIP that files never mean: their text_projection is a layer, its transpose.
 _UNREACHABLE: Final = "text_projection"
 
+# torch's MultiheadAttention keeps q, k and v in a parameter; peft calls it by the module's name.
+_FUSED: Final = ".in_proj_weight"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Component:
@@ -153,6 +156,12 @@ def _encoder_name(root: str) -> str | None:
 
 def _encoder_roles(root: str, encoders: Mapping[str, Shapes]) -> tuple[Role, ...]:
     """What files call one of a model's text encoders, which depends on the others."""
+    if len(encoders) == 1:  # LyCORIS and peft on the module itself do not say which they mean
+        return (*_numbers(root, encoders), "whichever")
+    return _numbers(root, encoders)
+
+
+def _numbers(root: str, encoders: Mapping[str, Shapes]) -> tuple[Role, ...]:
     if not is_clip(encoders[root]):
         return _ANY
     others = [own for other, own in encoders.items() if other != root]
@@ -184,7 +193,8 @@ def _own_paths(shapes: Shapes) -> dict[str, Target]:
     """Every weight by its module's path."""
     reachable = [key for key in shapes if key != _UNREACHABLE]
     scales = {scale_path(key): Target(key) for key in reachable}
-    return scales | {native_path(key): Target(key) for key in reachable}
+    attention = {key.removesuffix(_FUSED): Target(key) for key in reachable if key.endswith(_FUSED)}
+    return scales | attention | {native_path(key): Target(key) for key in reachable}
 
 
 def _underscored(paths: Mapping[str, Target]) -> dict[str, Target]:

@@ -9,7 +9,7 @@ from . import watch
 from .adapters import TKAdapters, TKTamper
 from .latents import TKConditioning, TKHash, TKSaveTensor, TKText
 from .reports import TKBase, TKCounters, TKProbe, TKSame
-from .weights import TKLoadModel, TKPartial, TKWeights
+from .weights import TKLoadModel, TKPartial, TKTextEncoder, TKWeights
 
 NODES = [
     TKAdapters,
@@ -24,6 +24,7 @@ NODES = [
     TKSaveTensor,
     TKTamper,
     TKText,
+    TKTextEncoder,
     TKWeights,
 ]
 

@@ -140,3 +140,20 @@ class TKLoadModel(io.ComfyNode):
         folder, _, name = file.partition("/")
         path = get_full_path_or_raise(folder, name)
         return io.NodeOutput(sd.load_diffusion_model(path, model_options={"dtype": DTYPES[dtype]}))
+
+
+class TKTextEncoder(io.ComfyNode):
+    """A CLIP's patcher as a MODEL, so that its weights can be looked at like any model's."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKTextEncoder",
+            category="testkit",
+            inputs=[io.Clip.Input("clip")],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def execute(cls, clip: sd.CLIP) -> io.NodeOutput:
+        return io.NodeOutput(clip.patcher)

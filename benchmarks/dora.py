@@ -1,0 +1,122 @@
+"""DoRA on one large weight: time and memory of ours against the host's, in one process.
+
+Run with the host's python: COMFYUI_PATH=… python -m benchmarks.dora
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+SIZE, RANK, ROUNDS = 3072, 16, 9
+HOST = Path.home() / "comfy" / "ComfyUI"
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+Apply = Callable[[torch.Tensor], torch.Tensor]
+
+
+def ours(up: torch.Tensor, down: torch.Tensor, magnitude: torch.Tensor, by_input: bool) -> Apply:
+    from lora_core.families import Pair
+    from lora_core.families.dora import Decomposed
+    from lora_core.fuse import fuse
+    from lora_core.match import Addend
+    from lora_core.merge import merge_
+    from lora_core.targets import Target
+
+    delta = Decomposed(Pair(up, down, 1.0), magnitude.flatten(), by_input, 0.0)
+    patches = fuse([Addend(Target("w"), delta, 1.0, 0.0, "file")])
+
+    def apply(weight: torch.Tensor) -> torch.Tensor:
+        merge_(weight, patches)
+        return weight
+
+    return apply
+
+
+def hosts(up: torch.Tensor, down: torch.Tensor, magnitude: torch.Tensor) -> Apply:
+    from comfy import lora
+    from comfy.weight_adapter import LoRAAdapter
+
+    adapter = LoRAAdapter(set(), (up, down, float(len(down)), None, magnitude, None))
+    patch = (1.0, adapter, 1.0, None, None)
+    return lambda weight: lora.calculate_weight([patch], weight, "key")
+
+
+def peak_megabytes(apply: Apply, weight: torch.Tensor) -> float:
+    """By how much the process grows at most while it runs."""
+    CLEAR.write_text("5")
+    before = _kilobytes("VmRSS")
+    apply(weight)
+    return (_kilobytes("VmHWM") - before) / 1024
+
+
+def _kilobytes(name: str) -> int:
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1])
+
+
+def error(found: torch.Tensor, weight: torch.Tensor, exact: torch.Tensor) -> float:
+    """Of the change, relative, in float64."""
+    change = found.double() - weight.double()
+    return float((change - exact).norm() / exact.norm())
+
+
+def truth(
+    weight: torch.Tensor, up: torch.Tensor, down: torch.Tensor, magnitude: torch.Tensor
+) -> torch.Tensor:
+    moved = weight.double() + up.double() @ down.double()
+    axis = 1 if magnitude.shape[0] > 1 else 0
+    return magnitude.double() / moved.norm(dim=axis, keepdim=True) * moved - weight.double()
+
+
+def measure(by_input: bool, dtype: torch.dtype) -> str:
+    torch.manual_seed(0)
+    weight = torch.randn(SIZE, SIZE) / SIZE**0.5
+    up, down = torch.randn(SIZE, RANK) * 0.05, torch.randn(RANK, SIZE) * 0.05
+    magnitude = weight.norm(dim=0 if by_input else 1, keepdim=True) * 1.1
+    weight = weight.to(dtype)
+    both = (ours(up, down, magnitude, by_input), hosts(up, down, magnitude))
+    exact = truth(weight, up, down, magnitude)
+    found = [apply(weight.clone().float() if apply is both[1] else weight.clone()) for apply in both]
+    errors = [error(each, weight, exact) for each in found]
+    seconds: list[list[float]] = [[], []]
+    for _ in range(ROUNDS):
+        for apply, times in zip(both, seconds, strict=True):
+            fresh = weight.clone() if apply is both[0] else weight.float()
+            start = time.perf_counter()
+            apply(fresh)
+            times.append(time.perf_counter() - start)
+    mine, theirs = map(statistics.median, seconds)
+    peaks = [
+        peak_megabytes(apply, weight.clone() if apply is both[0] else weight.float())
+        for apply in both
+    ]
+    axis = "in" if by_input else "out"
+    return (
+        f"{str(dtype).removeprefix('torch.'):9} {axis:3} axis: ours {mine * 1e3:6.1f} ms, "
+        f"host {theirs * 1e3:6.1f} ms, ratio {mine / theirs:.2f}; peak extra memory ours "
+        f"{peaks[0]:6.1f} MB, host {peaks[1]:6.1f} MB; error ours {errors[0]:.1e}, "
+        f"host {errors[1]:.1e}"
+    )
+
+
+def main(host: str = str(HOST)) -> None:
+    sys.path.insert(0, host)
+    sys.argv = [sys.argv[0], "--cpu"]
+    from comfy import options
+
+    options.enable_args_parsing()
+    weight = SIZE * SIZE * 4 / 2**20
+    print(f"DoRA, {SIZE}x{SIZE} ({weight:.0f} MB in float32), rank {RANK}, {ROUNDS} rounds, medians")
+    for dtype in (torch.float32, torch.float16):
+        for by_input in (False, True):
+            print(measure(by_input, dtype))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,123 @@
+"""A file of every LyCORIS family, through the nodes, on the weights of the models in the host."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from tests.host.files import patched_weights, saved
+from tests.support import workflows
+from tests.support.trained import ALGORITHMS, train
+from tests.support.workflows import stacked_loras
+
+pytest.importorskip("lycoris")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A layer as LyCORIS names it, and where ComfyUI keeps it."""
+
+    path: str
+    weight: str
+    rows: tuple[int, int] | None = None
+
+
+def native(path: str) -> Place:
+    return Place(path, f"diffusion_model.{path}.weight")
+
+
+PLACES = {
+    "sd15": [
+        native("input_blocks.0.0"),
+        native("input_blocks.1.1.proj_in"),
+        native("input_blocks.1.1.transformer_blocks.0.attn2.to_k"),
+    ],
+    "sd3": [
+        Place(
+            "transformer_blocks.0.attn.to_k",
+            "diffusion_model.joint_blocks.0.x_block.attn.qkv.weight",
+            (128, 128),
+        ),
+        native("joint_blocks.1.x_block.attn.proj"),
+    ],
+    "flux": [
+        Place(
+            "transformer_blocks.0.attn.to_v",
+            "diffusion_model.double_blocks.0.img_attn.qkv.weight",
+            (256, 128),
+        ),
+        Place("proj_out", "diffusion_model.final_layer.linear.weight"),
+        native("double_blocks.0.img_mlp.0"),
+    ],
+    "wan": [native("blocks.0.self_attn.q"), native("blocks.1.ffn.0")],
+}
+TEXT_ENCODER = [
+    Place(f"text_model.{layer}", f"clip_l.transformer.text_model.{layer}.weight")
+    for layer in ("encoder.layers.0.self_attn.q_proj", "encoder.layers.1.mlp.fc2")
+]
+
+KEPT = 1e-6
+"""Of the change, in weights that are stored in float32."""
+
+
+def rows_of(weights, place):
+    start, count = place.rows or (0, len(weights[place.weight]))
+    return weights[place.weight][start : start + count]
+
+
+def trained(host, algorithm, places, base, file):
+    """The name of a file in the host, and the weights that its trainer would make of them."""
+    own = {place.path: rows_of(base, place).float() for place in places}
+    deltas = train(ALGORITHMS[algorithm], own, file)
+    return host.add_lora(file), {place.path: deltas[place.path] for place in places}
+
+
+def error(places, base, found, deltas, strength):
+    """The largest relative error of a change."""
+    worst = 0.0
+    for place in places:
+        change = rows_of(found, place).double() - rows_of(base, place).double()
+        exact = strength * deltas[place.path]
+        worst = max(worst, float((change - exact).norm() / exact.norm()))
+    return worst
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("kind", PLACES)
+def test_a_file_of_every_family(host, tmp_path, show, kind, algorithm):
+    places = PLACES[kind]
+    keys = json.dumps(sorted({place.weight for place in places}))
+    base = saved(host, workflows.inspect(kind, "TKWeights", keys=keys, name="base"))
+    file = tmp_path / f"{kind} {algorithm}.safetensors"
+    name, deltas = trained(host, algorithm, places, base, file)
+    errors = []
+    for strength in (1.0, -0.5):
+        found = patched_weights(host, kind, stacked_loras((name, strength)))
+        assert base.keys() <= found.keys()
+        errors.append(error(places, base, found, deltas, strength))
+    show(f"{kind}: {algorithm}: weights against LyCORIS' forward, relative error {max(errors):.1e}")
+    assert max(errors) < KEPT
+
+
+def text_encoder_weights(host, chain, name, keys="[]"):
+    graph = workflows.Graph()
+    loaded = workflows.load(graph, "sd15clip")
+    _, clip = chain(graph, loaded.model, loaded.clip)
+    link = [graph.add("TKTextEncoder", clip=clip), 0]
+    graph.add("TKWeights", model=link, keys=keys, name=name)
+    return saved(host, graph.prompt)
+
+
+@pytest.mark.usefixtures("clip_models_dir")
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_file_of_every_family_for_a_text_encoder(host, tmp_path, show, algorithm):
+    keys = json.dumps([place.weight for place in TEXT_ENCODER])
+    base = text_encoder_weights(host, workflows.no_loras, "base", keys)
+    file = tmp_path / f"clip {algorithm}.safetensors"
+    name, deltas = trained(host, algorithm, TEXT_ENCODER, base, file)
+    found = text_encoder_weights(host, stacked_loras((name, 0.5)), "patched")
+    told = error(TEXT_ENCODER, base, found, deltas, 0.5)
+    show(f"sd15clip: {algorithm}: text encoder against LyCORIS' forward, relative error {told:.1e}")
+    assert told < KEPT
