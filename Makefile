@@ -6,13 +6,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test setup lint test-core test-host test-web clean
+.PHONY: demo test fidelity setup lint test-core test-host test-web clean
 
 demo: $(READY)
 	$(BIN)/python -m tools.demo
 
 test: lint
 	$(BIN)/python -m pytest -q
+
+# every family and dialect, beside ComfyUI's own loader; fails if anything is missing
+fidelity: $(READY)
+	$(BIN)/python -W ignore -m tools.fidelity
 
 setup: $(READY)
 

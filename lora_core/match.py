@@ -144,6 +144,8 @@ def _hit(
     found: tuple[int, Target],
 ) -> Hit:
     index, target = found
+    if target.differs:
+        raise _inexpressible(name, target)
     weight = models[index].shapes[target.key]
     shape = weight if target.rows is None else (target.rows[1], *weight[1:])
     width = None
@@ -164,6 +166,15 @@ def _wider(delta: Delta, target: Target, shape: Shape) -> int | None:
     out, width = len(delta.up), delta.down.shape[1]
     allowed = delta.widens or target.key.endswith(CONTROLLED)
     return width if allowed and out == shape[0] and width > shape[1] else None
+
+
+def _inexpressible(name: str, target: Target) -> LoraMismatchError:
+    return LoraMismatchError(
+        f"{name} {target.differs}, to which it cannot be added. A file in the model's own names can.",
+        key=name,
+        expected="a layer that the model has as it is",
+        found=target.key,
+    )
 
 
 def _misfit(name: str, delta: Delta, shape: Shape) -> LoraMismatchError:

@@ -23,12 +23,15 @@ class Target:
             one weight (q/k/v); None for the whole weight.
         halves_swapped: The file stores the two halves of the rows in the other order (diffusers'
             scale/shift of the last modulation).
+        differs: How the model keeps what the file means, where nothing can be added to it; "" where
+            all is well.
     """
 
     key: str
     part: Part = "model"
     rows: tuple[int, int] | None = None
     halves_swapped: bool = False
+    differs: str = ""
 
     def bias(self) -> Target:
         """The bias that belongs to this weight, cut the same way."""

@@ -46,9 +46,7 @@ def main() -> int:
     if found is None:
         print("No ComfyUI found (COMFYUI_PATH, or ~/comfy/ComfyUI).", file=sys.stderr)
         return 1
-    models = {
-        name: _entry(model) | _in_diffusers(name) for name, model in found["models"].items()
-    }
+    models = {name: _entry(model) | _in_diffusers(name) for name, model in found["models"].items()}
     texts = {name: _entry(model) for name, model in found["texts"].items()}
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(_lines({"models": models, "texts": texts}), encoding="utf-8")
@@ -60,7 +58,9 @@ def _lines(kinds: Mapping[str, Mapping[str, Any]]) -> str:
     """JSON with a line for each entry."""
     parts = []
     for kind, entries in kinds.items():
-        rows = (f"{json.dumps(n)}:{json.dumps(e, separators=(',', ':'))}" for n, e in entries.items())
+        rows = (
+            f"{json.dumps(n)}:{json.dumps(e, separators=(',', ':'))}" for n, e in entries.items()
+        )
         parts.append(f"{json.dumps(kind)}:{{\n" + ",\n".join(rows) + "\n}")
     return "{" + ",\n".join(parts) + "}\n"
 

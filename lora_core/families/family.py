@@ -111,7 +111,7 @@ def check_pair(source: Source, up: str, down: str) -> None:
 def fold_core(source: Source, role: str, down: torch.Tensor) -> torch.Tensor:
     """A Tucker core (rank, rank, kernel…) and a down (rank, in), as one down (rank, in · kernel)."""
     core = source[role]
-    rank = len(down)
+    rank = len(down) if down.ndim > 1 else 0
     if core.ndim < 3 or tuple(core.shape[:2]) != (rank, rank) or down.shape[2:].numel() != 1:
         found = f"{role} {shape_text(core)}, down {shape_text(down)}"
         raise source.refuse(

@@ -16,7 +16,8 @@ def read(source: Source) -> Sequence[Delta]:
     Tucker core bm (rank, rank, kernel…). The first versions of LyCORIS wrote each pair the other
     way round: a1 (rank, in), a2 (in, rank), b1 (rank, in), b2 (out, rank).
     """
-    wide_first = source["glora_a1"].shape[0] < source["glora_a1"].shape[1:2].numel()
+    first = source["glora_a1"]
+    wide_first = first.ndim > 1 and first.shape[0] < first.shape[1]
     up, down = ("2", "1") if wide_first else ("1", "2")
     for side in "ab":
         check_pair(source, f"glora_{side}{up}", f"glora_{side}{down}")

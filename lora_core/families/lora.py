@@ -86,7 +86,7 @@ def read_embedding(source: Source) -> Sequence[Delta]:
     """peft's LoRA of an embedding, whose weight (tokens, width) it sees transposed."""
     check_pair(source, "embedding_up", "embedding_down")
     up, down = source["embedding_up"], source["embedding_down"]
-    return (Pair(down.T, up.T, source.scale(len(down))),)
+    return (Pair(down.flatten(1).T, up.flatten(1).T, source.scale(len(down))),)
 
 
 def read_ada(source: Source) -> Sequence[Delta]:

@@ -52,7 +52,7 @@ _TABLES: Final[tuple[tuple[tuple[str, ...], Callable[[Shapes], Paths]], ...]] = 
     (("blocks.0.adaln_modulation_self_attn.1.weight",), cosmos.PREDICT2.paths),
     (("t5_yproj.weight",), mochi.paths),
     (("transformer.project_in.weight", "timestep_features.weight"), stable_audio.OPEN.paths),
-    (("transformer.global_cond_embedder.0.weight",), stable_audio.THIRD.paths),
+    (("transformer.global_cond_embedder.0.weight",), stable_audio.third_paths),
     (("decoder.layers.0.self_attn.q_proj.weight",), ace_step.paths),
     (("input_blocks.1.0.time_stack.in_layers.0.weight",), svd.paths),
     (("text_model.encoder.layers.0.self_attn.q_proj.weight",), text_encoders.clip_paths),

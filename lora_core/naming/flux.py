@@ -69,8 +69,7 @@ _DOUBLE_2: Final = {
 
 _SINGLE_2: Final = {"linear1": "attn.to_qkv_mlp_proj", "linear2": "attn.to_out"}
 
-# LongCat-Image and Ovis call them otherwise again, and Ovis has a gated MLP. The way into it is two
-# layers here and one, the other way round, in diffusers: that name has no weight to mean.
+# LongCat-Image and Ovis call them otherwise again, and Ovis has a gated MLP.
 _OUTER_OTHERS: Final = (
     {
         "time_in.in_layer": "time_embed.timestep_embedder.linear_1",
@@ -84,6 +83,12 @@ _OUTER_OTHERS: Final = (
 )
 
 _DOUBLE_OVIS: Final = {"img_mlp.down_proj": "ff.net.2", "txt_mlp.down_proj": "ff_context.net.2"}
+
+_GATES_OVIS: Final = {
+    "img_mlp.gate_proj": "ff.net.0.proj",
+    "txt_mlp.gate_proj": "ff_context.net.0.proj",
+}
+_TWO_LAYERS: Final = "is two layers in this model, gate_proj and up_proj"
 
 # what diffusers calls the fused layers once it has fused them, too
 _DOUBLE_WHOLE: Final = {"img_attn.qkv": "attn.to_qkv", "txt_attn.qkv": "attn.to_added_qkv"}
@@ -136,6 +141,7 @@ def _double(shapes: Shapes, native: str, diffusers: str) -> Paths:
     yield from fused(shapes, _DOUBLE_FUSED, native, diffusers)
     for table in (_DOUBLE, _DOUBLE_2, _DOUBLE_OVIS, _DOUBLE_WHOLE):
         yield from renamed(shapes, table, native, diffusers)
+    yield from renamed(shapes, _GATES_OVIS, native, diffusers, differs=_TWO_LAYERS)
 
 
 def _single(shapes: Shapes, native: str, diffusers: str) -> Paths:

@@ -1,14 +1,10 @@
-"""The transformers of Stable Audio Open and of Stable Audio 3.
-
-Left out is what diffusers calls the fused self-attention of Stable Audio 3: it has the five layers
-in it in another order.
-"""
+"""The transformers of Stable Audio Open and of Stable Audio 3."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Stack
+from .tables import Layout, Paths, Shapes, Stack, indices, renamed
 
 _LAYERS: Final = "transformer.layers."
 _BLOCKS: Final = "transformer_blocks."
@@ -64,7 +60,7 @@ _UNCHANGED: Final = (
     "to_local_embed.2",
 )
 
-THIRD: Final = Layout(
+_THIRD: Final = Layout(
     outer={
         "transformer.project_in": "proj_in",
         "transformer.project_out": "proj_out",
@@ -84,3 +80,14 @@ THIRD: Final = Layout(
         ),
     ),
 )
+
+_ANOTHER_ORDER: Final = "has the five layers that are fused in it in another order in this model"
+
+
+def third_paths(shapes: Shapes) -> Paths:
+    """The diffusers paths of Stable Audio 3."""
+    yield from _THIRD.paths(shapes)
+    fused = {"self_attn.to_qkv": "self_attn.to_qkv"}
+    for block in indices(shapes, _LAYERS):
+        native, diffusers = f"{_LAYERS}{block}.", f"{_BLOCKS}{block}."
+        yield from renamed(shapes, fused, native, diffusers, differs=_ANOTHER_ORDER)

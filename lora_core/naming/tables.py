@@ -35,12 +35,13 @@ def renamed(
     diffusers: str = "",
     *,
     halves_swapped: bool = False,
+    differs: str = "",
 ) -> Paths:
     """The rows of ``table`` that the model has, ``native`` and ``diffusers`` put in front."""
     for own, name in table.items():
         key = _key(shapes, native + own)
         if key is not None:
-            yield diffusers + name, Target(key, halves_swapped=halves_swapped)
+            yield diffusers + name, Target(key, halves_swapped=halves_swapped, differs=differs)
 
 
 def fused(

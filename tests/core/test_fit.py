@@ -26,6 +26,30 @@ MISFITS = {
     "F31 value of another shape": ({"norm.set_weight": torch.ones(3)}, r"of \(3,\)"),
 }
 
+MISFITS |= {
+    "a LoHa of another shape": (
+        {f"linear.hada_{w}": torch.ones(6, 2) for w in ("w1_a", "w2_a")}
+        | {f"linear.hada_{w}": torch.ones(2, 9) for w in ("w1_b", "w2_b")},
+        "does not fit",
+    ),
+    "a Kronecker product of another size": (
+        {"linear.lokr_w1": torch.ones(2, 2), "linear.lokr_w2": torch.ones(3, 3)},
+        r"\(2, 2\) ⊗ \(3, 3\) does not fit",
+    ),
+    "magnitudes of too few outputs": (
+        {**pair("linear", 6, 8), "linear.dora_scale": torch.ones(5, 1)},
+        r"magnitudes \(5,\) of outputs",
+    ),
+    "magnitudes of too many inputs": (
+        {**pair("linear", 6, 8), "linear.dora_scale": torch.ones(1, 9)},
+        r"magnitudes \(9,\) of inputs",
+    ),
+    "rotations of too few outputs": ({"linear.oft_blocks": torch.ones(2, 2, 2)}, "rotations"),
+    "rotations of too many inputs": ({"linear.oft_R.weight": torch.ones(3, 3)}, "rotations"),
+    "reflections of other inputs": ({"linear.hra_u": torch.ones(6, 2)}, "W · "),
+    "factors of other outputs": ({"linear.ia3_l": torch.ones(5, 1)}, "factors for 5 outputs"),
+}
+
 
 @pytest.mark.parametrize("case", MISFITS)
 def test_what_does_not_fit_is_refused_before_anything_changes(tmp_path, case):
@@ -224,3 +248,34 @@ def test_a_module_is_what_the_names_that_fit_it_say(tmp_path):
     assert (model.connected, clip.connected) == (False, True)
     assert (clip.found, clip.applied) == (1, 1)
     assert report.loras[0].unknown == ()
+
+
+QKV = "double_blocks.0.img_attn.qkv"
+
+
+@pytest.mark.parametrize("other", ["to_q", "to_v"])
+def test_some_rows_twice_in_one_file_are_refused(tmp_path, other):
+    """The whole of a fused weight, and a layer that is a part of it."""
+    model = {f"{key}.weight": torch.zeros(24, 8) for key in (QKV, "txt_in")}
+    model["single_blocks.0.linear1.weight"] = torch.zeros(56, 8)
+    part = f"transformer_blocks.0.attn.{other}"
+    content = {**pair(f"transformer.{QKV}", 24, 8), **pair(f"transformer.{part}", 8, 8)}
+    recipe = load(write(tmp_path / "both.safetensors", content))
+    with pytest.raises(LoraFileError, match="both mean"):
+        apply(model, recipe)
+    apart = [f"transformer_blocks.0.attn.to_{x}" for x in "qkv"]
+    content = {key: value for name in apart for key, value in pair(name, 8, 8).items()}
+    assert apply(model, load(write(tmp_path / "apart.safetensors", content))).loras
+
+
+def test_a_layer_that_the_model_keeps_otherwise_is_refused_by_name(tmp_path):
+    block = "double_blocks.0.img_mlp"
+    model = {f"{block}.{layer}_proj.weight": torch.zeros(8, 8) for layer in ("gate", "up", "down")}
+    model |= {
+        "txt_in.weight": torch.zeros(8, 8),
+        "single_blocks.0.linear1.weight": torch.ones(56, 8),
+    }
+    name = "transformer.transformer_blocks.0.ff.net.0.proj"
+    with pytest.raises(LoraMismatchError, match="is two layers in this model") as refused:
+        apply(model, load(write(tmp_path / "a.safetensors", pair(name, 16, 8))))
+    assert refused.value.key == name

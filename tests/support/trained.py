@@ -16,11 +16,16 @@ from tests.support.oracles.lycoris_cases import EVERY_LAYER, in_float64
 Weights = dict[str, torch.Tensor]
 
 SPREAD = {
-    # a share of the weights of the tiny models, which are near 0.05
-    "dora_scale": (0.6, 0.1),
+    # changes about as large as the weights of the tiny models, whose rows have a norm of 0.6
+    "dora_scale": (1.0, 0.2),
     "oft_blocks": (0.0, 0.2),
     "rescale": (1.0, 0.2),
-    "lora_": (0.0, 0.1),
+    "a1.weight": (0.0, 0.1),
+    "a2.weight": (0.0, 0.1),
+    "b1.weight": (0.0, 0.1),
+    "b2.weight": (0.0, 0.1),
+    "lora_mid": (0.0, 1.0),
+    "lora_": (0.0, 0.15),
     "hada_": (0.0, 0.3),
     "lokr_": (0.0, 0.2),
 }

@@ -6,6 +6,7 @@ Every table is measured when it is printed. The exit status is 1 if anything is 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +17,11 @@ from .table import Section, write
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 0, 1 with gaps, 2 for wrong usage."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if strange := set(options.tables) - _TABLES.keys():
+        parser.error(f"there is no table {min(strange)!r}, but {', '.join(_TABLES)}")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it would speak between the tables
     found: list[Section] = []
     for name in options.tables or _TABLES:
         started = time.perf_counter()
@@ -42,19 +47,19 @@ def _judged(gaps: list[str]) -> int:
 
 
 def _families() -> list[Section]:
-    from .families import sections  # noqa: PLC0415 - each table needs other packages
+    from .families import sections
 
     return sections()
 
 
 def _dialects() -> list[Section]:
-    from .coverage import sections  # noqa: PLC0415
+    from .coverage import sections
 
     return sections()
 
 
 def _pipelines() -> list[Section]:
-    from .oracles import sections  # noqa: PLC0415
+    from .oracles import sections
 
     return sections()
 
@@ -68,7 +73,8 @@ _TABLES: dict[str, Callable[[], list[Section]]] = {
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.fidelity", description=__doc__)
-    parser.add_argument("tables", nargs="*", choices=[*_TABLES, []], help="only these")
+    names = ", ".join(_TABLES)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"only these, of: {names}")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there, too")
     parser.add_argument(
         "--write", type=Path, metavar="PAGE", help="replace what stands between its marks"

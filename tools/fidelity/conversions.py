@@ -56,9 +56,7 @@ def _single_file(
     return Conversion(f"{function} of diffusers", convert)
 
 
-def _patched(
-    function: str, constants: tuple[tuple[str, str], ...]
-) -> Callable[..., Weights]:
+def _patched(function: str, constants: tuple[tuple[str, str], ...]) -> Callable[..., Weights]:
     original = getattr(single_file_utils, function)
     if not constants:
         return original
@@ -72,9 +70,7 @@ def _patched(
     return names[function]
 
 
-def _as_lora(
-    function: str, inside: str = "", prefix: str = "", only: str = ""
-) -> Conversion:
+def _as_lora(function: str, inside: str = "", prefix: str = "", only: str = "") -> Conversion:
     """diffusers' converter of LoRA files: a matrix is a LoRA with the identity as its down.
 
     Args:
@@ -100,7 +96,9 @@ def _as_lora(
             lora[prefix + path + down] = torch.eye(value.shape[1], dtype=value.dtype)
         found = converter(lora)
         for path in [key.removesuffix(up) for key in found if key.endswith(up)]:
-            converted[path.removeprefix("transformer.") + weight] = found[path + up] @ found[path + down]
+            converted[path.removeprefix("transformer.") + weight] = (
+                found[path + up] @ found[path + down]
+            )
         return converted
 
     return Conversion(f"{function} of diffusers", convert)
@@ -178,7 +176,5 @@ _CONVERSIONS: Final[dict[str, Conversion]] = {
     "ernie": _single_file("convert_ernie_image_transformer_checkpoint_to_diffusers"),
     "ideogram4": _as_lora("_convert_non_diffusers_ideogram4_lora_to_diffusers", only="layers."),
     "anima": _as_lora("_convert_non_diffusers_anima_lora_to_diffusers", prefix="diffusion_model."),
-    "ace_step15": _as_lora(
-        "_convert_non_diffusers_ace_step_lora_to_diffusers", inside="decoder."
-    ),
+    "ace_step15": _as_lora("_convert_non_diffusers_ace_step_lora_to_diffusers", inside="decoder."),
 }

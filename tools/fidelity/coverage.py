@@ -17,6 +17,7 @@ from .texts import TEXT_DIALECTS
 
 WHOLE = KINDS[0].title
 TEXTS = "texts"
+NOT_RUN = "not run"
 File = tuple[str, Layout, Dialect, Tensors]
 
 
@@ -62,11 +63,18 @@ def sections() -> list[Section]:
     partial = [cell for cell in cells if cell.kind not in (WHOLE, TEXTS)]
     texts = [cell for cell in cells if cell.kind == TEXTS]
     return [
-        Section("dialects", _by_model(prefixes, PREFIXES), gaps=_gaps(prefixes)),
+        Section("dialects", _noted(prefixes), gaps=_gaps(prefixes)),
         Section("special dialects", _by_dialect(special), gaps=_gaps(special)),
         Section("partial files", _by_dialect(partial), gaps=_gaps(partial)),
         Section("text encoders", _by_dialect(texts), gaps=_gaps(texts)),
     ]
+
+
+def _noted(cells: list[Cell]) -> str:
+    """The table of prefixes; the others say in a column of their own what the host does."""
+    text = _by_model(cells, PREFIXES)
+    ran = any(cell.host for cell in cells)
+    return text if ran else f"{text}\n\nComfyUI: {NOT_RUN}"
 
 
 def _text_files() -> Iterator[File]:
@@ -132,13 +140,13 @@ def _models(group: list[Cell]) -> str:
 def _text(cells: list[Cell]) -> str:
     """Ours, and the host's where it is another."""
     ours, host = (_share(cells, side) for side in (lambda cell: cell.ours, lambda cell: cell.host))
-    return ours if host in (ours, "") else f"{ours} (ComfyUI {host.partition('/')[0]})"
+    return ours if host in (ours, NOT_RUN) else f"{ours} (ComfyUI {host.partition('/')[0]})"
 
 
 def _share(cells: list[Cell], side: Callable[[Cell], Applied | None]) -> str:
     counted = [applied for applied in map(side, cells) if applied is not None]
     if not counted:
-        return "not run"
+        return NOT_RUN
     refused = [a for a in counted if a.names_why]
     share = f"{sum(a.applied for a in counted)}/{sum(a.found for a in counted)}"
     return f"{share}, refused" if refused else share

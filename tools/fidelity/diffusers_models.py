@@ -7,8 +7,13 @@ from typing import Any, Final
 import diffusers
 import torch
 
+from . import diffusers_videos
+from .diffusers_videos import HEADS, Row
+
 _UNET: Final = {"norm_num_groups": 32, "attention_head_dim": 2, "in_channels": 4, "out_channels": 4}
+
 _CROSS: Final = ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D")
+
 _PLAIN: Final = ("DownBlock2D", "UpBlock2D")
 
 
@@ -27,15 +32,16 @@ _SIZED: Final = {
     "addition_time_embed_dim": 4,
     "projection_class_embeddings_input_dim": 28,
 }
-_HEADS: Final = {"num_attention_heads": 2, "attention_head_dim": 16}
+
 _FLUX: Final = {
-    **_HEADS,
+    **HEADS,
     "in_channels": 16,
     "num_layers": 2,
     "num_single_layers": 2,
     "joint_attention_dim": 24,
     "axes_dims_rope": (4, 6, 6),
 }
+
 _SD3: Final = {
     "sample_size": 4,
     "in_channels": 4,
@@ -48,6 +54,7 @@ _SD3: Final = {
     "pooled_projection_dim": 20,
     "pos_embed_max_size": 3,
 }
+
 _PIXART: Final = {
     "num_attention_heads": 2,
     "attention_head_dim": 18,
@@ -56,45 +63,8 @@ _PIXART: Final = {
     "caption_channels": 24,
     "sample_size": 32,
 }
-_HUNYUAN: Final = {
-    **_HEADS,
-    "in_channels": 4,
-    "out_channels": 4,
-    "num_layers": 2,
-    "text_embed_dim": 24,
-}
-_WAN: Final = {
-    **_HEADS,
-    "in_channels": 4,
-    "out_channels": 4,
-    "text_dim": 24,
-    "freq_dim": 16,
-    "ffn_dim": 56,
-    "num_layers": 2,
-}
-_COSMOS: Final = {
-    **_HEADS,
-    "in_channels": 4,
-    "out_channels": 4,
-    "num_layers": 2,
-    "text_embed_dim": 24,
-    "adaln_lora_dim": 12,
-    "max_size": (8, 24, 24),
-}
-_KANDINSKY: Final = {
-    "in_visual_dim": 4,
-    "out_visual_dim": 4,
-    "in_text_dim": 24,
-    "in_text_dim2": 20,
-    "time_dim": 36,
-    "model_dim": 32,
-    "ff_dim": 56,
-    "num_text_blocks": 1,
-    "num_visual_blocks": 2,
-    "axes_dims": (4, 6, 6),
-}
 
-MODELS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+_IMAGES: Final[dict[str, Row]] = {
     "sd15": _unet(_CROSS, _CROSS, _CROSS, _PLAIN, cross_attention_dim=768),
     "sd20": _unet(_CROSS, cross_attention_dim=1024, use_linear_projection=True),
     "sdxl": _unet(
@@ -106,20 +76,6 @@ MODELS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         **_SIZED,
     ),
     "sdxl_refiner": _unet(_PLAIN, _CROSS, cross_attention_dim=1280, **_SIZED),
-    "svd": (
-        "UNetSpatioTemporalConditionModel",
-        {
-            "in_channels": 8,
-            "out_channels": 4,
-            "down_block_types": ("CrossAttnDownBlockSpatioTemporal",),
-            "up_block_types": ("CrossAttnUpBlockSpatioTemporal",),
-            "block_out_channels": (32,),
-            "addition_time_embed_dim": 4,
-            "projection_class_embeddings_input_dim": 28,
-            "cross_attention_dim": 1024,
-            "num_attention_heads": 2,
-        },
-    ),
     "stable_cascade_c": (
         "StableCascadeUNet",
         {
@@ -161,7 +117,7 @@ MODELS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "auraflow": (
         "AuraFlowTransformer2DModel",
         {
-            **_HEADS,
+            **HEADS,
             "sample_size": 4,
             "num_mmdit_layers": 2,
             "num_single_dit_layers": 2,
@@ -175,7 +131,7 @@ MODELS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "hunyuan_dit": (
         "HunyuanDiT2DModel",
         {
-            **_HEADS,
+            **HEADS,
             "in_channels": 4,
             "patch_size": 2,
             "hidden_size": 32,
@@ -184,61 +140,6 @@ MODELS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
             "cross_attention_dim_t5": 24,
             "text_len": 7,
             "text_len_t5": 9,
-        },
-    ),
-    "ltxv": (
-        "LTXVideoTransformer3DModel",
-        {
-            **_HEADS,
-            "in_channels": 8,
-            "out_channels": 8,
-            "cross_attention_dim": 32,
-            "num_layers": 2,
-            "caption_channels": 24,
-        },
-    ),
-    "ltxav": (
-        "LTX2VideoTransformer3DModel",
-        {
-            **_HEADS,
-            "in_channels": 8,
-            "out_channels": 8,
-            "cross_attention_dim": 32,
-            "audio_in_channels": 12,
-            "audio_out_channels": 12,
-            "audio_num_attention_heads": 2,
-            "audio_attention_head_dim": 8,
-            "audio_cross_attention_dim": 16,
-            "num_layers": 2,
-            "caption_channels": 24,
-        },
-    ),
-    "hunyuan_video": (
-        "HunyuanVideoTransformer3DModel",
-        {
-            **_HUNYUAN,
-            "num_single_layers": 2,
-            "pooled_projection_dim": 20,
-            "rope_axes_dim": (4, 6, 6),
-        },
-    ),
-    "hunyuan_video15": (
-        "HunyuanVideo15Transformer3DModel",
-        {
-            **_HUNYUAN,
-            "in_channels": 9,
-            "image_embed_dim": 36,
-            "rope_axes_dim": (4, 6, 6),
-            "use_meanflow": True,
-        },
-    ),
-    "hunyuan_image21": (
-        "HunyuanImageTransformer2DModel",
-        {
-            **_HUNYUAN,
-            "num_single_layers": 2,
-            "text_embed_2_dim": 1472,
-            "rope_axes_dim": (8, 8),
         },
     ),
     "lumina2": (
@@ -267,13 +168,10 @@ MODELS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
             "axes_dims": [12, 16, 16],
         },
     ),
-    "wan_t2v": ("WanTransformer3DModel", _WAN),
-    "wan_i2v": ("WanTransformer3DModel", {**_WAN, "image_dim": 1280, "added_kv_proj_dim": 32}),
-    "wan_vace": ("WanVACETransformer3DModel", {**_WAN, "vace_layers": [0], "vace_in_channels": 12}),
     "hidream": (
         "HiDreamImageTransformer2DModel",
         {
-            **_HEADS,
+            **HEADS,
             "patch_size": 2,
             "in_channels": 4,
             "out_channels": 4,
@@ -289,7 +187,7 @@ MODELS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "qwen_image": (
         "QwenImageTransformer2DModel",
         {
-            **_HEADS,
+            **HEADS,
             "in_channels": 16,
             "out_channels": 4,
             "num_layers": 2,
@@ -318,7 +216,7 @@ MODELS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "ideogram4": (
         "Ideogram4Transformer2DModel",
         {
-            **_HEADS,
+            **HEADS,
             "in_channels": 8,
             "num_layers": 2,
             "intermediate_size": 56,
@@ -340,67 +238,6 @@ MODELS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
             "rope_axes_dim": (4, 6, 6),
         },
     ),
-    "cogvideox": (
-        "CogVideoXTransformer3DModel",
-        {
-            **_HEADS,
-            "in_channels": 4,
-            "out_channels": 4,
-            "time_embed_dim": 20,
-            "text_embed_dim": 24,
-            "num_layers": 2,
-            "sample_width": 4,
-            "sample_height": 4,
-            "sample_frames": 5,
-            "max_text_seq_length": 6,
-            "use_rotary_positional_embeddings": True,
-        },
-    ),
-    "cosmos1": ("CosmosTransformer3DModel", {**_COSMOS, "extra_pos_embed_type": "learnable"}),
-    "cosmos_predict2": ("CosmosTransformer3DModel", {**_COSMOS, "extra_pos_embed_type": None}),
-    "anima": ("CosmosTransformer3DModel", {**_COSMOS, "extra_pos_embed_type": None}),
-    "kandinsky5": ("Kandinsky5Transformer3DModel", {**_KANDINSKY, "visual_cond": True}),
-    "kandinsky5_image": ("Kandinsky5Transformer3DModel", {**_KANDINSKY, "visual_cond": False}),
-    "mochi": (
-        "MochiTransformer3DModel",
-        {
-            "num_attention_heads": 2,
-            "attention_head_dim": 96,
-            "num_layers": 2,
-            "pooled_projection_dim": 96,
-            "in_channels": 4,
-            "text_embed_dim": 24,
-            "max_sequence_length": 6,
-        },
-    ),
-    "ace_step15": (
-        "AceStepTransformer1DModel",
-        {
-            "in_channels": 24,
-            "hidden_size": 32,
-            "intermediate_size": 56,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "head_dim": 16,
-            "audio_acoustic_hidden_dim": 12,
-            "encoder_hidden_size": 32,
-        },
-    ),
-    "stable_audio": (
-        "StableAudioDiTModel",
-        {
-            "in_channels": 8,
-            "num_layers": 2,
-            "attention_head_dim": 16,
-            "num_attention_heads": 2,
-            "num_key_value_attention_heads": 1,
-            "out_channels": 8,
-            "cross_attention_dim": 16,
-            "global_states_input_dim": 32,
-            "cross_attention_input_dim": 16,
-        },
-    ),
     "joyimage": (
         "JoyImageEditTransformer3DModel",
         {
@@ -413,6 +250,8 @@ MODELS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         },
     ),
 }
+
+MODELS: Final = {**_IMAGES, **diffusers_videos.MODELS}
 
 
 def build(name: str) -> torch.nn.Module:

@@ -58,7 +58,9 @@ class Row:
         """What is wrong with ours; empty if nothing."""
         if self.problem:
             return "" if self.refused else f"{self.case}: {self.problem}"
-        high = [f"{d}: {self.errors[d]:.1e}" for d, most in TOLERANCES.items() if self.errors[d] > most]
+        high = [
+            f"{d}: {self.errors[d]:.1e}" for d, most in TOLERANCES.items() if self.errors[d] > most
+        ]
         if self.roundings is not None and self.roundings > ROUNDINGS:
             high.append(f"bfloat16: {self.roundings:.2f} roundings")
         return f"{self.case}: {', '.join(high)}" if high else ""
@@ -73,7 +75,14 @@ def sections() -> list[Section]:
         answers = answer.result()
         if answers is not None:
             rows = [
-                Row(r.case, r.errors, r.roundings, r.problem, r.refused, _theirs(question, adapter, *a))
+                Row(
+                    r.case,
+                    r.errors,
+                    r.roundings,
+                    r.problem,
+                    r.refused,
+                    _theirs(question, adapter, *a),
+                )
                 for r, (question, adapter), a in zip(rows, made, answers, strict=True)
             ]
     gaps = tuple(row.gap for row in rows if row.gap)
@@ -141,9 +150,7 @@ def _question(case: Case, folder: Path) -> tuple[dict[str, Any], Made]:
     return {"adapter": str(made.file), "weights": str(weights), "results": results}, made
 
 
-def _theirs(
-    question: Mapping[str, Any], made: Made, patches: int, missed: int, error: str
-) -> str | float:
+def _theirs(question: Mapping[str, Any], made: Made, patches: int, error: str) -> str | float:
     """The host's largest error, or why there is none."""
     if error:
         return "error"

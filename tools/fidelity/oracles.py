@@ -19,10 +19,7 @@ def sections() -> list[Section]:
         rows = [_row(case) for case in CASES]
     text = table(
         ["model", "saved by", "layers", "float64", "the same weights by"],
-        [
-            [r.name, r.pipeline, str(r.layers), r.problem or number(r.error), r.source]
-            for r in rows
-        ],
+        [[r.name, r.pipeline, str(r.layers), r.problem or number(r.error), r.source] for r in rows],
     )
     return [Section("pipelines", text, gaps=tuple(filter(None, map(_gap, rows))))]
 

@@ -19,7 +19,9 @@ class Encoder(NamedTuple):
     prefix: str
 
 
-def blocks(*encoders: Encoder, underscored: bool = False, skip: str = "") -> Callable[[Layout], Layers]:
+def blocks(
+    *encoders: Encoder, underscored: bool = False, skip: str = ""
+) -> Callable[[Layout], Layers]:
     """The layers in blocks of these encoders; ``skip`` is what a project leaves off in front."""
 
     def layers(layout: Layout) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -29,7 +31,10 @@ def blocks(*encoders: Encoder, underscored: bool = False, skip: str = "") -> Cal
                 if path.startswith(root) and any(inside in path for inside in INSIDE):
                     inner = path.removeprefix(root).removeprefix(skip)
                     shape = layout.shapes[f"{path}.weight"]
-                    yield encoder.prefix + (inner.replace(".", "_") if underscored else inner), shape
+                    yield (
+                        encoder.prefix + (inner.replace(".", "_") if underscored else inner),
+                        shape,
+                    )
 
     return layers
 

@@ -17,7 +17,7 @@ def main() -> None:
     host, command, file = sys.argv[1:]
     sys.argv = [sys.argv[0], "--cpu"]
     sys.path.insert(1, host)
-    import comfy.options  # noqa: PLC0415
+    import comfy.options
 
     comfy.options.enable_args_parsing()
     logging.disable(logging.WARNING)
@@ -25,8 +25,8 @@ def main() -> None:
 
 
 def _commands() -> dict[str, Callable[[str], object]]:
-    import dump  # noqa: PLC0415
-    import loader  # noqa: PLC0415
+    import dump
+    import loader
 
     return {"dump": dump.dump, "dialects": loader.dialects, "families": loader.families}
 

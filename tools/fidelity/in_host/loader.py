@@ -65,8 +65,8 @@ def _key_map(kind: str, name: str) -> dict[str, Any]:
     return comfy.lora.model_lora_keys_unet(host_models.build(name), {})
 
 
-def families(file: str) -> list[tuple[int, int, str]]:
-    """For each adapter: patches, keys left out, and the error if it raises.
+def families(file: str) -> list[tuple[int, str]]:
+    """For each adapter: how many weights get a patch, and the error if it raises.
 
     The weights as patched at a strength go to the files that the question names.
     """
@@ -74,15 +74,15 @@ def families(file: str) -> list[tuple[int, int, str]]:
     return [_patched(**question) for question in json.loads(Path(file).read_text())]
 
 
-def _patched(adapter: str, weights: str, results: dict[str, str]) -> tuple[int, int, str]:
+def _patched(adapter: str, weights: str, results: dict[str, str]) -> tuple[int, str]:
     base = load_file(weights)
     try:
-        patches, misses = _load(adapter, dict(_generic_map(base)))
+        patches, _ = _load(adapter, dict(_generic_map(base)))
         for strength, path in results.items():
             save_file(_applied(base, patches, float(strength)), path)
     except Exception as error:  # noqa: BLE001 - whatever it raises is the answer
-        return 0, 0, f"{type(error).__name__}: {error}"
-    return len(patches), len(misses), ""
+        return 0, f"{type(error).__name__}: {error}"
+    return len(patches), ""
 
 
 def _generic_map(base: dict[str, torch.Tensor]) -> Iterator[tuple[str, str]]:
