@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import torch
 
 from .errors import LoraFileError, LoraMismatchError
-from .families import Delta, Diagonal, Pair
+from .families import Delta, Diagonal, Pair, Slot
 from .files import LoraFile
 from .guess import base_of_file
 from .recipe import Term
@@ -76,7 +76,7 @@ class Match:
     """What became of every delta of one file.
 
     Attributes:
-        missed: The names that no model knows, once per delta.
+        missed: The names that no model knows, once for each weight or bias that they mean.
         base: What kind of model it was matched to; None if not known.
     """
 
@@ -105,16 +105,23 @@ def match_file(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
 
 def _matched(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
     hits: list[Hit] = []
-    missed: list[str] = []
+    missed: dict[tuple[str, Slot], None] = {}
     for name, module in file.modules.items():
         for delta, bound in zip(module.deltas, module.bounds, strict=True):
             found = _find(name, delta, models)
             if found is not None:
-                hits.append(_hit(name, delta, bound, term, models, found))
+                hits += _hits(name, delta, bound, term, models, found)
             elif not _is_share_of_bias(delta):
-                missed.append(name)
+                missed[name, delta.slot] = None
     _refuse_synonyms(hits)
-    match = Match(term, file, tuple(hits), tuple(missed), _parts(hits, models), _base(models))
+    match = Match(
+        term,
+        file,
+        tuple(hits),
+        tuple(name for name, _ in missed),
+        _parts(hits, models),
+        _base(models),
+    )
     _refuse_stranger(match, models)
     return match
 
@@ -135,18 +142,29 @@ def _is_share_of_bias(delta: Delta) -> bool:
     return isinstance(delta, Diagonal) and delta.slot == "bias"
 
 
-def _hit(
+def _hits(
     name: str,
     delta: Delta,
     bound: float,
     term: Term,
     models: Sequence[Model],
     found: tuple[int, Target],
-) -> Hit:
+) -> Iterator[Hit]:
+    """One for each weight that the model has in place of the file's layer."""
     index, target = found
-    if target.differs:
-        raise _inexpressible(name, target)
-    weight = models[index].shapes[target.key]
+    if target.source is not None:
+        _check_whole(name, delta, target, models[index].shapes[target.key])
+    for piece in target.pieces():
+        own = delta if piece.source is None else _cut(name, delta, target, piece.source)
+        addend, shape = _addend(name, own, bound, term, models[index], piece)
+        yield Hit(name, index, shape, addend)
+
+
+def _addend(
+    name: str, delta: Delta, bound: float, term: Term, model: Model, target: Target
+) -> tuple[Addend, Shape]:
+    """What is added to a target, and its shape."""
+    weight = model.shapes[target.key]
     shape = weight if target.rows is None else (target.rows[1], *weight[1:])
     width = None
     if not delta.fits(shape):
@@ -155,8 +173,30 @@ def _hit(
             raise _misfit(name, delta, shape)
     strength = float(term.model if target.part == "model" else term.clip)
     turned = delta.turned() if target.halves_swapped else delta
-    addend = Addend(target, turned, strength, abs(strength) * bound, term.file.name, width)
-    return Hit(name, index, shape, addend)
+    return Addend(target, turned, strength, abs(strength) * bound, term.file.name, width), shape
+
+
+def _check_whole(name: str, delta: Delta, target: Target, weight: Shape) -> None:
+    """Refuses a layer that has more or fewer rows than the model has in place of it."""
+    height = sum(piece.source[1] for piece in target.pieces() if piece.source)
+    shape = (height, *weight[1:])
+    if not delta.fits(shape):
+        raise _misfit(name, delta, shape)
+
+
+def _cut(name: str, delta: Delta, whole: Target, source: tuple[int, int]) -> Delta:
+    """Some rows of a delta whose layer the model has divided."""
+    start, length = source
+    cut = delta.cut(slice(start, start + length))
+    if cut is None:
+        keys = ", ".join(piece.key for piece in whole.pieces())
+        raise LoraMismatchError(
+            f"{name} is divided here, between {keys}, which {delta.text()} cannot be.",
+            key=name,
+            expected="a delta whose rows stand for themselves",
+            found=delta.text(),
+        )
+    return cut
 
 
 def _wider(delta: Delta, target: Target, shape: Shape) -> int | None:
@@ -166,15 +206,6 @@ def _wider(delta: Delta, target: Target, shape: Shape) -> int | None:
     out, width = len(delta.up), delta.down.shape[1]
     allowed = delta.widens or target.key.endswith(CONTROLLED)
     return width if allowed and out == shape[0] and width > shape[1] else None
-
-
-def _inexpressible(name: str, target: Target) -> LoraMismatchError:
-    return LoraMismatchError(
-        f"{name} {target.differs}, to which it cannot be added. A file in the model's own names can.",
-        key=name,
-        expected="a layer that the model has as it is",
-        found=target.key,
-    )
 
 
 def _misfit(name: str, delta: Delta, shape: Shape) -> LoraMismatchError:

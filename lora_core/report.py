@@ -24,7 +24,7 @@ class PartReport:
     Attributes:
         part: "model" is the denoiser, "clip" the text encoders.
         strength: With which they are added.
-        found: Deltas in the file.
+        found: Weights and biases that the file means to change.
         applied: Those that found their weight.
         connected: Whether that part was there to be patched.
     """
@@ -123,7 +123,8 @@ def _deltas(match: Match) -> list[Delta]:
 
 
 def _part(match: Match, part: Part) -> PartReport:
-    applied = sum(hit.addend.target.part == part for hit in match.hits)
+    own = [hit for hit in match.hits if hit.addend.target.part == part]
+    applied = len({(hit.name, hit.addend.delta.slot) for hit in own})
     missed = sum(part_of(name) == part for name in match.missed)
     strength = match.term.model if part == "model" else match.term.clip
     return PartReport(part, float(strength), applied + missed, applied, part in match.parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
@@ -23,22 +24,39 @@ class Target:
             one weight (q/k/v); None for the whole weight.
         halves_swapped: The file stores the two halves of the rows in the other order (diffusers'
             scale/shift of the last modulation).
-        differs: How the model keeps what the file means, where nothing can be added to it; "" where
-            all is well.
+        source: (start, length), which rows of the file's layer are meant; None for all of them.
+        rest: Where the file's other rows belong, if the model divides what the file has as one.
     """
 
     key: str
     part: Part = "model"
     rows: tuple[int, int] | None = None
     halves_swapped: bool = False
-    differs: str = ""
+    source: tuple[int, int] | None = None
+    rest: Target | None = None
+
+    def pieces(self) -> Iterator[Target]:
+        """This target, and those of the file's other rows."""
+        piece: Target | None = self
+        while piece is not None:
+            yield replace(piece, rest=None)
+            piece = piece.rest
+
+    def named(self, name: Callable[[str], str], part: Part | None = None) -> Target:
+        """The same with keys that ``name`` makes of the present ones, and perhaps as another part."""
+        rest = self.rest and self.rest.named(name, part)
+        return replace(self, key=name(self.key), part=part or self.part, rest=rest)
 
     def bias(self) -> Target:
         """The bias that belongs to this weight, cut the same way."""
-        for end, other in ((".weight", ".bias"), ("_weight", "_bias")):
-            if self.key.endswith(end):
-                return replace(self, key=self.key[: -len(end)] + other)
-        return replace(self, key=self.key + ".bias")
+        return self.named(_bias)
+
+
+def _bias(weight: str) -> str:
+    for end, other in ((".weight", ".bias"), ("_weight", "_bias")):
+        if weight.endswith(end):
+            return weight[: -len(end)] + other
+    return weight + ".bias"
 
 
 class Names(Protocol):

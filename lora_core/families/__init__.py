@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from . import blocks, full, glora, hra, ia3, loha, lokr, lora, oft, vera
-from .delta import Delta, Diagonal, Pair, Replacement, Residue, Static
+from .delta import Delta, Diagonal, Pair, Replacement, Residue, Slot, Static
 from .dora import decomposed
 from .family import Family, Source, Tensors
 
@@ -79,6 +79,7 @@ __all__ = [
     "Pair",
     "Replacement",
     "Residue",
+    "Slot",
     "Source",
     "Static",
     "Tensors",

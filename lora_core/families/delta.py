@@ -67,6 +67,11 @@ class Delta(ABC):
     def turned(self) -> Delta:
         """The same for a weight whose rows have their two halves exchanged."""
 
+    def cut(self, rows: slice) -> Delta | None:
+        """The same for some of the weight's rows by themselves; None where they depend on others."""
+        del rows
+        return None
+
 
 class Static(Delta):
     """A delta that is a term of the normal form, whatever the weight."""
@@ -124,6 +129,9 @@ class Pair(Static):
     def turned(self) -> Pair:
         return replace(self, up=half_turned(self.up))
 
+    def cut(self, rows: slice) -> Pair:
+        return replace(self, up=self.up[rows])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Residue(Static):
@@ -147,6 +155,9 @@ class Residue(Static):
     def turned(self) -> Residue:
         return replace(self, diff=half_turned(self.diff))
 
+    def cut(self, rows: slice) -> Residue:
+        return replace(self, diff=self.diff[rows])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replacement(Static):
@@ -169,6 +180,9 @@ class Replacement(Static):
 
     def turned(self) -> Replacement:
         return replace(self, value=half_turned(self.value))
+
+    def cut(self, rows: slice) -> Replacement:
+        return replace(self, value=self.value[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,6 +214,9 @@ class Diagonal(Static):
 
     def turned(self) -> Diagonal:
         return self if self.row is None else replace(self, row=half_turned(self.row))
+
+    def cut(self, rows: slice) -> Diagonal:
+        return self if self.row is None else replace(self, row=self.row[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

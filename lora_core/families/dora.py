@@ -4,7 +4,7 @@ arXiv:2402.09353)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -47,6 +47,12 @@ class Decomposed(Relative):
     def bound(self) -> float:
         """No entry of the result is larger than the magnitude of its row or column."""
         return largest_magnitude("magnitude", self.magnitude)
+
+    def cut(self, rows: slice) -> Decomposed | None:
+        inner = self.inner.cut(rows)
+        if inner is None or self.by_input:
+            return None
+        return replace(self, inner=inner, magnitude=self.magnitude[rows])
 
     def against(self, weight: Incoming) -> Sequence[Static]:
         (inner,) = self.inner.against(weight)

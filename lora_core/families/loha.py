@@ -4,7 +4,7 @@ arXiv:2108.06098; as LyCORIS and peft write it)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -52,6 +52,10 @@ class Hadamard(Relative):
         for up, down in zip(self.ups, self.downs, strict=True):
             size *= len(down) * largest_magnitude("up", up) * largest_magnitude("down", down)
         return size
+
+    def cut(self, rows: slice) -> Hadamard:
+        first, second = self.ups
+        return replace(self, ups=(first[rows], second[rows]))
 
     def against(self, weight: Incoming) -> Sequence[Static]:
         up_1, up_2 = map(weight.like, self.ups)

@@ -4,7 +4,7 @@ write it)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -64,6 +64,14 @@ class Kronecker(Relative):
 
     def bound(self) -> float:
         return abs(self.scale) * _bound(self.first) * _bound(self.second)
+
+    def cut(self, rows: slice) -> Kronecker | None:
+        """Whole blocks of the second side only."""
+        height = len(self.second[0])
+        if self.scrambled or rows.start % height or rows.stop % height:
+            return None
+        own = self.first[0][rows.start // height : rows.stop // height]
+        return replace(self, first=(own, *self.first[1:]))
 
     def against(self, weight: Incoming) -> Sequence[Static]:
         first, second = (_multiplied(side, weight) for side in (self.first, self.second))

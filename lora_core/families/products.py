@@ -40,6 +40,10 @@ class Through(Relative):
     def bound(self) -> float:
         return 0.0
 
+    def cut(self, rows: slice) -> Through:
+        del rows
+        return self
+
     def against(self, weight: Incoming) -> Sequence[Static]:
         left, right = weight.like(self.left), weight.like(self.right)
         places = weight.size[1] // len(left)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -56,6 +56,11 @@ class Rotation(Relative):
 
     def bound(self) -> float:
         return 0.0
+
+    def cut(self, rows: slice) -> Rotation | None:
+        if not self.by_input:
+            return None
+        return self if self.rescale is None else replace(self, rescale=self.rescale[rows])
 
     def against(self, weight: Incoming) -> Sequence[Static]:
         matrix = weight.matrix()

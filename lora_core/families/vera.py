@@ -4,7 +4,7 @@ arXiv:2310.11454), as peft writes it."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -48,6 +48,9 @@ class Shared(Relative):
         for name, tensor in tensors.items():
             size *= largest_magnitude(name, tensor)
         return size
+
+    def cut(self, rows: slice) -> Shared:
+        return replace(self, outputs=self.outputs[rows], up=self.up[rows])
 
     def against(self, weight: Incoming) -> Sequence[Static]:
         down = weight.like(self.down)[:, : weight.size[1]] * weight.like(self.ranks)[:, None]

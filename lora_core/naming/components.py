@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from ..errors import LoraInputError
@@ -92,7 +92,7 @@ class Component:
         target = paths.get(name[len(prefix.text) :])
         if target is None:
             return None
-        return replace(target, key=self.root + target.key, part=self._part(prefix.role))
+        return target.named(self.root.__add__, self._part(prefix.role))
 
     def _part(self, role: Role) -> Part:
         """A file that does not say what it means trusts the component to know."""

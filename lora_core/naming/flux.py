@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..targets import Target
-from .tables import Paths, Shapes, fused, indices, renamed
+from .tables import Paths, Shapes, divided, fused, indices, renamed
 
 _OUTER: Final = {
     "img_in": "x_embedder",
@@ -84,11 +84,8 @@ _OUTER_OTHERS: Final = (
 
 _DOUBLE_OVIS: Final = {"img_mlp.down_proj": "ff.net.2", "txt_mlp.down_proj": "ff_context.net.2"}
 
-_GATES_OVIS: Final = {
-    "img_mlp.gate_proj": "ff.net.0.proj",
-    "txt_mlp.gate_proj": "ff_context.net.0.proj",
-}
-_TWO_LAYERS: Final = "is two layers in this model, gate_proj and up_proj"
+# the way into it: diffusers has up over gate in one layer
+_GATED_OVIS: Final = {"img_mlp": "ff.net.0.proj", "txt_mlp": "ff_context.net.0.proj"}
 
 # what diffusers calls the fused layers once it has fused them, too
 _DOUBLE_WHOLE: Final = {"img_attn.qkv": "attn.to_qkv", "txt_attn.qkv": "attn.to_added_qkv"}
@@ -141,7 +138,11 @@ def _double(shapes: Shapes, native: str, diffusers: str) -> Paths:
     yield from fused(shapes, _DOUBLE_FUSED, native, diffusers)
     for table in (_DOUBLE, _DOUBLE_2, _DOUBLE_OVIS, _DOUBLE_WHOLE):
         yield from renamed(shapes, table, native, diffusers)
-    yield from renamed(shapes, _GATES_OVIS, native, diffusers, differs=_TWO_LAYERS)
+    for own, name in _GATED_OVIS.items():
+        keys = [f"{native}{own}.{layer}.weight" for layer in ("up_proj", "gate_proj")]
+        if all(key in shapes for key in keys):
+            pieces = [Target(key, rows=(0, shapes[key][0])) for key in keys]
+            yield from divided(diffusers + name, pieces)
 
 
 def _single(shapes: Shapes, native: str, diffusers: str) -> Paths:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Paths, Shapes, Stack, indices, renamed
+from ..targets import Target
+from .tables import Layout, Paths, Shapes, Stack, divided, indices
 
 _LAYERS: Final = "transformer.layers."
 _BLOCKS: Final = "transformer_blocks."
@@ -81,13 +82,17 @@ _THIRD: Final = Layout(
     ),
 )
 
-_ANOTHER_ORDER: Final = "has the five layers that are fused in it in another order in this model"
+_FUSED: Final = "self_attn.to_qkv"
+_ORDER: Final = (0, 3, 1, 4, 2)
+"""Of the fused layers: q, k, v and then what q and k are compared with; diffusers has pairs."""
 
 
 def third_paths(shapes: Shapes) -> Paths:
     """The diffusers paths of Stable Audio 3."""
     yield from _THIRD.paths(shapes)
-    fused = {"self_attn.to_qkv": "self_attn.to_qkv"}
     for block in indices(shapes, _LAYERS):
-        native, diffusers = f"{_LAYERS}{block}.", f"{_BLOCKS}{block}."
-        yield from renamed(shapes, fused, native, diffusers, differs=_ANOTHER_ORDER)
+        key = f"{_LAYERS}{block}.{_FUSED}.weight"
+        if key in shapes:
+            height = shapes[key][0] // len(_ORDER)
+            pieces = [Target(key, rows=(place * height, height)) for place in _ORDER]
+            yield from divided(f"{_BLOCKS}{block}.{_FUSED}", pieces)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from ..targets import Shape, Target
@@ -35,13 +35,12 @@ def renamed(
     diffusers: str = "",
     *,
     halves_swapped: bool = False,
-    differs: str = "",
 ) -> Paths:
     """The rows of ``table`` that the model has, ``native`` and ``diffusers`` put in front."""
     for own, name in table.items():
         key = _key(shapes, native + own)
         if key is not None:
-            yield diffusers + name, Target(key, halves_swapped=halves_swapped, differs=differs)
+            yield diffusers + name, Target(key, halves_swapped=halves_swapped)
 
 
 def fused(
@@ -54,6 +53,18 @@ def fused(
             height = shapes[key][0] // len(names)
             for index, name in enumerate(names):
                 yield diffusers + name, Target(key, rows=(index * height, height))
+
+
+def divided(name: str, pieces: Sequence[Target]) -> Paths:
+    """The path of a layer whose rows, from top to bottom, belong to several targets."""
+    rest: Target | None = None
+    end = sum(piece.rows[1] for piece in pieces if piece.rows)
+    for piece in reversed(pieces):
+        height = piece.rows[1] if piece.rows else 0
+        end -= height
+        rest = replace(piece, source=(end, height), rest=rest)
+    if rest is not None:
+        yield name, rest
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,14 +268,84 @@ def test_some_rows_twice_in_one_file_are_refused(tmp_path, other):
     assert apply(model, load(write(tmp_path / "apart.safetensors", content))).loras
 
 
-def test_a_layer_that_the_model_keeps_otherwise_is_refused_by_name(tmp_path):
-    block = "double_blocks.0.img_mlp"
-    model = {f"{block}.{layer}_proj.weight": torch.zeros(8, 8) for layer in ("gate", "up", "down")}
-    model |= {
+BLOCK = "double_blocks.0.img_mlp"
+DIVIDED = "transformer.transformer_blocks.0.ff.net.0.proj"
+
+
+def ovis() -> dict[str, torch.Tensor]:
+    """What makes a model Ovis-Image: the way into its MLP is two layers."""
+    made = tensors(1, **{f"{BLOCK}.{layer}_proj.weight": (6, 8) for layer in ("gate", "up")})
+    return {
+        **made,
         "txt_in.weight": torch.zeros(8, 8),
-        "single_blocks.0.linear1.weight": torch.ones(56, 8),
+        "single_blocks.0.linear1.weight": torch.zeros(56, 8),
     }
-    name = "transformer.transformer_blocks.0.ff.net.0.proj"
-    with pytest.raises(LoraMismatchError, match="is two layers in this model") as refused:
-        apply(model, load(write(tmp_path / "a.safetensors", pair(name, 16, 8))))
-    assert refused.value.key == name
+
+
+DIVISIBLE = {
+    "LoRA": pair(DIVIDED, 12, 8),
+    "DoRA": {**pair(DIVIDED, 12, 8), f"{DIVIDED}.dora_scale": torch.arange(1.0, 13.0)[:, None]},
+    "difference": {f"{DIVIDED}.diff": tensors(3, diff=(12, 8))["diff"]},
+    "LoHa": {
+        f"{DIVIDED}.hada_{role}": tensors(seed, x=shape)["x"]
+        for seed, (role, shape) in enumerate(
+            {"w1_a": (12, 2), "w1_b": (2, 8), "w2_a": (12, 2), "w2_b": (2, 8)}.items()
+        )
+    },
+    "LoKr": {
+        f"{DIVIDED}.lokr_w1": tensors(4, x=(4, 2))["x"],
+        f"{DIVIDED}.lokr_w2": tensors(5, x=(3, 4))["x"],
+    },
+    "IA3": {f"{DIVIDED}.ia3_l": tensors(6, x=(12, 1))["x"]},
+    "OFT on the inputs": {f"{DIVIDED}.oft_R.weight": tensors(7, x=(4, 1))["x"]},
+    "HRA": {f"{DIVIDED}.hra_u": tensors(8, x=(8, 2))["x"]},
+    "GLoRA": {
+        f"{DIVIDED}.{role}.weight": tensors(seed, x=shape)["x"]
+        for seed, (role, shape) in enumerate(
+            {"a1": (8, 2), "a2": (2, 8), "b1": (12, 2), "b2": (2, 8)}.items()
+        )
+    },
+    "VeRA": {
+        f"{DIVIDED}.vera_lambda_b": tensors(1, x=(12,))["x"],
+        f"{DIVIDED}.vera_lambda_d": tensors(2, x=(3,))["x"],
+        "base_model.vera_A": tensors(3, x=(3, 9))["x"],
+        "base_model.vera_B": tensors(4, x=(14, 3))["x"],
+    },
+}
+
+
+@pytest.mark.parametrize("family", DIVISIBLE)
+def test_a_layer_that_the_model_has_as_two_is_divided_between_them(tmp_path, family):
+    """diffusers has up over gate in one layer: the same as on that layer itself, row by row."""
+    model = ovis()
+    whole = {"layer.weight": torch.cat([model[f"{BLOCK}.{x}_proj.weight"] for x in ("up", "gate")])}
+    file = write(tmp_path / "divided.safetensors", DIVISIBLE[family])
+    plain = {key.replace(DIVIDED, "layer"): value for key, value in DIVISIBLE[family].items()}
+    apply(whole, load(write(tmp_path / "whole.safetensors", plain)))
+    report = apply(model, load(file))
+    found = torch.cat([model[f"{BLOCK}.{layer}_proj.weight"] for layer in ("up", "gate")])
+    torch.testing.assert_close(found, whole["layer.weight"], rtol=1e-5, atol=1e-5)
+    assert (report.loras[0].parts[0].found, report.loras[0].parts[0].applied) == (1, 1)
+
+
+INDIVISIBLE = {
+    "OFT on the outputs": {f"{DIVIDED}.oft_blocks": torch.ones(3, 4, 4)},
+    "DoRA by inputs": {**pair(DIVIDED, 12, 8), f"{DIVIDED}.dora_scale": torch.ones(1, 8)},
+    "LoKr of blocks that are cut": {
+        f"{DIVIDED}.lokr_w1": torch.ones(3, 2),
+        f"{DIVIDED}.lokr_w2": torch.ones(4, 4),
+    },
+}
+
+
+@pytest.mark.parametrize("family", INDIVISIBLE)
+def test_what_looks_at_all_rows_of_a_layer_cannot_be_divided(tmp_path, family):
+    with pytest.raises(LoraMismatchError, match="is divided here, between") as refused:
+        apply(ovis(), load(write(tmp_path / "a.safetensors", INDIVISIBLE[family])))
+    assert refused.value.key == DIVIDED
+
+
+@pytest.mark.parametrize("height", [11, 13, 14])
+def test_a_layer_to_be_divided_has_to_have_all_rows(tmp_path, height):
+    with pytest.raises(LoraMismatchError, match=r"does not fit the model's weight of \(12, 8\)"):
+        apply(ovis(), load(write(tmp_path / "a.safetensors", pair(DIVIDED, height, 8))))

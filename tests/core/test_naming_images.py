@@ -50,9 +50,6 @@ UNDERSCORED = (
     "lora_unet__",
 )
 
-# Two layers here are one in diffusers, and the other way round: no weight is meant by its name.
-NOT_ONE_WEIGHT = {"ovis_image": ("ff.net.0.proj", "ff_context.net.0.proj")}
-
 # What the host's map has wrong: it takes the MLP for four times as high as the model is wide, and
 # the heads of k and v for as many as those of q.
 HOST_ERRORS = {
@@ -74,8 +71,7 @@ def native_paths(layout: Layout) -> list[str]:
 
 
 def diffusers_paths(layout: Layout) -> list[str]:
-    others = NOT_ONE_WEIGHT.get(layout.name, ())
-    return [path for path in layout.diffusers if not path.endswith(others or "\n")]
+    return list(layout.diffusers)
 
 
 def spellings(path: str) -> list[str]:
@@ -119,8 +115,8 @@ def test_the_rows_of_a_layer_are_as_many_as_it_has_in_diffusers(name: str):
 
 
 def shape_of(target: Target, layout: Layout) -> Shape:
-    shape = layout.shapes[target.key]
-    return shape if target.rows is None else (target.rows[1], *shape[1:])
+    whole, *rest = layout.shapes[target.key]
+    return (sum(p.rows[1] if p.rows else whole for p in target.pieces()), *rest)
 
 
 @image_models

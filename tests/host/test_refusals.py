@@ -72,10 +72,15 @@ BAD_FILES = {
         "ApplyToModel",
     ),
     "half a pair": (changed(**{DOWN: None}), "its up but not its down", "LoadLoRA"),
-    "DoRA": (
-        changed(**{UP.replace("lora_B.weight", "dora_scale"): torch.ones(128, 1)}),
-        "is DoRA, which this version does not read yet",
+    "an unread family": (
+        changed(**{UP.replace("lora_B.weight", "lambda_layer"): torch.ones(128, 1)}),
+        "is T-LoRA, which this version does not read",
         "LoadLoRA",
+    ),
+    "magnitudes of another layer": (
+        changed(**{UP.replace("lora_B.weight", "dora_scale"): torch.ones(99, 1)}),
+        "magnitudes (99,) of outputs does not fit the model's weight of (128, 128)",
+        "ApplyToModel",
     ),
     "wrong shape": (
         changed(**{UP: torch.ones(99, 4), DOWN: torch.ones(4, 128)}),
