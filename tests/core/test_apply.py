@@ -277,12 +277,14 @@ SPELLINGS = [
     ("lora_B", "lora_A", "."),
     ("lora_linear_layer.up.weight", "lora_linear_layer.down.weight", "."),
     ("lora_B.default.weight", "lora_A.default.weight", "."),
+    ("lora_B.my-style_2.weight", "lora_A.my-style_2.weight", "."),
+    ("base_layer.lora_B.weight", "base_layer.lora_A.weight", "."),
 ]
 
 
 @pytest.mark.parametrize(("up", "down", "joint"), SPELLINGS)
 @pytest.mark.parametrize("prefix", ["", "diffusion_model.", "transformer.", "base_model.model."])
-def test_all_seven_spellings_mean_the_same(tmp_path, up, down, joint, prefix):
+def test_all_spellings_mean_the_same(tmp_path, up, down, joint, prefix):
     kohya = pair("linear", 6, 8, alpha=2.0)
     name = f"{prefix}linear"
     spelled = {

@@ -63,16 +63,16 @@ def sections() -> list[Section]:
     partial = [cell for cell in cells if cell.kind not in (WHOLE, TEXTS)]
     texts = [cell for cell in cells if cell.kind == TEXTS]
     return [
-        Section("dialects", _noted(prefixes), gaps=_gaps(prefixes)),
+        Section("dialects", _noted(prefixes, _mark), _noted(prefixes, _text), _gaps(prefixes)),
         Section("special dialects", _by_dialect(special), gaps=_gaps(special)),
         Section("partial files", _by_dialect(partial), gaps=_gaps(partial)),
         Section("text encoders", _by_dialect(texts), gaps=_gaps(texts)),
     ]
 
 
-def _noted(cells: list[Cell]) -> str:
+def _noted(cells: list[Cell], written: Callable[[Cell], str]) -> str:
     """The table of prefixes; the others say in a column of their own what the host does."""
-    text = _by_model(cells, PREFIXES)
+    text = _by_model(cells, PREFIXES, written)
     ran = any(cell.host for cell in cells)
     return text if ran else f"{text}\n\nComfyUI: {NOT_RUN}"
 
@@ -102,14 +102,16 @@ def _gaps(cells: Iterable[Cell]) -> tuple[str, ...]:
     return tuple(cell.gap for cell in cells if cell.gap)
 
 
-def _by_model(cells: list[Cell], dialects: Iterable[Dialect]) -> str:
+def _by_model(
+    cells: list[Cell], dialects: Iterable[Dialect], written: Callable[[Cell], str]
+) -> str:
     """A row for each architecture, a column for each dialect."""
     by_place = {(cell.layout.name, cell.dialect.title): cell for cell in cells}
     titles = [dialect.title for dialect in dialects]
     rows = []
     for name in dict.fromkeys(cell.layout.name for cell in cells):
         found = [by_place.get((name, title)) for title in titles]
-        rows.append([name, *(_text([cell]) if cell else "" for cell in found)])
+        rows.append([name, *(written(cell) if cell else "" for cell in found)])
     return table(["", *(f"`{title}`" for title in titles)], rows)
 
 
@@ -137,10 +139,19 @@ def _models(group: list[Cell]) -> str:
     return ", ".join(names) if len(names) <= 4 else f"{len(names)} architectures"
 
 
-def _text(cells: list[Cell]) -> str:
+def _text(cell: Cell) -> str:
     """Ours, and the host's where it is another."""
-    ours, host = (_share(cells, side) for side in (lambda cell: cell.ours, lambda cell: cell.host))
+    ours, host = (_share([cell], side) for side in (lambda cell: cell.ours, lambda cell: cell.host))
     return ours if host in (ours, NOT_RUN) else f"{ours} (ComfyUI {host.partition('/')[0]})"
+
+
+def _mark(cell: Cell) -> str:
+    """The same in short: a tick for all keys, and the host's share where it is less."""
+    ours, host = cell.ours, cell.host
+    mark = "✓" if ours.applied == ours.found else f"{ours.applied}/{ours.found}"
+    if host is None or host.applied == host.found:
+        return mark
+    return f"{mark} {100 * host.applied // host.found} %"
 
 
 def _share(cells: list[Cell], side: Callable[[Cell], Applied | None]) -> str:
