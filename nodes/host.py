@@ -169,7 +169,7 @@ def _applied(patcher: ModelPatcher) -> Applied:
 
 def _view(part: Part, patcher: ModelPatcher) -> Model:
     """What a plan has to know of a host model."""
-    weights = dict(_patchable(patcher))
+    weights = {key: _unpatched(patcher, key, weight) for key, weight in _patchable(patcher)}
     shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
     computed = comfy.model_management.lora_compute_dtype(patcher.load_device)
     dtypes = {key: _narrower(weight.dtype, computed) for key, weight in weights.items()}
@@ -190,6 +190,12 @@ def _patchable(patcher: ModelPatcher) -> Iterator[tuple[str, torch.nn.Parameter]
         foreign = patcher.is_dynamic() and not hasattr(module, "comfy_cast_weights")
         if not (holds_modules or foreign):
             yield from module.named_parameters(name, recurse=False)
+
+
+def _unpatched(patcher: ModelPatcher, key: str, weight: torch.Tensor) -> torch.Tensor:
+    """The weight as it was loaded: while it is patched, a control LoRA may have widened it."""
+    backup = patcher.backup.get(key)
+    return weight if backup is None else backup.weight
 
 
 def _host_word(part: Part, model: torch.nn.Module) -> str | None:
