@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.support.oracles.fill import fill
 from tests.support.oracles.layers import CONVS, Layer, effective
-from tests.support.oracles.lycoris_cases import EVERY_LAYER, in_float64
+from tests.support.oracles.lycoris_cases import in_float64, network_of
 
 Weights = dict[str, torch.Tensor]
 
@@ -62,20 +62,9 @@ ALGORITHMS = {
 
 def train(algorithm: Algorithm, weights: Weights, file: Path) -> Weights:
     """Saves an adapter of all ``weights``; gives what LyCORIS' forward makes of each, minus it."""
-    from lycoris.wrapper import LycorisNetwork
-
     base = _tree(weights)
-    LycorisNetwork.apply_preset(EVERY_LAYER)
-    network = LycorisNetwork(
-        base,
-        lora_dim=algorithm.dim,
-        conv_lora_dim=algorithm.dim,
-        alpha=algorithm.alpha,
-        conv_alpha=algorithm.alpha,
-        network_module=algorithm.algo,
-        warn_on_unmatched=False,
-        **algorithm.options,
-    )
+    asked = algorithm.algo, algorithm.dim, algorithm.alpha
+    network = network_of(base, *asked, **algorithm.options)
     assert len(network.loras) == len(weights), "LyCORIS has not taken every layer"
     for seed, lora in enumerate(network.loras):
         if algorithm.algo != "full":

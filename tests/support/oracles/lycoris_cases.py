@@ -65,22 +65,27 @@ class Recipe:
     change: Callable[[Any], None] | None = None
 
 
-def build(recipe: Recipe, folder: Path, seed: int, dtype: torch.dtype) -> Made:
+def network_of(base: torch.nn.Module, algo: str, dim: int, alpha: float, **options: Any) -> Any:
+    """LyCORIS' network of adapters of every layer of ``base``."""
     from lycoris.wrapper import LycorisNetwork
 
+    LycorisNetwork.apply_preset(EVERY_LAYER)
+    return LycorisNetwork(
+        base,
+        lora_dim=dim,
+        conv_lora_dim=dim,
+        alpha=alpha,
+        conv_alpha=alpha,
+        network_module=algo,
+        warn_on_unmatched=False,
+        **options,
+    )
+
+
+def build(recipe: Recipe, folder: Path, seed: int, dtype: torch.dtype) -> Made:
     base = net(dtype, layer=recipe.layer)
     weights = weights_of(base)
-    LycorisNetwork.apply_preset(EVERY_LAYER)
-    network = LycorisNetwork(
-        base,
-        lora_dim=recipe.dim,
-        conv_lora_dim=recipe.dim,
-        alpha=recipe.alpha,
-        conv_alpha=recipe.alpha,
-        network_module=recipe.algo,
-        warn_on_unmatched=False,
-        **recipe.options,
-    )
+    network = network_of(base, recipe.algo, recipe.dim, recipe.alpha, **recipe.options)
     assert len(network.loras) == 1, "LyCORIS has not taken the layer"
     if recipe.change:
         recipe.change(network.loras[0])
