@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import blocks, full, glora, hra, ia3, loha, lokr, lora, oft, vera
+from . import blocks, delora, full, glora, hra, ia3, loha, lokr, lora, oft, vera
 from .delta import Delta, Diagonal, Pair, Replacement, Residue, Slot, Static
 from .dora import decomposed
 from .family import Family, Source, Tensors
@@ -59,6 +59,12 @@ FAMILIES: Final[tuple[Family, ...]] = (
         needs={"vera_lambda_b", "vera_lambda_d"},
         takes={"vera_A", "vera_B"},
         read=vera.read,
+    ),
+    Family(
+        "DeLoRA",
+        needs={"delora_up", "delora_down", "delora_lambda", "delora_w_norm"},
+        takes=set(),
+        read=delora.read,
     ),
     Family("MiSS", needs={"miss_block"}, takes=set(), read=blocks.read_miss),
     Family("full", needs={"diff"}, takes=set(), read=full.difference("diff")),

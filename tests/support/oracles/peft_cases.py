@@ -335,6 +335,7 @@ VECTORS = [
 ]
 
 BLOCKS = [
+    *_rows("DeLoRA", "", "DeloraConfig", LINEARS, r=3),
     *_rows("MiSS", "", "MissConfig", (layers.SQUARE, layers.LINEAR), r=4),
     *_rows(
         "MiSS",
@@ -370,7 +371,6 @@ RARE = [
         save_projection=False,
         projection_prng_key=7,
     ),
-    *_rows("DeLoRA", "", "DeloraConfig", LINEARS, r=3),
     *_rows(
         "GraLoRA", "", "GraloraConfig", (layers.SQUARE, Layer(8, 12)), r=4, gralora_k=2, alpha=4
     ),

@@ -1,0 +1,33 @@
+"""DeLoRA: a LoRA of normalised factors, whose strength is trained apart (Bini et al. 2025,
+arXiv:2503.18225), as peft writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ..linear_algebra import norm
+from .delta import Delta, Pair
+from .family import Source, check_pair, wide
+
+SMALLEST: Final = 1e-4
+"""What peft divides by at least."""
+
+
+def read(source: Source) -> Sequence[Delta]:
+    """W + λ / rank · (up / |up|) · (down / |down|) ∘ w, each column and row by its own norm.
+
+    up is (out, rank), down (rank, in), and w (in,) the norms that the base weight's columns had.
+    """
+    check_pair(source, "delora_up", "delora_down")
+    up, down, norms = (
+        wide(source["delora_up"]),
+        wide(source["delora_down"]),
+        source["delora_w_norm"],
+    )
+    if norms.numel() != down.shape[1]:
+        found = source.shapes("delora_down", "delora_w_norm")
+        raise source.refuse(f": {found}.", expected="a norm for each input", found=found)
+    sizes = norm(up, 0).clamp(min=SMALLEST) * norm(down, 1).clamp(min=SMALLEST)
+    strength = (source.number("delora_lambda") or 0.0) / len(down)
+    return (Pair(up / sizes, down * wide(norms).flatten(), strength),)
