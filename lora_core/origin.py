@@ -16,6 +16,7 @@ DIALECTS: Final = (
     (re.compile(r"lora_transformer_|bundle_emb\."), "OneTrainer"),
     (re.compile(r"(lora|oft)_(prior_)?(unet|te\d?)_"), "kohya"),
     (re.compile(r"lycoris_"), "LyCORIS"),
+    (re.compile(r"pipe\.dit\."), "DiffSynth"),
     (re.compile(r".*\.processor\.(qkv|proj)(_lora\d?)?$"), "XLabs"),
     (re.compile(r".*\.processor\."), "early diffusers"),
     (re.compile(r"((unet|transformer)\.)?base_model\.model\."), "peft"),

@@ -53,6 +53,8 @@ PREFIXES: Final = (
     Prefix("text_encoder_2.", "text_encoder_2"),
     Prefix("text_encoder_3.", "text_encoder_3"),
     Prefix("text_encoder_4.", "text_encoder_4"),
+    # DiffSynth-Studio, unless told to leave it out
+    Prefix("pipe.dit.", "denoiser"),
     # kohya, musubi, OneTrainer
     Prefix("lora_unet_", "denoiser", underscored=True),
     Prefix("lora_transformer_", "denoiser", underscored=True),

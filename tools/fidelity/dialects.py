@@ -34,6 +34,7 @@ class Spelling(NamedTuple):
 KOHYA: Final = Spelling(".lora_up.weight", ".lora_down.weight", alpha=True)
 PEFT: Final = Spelling(".lora_B.weight", ".lora_A.weight")
 NAMED: Final = Spelling(".lora_B.style.weight", ".lora_A.style.weight")
+DEFAULT: Final = Spelling(".lora_B.default.weight", ".lora_A.default.weight")
 OLD: Final = Spelling("_lora.up.weight", "_lora.down.weight")
 MODULE: Final = Spelling(".lora.up.weight", ".lora.down.weight")
 LAYER: Final = Spelling(".lora_linear_layer.up.weight", ".lora_linear_layer.down.weight")
@@ -219,6 +220,8 @@ SPECIAL: Final = (
     # XLabs-AI/x-flux, bytedance/USO
     Dialect("XLabs", "", xlabs, BARE, only=FLUX),
     Dialect("XLabs in diffusion_model", ROOT, xlabs, BARE, only=FLUX),
+    # modelscope/DiffSynth-Studio: without --remove_prefix_in_ckpt
+    Dialect("DiffSynth", "pipe.dit.", native, DEFAULT, only=("wan_t2v", "wan_i2v", "qwen_image")),
     # black-forest-labs/FLUX.1-Canny-dev-lora, -Depth-dev-lora
     Dialect("BFL control", "", bfl_control, PEFT, only=FLUX, make=bfl_tensors),
     # alibaba-pai/Wan2.1-Fun-*-InP-MPS reward LoRAs
