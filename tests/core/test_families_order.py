@@ -126,17 +126,21 @@ def copies(made: Sequence[Made], order: Sequence[int], folder: Path) -> list[Pat
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("stack", STACKS)
-def test_every_order_of_addends_gives_the_same_weights(tmp_path, stack, dtype):
+def test_every_order_of_addends_gives_the_same_weights(tmp_path, show, stack, dtype):
     made = make(stack, tmp_path, torch.float32)
     base, size = made[0].weights[KEY].to(dtype), summands(made)
     recipe = stacked([one.file for one in made])
     plan = make_plan(recipe, [model_of({KEY: base})], FileCache())
     (by_weight,) = plan.addends
     first = result(base, recipe)
+    worst = 0.0
     for order in permutations(by_weight[KEY]):
         weight = base.clone()
         merge_(weight, fuse(order, sum_type(dtype)))
-        assert roundings(weight, first, size) <= 1, [addend.delta.text() for addend in order]
+        worst = max(worst, roundings(weight, first, size))
+    names = " + ".join(case.family for case in cases(stack))
+    show(f"{names} ({stack}, {dtype}), 24 orders: at most {worst:.2f} roundings apart")
+    assert worst <= 1
 
 
 def test_the_order_of_adding_recipes_is_no_order_at_all(tmp_path):
