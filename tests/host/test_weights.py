@@ -21,7 +21,13 @@ from tests.support import workflows
 from tests.support.samples import pair, write
 from tests.support.tiny_loras import KINDS
 from tests.support.tiny_models import MODEL_FILES
-from tests.support.workflows import host_loras, inspect, render, stacked_loras
+from tests.support.workflows import (
+    host_loras,
+    inspect,
+    one_after_another,
+    render,
+    stacked_loras,
+)
 
 STRENGTHS = (0.5, 1.0)
 
@@ -103,18 +109,6 @@ def test_a_stack_of_eight_is_one_entry_per_weight(host, loras, show):
         reference(host, "flux", base_weights(host, "flux"), eight),
     )
     assert error < 2e-7
-
-
-def one_after_another(*loras):
-    """An ApplyToModel for each LoRA."""
-
-    def chain(graph, model, clip):
-        for name, strength in loras:
-            lora = [graph.add("LoadLoRA", lora_name=name, strength=strength), 0]
-            model, clip = workflows.apply_lora(graph, lora, model, clip)
-        return model, clip
-
-    return chain
 
 
 @pytest.mark.parametrize("kind", KINDS)

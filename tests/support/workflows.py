@@ -136,6 +136,17 @@ def stacked_loras(*loras: tuple[str, float]) -> Chain:
     return chain
 
 
+def one_after_another(*loras: tuple[str, float]) -> Chain:
+    """The pack's nodes, with an ApplyToModel for each (name, strength)."""
+
+    def chain(graph: Graph, model: Link, clip: Link | None) -> tuple[Link, Link | None]:
+        for lora in loras:
+            model, clip = stacked_loras(lora)(graph, model, clip)
+        return model, clip
+
+    return chain
+
+
 def stack_loras(graph: Graph, *loras: Link) -> Link:
     """Add StackLoRAs over the given LORA outputs."""
     slots = {f"loras.lora_{index}": lora for index, lora in enumerate(loras)}
