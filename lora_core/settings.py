@@ -104,9 +104,8 @@ class Notes:
             config, path = self.configs.get(""), name.removeprefix(PEFT_PREFIX)
         if config is None:
             return Settings(one_trainer=self.one_trainer)
-        alpha_name = "alpha" if "alpha" in config else "lora_alpha"
-        alpha = _patterned(config, "alpha_pattern", path) or _some(config, alpha_name)
-        rank = _patterned(config, "rank_pattern", path) or _some(config, "r")
+        alpha = _noted(config, "alpha" if "alpha" in config else "lora_alpha", "alpha", path)
+        rank = _noted(config, "r", "rank", path)
         stabilised = bool(config.get("use_rslora"))
         whole = None if rank is None else int(rank)
         return Settings(alpha, whole, stabilised, self.one_trainer, config, path)
@@ -132,6 +131,14 @@ def _by_component(noted: Config) -> dict[str, Config]:
     return {**configs}
 
 
+def _noted(config: Config, option: str, kind: str, path: str) -> float | None:
+    """A number that is noted for all modules, or by a pattern for this one."""
+    patterned = _patterned(config, f"{kind}_pattern", path)
+    if patterned is not None or config.get(option) is None:
+        return patterned
+    return _number(config, option, 0)
+
+
 def _patterned(config: Config, which: str, path: str) -> float | None:
     """The number of the first pattern that the end of a path matches, as peft looks them up."""
     patterns = config.get(which)
@@ -139,7 +146,7 @@ def _patterned(config: Config, which: str, path: str) -> float | None:
         return None
     for pattern, value in cast("dict[str, object]", patterns).items():
         if isinstance(value, (int, float)) and _is_end(pattern, path):
-            return _finite(which, float(value))
+            return _finite(which, value)
     return None
 
 
@@ -175,23 +182,23 @@ def _effort(pattern: str) -> float:
     return math.inf if _REPEATED_GROUP.search(pattern) else sum(map(pattern.count, "*+{"))
 
 
-def _some(config: Config, name: str) -> float | None:
-    return _number(config, name, 0) if config.get(name) is not None else None
-
-
 def _number(config: Config, name: str, otherwise: float) -> float:
     value = config.get(name)
     if value is None:
         return otherwise
     if not isinstance(value, (bool, int, float)):
         raise _wrong(name, repr(value)[:40])
-    return _finite(name, float(value))
+    return _finite(name, value)
 
 
 def _finite(name: str, value: float) -> float:
-    if not math.isfinite(value):
-        raise _wrong(name, str(value))
-    return value
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _wrong(name, str(number))
+    return number
 
 
 def _wrong(name: str, found: str) -> LoraFileError:

@@ -44,6 +44,7 @@ def scale(file) -> float:
         ({"transformer.lora_alpha": 8, "transformer.use_rslora": True}, 4.0),
         ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"layer": 1}}, 0.25),
         ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"other": 1}}, 2.0),
+        ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"layer": 2, "l.*": 1}}, 0.5),
         ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"l.*r": 1}}, 0.25),
         ({"text_encoder.lora_alpha": 8}, 1.0),
     ],
@@ -101,7 +102,7 @@ def test_notes_that_cannot_be_made_out_are_said_to_be_so(text):
     assert not Notes.read({}, "{}").unreadable
 
 
-@pytest.mark.parametrize("value", ["8", [8], {}, float("inf"), float("nan")])
+@pytest.mark.parametrize("value", ["8", [8], {}, float("inf"), float("nan"), 10**400])
 def test_a_scale_that_is_no_number_is_refused(tmp_path, value):
     options = {"transformer.lora_alpha": value}
     path = write(tmp_path / "a.safetensors", lora("transformer.layer"), noted(**options))
