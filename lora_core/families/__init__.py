@@ -110,7 +110,7 @@ def read_module(source: Source) -> tuple[list[str], list[Delta]]:
             own = family.read(source)
             if family.decomposes and MAGNITUDES & source.tensors.keys():
                 used |= MAGNITUDES
-                families.append(f"DoRA ({family.name})")
+                families.append("DoRA" if family.name == "LoRA" else f"DoRA of {family.name}")
                 deltas += [decomposed(source, delta) for delta in own]
             else:
                 families.append(family.name)
