@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,11 @@ def config_changed(file: Path) -> int:
     if file.name != TENSORS:
         return 0
     try:
-        return file.with_name(CONFIG).stat().st_mtime_ns
+        status = file.with_name(CONFIG).stat()
     except OSError:
         return 0
+    # opening a pipe would wait for ever, and some archives set all times to 0
+    return max(status.st_mtime_ns, 1) if stat.S_ISREG(status.st_mode) else 0
 
 
 def read_config(file: Path) -> str | None:

@@ -228,7 +228,7 @@ def _modules(
             own = _own(name, roles, tensors)
             modules[name] = _module(name, own | shared if VERA in own else own, notes)
     if not modules:
-        raise _no_lora(unknown)
+        raise _no_lora(unknown, notes)
     return modules, tuple(unknown)
 
 
@@ -239,7 +239,16 @@ def _shared(
     names = [name for name, roles in grouped.items() if roles.keys() <= SHARED]
     shared: dict[str, torch.Tensor] = {}
     for name in names:
-        shared |= _own(name, grouped.pop(name), tensors)
+        own = _own(name, grouped.pop(name), tensors)
+        for role in own.keys() & shared.keys():
+            raise LoraFileError(
+                f"has two tensors {role} that are meant for all layers; which of them is meant "
+                "for which cannot be told.",
+                key=name,
+                expected="one for all layers",
+                found=f"{name}.{role} and another",
+            )
+        shared |= own
     return shared
 
 
@@ -256,8 +265,21 @@ def _own(
     return own
 
 
+def _empty(name: str, role: str, tensor: torch.Tensor) -> LoraFileError:
+    found = str(tuple(tensor.shape))
+    return LoraFileError(
+        f"{name} has an empty {role}: its shape is {found}.",
+        key=name,
+        expected="numbers",
+        found=found,
+    )
+
+
 def _module(name: str, tensors: Mapping[str, torch.Tensor], notes: Notes) -> Module:
     families, deltas = read_module(Source(name, tensors, notes.of(name)))
+    for role, tensor in tensors.items():
+        if not tensor.numel():
+            raise _empty(name, role, tensor)
     parameters = sum(t.numel() for role, t in tensors.items() if role not in NUMBERS | SHARED)
     bounds = tuple(delta.bound() for delta in deltas)
     return Module(tuple(families), tuple(deltas), parameters, bounds)
@@ -290,8 +312,15 @@ def _computable(key: FileKey, role: Role, tensor: torch.Tensor) -> torch.Tensor:
     return tensor.half() if tensor.dtype.itemsize == 1 else tensor
 
 
-def _no_lora(unknown: list[FileKey]) -> LoraFileError:
+def _no_lora(unknown: list[FileKey], notes: Notes) -> LoraFileError:
     first = ", ".join(unknown[:3])
+    kind = notes.config and notes.config.get("peft_type")
+    if isinstance(kind, str):
+        return LoraFileError(
+            f"is {kind[:40]} by its config, which this version does not read.",
+            expected="one of the families in the README",
+            found=kind[:40],
+        )
     return LoraFileError(
         f"is no LoRA: none of its {len(unknown)} tensors is named like a part of one"
         + (f" (first: {first})." if first else "."),

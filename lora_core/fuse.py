@@ -142,7 +142,9 @@ def _residue(terms: Sequence[tuple[float, Static]], dtype: torch.dtype) -> torch
     for strength, delta in terms:
         match delta:
             case Residue(dense) | Replacement(dense):
-                parts.append(dense.to(dtype).reshape(len(dense), -1) * strength)
+                parts.append(
+                    dense.to(dtype).reshape(dense.shape[0] if dense.ndim else 1, -1) * strength
+                )
             case _:
                 pass
     return _total(parts)

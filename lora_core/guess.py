@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from .families import Pair
 from .files import LoraFile
 from .origin import stated_base
 
@@ -45,6 +44,6 @@ def _by_width(file: LoraFile) -> str | None:
     for name, module in file.modules.items():
         if CROSS_ATTENTION.search(name):
             for delta in module.deltas:
-                if isinstance(delta, Pair):
-                    return CONTEXT_WIDTH.get(delta.down.shape[1])
+                if delta.inputs is not None:
+                    return CONTEXT_WIDTH.get(delta.inputs)
     return None

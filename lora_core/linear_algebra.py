@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 
 _linalg = cast(Any, torch.linalg)
+
+LARGE: Final = 128
 
 
 def norm(tensor: torch.Tensor, dim: int | tuple[int, ...] | None = None) -> torch.Tensor:
@@ -15,5 +17,11 @@ def norm(tensor: torch.Tensor, dim: int | tuple[int, ...] | None = None) -> torc
 
 
 def solve(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """left⁻¹ · right, for batches of square matrices."""
-    return _linalg.solve(left, right)
+    """left⁻¹ · right, for batches of square matrices.
+
+    Large ones one by one: on some processors the library's own batches of them fail or never end.
+    """
+    if left.ndim < 3 or left.shape[-1] < LARGE or left.device.type != "cpu":
+        return _linalg.solve(left, right)
+    pairs = zip(left.flatten(0, -3), right.flatten(0, -3), strict=True)
+    return torch.stack([_linalg.solve(one, other) for one, other in pairs]).view(right.shape)

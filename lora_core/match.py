@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -15,8 +15,8 @@ from .guess import base_of_file
 from .recipe import Term
 from .targets import Names, Part, Shape, Target, part_of
 
-CONTROLLED: Final = ("img_in.weight",)
-"""Layers that control LoRAs (Black Forest Labs') widen, to take a picture beside the noise."""
+CONTROLLED: Final = "img_in.weight"
+"""The layer of Flux that control LoRAs (Black Forest Labs') widen, to take a picture beside the noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +118,7 @@ def _matched(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
         term,
         file,
         tuple(hits),
-        tuple(name for name, _ in missed),
+        tuple(name if slot == "weight" else f"{name} (bias)" for name, slot in missed),
         _parts(hits, models),
         _base(models),
     )
@@ -132,7 +132,7 @@ def _find(name: str, delta: Delta, models: Sequence[Model]) -> tuple[int, Target
         target = model.names.find(name)
         if target is not None and delta.slot == "bias":
             target = target.bias()
-        if target is not None and target.key in model.shapes:
+        if target is not None and all(p.key in model.shapes for p in target.pieces()):
             return index, target
     return None
 
@@ -168,9 +168,10 @@ def _addend(
     shape = weight if target.rows is None else (target.rows[1], *weight[1:])
     width = None
     if not delta.fits(shape):
-        width = _wider(delta, target, shape)
-        if width is None:
+        adapted = _adapted(delta, target, shape, model)
+        if adapted is None:
             raise _misfit(name, delta, shape)
+        delta, width = adapted
     strength = float(term.model if target.part == "model" else term.clip)
     turned = delta.turned() if target.halves_swapped else delta
     return Addend(target, turned, strength, abs(strength) * bound, term.file.name, width), shape
@@ -199,13 +200,23 @@ def _cut(name: str, delta: Delta, whole: Target, source: tuple[int, int]) -> Del
     return cut
 
 
-def _wider(delta: Delta, target: Target, shape: Shape) -> int | None:
-    """How many inputs a control LoRA wants where the model has fewer; None for any other misfit."""
+def _adapted(
+    delta: Delta, target: Target, shape: Shape, model: Model
+) -> tuple[Pair, int | None] | None:
+    """A pair for the layer that takes pictures, in a model that takes another number of them.
+
+    The pair, and how many inputs the layer is to have for it: a control LoRA widens it, a LoRA of
+    the model without control leaves the further inputs alone. None for any other misfit.
+    """
     if not isinstance(delta, Pair) or len(shape) != 2 or target.rows is not None:
         return None
-    out, width = len(delta.up), delta.down.shape[1]
-    allowed = delta.widens or target.key.endswith(CONTROLLED)
-    return width if allowed and out == shape[0] and width > shape[1] else None
+    allowed = delta.widens or (model.base == "Flux" and target.key.endswith(CONTROLLED))
+    if not allowed or len(delta.up) != shape[0]:
+        return None
+    missing = shape[1] - delta.down.shape[1]
+    if missing < 0:
+        return delta, delta.down.shape[1]
+    return replace(delta, down=torch.nn.functional.pad(delta.down, (0, missing))), None
 
 
 def _misfit(name: str, delta: Delta, shape: Shape) -> LoraMismatchError:
@@ -237,7 +248,7 @@ def _refuse_synonyms(hits: Sequence[Hit]) -> None:
     for hit in hits:
         others = known.setdefault((hit.model, hit.addend.target.key), [])
         for other in others:
-            if other.name != hit.name and _meet(other.addend.target, hit.addend.target):
+            if other.name != hit.name and other.addend.target.meets(hit.addend.target):
                 raise LoraFileError(
                     f"{other.name} and {hit.name} both mean {hit.addend.target.key}; "
                     "which of them is meant cannot be told.",
@@ -246,13 +257,6 @@ def _refuse_synonyms(hits: Sequence[Hit]) -> None:
                     found=f"{other.name} and {hit.name}",
                 )
         others.append(hit)
-
-
-def _meet(one: Target, other: Target) -> bool:
-    if one.rows is None or other.rows is None:
-        return True
-    (first, length), (second, other_length) = one.rows, other.rows
-    return first < second + other_length and second < first + length
 
 
 def _parts(hits: Sequence[Hit], models: Sequence[Model]) -> frozenset[Part]:

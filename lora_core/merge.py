@@ -26,15 +26,17 @@ def merged(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0
 
     New inputs start from zero. Who widens is a plain pair, which does not look at the weight.
     """
-    merge_(weight, [patch for patch in patches if patch.width is None], strength)
     shape = wider_shape(patches)
     if shape is None:
+        merge_(weight, patches, strength)
         return weight
-    wider = torch.nn.functional.pad(weight, (0, shape[1] - weight.shape[1]))
+    sums = weight.to(sum_type(weight.dtype))
+    wider = torch.nn.functional.pad(sums, (0, shape[1] - weight.shape[1]))
+    merge_(wider[:, : weight.shape[1]], [p for p in patches if p.width is None], strength)
     for patch in patches:
         if patch.width is not None:
             merge_(wider[:, : patch.width], [patch], strength)
-    return wider
+    return wider.to(weight.dtype)
 
 
 def merge_(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0) -> None:

@@ -140,5 +140,6 @@ def _kohya(metadata: Mapping[str, str]) -> str | None:
 def _peft(metadata: Mapping[str, str], notes: Notes) -> str | None:
     if NOTED in metadata:
         return "diffusers"
-    config = notes.configs.get("")
-    return f"peft {config.get('peft_version', '')}".strip() if config else None
+    if notes.config is None:
+        return None
+    return f"peft {notes.config.get('peft_version') or ''}".strip()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -30,13 +29,11 @@ def _look_closely(key: str, addends: Sequence[Addend], dtype: torch.dtype) -> No
         raise _overflow(key, total, dtype).in_file(worst.file)
 
 
-def _sum(addends: Iterable[Addend], size: Callable[[Addend], float]) -> float:
-    """The most that can come together in one entry: different rows do not meet."""
-    by_rows: defaultdict[object, float] = defaultdict(float)
-    for addend in addends:
-        by_rows[addend.target.rows] += size(addend)
-    whole = by_rows.pop(None, 0.0)
-    return whole + max(by_rows.values(), default=0.0)
+def _sum(addends: Sequence[Addend], size: Callable[[Addend], float]) -> float:
+    """The most that can come together in one entry: rows that do not meet do not add up."""
+    return max(
+        sum(size(other) for other in addends if one.target.meets(other.target)) for one in addends
+    )
 
 
 def _overflow(key: str, total: float, dtype: torch.dtype) -> LoraMismatchError:

@@ -10,7 +10,7 @@ from itertools import islice
 from .families import Delta
 from .guess import base_of_file
 from .match import Hit, Match
-from .origin import dialects_of, disagreement, trainer_of
+from .origin import dialects_of, disagreement, stated_base, trainer_of
 from .targets import Part, part_of
 from .text import printable
 
@@ -55,6 +55,7 @@ class LoraReport:
         silent: Layers whose alpha is 0, so that nothing is added.
         scale_unread: Whether the notes on its scale cannot be made out.
         model: What kind of model it was applied to.
+        widened: Layers that take more inputs now, in words.
     """
 
     name: str
@@ -71,6 +72,7 @@ class LoraReport:
     trainer: str | None = None
     disagrees: str | None = None
     model: str | None = None
+    widened: tuple[str, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -108,13 +110,28 @@ def report_match(match: Match) -> LoraReport:
         parameters=sum(modules[name].parameters for name in applied),
         touched=_touched(match.hits),
         unknown=(*_unknown(match), *match.file.unknown),
-        base=base_of_file(match.file),
+        base=_made_for(match),
         silent=sum(delta.silent for delta in _deltas(match)),
         scale_unread=match.file.notes.unreadable,
         dialects=dialects_of(modules),
         trainer=trainer_of(match.file.metadata, match.file.notes),
         disagrees=disagreement(match.file.metadata, match.base),
         model=match.base,
+        widened=_widened(match),
+    )
+
+
+def _made_for(match: Match) -> str | None:
+    """What a file says itself; what it fits in every layer; or else what it looks like."""
+    fits = match.hits and not _unknown(match)
+    return stated_base(match.file.metadata) or (match.base if fits else base_of_file(match.file))
+
+
+def _widened(match: Match) -> tuple[str, ...]:
+    return tuple(
+        f"{hit.name} takes {hit.addend.width} inputs now, {hit.shape[1]} before"
+        for hit in match.hits
+        if hit.addend.width is not None
     )
 
 
@@ -169,10 +186,11 @@ def _details(lora: LoraReport) -> Sequence[str]:
             f"{lora.parameters:,} parameters in the file for {lora.touched:,} in the weights"
         )
     lines.append(_origin_line(lora))
+    lines.extend(lora.widened)
     if lora.disagrees:
         lines.append(f"its notes say it was made for {lora.disagrees}; the model is {lora.model}")
     if lora.silent:
-        lines.append(f"alpha 0, no effect: {lora.silent} layers")
+        lines.append(f"alpha 0, no effect: {_layers(lora.silent)}")
     if lora.scale_unread:
         lines.append("its notes on its scale cannot be read: taken as alpha = rank")
     if lora.unknown:
@@ -192,6 +210,10 @@ def _part_line(part: PartReport) -> str:
     if not part.found:
         return f"{title}: nothing in the file"
     if not part.connected:
-        return f"{title}: {part.found} layers not applied, no {socket} connected"
+        return f"{title}: {_layers(part.found)} not applied, no {socket} connected"
     effect = f"at strength {part.strength:g}" if part.strength else "at strength 0: no effect"
-    return f"{title}: {part.applied} of {part.found} layers {effect}"
+    return f"{title}: {part.applied} of {_layers(part.found)} {effect}"
+
+
+def _layers(count: int) -> str:
+    return "1 layer" if count == 1 else f"{count} layers"

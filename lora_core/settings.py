@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
 from .errors import LoraFileError
+from .patterns import Patterns, matches
 
 Config: TypeAlias = Mapping[str, object]
 
@@ -17,10 +18,6 @@ NOTED: Final = "lora_adapter_metadata"
 """Where diffusers notes peft's config, with a pipeline's component in front of every key."""
 
 PEFT_PREFIX: Final = "base_model.model."
-
-LONGEST_PATTERN: Final = 512
-MOST_REPETITIONS: Final = 3
-"""In a pattern that names layers: the time to match it grows with every one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +46,57 @@ class Settings:
             return 1.0
         return self.alpha / (math.sqrt(rank) if self.rank_stabilised else rank)
 
-    def option(self, name: str, without_config: float, without_it: float = 0) -> float:
-        """A number or flag of peft's config, for configs and files that do not have it, too."""
+    def option(self, name: str, unsaid: float, in_config: float = 0) -> float:
+        """A number or flag of peft's config.
+
+        Args:
+            name: Of the option.
+            unsaid: What holds if there is no config.
+            in_config: What holds in a config that does not have the option.
+        """
         if self.config is None:
-            return without_config
-        return _number(self.config, name, without_it)
+            return unsaid
+        return _number(self.config, name, in_config)
 
     def is_before(self, version: tuple[int, int]) -> bool:
         """Whether a config is of an older peft; the oldest ones do not say of which."""
         if self.config is None:
             return False
-        found = re.match(r"(\d+)\.(\d+)", str(self.config.get("peft_version", "")))
+        found = re.match(r"(\d{1,9})\.(\d{1,9})", str(self.config.get("peft_version")))
         return found is None or (int(found[1]), int(found[2])) < version
 
     def names_module(self, option: str) -> bool:
         """Whether an option of peft's config, a list of ends or one pattern, means this module."""
         named = (self.config or {}).get(option)
         if isinstance(named, str):
-            return _matches(named, self.path)
+            return matches(named, self.path)
         ends = cast("list[object]", named) if isinstance(named, list) else []
         return any(isinstance(end, str) and self.path.endswith(end) for end in ends)
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """A config, and the numbers that it gives to some layers only."""
+
+    config: Config
+    alphas: Patterns
+    ranks: Patterns
+
+    @classmethod
+    def of(cls, config: Config) -> _Noted:
+        return cls(config, _patterns(config, "alpha_pattern"), _patterns(config, "rank_pattern"))
+
+    def settings(self, path: str, one_trainer: bool) -> Settings:
+        """What holds for the layer with this path."""
+        alpha = self.alphas.number(path)
+        if alpha is None:
+            alpha = _some(self.config, "alpha" if "alpha" in self.config else "lora_alpha")
+        rank = self.ranks.number(path)
+        if rank is None:
+            rank = _some(self.config, "r")
+        stabilised = self.config.get("use_rslora") is True
+        whole = None if rank is None or rank < 1 else int(rank)
+        return Settings(alpha, whole, stabilised, one_trainer, self.config, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,37 +109,40 @@ class Notes:
         unreadable: Whether there is a config that cannot be made out.
     """
 
-    configs: Mapping[str, Config] = field(default_factory=dict[str, Config])
+    configs: Mapping[str, _Noted] = field(default_factory=dict[str, _Noted])
     one_trainer: bool = False
     unreadable: bool = False
 
     @classmethod
     def read(cls, metadata: Mapping[str, str], beside: str | None = None) -> Notes:
-        """From the file's metadata and the text of a config beside it."""
+        """From the file's metadata and the text of a config beside it.
+
+        Raises:
+            LoraFileError: A number in it is none, or its patterns could not be matched in time.
+        """
         noted = _document(metadata.get(NOTED, "{}"))
         config = _document("{}" if beside is None else beside)
         configs = _by_component(noted or {})
         if config:
             configs[""] = config
         one_trainer = any(key.startswith("ot_") for key in metadata)
-        return cls(configs, one_trainer, noted is None or config is None)
+        unreadable = noted is None or config is None
+        return cls({c: _Noted.of(own) for c, own in configs.items()}, one_trainer, unreadable)
+
+    @property
+    def config(self) -> Config | None:
+        """peft's config for all modules, None without one."""
+        return self.configs[""].config if "" in self.configs else None
 
     def of(self, name: str) -> Settings:
         """What is noted of the module that the file calls ``name``."""
-        component, _, path = name.removeprefix(PEFT_PREFIX).partition(".")
-        config = self.configs.get(component)
-        if config is None:
-            config, path = self.configs.get(""), name.removeprefix(PEFT_PREFIX)
-        if config is None:
-            return Settings(one_trainer=self.one_trainer)
-        alpha = _noted(config, "alpha" if "alpha" in config else "lora_alpha", "alpha", path)
-        rank = _noted(config, "r", "rank", path)
-        stabilised = bool(config.get("use_rslora"))
-        whole = None if rank is None else int(rank)
-        return Settings(alpha, whole, stabilised, self.one_trainer, config, path)
-
-
-_REPEATED_GROUP: Final = re.compile(r"\)[*+{]")
+        whole = name.removeprefix(PEFT_PREFIX)
+        component, _, path = whole.partition(".")
+        if component in self.configs:
+            return self.configs[component].settings(path, self.one_trainer)
+        if "" in self.configs:
+            return self.configs[""].settings(whole, self.one_trainer)
+        return Settings(one_trainer=self.one_trainer)
 
 
 def _document(text: str) -> dict[str, object] | None:
@@ -131,55 +162,17 @@ def _by_component(noted: Config) -> dict[str, Config]:
     return {**configs}
 
 
-def _noted(config: Config, option: str, kind: str, path: str) -> float | None:
-    """A number that is noted for all modules, or by a pattern for this one."""
-    patterned = _patterned(config, f"{kind}_pattern", path)
-    if patterned is not None or config.get(option) is None:
-        return patterned
-    return _number(config, option, 0)
+def _patterns(config: Config, which: str) -> Patterns:
+    found = config.get(which)
+    entries = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    # AdaLoRA's are lists of flags, whose effect is in the tensors already
+    return Patterns.of(
+        {name: _finite(which, v) for name, v in entries.items() if isinstance(v, (int, float))}
+    )
 
 
-def _patterned(config: Config, which: str, path: str) -> float | None:
-    """The number of the first pattern that the end of a path matches, as peft looks them up."""
-    patterns = config.get(which)
-    if not isinstance(patterns, dict):
-        return None
-    for pattern, value in cast("dict[str, object]", patterns).items():
-        if isinstance(value, (int, float)) and _is_end(pattern, path):
-            return _finite(which, value)
-    return None
-
-
-def _is_end(pattern: str, path: str) -> bool:
-    """Whether peft takes a path for what the pattern means; most patterns are plain names."""
-    if path == pattern or path.endswith("." + pattern):
-        return True
-    return _matches(rf"(.*\.)?({pattern})", path)
-
-
-def _matches(pattern: str, path: str) -> bool:
-    """Whether the pattern matches all of the path.
-
-    Raises:
-        LoraFileError: It could keep the matcher busy for ever: anybody can write one into a file.
-    """
-    if len(pattern) > LONGEST_PATTERN or _effort(pattern) > MOST_REPETITIONS:
-        raise LoraFileError(
-            f"names layers by a pattern that is too intricate: {pattern[:80]}.",
-            key="pattern",
-            expected=f"at most {MOST_REPETITIONS} repetitions",
-            found=pattern[:80],
-        )
-    try:
-        return re.fullmatch(pattern, path) is not None
-    except re.error:
-        return False
-
-
-def _effort(pattern: str) -> float:
-    """How many repetitions it has: the power with which the time grows; without bound if a group
-    is repeated, since there may be another repetition inside."""
-    return math.inf if _REPEATED_GROUP.search(pattern) else sum(map(pattern.count, "*+{"))
+def _some(config: Config, name: str) -> float | None:
+    return _number(config, name, 0) if config.get(name) is not None else None
 
 
 def _number(config: Config, name: str, otherwise: float) -> float:

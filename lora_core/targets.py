@@ -37,10 +37,20 @@ class Target:
 
     def pieces(self) -> Iterator[Target]:
         """This target, and those of the file's other rows."""
+        if self.rest is None:
+            yield self
+            return
         piece: Target | None = self
         while piece is not None:
             yield replace(piece, rest=None)
             piece = piece.rest
+
+    def meets(self, other: Target) -> bool:
+        """Whether both have rows in common, if they are of one weight."""
+        if self.rows is None or other.rows is None:
+            return True
+        (first, length), (second, other_length) = self.rows, other.rows
+        return first < second + other_length and second < first + length
 
     def named(self, name: Callable[[str], str], part: Part | None = None) -> Target:
         """The same with keys that ``name`` makes of the present ones, and perhaps as another part."""

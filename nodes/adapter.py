@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from typing import Any
+from dataclasses import is_dataclass
+from typing import Any, Final
 
 import torch
 from comfy.weight_adapter import WeightAdapterBase
 
 from ..lora_core.fuse import Patch
 from ..lora_core.merge import merged, wider_shape
+
+LEAVES: Final = frozenset((torch.Tensor, type(None), float, int, str, bool))
+"""Types with nothing inside; most of what is packed is of them."""
 
 
 class FusedAdapter(WeightAdapterBase):
@@ -60,10 +63,12 @@ class FusedAdapter(WeightAdapterBase):
 
 def packed(value: Any) -> Any:
     """Values within values as tuples: those of ours as (their class, their fields …)."""
+    if type(value) in LEAVES:
+        return value
     if isinstance(value, tuple):
         return tuple(map(packed, value))
     if is_dataclass(value) and not isinstance(value, type):
-        return (type(value), *(packed(getattr(value, f.name)) for f in fields(value)))
+        return (type(value), *(packed(getattr(value, name)) for name in value.__dataclass_fields__))
     return value
 
 

@@ -106,7 +106,8 @@ def apply_recipe(
     sides = _sides(model, clip)
     earlier = {part: _applied(patcher) for part, patcher in sides.items()}
     total = Recipe.sum([recipe, *(applied.recipe for applied in earlier.values())])
-    plan = make_plan(total, [_view(*side) for side in sides.items()], shared_cache)
+    views = [_view(part, patcher, earlier[part]) for part, patcher in sides.items()]
+    plan = make_plan(total, views, shared_cache)
     for lora in plan.report.loras:
         log.info("%s", lora.headline)
     changes: dict[Part, _Change] = {
@@ -167,10 +168,13 @@ def _applied(patcher: ModelPatcher) -> Applied:
     return Applied(Recipe(), patcher.patches_uuid, patcher.patches_uuid)
 
 
-def _view(part: Part, patcher: ModelPatcher) -> Model:
-    """What a plan has to know of a host model."""
+def _view(part: Part, patcher: ModelPatcher, earlier: Applied) -> Model:
+    """What a plan has to know of a host model, without our earlier work on it."""
     weights = {key: _unpatched(patcher, key, weight) for key, weight in _patchable(patcher)}
     shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
+    for key in patcher.patches.keys() & shapes.keys():
+        others = [p for p in patcher.patches[key] if p is not earlier.entries.get(key)]
+        shapes[key] = tuple(comfy.lora.calculate_shape(others, weights[key], key))
     computed = comfy.model_management.lora_compute_dtype(patcher.load_device)
     dtypes = {key: _narrower(weight.dtype, computed) for key, weight in weights.items()}
     ours = ModelNames(shapes)

@@ -12,7 +12,7 @@ from .delta import Delta, Diagonal, Pair, Replacement, Residue, Slot, Static
 from .dora import decomposed
 from .family import Family, Source, Tensors
 
-MAGNITUDES: Final = {"dora_scale", "magnitude"}
+MAGNITUDES: Final = frozenset(("dora_scale", "magnitude"))
 """What makes a DoRA of the family it stands beside."""
 
 FAMILIES: Final[tuple[Family, ...]] = (
@@ -50,6 +50,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
     ),
     Family("IA3", needs={"ia3_weight", "on_input"}, takes=set(), read=ia3.read_lycoris),
     Family("IA3", needs={"ia3_l"}, takes=set(), read=ia3.read_peft),
+    Family(
+        "BOFT",
+        needs={"oft_blocks"},
+        takes={"rescale", "alpha"},
+        read=oft.read_blocks,
+        when=oft.has_stages,
+    ),
     Family("OFT", needs={"oft_blocks"}, takes={"rescale", "alpha"}, read=oft.read_blocks),
     Family("OFT", needs={"oft_R"}, takes={"scaled_oft"}, read=oft.read_triangles),
     Family("BOFT", needs={"boft_R"}, takes={"boft_s"}, read=oft.read_butterfly),
@@ -105,16 +112,17 @@ def read_module(source: Source) -> tuple[list[str], list[Delta]]:
     deltas: list[Delta] = []
     for family in FAMILIES:
         # a family with fewer needs may be the beginning of one that has been found
-        if family.needs <= source.tensors.keys() - used:
+        if family.needs <= source.tensors.keys() - used and family.when(source):
             used |= family.needs | family.takes
             own = family.read(source)
+            if family.decomposes:
+                own = [decomposed(source, delta) for delta in own]
             if family.decomposes and MAGNITUDES & source.tensors.keys():
                 used |= MAGNITUDES
                 families.append("DoRA" if family.name == "LoRA" else f"DoRA of {family.name}")
-                deltas += [decomposed(source, delta) for delta in own]
             else:
                 families.append(family.name)
-                deltas += own
+            deltas += own
     _refuse_halves(source, used)
     return families, deltas
 

@@ -21,9 +21,11 @@ class Repeated(Relative):
 
     Attributes:
         block: (rank, out), or (rank, some) to be repeated over the outputs, too.
+        mini: Whether it may be.
     """
 
     block: torch.Tensor
+    mini: bool = False
     slot: Slot = "weight"
 
     @property
@@ -31,7 +33,11 @@ class Repeated(Relative):
         return len(self.block)
 
     def fits(self, shape: Shape) -> bool:
-        return len(shape) == 2 and shape[0] % self.block.shape[1] == 0
+        if len(shape) != 2:
+            return False
+        return shape[0] == self.block.shape[1] or (
+            self.mini and shape[0] % self.block.shape[1] == 0
+        )
 
     def text(self) -> str:
         return f"a repeated block of {shape_text(self.block)}"
@@ -69,7 +75,7 @@ class BlockAffine(Relative):
         return f"blocks of {shape_text(self.block)}"
 
     def bound(self) -> float:
-        return 0.0
+        return (1 + self.rank) * largest_magnitude("block", self.block)
 
     def against(self, weight: Incoming) -> Sequence[Static]:
         blocks, rank = weight.like(self.block)[:, None], self.rank
@@ -85,7 +91,8 @@ def read_miss(source: Source) -> Sequence[Delta]:
         found = shape_text(block)
         raise source.refuse(f": no block: {found}.", expected="(rank, out)", found=found)
     if block.ndim == 2:
-        return (Repeated(block),)
+        mini = source.settings.config is None or bool(source.settings.option("mini_r", 0))
+        return (Repeated(block, mini),)
     if block.shape[1] != block.shape[2]:
         found = shape_text(block)
         raise source.refuse(f": no square blocks: {found}.", expected="(n, r, r)", found=found)

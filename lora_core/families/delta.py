@@ -39,6 +39,11 @@ class Delta(ABC):
         return None
 
     @property
+    def inputs(self) -> int | None:
+        """How many inputs it is made for, kernels included; None if it does not tell."""
+        return None
+
+    @property
     def silent(self) -> bool:
         """Whether it adds nothing, whatever the weight, since its alpha is 0."""
         return False
@@ -53,11 +58,11 @@ class Delta(ABC):
 
     @abstractmethod
     def bound(self) -> float:
-        """No entry of it is larger, as far as that is known without the weight."""
+        """No entry of it is larger, on a weight without entries beyond 1 if it depends on that."""
 
     @abstractmethod
     def peak(self) -> float:
-        """Its largest entry, looked at one by one, as far as that is known without the weight."""
+        """Its largest entry, looked at one by one where they are known without the weight."""
 
     @abstractmethod
     def against(self, weight: Incoming) -> Sequence[Static]:
@@ -108,6 +113,10 @@ class Pair(Static):
     @property
     def rank(self) -> int:
         return len(self.down)
+
+    @property
+    def inputs(self) -> int:
+        return self.down.shape[1]
 
     @property
     def silent(self) -> bool:
@@ -191,7 +200,7 @@ class Diagonal(Static):
 
     Attributes:
         row: (out,), for each row; None for none.
-        column: (in,) or (in · kernel,), for each input; None for none.
+        column: (in,), for each input; None for none.
     """
 
     row: torch.Tensor | None = None
@@ -199,18 +208,20 @@ class Diagonal(Static):
     slot: Slot = "weight"
 
     def fits(self, shape: Shape) -> bool:
-        rows = self.row is None or len(self.row) == shape[0]
+        rows = bool(shape) and (self.row is None or len(self.row) == shape[0])
         return rows and (self.column is None or (len(shape) > 1 and len(self.column) == shape[1]))
 
     def text(self) -> str:
         sides = {"outputs": self.row, "inputs": self.column}
-        return " and ".join(f"factors for {len(v)} {k}" for k, v in sides.items() if v is not None)
+        told = (f"factors for {len(v)} {side}" for side, v in sides.items() if v is not None)
+        return f"a set of {' and '.join(told)}"
 
     def bound(self) -> float:
-        return 0.0
+        sides = [side for side in (self.row, self.column) if side is not None]
+        return sum(largest_magnitude("factors", side) for side in sides)
 
     def peak(self) -> float:
-        return 0.0
+        return self.bound()
 
     def turned(self) -> Diagonal:
         return self if self.row is None else replace(self, row=half_turned(self.row))

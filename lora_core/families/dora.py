@@ -3,8 +3,10 @@ arXiv:2402.09353)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import torch
 
@@ -13,6 +15,9 @@ from ..incoming import Incoming, widest_type
 from ..targets import Shape
 from .delta import Delta, Diagonal, Pair, Relative, Residue, Slot, Static, shape_text
 from .family import Source
+
+LARGEST_SQUARED: Final = 1e16
+"""Of entries whose squares can still be added up in float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +41,10 @@ class Decomposed(Relative):
     def rank(self) -> int | None:
         return self.inner.rank
 
+    @property
+    def inputs(self) -> int | None:
+        return self.inner.inputs
+
     def fits(self, shape: Shape) -> bool:
         axis = 1 if self.by_input else 0
         return self.inner.fits(shape) and len(shape) > axis and len(self.magnitude) == shape[axis]
@@ -45,7 +54,12 @@ class Decomposed(Relative):
         return f"{self.inner.text()} and magnitudes {shape_text(self.magnitude)} of {side}"
 
     def bound(self) -> float:
-        """No entry of the result is larger than the magnitude of its row or column."""
+        """No entry of the result is larger than the magnitude of its row or column.
+
+        Norms of factors beyond all measure cannot be formed.
+        """
+        if self.inner.bound() > LARGEST_SQUARED:
+            return math.inf
         return largest_magnitude("magnitude", self.magnitude)
 
     def cut(self, rows: slice) -> Decomposed | None:
@@ -126,12 +140,17 @@ def decomposed(source: Source, inner: Delta) -> Delta:
     if inner.slot != "weight":
         return inner
     magnitude = source.get("magnitude")
+    if magnitude is not None and "dora_scale" in source.tensors:
+        found = source.shapes("magnitude", "dora_scale")
+        raise source.refuse(
+            f" has two kinds of magnitudes: {found}.", expected="one of them", found=found
+        )
     if magnitude is not None:
         of_embedding = "embedding_up" in source.tensors
         return Decomposed(inner, magnitude.flatten(), by_input=of_embedding, eps=0.0)
     scale = source.get("dora_scale")
     if scale is None:
-        return inner
+        return _without_magnitudes(source, inner)
     if scale.numel() != max(scale.shape, default=1):
         found = source.shapes("dora_scale")
         raise source.refuse(
@@ -140,3 +159,13 @@ def decomposed(source: Source, inner: Delta) -> Delta:
     by_input = scale.ndim > 1 and scale.shape[0] == 1
     step = torch.finfo(torch.float64 if scale.dtype == torch.float64 else torch.float32).eps
     return Decomposed(inner, scale.flatten(), by_input, step)
+
+
+def _without_magnitudes(source: Source, inner: Delta) -> Delta:
+    if source.settings.option("use_dora", False):
+        raise source.refuse(
+            " was trained as DoRA, but its magnitudes are not in the file.",
+            expected="lora_magnitude_vector",
+            found=", ".join(sorted(source.tensors)),
+        )
+    return inner

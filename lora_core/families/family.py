@@ -70,6 +70,10 @@ class Source:
         return self.settings.scale(rank) if alpha is None else alpha / rank
 
 
+def _always(_source: Source) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """A row of the table.
@@ -80,6 +84,7 @@ class Family:
         takes: The roles it reads besides, if they are there.
         read: Makes the deltas.
         decomposes: Whether magnitudes beside it make it a DoRA.
+        when: What has to hold besides.
     """
 
     name: str
@@ -87,6 +92,7 @@ class Family:
     takes: Set[str]
     read: Reader
     decomposes: bool = False
+    when: Callable[[Source], bool] = _always
 
 
 def wide(tensor: torch.Tensor) -> torch.Tensor:

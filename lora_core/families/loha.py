@@ -38,6 +38,10 @@ class Hadamard(Relative):
         return len(self.downs[0])
 
     @property
+    def inputs(self) -> int:
+        return self.downs[0].shape[1]
+
+    @property
     def silent(self) -> bool:
         return self.scale == 0
 
@@ -52,6 +56,10 @@ class Hadamard(Relative):
         for up, down in zip(self.ups, self.downs, strict=True):
             size *= len(down) * largest_magnitude("up", up) * largest_magnitude("down", down)
         return size
+
+    def peak(self) -> float:
+        left, right = (u.double() @ d.double() for u, d in zip(self.ups, self.downs, strict=True))
+        return abs(self.scale) * float((left * right).abs().max())
 
     def cut(self, rows: slice) -> Hadamard:
         first, second = self.ups

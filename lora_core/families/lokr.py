@@ -3,6 +3,7 @@ write it)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,10 +17,12 @@ from ..targets import Shape
 from .delta import Delta, Relative, Residue, Slot, Static, is_matrix_of, shape_text
 from .family import Source, check_pair, fold_core
 
-ROLES: Final = {
-    *(f"lokr_w{number}{end}" for number in (1, 2) for end in ("", "_a", "_b")),
-    *("lokr_t1", "lokr_t2", "alpha"),
-}
+ROLES: Final = frozenset(
+    (
+        *(f"lokr_w{number}{end}" for number in (1, 2) for end in ("", "_a", "_b")),
+        *("lokr_t1", "lokr_t2", "alpha"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +50,10 @@ class Kronecker(Relative):
         return ranks[0] if ranks else None
 
     @property
+    def inputs(self) -> int:
+        return self.size[1]
+
+    @property
     def silent(self) -> bool:
         return self.scale == 0
 
@@ -65,6 +72,12 @@ class Kronecker(Relative):
     def bound(self) -> float:
         return abs(self.scale) * _bound(self.first) * _bound(self.second)
 
+    def peak(self) -> float:
+        sides = (
+            _product([factor.double() for factor in side]) for side in (self.first, self.second)
+        )
+        return abs(self.scale) * math.prod(float(side.abs().max()) for side in sides)
+
     def cut(self, rows: slice) -> Kronecker | None:
         """Whole blocks of the second side only."""
         height = len(self.second[0])
@@ -74,7 +87,7 @@ class Kronecker(Relative):
         return replace(self, first=(own, *self.first[1:]))
 
     def against(self, weight: Incoming) -> Sequence[Static]:
-        first, second = (_multiplied(side, weight) for side in (self.first, self.second))
+        first, second = (_product([*map(weight.like, x)]) for x in (self.first, self.second))
         first = first * self.scale
         if self.scrambled:
             blocks = second.view(len(second), -1, *self.kernel)
@@ -95,8 +108,8 @@ def _bound(factors: tuple[torch.Tensor, ...]) -> float:
     return size
 
 
-def _multiplied(factors: tuple[torch.Tensor, ...], weight: Incoming) -> torch.Tensor:
-    product, *others = map(weight.like, factors)
+def _product(factors: Sequence[torch.Tensor]) -> torch.Tensor:
+    product, *others = factors
     for other in others:
         product = product @ other
     return product
@@ -122,6 +135,17 @@ def read(source: Source) -> Sequence[Delta]:
     return (delta(scale, scrambled=of_peft),)
 
 
+def _refuse_both(source: Source, whole: str, *factors: str) -> None:
+    there = [factor for factor in factors if factor in source.tensors]
+    if there:
+        found = ", ".join(there)
+        raise source.refuse(
+            f" has its {whole} and also {found}; which of them is meant cannot be told.",
+            expected="the whole or its factors",
+            found=found,
+        )
+
+
 def _noted_scale(source: Source) -> float:
     rank = source.settings.rank
     return source.settings.scale(rank) if rank else 1.0
@@ -132,6 +156,7 @@ def _side(source: Source, number: str) -> tuple[tuple[torch.Tensor, ...], Shape]
     whole, up, down = (f"lokr_w{number}{end}" for end in ("", "_a", "_b"))
     core = f"lokr_t{number}"
     if whole in source.tensors:
+        _refuse_both(source, whole, up, down, core)
         tensor = source[whole]
         if tensor.ndim < 2 or not tensor.numel():
             found = source.shapes(whole)

@@ -60,6 +60,12 @@ def _refuse_more_than_lora(source: Source) -> None:
             expected="a LoRA of the base model itself",
             found=start,
         )
+    if config.get("fan_in_fan_out"):
+        raise source.refuse(
+            " was trained on a layer whose weight is transposed (fan_in_fan_out).",
+            expected="a layer of torch",
+            found="fan_in_fan_out",
+        )
     for option, family in OTHER_FAMILIES.items():
         if config.get(option):
             raise source.refuse(
@@ -71,15 +77,21 @@ def _check_reshape(source: Source) -> None:
     """What the layer is to be reshaped to has to be what the pair is made for."""
     wanted = source.get("reshape_weight")
     size = len(source["up"]), source["down"].shape[1]
-    if wanted is None or wanted.is_meta:
+    if wanted is None or (wanted.is_meta and wanted.numel() == len(size)):
         return
-    if not torch.equal(wanted.double().flatten(), torch.tensor(size, dtype=torch.float64)):
-        found = " x ".join(f"{float(number):g}" for number in wanted.flatten()[:4])
+    if wanted.is_meta or not torch.equal(
+        wanted.double().flatten(), torch.tensor(size, dtype=torch.float64)
+    ):
+        found = "a shape" if wanted.is_meta else " x ".join(f"{n:g}" for n in _numbers(wanted))
         raise source.refuse(
             f" is to be reshaped to {found}, but its factors are made for {size}.",
             expected=str(size),
             found=found,
         )
+
+
+def _numbers(tensor: torch.Tensor) -> list[float]:
+    return [float(number) for number in tensor.flatten()[:4]]
 
 
 def read_embedding(source: Source) -> Sequence[Delta]:
@@ -101,4 +113,4 @@ def read_ada(source: Source) -> Sequence[Delta]:
         raise source.refuse(f": ranks differ: {shapes}.", expected="one rank", found=shapes)
     alpha = source.settings.alpha
     scale = (alpha if alpha is not None and alpha > 0 else len(down)) / (len(down) + 1e-5)
-    return (Pair(up, wide(down) * wide(values).view(-1, 1), scale),)
+    return (Pair(up, wide(down) * values.view(-1, 1), scale),)

@@ -26,6 +26,11 @@ TINY: Final = 1e-8
 """What LyCORIS and kohya add to a norm."""
 
 
+def has_stages(source: Source) -> bool:
+    """Whether LyCORIS' blocks are BOFT's."""
+    return source["oft_blocks"].ndim == 4
+
+
 def read_blocks(source: Source) -> Sequence[Delta]:
     """LyCORIS' and kohya's: rescale · Rᵀ · W with blocks (n, b, b), and BOFT's stages
     R · W with blocks (m, n, b, b). alpha is what |Q| may be at most, in units of the outputs."""
@@ -108,9 +113,9 @@ def _divisor(marker: torch.Tensor | None, size: int) -> float:
 
 def _terms(source: Source) -> int:
     option = source.settings.option
-    if not option("use_cayley_neumann", without_config=True):
+    if not option("use_cayley_neumann", unsaid=True):
         return EXACT
-    terms = option("num_cayley_neumann_terms", without_config=5, without_it=5)
+    terms = option("num_cayley_neumann_terms", unsaid=5, in_config=5)
     if not 1 <= terms <= MOST_TERMS:
         found = f"{terms:g}"
         raise source.refuse(
@@ -123,9 +128,9 @@ def _terms(source: Source) -> int:
 
 def _projected(source: Source, skews: torch.Tensor) -> torch.Tensor:
     """Constrained OFT: each block's norm is kept to eps / √blocks."""
-    if not source.settings.option("coft", without_config=False):
+    if not source.settings.option("coft", unsaid=False):
         return skews
-    eps = source.settings.option("eps", 6e-5, 6e-5) / math.sqrt(len(skews))
+    eps = source.settings.option("eps", unsaid=6e-5, in_config=6e-5) / math.sqrt(len(skews))
     size = norm(skews, dim=(-2, -1))[:, None, None]
     return torch.where(size <= eps, skews, skews * (eps / size))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..finite import largest_magnitude
 from ..incoming import Incoming
 from ..targets import Shape
 from .delta import Pair, Relative, Slot, Static, shape_text
@@ -29,6 +30,10 @@ class Through(Relative):
     def rank(self) -> int:
         return len(self.right)
 
+    @property
+    def inputs(self) -> int:
+        return self.right.shape[1]
+
     def fits(self, shape: Shape) -> bool:
         inputs = len(self.left)
         known = len(shape) > 1 and inputs in (shape[1], torch.Size(shape[1:]).numel())
@@ -38,7 +43,8 @@ class Through(Relative):
         return f"W · {shape_text(self.left)} · {shape_text(self.right)}"
 
     def bound(self) -> float:
-        return 0.0
+        left, right = largest_magnitude("left", self.left), largest_magnitude("right", self.right)
+        return len(self.left) * len(self.right) * left * right
 
     def cut(self, rows: slice) -> Through:
         del rows

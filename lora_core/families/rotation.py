@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 
+from ..finite import largest_magnitude
 from ..incoming import Incoming, widest_type
 from ..linear_algebra import solve
 from ..targets import Shape
@@ -52,10 +53,16 @@ class Rotation(Relative):
         return length % size == 0 if self.shared else length == blocks * size
 
     def text(self) -> str:
-        return f"rotations {shape_text(self.skews)}"
+        rescale = "" if self.rescale is None else f" and {len(self.rescale)} factors for outputs"
+        return f"a set of rotations {shape_text(self.skews)}{rescale}"
 
     def bound(self) -> float:
-        return 0.0
+        """Rows of unit length are turned by unit matrices; only a series may grow without limit."""
+        rescale = 0.0 if self.rescale is None else largest_magnitude("rescale", self.rescale)
+        if self.terms == EXACT:
+            return rescale
+        size = self.skews.shape[-1] * largest_magnitude("Q", self.skews)
+        return rescale + self.last * size ** max(self.terms - 1, 1) if size > 1 else rescale
 
     def cut(self, rows: slice) -> Rotation | None:
         if not self.by_input:

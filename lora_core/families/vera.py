@@ -49,6 +49,11 @@ class Shared(Relative):
             size *= largest_magnitude(name, tensor)
         return size
 
+    def peak(self) -> float:
+        up, down = (t.double() for t in (self.up, self.down))
+        up, down = up * self.outputs.double()[:, None], down * self.ranks.double()[:, None]
+        return float((up @ down).abs().max())
+
     def cut(self, rows: slice) -> Shared:
         return replace(self, outputs=self.outputs[rows], up=self.up[rows])
 

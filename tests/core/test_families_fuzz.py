@@ -89,6 +89,9 @@ def likely(dice: random.Random, family, found: dict[str, torch.Tensor]) -> None:
     roles = [*family.needs, *(role for role in family.takes if dice.random() < 0.5)]
     if dice.random() < 0.3:
         roles.append(dice.choice(sorted(MAGNITUDES)))
+    for side in ("lokr_w1", "lokr_w2"):
+        if side in roles and dice.random() < 0.95:  # else both are there, and refused
+            roles = [r for r in roles if r not in (f"{side}_a", f"{side}_b", f"lokr_t{side[-1]}")]
     generator = torch.Generator().manual_seed(dice.randrange(9))
     for role in roles:
         if role in shapes and dice.random() < 0.97:

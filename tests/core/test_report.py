@@ -37,7 +37,7 @@ def test_a_text_encoder_that_is_not_there_is_no_unknown_name(tmp_path):
     content = {**pair("linear", 6, 8), **pair("lora_te2_layer", 6, 8)}
     report = apply(net(), load(write(tmp_path / "a.safetensors", content)))
     assert report.loras[0].unknown == ()
-    assert "text encoder: 1 layers not applied, no CLIP connected" in str(report)
+    assert "text encoder: 1 layer not applied, no CLIP connected" in str(report)
 
 
 def test_ranks_and_families_are_a_range_and_a_list(tmp_path):
@@ -49,13 +49,13 @@ def test_ranks_and_families_are_a_range_and_a_list(tmp_path):
 
 def test_strength_zero_for_one_part_is_said(tmp_path):
     recipe = load(write(tmp_path / "a.safetensors", pair("linear", 6, 8))).scaled(0, 1)
-    assert "model: 1 of 1 layers at strength 0: no effect" in str(apply(net(), recipe))
+    assert "model: 1 of 1 layer at strength 0: no effect" in str(apply(net(), recipe))
 
 
 def test_f25_alpha_0_is_said(tmp_path):
     content = {**pair("linear", 6, 8, alpha=0.0), **pair("other", 10, 6, alpha=4.0)}
     text = str(apply(net(), load(write(tmp_path / "a.safetensors", content))))
-    assert "alpha 0, no effect: 1 layers" in text
+    assert "alpha 0, no effect: 1 layer" in text
 
 
 def test_a_scale_that_cannot_be_read_is_said(tmp_path):

@@ -1,6 +1,7 @@
 """What stands beside the tensors: diffusers' notes in the file, peft's config next to it."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -110,11 +111,17 @@ def test_a_scale_that_is_no_number_is_refused(tmp_path, value):
         load(path)
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+b", ".*.*.*.*x", "x" * 600])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("(a+)+b", ".*.*.*.*.*.*x", "a{9}" * 30),
+        *("a?" * 40 + "a" * 20 + "b", "(a|a)" * 40 + "b", "(a|aa)*b"),
+    ],
+)
 def test_a_pattern_that_could_take_for_ever_is_refused(tmp_path, pattern):
     options = {"transformer.lora_alpha": 8, "transformer.alpha_pattern": {pattern: 1}}
-    path = write(tmp_path / "a.safetensors", lora("transformer.layer"), noted(**options))
-    with pytest.raises(LoraFileError, match="too intricate"):
+    path = write(tmp_path / "a.safetensors", lora(f"transformer.{'a' * 60}"), noted(**options))
+    with pytest.raises(LoraFileError, match="keep a matcher busy"):
         load(path)
 
 
@@ -122,3 +129,87 @@ def test_a_pattern_that_is_none_matches_nothing(tmp_path):
     options = {"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"(": 1}}
     path = write(tmp_path / "a.safetensors", lora("transformer.layer"), noted(**options))
     assert scale(path) == pytest.approx(2.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *(r"blocks\.\d+\.attn\..*q.*", r".*\.to_[a-z]*", "to_(q|k|v)", r"(?:attn|ff)\.to_q"),
+        *("attn.to_q", "to_q", "blocks.0.attn.to_q"),
+    ],
+)
+def test_patterns_as_people_write_them(tmp_path, pattern):
+    options = {"transformer.lora_alpha": 8, "transformer.alpha_pattern": {pattern: 2}}
+    name = "transformer.blocks.0.attn.to_q"
+    path = write(tmp_path / "a.safetensors", lora(name), noted(**options))
+    ((module,),) = (read_file(identify(path)).modules.values(),)
+    assert module.deltas[0].scale == 0.5
+
+
+def test_a_path_as_long_as_a_book_is_not_matched_for_ever(tmp_path):
+    options = {"transformer.lora_alpha": 8, "transformer.alpha_pattern": {".*.*x": 1}}
+    path = write(
+        tmp_path / "a.safetensors", lora("transformer." + "a." * 4000 + "a"), noted(**options)
+    )
+    with pytest.raises(LoraFileError, match="keep a matcher busy"):
+        load(path)
+
+
+def test_a_name_for_every_layer_takes_no_time_to_speak_of(tmp_path):
+    names = [f"blocks.{n}.to_q" for n in range(900)]
+    content = {}
+    for name in names:
+        content |= lora(f"transformer.{name}", rank=1)
+    patterns = {name: n + 1 for n, name in enumerate(names)}
+    notes = noted(**{f"transformer.{kind}_pattern": patterns for kind in ("alpha", "rank")})
+    file = read_file(identify(write(tmp_path / "a.safetensors", content, notes)))
+    scales = [module.deltas[0].scale for module in file.modules.values()]
+    assert sorted(scales) == [float(n + 1) for n in range(900)]
+
+
+@pytest.mark.parametrize("version", ["9" * 5000, "", None, 3, [], "x"])
+def test_a_version_may_be_anything(version):
+    notes = Notes.read({}, json.dumps({"peft_version": version, "use_cayley_neumann": True}))
+    assert notes.of("layer").is_before((0, 18)) in (True, False)
+
+
+def test_too_many_patterns_are_refused():
+    options = json.dumps({"alpha_pattern": {f"a.*{n}": 1 for n in range(17)}})
+    with pytest.raises(LoraFileError, match="17 patterns"):
+        Notes.read({}, options)
+
+
+def test_a_pipe_in_place_of_the_config_is_not_waited_for(tmp_path):
+    beside(tmp_path, "adapter_model.safetensors", {"r": 4, "lora_alpha": 12})
+    (tmp_path / "adapter_config.json").unlink()
+    os.mkfifo(tmp_path / "adapter_config.json")
+    assert scale(tmp_path / "adapter_model.safetensors") == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_config_without_a_time_counts(tmp_path):
+    beside(tmp_path, "adapter_model.safetensors", {"r": 4, "lora_alpha": 12})
+    os.utime(tmp_path / "adapter_config.json", ns=(0, 0))
+    assert scale(tmp_path / "adapter_model.safetensors") == pytest.approx(3.0, abs=1e-12)
+
+
+REFUSED = {
+    "use_dora": ({"use_dora": True}, "trained as DoRA, but its magnitudes are not in the file"),
+    "fan_in_fan_out": ({"fan_in_fan_out": True}, "fan_in_fan_out"),
+    "pissa": ({"init_lora_weights": "pissa_niter_4"}, "has changed the base model first"),
+    "KaSA": ({"kasa_config": {"x": 1}}, "is KaSA, which this version does not read"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_config_that_makes_something_else_of_it(tmp_path, case):
+    config, words = REFUSED[case]
+    beside(tmp_path, "adapter_model.safetensors", config)
+    with pytest.raises(LoraFileError, match=words):
+        load(tmp_path / "adapter_model.safetensors")
+
+
+def test_a_family_that_only_its_config_names(tmp_path):
+    write(tmp_path / "adapter_model.safetensors", {f"{PEFT}layer.lily_A": torch.ones(2, 2)})
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LILY"}))
+    with pytest.raises(LoraFileError, match="is LILY by its config"):
+        load(tmp_path / "adapter_model.safetensors")

@@ -81,3 +81,25 @@ def test_half_of_it_is_half_of_everything(host, control):
         torch.testing.assert_close(
             half[key] - none[key], (weight - none[key]) / 2, rtol=1e-2, atol=1e-4
         )
+
+
+def test_a_plain_lora_behind_the_hosts_control_lora_leaves_the_further_inputs_alone(
+    host, control, tmp_path
+):
+    """While the host's patch is on the model, the layer is planned for as wide as that makes it."""
+    factors = tensors(9, up=(WIDTH, 4), down=(4, 64))
+    content = {
+        "transformer.x_embedder.lora_B.weight": 0.1 * factors["up"],
+        "transformer.x_embedder.lora_A.weight": 0.1 * factors["down"],
+    }
+    plain = host.add_lora(write(tmp_path / "plain.safetensors", content))
+
+    def behind(graph, model, clip):
+        model, clip = host_loras((control, 1.0))(graph, model, clip)
+        return stacked_loras((plain, 1.0))(graph, model, clip)
+
+    before = patched_weights(host, "flux", host_loras((control, 1.0)))[IMG_IN]
+    after = patched_weights(host, "flux", behind)[IMG_IN]
+    delta = 0.01 * factors["up"] @ factors["down"]
+    torch.testing.assert_close(after[:, :64], before[:, :64] + delta, rtol=1e-5, atol=1e-5)
+    assert torch.equal(after[:, 64:], before[:, 64:])

@@ -1,0 +1,97 @@
+"""What a type cannot hold is refused, family by family, and nothing else is."""
+
+import pytest
+import torch
+
+from lora_core.errors import LoraMismatchError
+from lora_core.families import Residue, Source, read_module
+from lora_core.match import Addend
+from lora_core.overflow import check_range
+from lora_core.settings import Settings
+from lora_core.targets import Target
+from tests.support.samples import tensors
+
+HUGE = {
+    # far beyond float16, on a weight of common size
+    "IA3": {"ia3_l": torch.full((6, 1), 1e7)},
+    "OFT with a rescale": {"oft_blocks": torch.zeros(3, 2, 2), "rescale": torch.full((6, 1), 1e8)},
+    "BOFT": {"boft_R": torch.zeros(1, 4, 2, 2), "boft_s": torch.full((6, 1), 1e8)},
+    "OFT by a series": {"oft_R": torch.full((2, 6), 1e3)},
+    "GLoRA": {
+        "glora_a1": torch.full((8, 2), 1e3),
+        "glora_a2": torch.full((2, 8), 1e3),
+        "glora_b1": torch.ones(6, 2),
+        "glora_b2": torch.ones(2, 8),
+    },
+    "MiSS": {"miss_block": torch.full((3, 2, 2), 1e5)},
+    "DoRA of what cannot be squared": {
+        "up": torch.full((6, 2), 1e12),
+        "down": torch.full((2, 8), 1e12),
+        "dora_scale": torch.ones(6, 1),
+    },
+    "LoKr": {"lokr_w1": torch.full((2, 2), 1e3), "lokr_w2": torch.full((3, 4), 1e3)},
+    "LoHa": {
+        role: torch.full(shape, 30.0)
+        for role, shape in {
+            "hada_w1_a": (6, 2),
+            "hada_w2_a": (6, 2),
+            "hada_w1_b": (2, 8),
+            "hada_w2_b": (2, 8),
+        }.items()
+    },
+}
+
+SANE = {
+    # whose bound by their largest factors is far above what they come to
+    "LoHa": {
+        f"hada_{role}": spread * tensors(seed, x=shape)["x"]
+        for seed, (role, spread, shape) in enumerate(
+            [
+                ("w1_a", 0.1, (64, 32)),
+                ("w1_b", 1.0, (32, 64)),
+                ("w2_a", 0.05, (64, 32)),
+                ("w2_b", 1.0, (32, 64)),
+            ]
+        )
+    },
+    "LoKr": {
+        f"lokr_{role}": tensors(seed, x=shape)["x"]
+        for seed, (role, shape) in enumerate(
+            {"w1_a": (8, 16), "w1_b": (16, 8), "w2_a": (8, 16), "w2_b": (16, 8)}.items()
+        )
+    },
+}
+
+
+def addends(roles: dict[str, torch.Tensor], rows=None) -> list[Addend]:
+    _, deltas = read_module(Source("layer", roles, Settings()))
+    return [Addend(Target("w", rows=rows), d, 1.0, d.bound(), "file") for d in deltas]
+
+
+@pytest.mark.parametrize("family", HUGE)
+def test_what_float16_cannot_hold_is_refused(family):
+    with pytest.raises(LoraMismatchError, match="cannot hold"):
+        check_range({"w": addends(HUGE[family])}, {"w": torch.float16})
+
+
+@pytest.mark.parametrize("family", SANE)
+def test_what_even_float8_can_hold_is_not(family):
+    every = addends(SANE[family])
+    assert sum(addend.bound for addend in every) > torch.finfo(torch.float8_e4m3fn).max
+    check_range({"w": every}, {"w": torch.float8_e4m3fn})
+
+
+@pytest.mark.parametrize(
+    ("second", "together"), [((0, 8), True), ((4, 4), True), ((8, 4), False), (None, True)]
+)
+def test_rows_that_meet_add_up(second, together):
+    height = second[1] if second else 12
+    half = [
+        Addend(Target("w", rows=rows), Residue(torch.full((n, 4), 4e4)), 1.0, 4e4, "file")
+        for rows, n in (((0, 8), 8), (second, height))
+    ]
+    if not together:
+        check_range({"w": half}, {"w": torch.float16})
+        return
+    with pytest.raises(LoraMismatchError, match="cannot hold"):
+        check_range({"w": half}, {"w": torch.float16})
