@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import torch
 
 from .linear_algebra import norm
 
-CHUNK = 4 * 2**20
+CHUNK: Final = 4 * 2**20
 """Entries of a half-precision weight that are widened at once, so that no copy of it is needed."""
 
 
-SQUARED = 2**20
+SQUARED: Final = 2**20
 """Entries whose squares are added up at once, so that their widened copy stays small."""
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import Final
 
 from .families import Delta
 from .guess import base_of_file
@@ -14,7 +15,7 @@ from .origin import dialects_of, disagreement, stated_base, trainer_of
 from .targets import Part, part_of
 from .text import printable
 
-SHOWN_NAMES = 3
+SHOWN_NAMES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)

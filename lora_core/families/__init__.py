@@ -123,7 +123,7 @@ def read_module(source: Source) -> tuple[list[str], list[Delta]]:
             else:
                 families.append(family.name)
             deltas += own
-    _refuse_halves(source, used)
+    _refuse_halves(source, used, families)
     return families, deltas
 
 
@@ -139,17 +139,25 @@ def _refuse_unread(source: Source) -> None:
             )
 
 
-def _refuse_halves(source: Source, used: set[str]) -> None:
+def _refuse_halves(source: Source, used: set[str], families: list[str]) -> None:
     """A lone alpha changes nothing and is let be; half of anything else is a damaged file."""
     left = sorted(source.tensors.keys() - used - {"alpha"})
     if not left:
         return
     role, *_ = left
+    found = ", ".join(sorted(source.tensors))
     family, wanted = _rest_of_family(role)
+    if families:
+        whole = " and ".join(families)
+        raise source.refuse(
+            f" has a {role}, as a {family} has, beside its {whole}, of which it is no part.",
+            expected=f"what belongs to {whole}",
+            found=found,
+        )
     raise source.refuse(
         f" has its {role} but not its {wanted}; the {family} in the file is incomplete.",
         expected=wanted,
-        found=", ".join(sorted(source.tensors)),
+        found=found,
     )
 
 

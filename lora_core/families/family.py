@@ -114,6 +114,16 @@ def check_pair(source: Source, up: str, down: str) -> None:
         raise source.refuse(f" has rank {len(right)}: {shapes}.", expected=expected, found=shapes)
 
 
+def tucker(source: Source, up: str, down: str, core: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """What LoHa and LoKr store with a core: (out, rank) and (rank, in · kernel), from the up as
+    (rank, out) and the down as (rank, in)."""
+    left, folded = source[up], fold_core(source, core, source[down])
+    if left.ndim != 2 or len(left) != len(folded):
+        found = source.shapes(up, down, core)
+        raise source.refuse(f": ranks differ: {found}.", expected="one rank", found=found)
+    return left.T, folded
+
+
 def fold_core(source: Source, role: str, down: torch.Tensor) -> torch.Tensor:
     """A Tucker core (rank, rank, kernel…) and a down (rank, in), as one down (rank, in · kernel)."""
     core = source[role]

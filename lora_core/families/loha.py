@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import torch
 
@@ -12,9 +13,9 @@ from ..finite import largest_magnitude
 from ..incoming import Incoming
 from ..targets import Shape
 from .delta import Delta, Pair, Relative, Residue, Slot, Static, is_matrix_of, shape_text
-from .family import Source, check_pair, fold_core
+from .family import Source, check_pair, tucker
 
-LARGEST_PAIR = 64
+LARGEST_PAIR: Final = 64
 """Of an exact pair in place of the entries: above it, multiplying costs more than making them."""
 
 
@@ -109,11 +110,6 @@ def _side(source: Source, number: str) -> tuple[torch.Tensor, torch.Tensor, Shap
     """One of the products: (out, rank), (rank, in · kernel) and the kernel, where it shows."""
     up, down, core = f"hada_w{number}_a", f"hada_w{number}_b", f"hada_t{number}"
     if core in source.tensors:
-        left = source[up]
-        folded = fold_core(source, core, source[down])
-        if left.ndim != 2 or len(left) != len(folded):
-            found = source.shapes(up, down, core)
-            raise source.refuse(f": ranks differ: {found}.", expected="one rank", found=found)
-        return left.T, folded, tuple(source[core].shape[2:])
+        return *tucker(source, up, down, core), tuple(source[core].shape[2:])
     check_pair(source, up, down)
     return source[up].flatten(1), source[down].flatten(1), tuple(source[down].shape[2:])

@@ -15,7 +15,7 @@ from ..finite import largest_magnitude
 from ..incoming import Incoming
 from ..targets import Shape
 from .delta import Delta, Relative, Residue, Slot, Static, is_matrix_of, shape_text
-from .family import Source, check_pair, fold_core
+from .family import Source, check_pair, tucker
 
 ROLES: Final = frozenset(
     (
@@ -168,10 +168,6 @@ def _side(source: Source, number: str) -> tuple[tuple[torch.Tensor, ...], Shape]
             f" is LoKr with neither {whole} nor both of its factors.", expected=whole, found=found
         )
     if core in source.tensors:
-        left, folded = source[up], fold_core(source, core, source[down])
-        if left.ndim != 2 or len(left) != len(folded):
-            found = source.shapes(up, down, core)
-            raise source.refuse(f": ranks differ: {found}.", expected="one rank", found=found)
-        return (left.T, folded), tuple(source[core].shape[2:])
+        return tucker(source, up, down, core), tuple(source[core].shape[2:])
     check_pair(source, up, down)
     return (source[up].flatten(1), source[down].flatten(1)), tuple(source[down].shape[2:])
