@@ -15,7 +15,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 
@@ -24,6 +24,9 @@ from ..incoming import Incoming
 from ..targets import Shape
 
 Slot = Literal["weight", "bias"]
+
+LARGEST_PAIR: Final = 64
+"""Rank of a pair that is made of a product: above it, multiplying costs more than its entries do."""
 
 
 class Delta(ABC):

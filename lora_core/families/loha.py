@@ -5,18 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import torch
 
 from ..finite import largest_magnitude
 from ..incoming import Incoming
 from ..targets import Shape
-from .delta import Delta, Pair, Relative, Residue, Slot, Static, is_matrix_of, shape_text
+from .delta import (
+    LARGEST_PAIR,
+    Delta,
+    Pair,
+    Relative,
+    Residue,
+    Slot,
+    Static,
+    is_matrix_of,
+    shape_text,
+)
 from .family import Source, check_pair, tucker
-
-LARGEST_PAIR: Final = 64
-"""Of an exact pair in place of the entries: above it, multiplying costs more than making them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,17 @@ import torch
 from ..finite import largest_magnitude
 from ..incoming import Incoming
 from ..targets import Shape
-from .delta import Delta, Relative, Residue, Slot, Static, is_matrix_of, shape_text
+from .delta import (
+    LARGEST_PAIR,
+    Delta,
+    Pair,
+    Relative,
+    Residue,
+    Slot,
+    Static,
+    is_matrix_of,
+    shape_text,
+)
 from .family import Source, check_pair, tucker
 
 ROLES: Final = frozenset(
@@ -87,14 +97,25 @@ class Kronecker(Relative):
         return replace(self, first=(own, *self.first[1:]))
 
     def against(self, weight: Incoming) -> Sequence[Static]:
-        first, second = (_product([*map(weight.like, x)]) for x in (self.first, self.second))
-        first = first * self.scale
+        first, second = ([*map(weight.like, side)] for side in (self.first, self.second))
+        rank = first[-1].shape[0] if len(first) > 1 else first[0].shape[1]
+        if len(second) > 1 and rank * len(second[1]) <= LARGEST_PAIR and not self.scrambled:
+            return (self._pair(first, second),)
+        return (Residue(self._entries(_product(first) * self.scale, _product(second))),)
+
+    def _pair(self, first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> Pair:
+        """(P · Q) ⊗ (up · down) = (P ⊗ up) · (Q ⊗ down): exact, of the product of both ranks."""
+        outer, *inner = first
+        one = torch.eye(outer.shape[1], dtype=outer.dtype, device=outer.device)
+        sides = ((outer, second[0]), (inner[0] if inner else one, second[1]))
+        up, down = (torch.kron(x.contiguous(), y.contiguous()) for x, y in sides)
+        return Pair(up, down, self.scale)
+
+    def _entries(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         if self.scrambled:
             blocks = second.view(len(second), -1, *self.kernel)
-            entries = torch.kron(first[None], blocks)
-        else:
-            entries = first[:, None, :, None] * second[None, :, None, :]
-        return (Residue(entries.reshape(self.size)),)
+            return torch.kron(first[None], blocks).reshape(self.size)
+        return (first[:, None, :, None] * second[None, :, None, :]).reshape(self.size)
 
 
 def _size(factors: tuple[torch.Tensor, ...]) -> tuple[int, int]:
