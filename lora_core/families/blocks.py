@@ -3,6 +3,7 @@ arXiv:2409.15371), as peft writes it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,7 +76,7 @@ class BlockAffine(Relative):
         return f"blocks of {shape_text(self.block)}"
 
     def bound(self) -> float:
-        return (1 + self.rank) * largest_magnitude("block", self.block)
+        return (1 + math.sqrt(self.rank)) * largest_magnitude("block", self.block)
 
     def against(self, weight: Incoming) -> Sequence[Static]:
         blocks, rank = weight.like(self.block)[:, None], self.rank

@@ -61,7 +61,7 @@ class Delta(ABC):
 
     @abstractmethod
     def bound(self) -> float:
-        """No entry of it is larger, on a weight without entries beyond 1 if it depends on that."""
+        """No entry of it is larger, on a weight with rows of length 1 if it depends on that."""
 
     @abstractmethod
     def peak(self) -> float:

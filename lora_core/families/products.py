@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from ..finite import largest_magnitude
 from ..incoming import Incoming
 from ..targets import Shape
 from .delta import Pair, Relative, Slot, Static, shape_text
@@ -43,8 +43,12 @@ class Through(Relative):
         return f"W · {shape_text(self.left)} · {shape_text(self.right)}"
 
     def bound(self) -> float:
-        left, right = largest_magnitude("left", self.left), largest_magnitude("right", self.right)
-        return len(self.left) * len(self.right) * left * right
+        """The length of the longest column of left · right, from leftᵀ · left (rank, rank)."""
+        if self.left.is_meta:
+            return 0.0
+        left, right = self.left.double(), self.right.double()
+        squares = (right * (left.T @ left @ right)).sum(0)
+        return math.sqrt(max(float(squares.max()), 0.0))
 
     def cut(self, rows: slice) -> Through:
         del rows

@@ -10,7 +10,7 @@ import torch
 
 from ..finite import largest_magnitude
 from ..incoming import Incoming, widest_type
-from ..linear_algebra import solve
+from ..linear_algebra import norm, solve
 from ..targets import Shape
 from .delta import Diagonal, Relative, Residue, Slot, Static, shape_text
 
@@ -57,12 +57,21 @@ class Rotation(Relative):
         return f"a set of rotations {shape_text(self.skews)}{rescale}"
 
     def bound(self) -> float:
-        """Rows of unit length are turned by unit matrices; only a series may grow without limit."""
-        rescale = 0.0 if self.rescale is None else largest_magnitude("rescale", self.rescale)
+        """Rows of length 1 stay so when they are turned; only a series may grow without limit."""
         if self.terms == EXACT:
-            return rescale
+            return self._rescaled(2.0)
         size = self.skews.shape[-1] * largest_magnitude("Q", self.skews)
-        return rescale + self.last * size ** max(self.terms - 1, 1) if size > 1 else rescale
+        return self._rescaled(2 * self.last * max(size, 1.0) ** max(self.terms - 1, 1))
+
+    def peak(self) -> float:
+        if self.terms == EXACT:
+            return self.bound()
+        moved = turned_by(self.skews.double(), self.terms, self.last)
+        return self._rescaled(float(norm(moved, -1).max()))
+
+    def _rescaled(self, size: float) -> float:
+        largest = 1.0 if self.rescale is None else largest_magnitude("rescale", self.rescale)
+        return largest * (1 + size)
 
     def cut(self, rows: slice) -> Rotation | None:
         if not self.by_input:

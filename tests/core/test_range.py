@@ -95,3 +95,25 @@ def test_rows_that_meet_add_up(second, together):
         return
     with pytest.raises(LoraMismatchError, match="cannot hold"):
         check_range({"w": half}, {"w": torch.float16})
+
+
+REAL = {
+    # as large as layers come, with numbers as training leaves them
+    "HRA": {"hra_u": tensors(1, x=(15360, 8))["x"]},
+    "GLoRA": {
+        "glora_a1": 0.02 * tensors(1, x=(3072, 16))["x"],
+        "glora_a2": 0.02 * tensors(2, x=(16, 3072))["x"],
+        "glora_b1": 0.02 * tensors(3, x=(3072, 16))["x"],
+        "glora_b2": 0.02 * tensors(4, x=(16, 3072))["x"],
+    },
+    "OFT by a series": {"oft_R": 0.01 * tensors(5, x=(12, 256 * 255 // 2))["x"]},
+    "OFT": {"oft_blocks": 0.1 * tensors(6, x=(48, 64, 64))["x"]},
+    "IA3": {"ia3_l": 1 + 0.1 * tensors(7, x=(3072, 1))["x"]},
+    "MiSS": {"miss_block": 0.02 * tensors(8, x=(48, 64, 64))["x"]},
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float8_e4m3fn])
+@pytest.mark.parametrize("family", REAL)
+def test_families_relative_to_the_weight_fit_into_any_type(family, dtype):
+    check_range({"w": addends(REAL[family])}, {"w": dtype})
