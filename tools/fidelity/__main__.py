@@ -32,8 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.markdown:
         text = "\n\n".join(f"## {section.name}\n\n{section.text}" for section in found)
         options.markdown.write_text(text + "\n", encoding="utf-8")
-    if options.write and (unmarked := write(options.write, found)):
-        print(f"no marks for: {', '.join(unmarked)}", file=sys.stderr)
+    unmarked = [{*write(page, found)} for page in options.write]
+    if unmarked and (nowhere := set.intersection(*unmarked)):
+        print(f"no marks for: {', '.join(sorted(nowhere))}", file=sys.stderr)
         return 2
     return _judged([gap for section in found for gap in section.gaps])
 
@@ -77,7 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"only these, of: {names}")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there, too")
     parser.add_argument(
-        "--write", type=Path, metavar="PAGE", help="replace what stands between its marks"
+        "--write",
+        type=Path,
+        nargs="+",
+        metavar="PAGE",
+        default=[],
+        help="replace what stands between the marks of these pages",
     )
     return parser
 
