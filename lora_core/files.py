@@ -89,6 +89,24 @@ NUMBERS: Final = frozenset(
 VERA: Final = "vera_lambda_b"
 """Whose modules use what is shared."""
 
+PEFT_TYPES: Final = frozenset(
+    (
+        "LORA",
+        "ADALORA",
+        "LOHA",
+        "LOKR",
+        "IA3",
+        "OFT",
+        "BOFT",
+        "VERA",
+        "HRA",
+        "MISS",
+        "BONE",
+        "DELORA",
+    )
+)
+"""Of peft's families, those that are read."""
+
 NOTHING_ALONE: Final = frozenset((Role("alpha"), Role("reshape_weight")))
 
 shared_cache: Final = FileCache()
@@ -278,7 +296,7 @@ def _empty(name: str, role: str, tensor: torch.Tensor) -> LoraFileError:
 def _module(name: str, tensors: Mapping[str, torch.Tensor], notes: Notes) -> Module:
     families, deltas = read_module(Source(name, tensors, notes.of(name)))
     for role, tensor in tensors.items():
-        if not tensor.numel():
+        if deltas and not tensor.numel():
             raise _empty(name, role, tensor)
     parameters = sum(t.numel() for role, t in tensors.items() if role not in NUMBERS | SHARED)
     bounds = tuple(delta.bound() for delta in deltas)
@@ -315,7 +333,7 @@ def _computable(key: FileKey, role: Role, tensor: torch.Tensor) -> torch.Tensor:
 def _no_lora(unknown: list[FileKey], notes: Notes) -> LoraFileError:
     first = ", ".join(unknown[:3])
     kind = notes.config and notes.config.get("peft_type")
-    if isinstance(kind, str):
+    if isinstance(kind, str) and kind not in PEFT_TYPES:
         return LoraFileError(
             f"is {kind[:40]} by its config, which this version does not read.",
             expected="one of the families in the README",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -24,16 +25,23 @@ def check_range(weights: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, to
 def _look_closely(key: str, addends: Sequence[Addend], dtype: torch.dtype) -> None:
     peaks = {addend: abs(addend.strength) * addend.delta.peak() for addend in addends}
     total = _sum(addends, peaks.__getitem__)
-    if not total <= torch.finfo(dtype).max:  # which catches NaN, too
+    if total > torch.finfo(dtype).max:
         worst = max(addends, key=peaks.__getitem__)
         raise _overflow(key, total, dtype).in_file(worst.file)
 
 
 def _sum(addends: Sequence[Addend], size: Callable[[Addend], float]) -> float:
-    """The most that can come together in one entry: rows that do not meet do not add up."""
+    """The most that can come together in one entry: what meets does so where one of them begins."""
+    starts = {addend.target.rows[0] if addend.target.rows else 0 for addend in addends}
+    sizes = {addend: _known(size(addend)) for addend in addends}
     return max(
-        sum(size(other) for other in addends if one.target.meets(other.target)) for one in addends
+        sum(sizes[addend] for addend in addends if addend.target.holds(row)) for row in starts
     )
+
+
+def _known(size: float) -> float:
+    """What is no number may be any."""
+    return math.inf if math.isnan(size) else size
 
 
 def _overflow(key: str, total: float, dtype: torch.dtype) -> LoraMismatchError:

@@ -6,6 +6,7 @@ nearly all of them are, are looked up; what is left is only tried where that can
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,14 +14,16 @@ from typing import Final
 
 from .errors import LoraFileError
 
-MOST_EFFORT: Final = 500_000
+MOST_EFFORT: Final = 1_000_000
 """Steps that one pattern may take on one path, if all goes wrong."""
 
 MOST_PATTERNS: Final = 16
 """That are no plain names."""
 
-_PLAIN: Final = re.compile(r"[\w.-]+")
+_PLAIN: Final = re.compile(r"(\^?)([\w.-]+)\$?")
 _REPEATED_GROUP: Final = re.compile(r"\)[*+{]")
+_NUMBER: Final = re.compile(r"\\d[+*]")
+_LONGEST_NUMBER: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,35 +31,54 @@ class Patterns:
     """Numbers by pattern; the first one counts that matches the end of a path.
 
     Attributes:
-        plain: (place, number) of plain names.
-        others: (place, number) of what is none.
+        ends: (place, number) by plain names, which the path may only end with.
+        whole: The same by names that are all of the path: "^name", as diffusers writes them.
+        others: The same by what is no plain name.
     """
 
-    plain: Mapping[str, tuple[int, float]]
+    ends: Mapping[str, tuple[int, float]]
+    whole: Mapping[str, tuple[int, float]]
     others: Mapping[str, tuple[int, float]]
 
     @classmethod
     def of(cls, numbers: Mapping[str, float]) -> Patterns:
         """LoraFileError if too many of them are no plain names."""
-        placed = {name: (place, number) for place, (name, number) in enumerate(numbers.items())}
-        plain = {name: entry for name, entry in placed.items() if _PLAIN.fullmatch(name)}
-        others = {name: entry for name, entry in placed.items() if name not in plain}
+        ends: dict[str, tuple[int, float]] = {}
+        whole: dict[str, tuple[int, float]] = {}
+        others: dict[str, tuple[int, float]] = {}
+        for place, (pattern, number) in enumerate(numbers.items()):
+            plain = _PLAIN.fullmatch(pattern)
+            if plain is None:
+                others[pattern] = place, number
+            else:
+                (whole if plain[1] else ends).setdefault(plain[2], (place, number))
         if len(others) > MOST_PATTERNS:
             raise _too_much(f"{len(others)} patterns", f"at most {MOST_PATTERNS}")
-        return cls(plain, others)
+        return cls(ends, whole, others)
 
     def number(self, path: str) -> float | None:
         """The number of a path, None if nothing matches it."""
-        ends = list(_ends(path)) if self.plain or self.others else []
-        found = [self.plain[end] for end in ends if end in self.plain]
-        found += [e for p, e in self.others.items() if any(matches(p, end) for end in ends)]
+        found = [self.whole[path]] if path in self.whole else []
+        if self.ends:
+            found += [self.ends[end] for end in _ends(path) if end in self.ends]
+        found += [entry for pattern, entry in self.others.items() if matches_end(pattern, path)]
         return min(found)[1] if found else None
 
 
-def matches(pattern: str, path: str) -> bool:
-    """Whether a pattern matches all of a path; LoraFileError if finding out could take long."""
-    if _effort(pattern, len(path)) > MOST_EFFORT:
-        raise _too_much(pattern[:80], "a plain name, or a pattern with few repetitions")
+def matches_end(pattern: str, path: str) -> bool:
+    """Whether a pattern matches a path, or what is left of it behind one of its dots."""
+    return _matches(pattern, rf"(.*\.)?({pattern})", path, path.count(".") + 1)
+
+
+def matches_whole(pattern: str, path: str) -> bool:
+    """Whether a pattern matches all of a path."""
+    return _matches(pattern, pattern, path, 1)
+
+
+def _matches(told: str, pattern: str, path: str, starts: int) -> bool:
+    """LoraFileError if finding out could take long."""
+    if _effort(told, len(path)) * starts > MOST_EFFORT:
+        raise _too_much(told[:80], "a plain name, or a pattern with few repetitions")
     try:
         return re.fullmatch(pattern, path) is not None
     except (re.error, OverflowError, RecursionError):
@@ -71,14 +93,23 @@ def _ends(path: str) -> Iterator[str]:
 
 
 def _effort(pattern: str, length: int) -> float:
-    """How many steps it takes at most: every repetition multiplies them by the length, every choice
-    by two. A group that is repeated may hold another repetition."""
+    """How many steps a pattern takes at most: every repetition multiplies them by the length, or by
+    that of a number, every choice by its alternatives. A group that is repeated may hold another
+    repetition."""
     if _REPEATED_GROUP.search(pattern):
-        return float("inf")
-    repetitions = sum(map(pattern.count, "*+{"))
-    bars, groups = pattern.count("|"), pattern.count("(")
-    choices = min(bars, groups + 1) + pattern.count("?") - pattern.count("(?")
-    return max(length, 2) ** min(repetitions, 20) * 2.0 ** min(choices, 99) * (bars + 1)
+        return math.inf
+    rest, numbers = _NUMBER.subn("", pattern)
+    repetitions = sum(map(rest.count, "*+{"))
+    optional = rest.count("?") - rest.count("(?")
+    choices = math.prod(float(part.count("|") + 1) for part in re.split(r"[()]", rest))
+    return choices * math.prod(
+        float(base) ** min(times, 50)
+        for base, times in (
+            (max(length, 2), repetitions),
+            (_LONGEST_NUMBER, numbers),
+            (2, optional),
+        )
+    )
 
 
 def _too_much(found: str, expected: str) -> LoraFileError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
 from .errors import LoraFileError
-from .patterns import Patterns, matches
+from .patterns import Patterns, matches_whole
 
 Config: TypeAlias = Mapping[str, object]
 
@@ -26,7 +26,6 @@ class Settings:
 
     Attributes:
         alpha: None if nothing is.
-        rank: As configured.
         rank_stabilised: rsLoRA (Kalajdzievski 2023, arXiv:2312.03732): alpha over √rank.
         one_trainer: Whether the file is OneTrainer's.
         config: All that peft has noted; None without a config.
@@ -34,7 +33,6 @@ class Settings:
     """
 
     alpha: float | None = None
-    rank: int | None = None
     rank_stabilised: bool = False
     one_trainer: bool = False
     config: Config | None = None
@@ -45,6 +43,15 @@ class Settings:
         if self.alpha is None:
             return 1.0
         return self.alpha / (math.sqrt(rank) if self.rank_stabilised else rank)
+
+    def noted_rank(self) -> int | None:
+        """The rank by peft's config, for tensors that do not show it."""
+        if self.config is None:
+            return None
+        rank = _patterns(self.config, "rank_pattern").number(self.path)
+        if rank is None:
+            rank = _some(self.config, "r")
+        return None if rank is None or rank < 1 else int(rank)
 
     def option(self, name: str, unsaid: float, in_config: float = 0) -> float:
         """A number or flag of peft's config.
@@ -69,34 +76,29 @@ class Settings:
         """Whether an option of peft's config, a list of ends or one pattern, means this module."""
         named = (self.config or {}).get(option)
         if isinstance(named, str):
-            return matches(named, self.path)
+            return matches_whole(named, self.path)
         ends = cast("list[object]", named) if isinstance(named, list) else []
         return any(isinstance(end, str) and self.path.endswith(end) for end in ends)
 
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """A config, and the numbers that it gives to some layers only."""
+    """A config, and the alphas that it gives to some layers only."""
 
     config: Config
     alphas: Patterns
-    ranks: Patterns
 
     @classmethod
     def of(cls, config: Config) -> _Noted:
-        return cls(config, _patterns(config, "alpha_pattern"), _patterns(config, "rank_pattern"))
+        return cls(config, _patterns(config, "alpha_pattern"))
 
     def settings(self, path: str, one_trainer: bool) -> Settings:
         """What holds for the layer with this path."""
         alpha = self.alphas.number(path)
         if alpha is None:
             alpha = _some(self.config, "alpha" if "alpha" in self.config else "lora_alpha")
-        rank = self.ranks.number(path)
-        if rank is None:
-            rank = _some(self.config, "r")
         stabilised = self.config.get("use_rslora") is True
-        whole = None if rank is None or rank < 1 else int(rank)
-        return Settings(alpha, whole, stabilised, one_trainer, self.config, path)
+        return Settings(alpha, stabilised, one_trainer, self.config, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,10 @@ class Target:
             yield replace(piece, rest=None)
             piece = piece.rest
 
+    def holds(self, row: int) -> bool:
+        """Whether a row of the weight is one of its own."""
+        return self.rows is None or self.rows[0] <= row < self.rows[0] + self.rows[1]
+
     def meets(self, other: Target) -> bool:
         """Whether both have rows in common, if they are of one weight."""
         if self.rows is None or other.rows is None:

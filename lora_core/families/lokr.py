@@ -168,7 +168,7 @@ def _refuse_both(source: Source, whole: str, *factors: str) -> None:
 
 
 def _noted_scale(source: Source) -> float:
-    rank = source.settings.rank
+    rank = source.settings.noted_rank()
     return source.settings.scale(rank) if rank else 1.0
 
 

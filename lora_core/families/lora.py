@@ -106,6 +106,8 @@ def read_ada(source: Source) -> Sequence[Delta]:
 
     The rank is what pruning has left; without a noted alpha the scale is taken as 1.
     """
+    if source["up"].shape[1:] == source["down"].shape[:1] == source["lora_E"].shape[:1] == (0,):
+        return ()  # pruned altogether
     check_pair(source, "up", "down")
     up, down, values = source["up"].flatten(1), source["down"].flatten(1), source["lora_E"]
     if values.numel() != len(down):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -61,7 +62,10 @@ class Rotation(Relative):
         if self.terms == EXACT:
             return self._rescaled(2.0)
         size = self.skews.shape[-1] * largest_magnitude("Q", self.skews)
-        return self._rescaled(2 * self.last * max(size, 1.0) ** max(self.terms - 1, 1))
+        try:
+            return self._rescaled(2 * self.last * max(size, 1.0) ** max(self.terms - 1, 1))
+        except OverflowError:
+            return math.inf
 
     def peak(self) -> float:
         if self.terms == EXACT:

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from lora_core import LoraFileError
+from lora_core import LoraFileError, apply, load
 from lora_core.beside import LARGEST_CONFIG
 from lora_core.families import Source, read_module
 from lora_core.files import identify, read_file
@@ -353,3 +353,15 @@ def test_a_config_as_long_as_allowed_is_read(tmp_path):
     (tmp_path / "adapter_config.json").write_text(text.ljust(LARGEST_CONFIG))
     (module,) = read_file(identify(path)).modules.values()
     assert module.deltas[0].scale == 3.0
+
+
+def test_a_layer_that_adalora_has_pruned_altogether_is_left_alone(tmp_path):
+    shapes = {"lora_B": (6, 0), "lora_A": (0, 8), "lora_E": (0, 1)}
+    pruned = {f"other.{name}": torch.empty(shape) for name, shape in shapes.items()}
+    weights = tensors(3, **{"linear.weight": LINEAR, "other.weight": LINEAR})
+    before = weights["other.weight"].clone()
+    report = apply(
+        weights, load(write(tmp_path / "x.safetensors", {**pair("linear", 6, 8), **pruned}))
+    )
+    assert torch.equal(weights["other.weight"], before)
+    assert report.loras[0].parts[0].applied == 1

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lora_core.errors import LoraMismatchError
+from lora_core.errors import LoraFileError, LoraMismatchError
 from lora_core.families import Residue, Source, read_module
 from lora_core.match import Addend
 from lora_core.overflow import check_range
@@ -117,3 +117,30 @@ REAL = {
 @pytest.mark.parametrize("family", REAL)
 def test_families_relative_to_the_weight_fit_into_any_type(family, dtype):
     check_range({"w": addends(REAL[family])}, {"w": dtype})
+
+
+NO_NUMBERS = {
+    "GLoRA whose scale makes infinity of it": {
+        "glora_a1": torch.full((8, 2), 3e38),
+        "glora_a2": torch.zeros(2, 8),
+        "glora_b1": torch.ones(6, 2),
+        "glora_b2": torch.ones(2, 8),
+        "alpha": torch.tensor(1e4),
+    },
+    "a series beyond all numbers": {"oft_R": torch.full((2, 6), 1e200, dtype=torch.float64)},
+}
+
+
+@pytest.mark.parametrize("case", NO_NUMBERS)
+def test_what_is_no_number_is_refused(case):
+    with pytest.raises((LoraMismatchError, LoraFileError)):
+        check_range({"w": addends(NO_NUMBERS[case])}, {"w": torch.float32})
+
+
+def test_rows_that_do_not_meet_each_other_do_not_add_up_by_way_of_the_whole():
+    whole = Addend(Target("w"), Residue(torch.ones(12, 4)), 1.0, 1.0, "file")
+    parts = [
+        Addend(Target("w", rows=(n, 4)), Residue(torch.full((4, 4), 3e4)), 1.0, 3e4, "file")
+        for n in (0, 4, 8)
+    ]
+    check_range({"w": [whole, *parts]}, {"w": torch.float16})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from lora_core import applied, load
 from lora_core.errors import LoraFileError
 from lora_core.files import identify, read_file
+from lora_core.patterns import Patterns
 from lora_core.settings import Notes
 from tests.support.samples import pair, write
 
@@ -48,6 +50,9 @@ def scale(file) -> float:
         ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"layer": 2, "l.*": 1}}, 0.5),
         ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"l.*r": 1}}, 0.25),
         ({"text_encoder.lora_alpha": 8}, 1.0),
+        ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"^layer": 1}}, 0.25),
+        ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"^layer$": 1}}, 0.25),
+        ({"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"^ayer": 1}}, 2.0),
     ],
 )
 def test_the_scale_that_diffusers_notes(tmp_path, options, expected):
@@ -135,6 +140,7 @@ def test_a_pattern_that_is_none_matches_nothing(tmp_path):
     "pattern",
     [
         *(r"blocks\.\d+\.attn\..*q.*", r".*\.to_[a-z]*", "to_(q|k|v)", r"(?:attn|ff)\.to_q"),
+        *(r".*blocks\.\d+\.(attn|ff).*", r"(.*\.)?blocks\.\d+\..*\.to_(q|k|v|o)"),
         *("attn.to_q", "to_q", "blocks.0.attn.to_q"),
     ],
 )
@@ -213,3 +219,27 @@ def test_a_family_that_only_its_config_names(tmp_path):
     (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LILY"}))
     with pytest.raises(LoraFileError, match="is LILY by its config"):
         load(tmp_path / "adapter_model.safetensors")
+
+
+PIECES = ("blocks", "0", "1", "10", "attn", "to_q", "to_k", "proj_out", "single_blocks")
+
+
+def test_patterns_mean_what_they_mean_to_peft():
+    """peft's own look-up, on names and patterns of all kinds."""
+    from peft.utils.other import get_pattern_key
+
+    dice = random.Random(1)
+    kinds = ("{}", "^{}", "{}$", ".*{}", r"{}\.attn", "({}|to_q)", r"blocks\.\d+\.{}", "(?<!x){}")
+    for _ in range(4000):
+        path = ".".join(dice.choices(PIECES, k=dice.randint(1, 4)))
+        names = (".".join(dice.choices(PIECES, k=dice.randint(1, 2))) for _ in range(4))
+        patterns = {dice.choice(kinds).format(name): n for n, name in enumerate(names, 1)}
+        theirs = get_pattern_key(patterns.keys(), path)
+        assert Patterns.of(patterns).number(path) == patterns.get(theirs), (path, patterns)
+
+
+def test_a_name_for_some_blocks_as_diffusers_writes_them_is_no_pattern():
+    """It puts a sign in front of every name that is not to be an end."""
+    names = {f"^transformer_blocks.{n}.proj": n for n in range(40)}
+    assert Patterns.of(names).number("transformer_blocks.7.proj") == 7
+    assert Patterns.of(names).number("single_transformer_blocks.7.proj") is None
