@@ -35,7 +35,7 @@ class Patch:
         downs: Of each adapter (rank, in); on top of each other they are the down (R, in).
         residue: Dense sum (rows, in) of what has no pair; None without any.
         row: (rows,), the share of the weight that is added to each row; None without any.
-        column: (in,), the same for each input, kernels spread out.
+        column: (in,), the same for each input.
         relative: What has to see the weight first.
         width: How many inputs the weight is to have for it; None for those it has.
     """
@@ -151,11 +151,4 @@ def _residue(terms: Sequence[tuple[float, Static]], dtype: torch.dtype) -> torch
 
 
 def _total(parts: Sequence[torch.Tensor]) -> torch.Tensor | None:
-    """Their sum; of factors for inputs, some may be for every place of a kernel by itself."""
-    if not parts:
-        return None
-    longest = max(parts, key=torch.Tensor.numel)
-    spread = [
-        p.repeat_interleave(longest.numel() // p.numel()) if p.ndim == 1 else p for p in parts
-    ]
-    return sum(spread[1:], spread[0])
+    return sum(parts[1:], parts[0]) if parts else None

@@ -15,17 +15,20 @@ NAMED: Final = (
     (re.compile(r"distilled_guidance_layer"), "Chroma"),
     (re.compile(r"(individual_)?token_refiner"), "HunyuanVideo or -Image"),
     (re.compile(r"double_stream_blocks"), "HiDream"),
-    (re.compile(r"single_transformer_blocks|(double|single)_blocks"), "Flux"),
     (re.compile(r"joint_transformer_blocks|(double|single)_layers"), "AuraFlow"),
+    (re.compile(r"single_transformer_blocks|(double|single)_blocks"), "Flux"),
     (re.compile(r"joint_blocks"), "SD3"),
     (re.compile(r"transformer_blocks[._]\d+[._]img_m(od|lp)"), "Qwen-Image"),
     (re.compile(r"(^|[\n._])layers[._]\d+[._]attention"), "Z-Image or Lumina"),
     (re.compile(r"attn[._]add_[qkv]_proj"), "SD3 or Flux"),
-    (re.compile(r"(^|[\n._])blocks[._]\d+[._](self|cross)_attn"), "Wan"),
+    (re.compile(r"(^|[\n._])blocks[._]\d+[._](self|cross)_attn[._][qkvo](_img)?(\n|$)"), "Wan"),
     (re.compile(r"lora_te2_|text_encoder_2\."), "SDXL"),
 )
 
-CROSS_ATTENTION: Final = re.compile(r"attn2[._](processor\.)?to_[kv]")
+CROSS_ATTENTION: Final = re.compile(
+    r"(^unet\.|(down|up|mid|input|output|middle)_blocks?[._]).*attn2[._](processor\.)?to_[kv]"
+)
+"""Of a UNet; others have layers of this name, too."""
 CONTEXT_WIDTH: Final[Mapping[int, str]] = {768: "SD 1.5", 1024: "SD 2", 2048: "SDXL"}
 
 

@@ -12,7 +12,6 @@ from .linear_algebra import norm
 CHUNK: Final = 4 * 2**20
 """Entries of a half-precision weight that are widened at once, so that no copy of it is needed."""
 
-
 SQUARED: Final = 2**20
 """Entries whose squares are added up at once, so that their widened copy stays small."""
 

@@ -11,13 +11,12 @@ from typing import Final, TypeAlias, cast
 
 from .errors import LoraFileError
 from .patterns import Patterns, matches_whole
+from .spellings import PEFT_PREFIX
 
 Config: TypeAlias = Mapping[str, object]
 
 NOTED: Final = "lora_adapter_metadata"
 """Where diffusers notes peft's config, with a pipeline's component in front of every key."""
-
-PEFT_PREFIX: Final = "base_model.model."
 
 
 @dataclass(frozen=True, slots=True)

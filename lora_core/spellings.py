@@ -137,7 +137,8 @@ _ADAPTER: Final = re.compile(
     r"\.(?!weight$|bias$|scaled_oft$)[^.]+(\.weight|\.bias)?"
 )
 
-_SAVED_BY_PEFT: Final = "base_model.model."
+PEFT_PREFIX: Final = "base_model.model."
+"""What peft puts in front of every name."""
 
 
 def split_key(key: str) -> tuple[str, Role] | None:
@@ -192,14 +193,14 @@ def group_keys(
 
 def _rest(modules: dict[str, dict[Role, list[FileKey]]], rest: list[FileKey]) -> list[FileKey]:
     """Takes keys that only mean something beside others; what is left means nothing."""
-    of_peft = any(name.startswith(_SAVED_BY_PEFT) for name in modules)
+    of_peft = any(name.startswith(PEFT_PREFIX) for name in modules)
     unknown: list[FileKey] = []
     for key in rest:
         name, _, ending = _unwrapped(key).rpartition(".")
         role = None
         if ending == "weight" and "on_input" in modules.get(name, {}):
             role = "ia3_weight"
-        elif of_peft and name.startswith(_SAVED_BY_PEFT):
+        elif of_peft and name.startswith(PEFT_PREFIX):
             # peft keeps whole layers and biases that were trained beside the adapters
             role = {"weight": "set_weight", "bias": "set_bias"}.get(ending)
         if role is None:

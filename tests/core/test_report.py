@@ -148,3 +148,21 @@ def test_the_base_model_by_the_width_of_its_text(tmp_path, name, width, base):
 def test_the_base_model_by_the_files_own_word(tmp_path, metadata, base):
     path = write(tmp_path / "a.safetensors", pair("linear", 6, 8), metadata)
     assert base_of_file(read_file(identify(path))) == base
+
+
+NO_NAMESAKES = {
+    # names that another model has in common with a better known one, and what they do not mean
+    "diffusion_model.blocks.0.self_attn.q_proj": "Wan",
+    "diffusion_model.blocks.0.cross_attn.kv_linear": "Wan",
+    "diffusion_model.transformer_blocks.0.attn2.to_k": "SDXL",
+    "transformer.joint_transformer_blocks.0.attn.to_q\ntransformer.single_transformer_blocks.0.x": "Flux",
+}
+
+
+@pytest.mark.parametrize("names", NO_NAMESAKES)
+def test_a_guess_is_not_taken_in_by_a_namesake(tmp_path, names):
+    content = {}
+    for name in names.split("\n"):
+        content |= pair(name, 8, 2048)
+    file = read_file(identify(write(tmp_path / "a.safetensors", content)))
+    assert base_of_file(file) != NO_NAMESAKES[names]
