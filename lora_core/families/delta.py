@@ -51,6 +51,11 @@ class Delta(ABC):
         """Whether it adds nothing, whatever the weight, since its alpha is 0."""
         return False
 
+    @property
+    def pair_rank(self) -> int | None:
+        """Of the low-rank pair that it is, whatever the weight; None if it is none."""
+        return None
+
     @abstractmethod
     def fits(self, shape: Shape) -> bool:
         """Whether it can be added to a weight of this shape."""
@@ -79,6 +84,10 @@ class Delta(ABC):
         """The same for some of the weight's rows by themselves; None where they depend on others."""
         del rows
         return None
+
+    def paired(self) -> Pair:
+        """The same as one exact pair, where it has a ``pair_rank``."""
+        raise TypeError(f"{self.text()} is no low-rank pair")
 
 
 class Static(Delta):
@@ -118,6 +127,10 @@ class Pair(Static):
         return len(self.down)
 
     @property
+    def pair_rank(self) -> int:
+        return len(self.down)
+
+    @property
     def inputs(self) -> int:
         return self.down.shape[1]
 
@@ -143,6 +156,9 @@ class Pair(Static):
 
     def cut(self, rows: slice) -> Pair:
         return replace(self, up=self.up[rows])
+
+    def paired(self) -> Pair:
+        return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -245,6 +261,10 @@ class Turned(Delta):
         return self.inner.rank
 
     @property
+    def pair_rank(self) -> int | None:
+        return self.inner.pair_rank
+
+    @property
     def silent(self) -> bool:
         return self.inner.silent
 
@@ -265,6 +285,9 @@ class Turned(Delta):
 
     def turned(self) -> Delta:
         return self.inner
+
+    def paired(self) -> Pair:
+        return self.inner.paired().turned()
 
 
 class Relative(Delta):

@@ -22,7 +22,7 @@ from .delta import (
     is_matrix_of,
     shape_text,
 )
-from .family import Source, check_pair, tucker
+from .family import Source, check_pair, tucker, wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,27 +72,27 @@ class Hadamard(Relative):
         first, second = self.ups
         return replace(self, ups=(first[rows], second[rows]))
 
+    @property
+    def pair_rank(self) -> int:
+        return len(self.downs[0]) * len(self.downs[1])
+
     def against(self, weight: Incoming) -> Sequence[Static]:
-        up_1, up_2 = map(weight.like, self.ups)
-        down_1, down_2 = map(weight.like, self.downs)
-        return (_product(up_1, up_2, down_1, down_2, self.scale),)
+        here = [*map(weight.like, self.ups)], [*map(weight.like, self.downs)]
+        if self.pair_rank <= LARGEST_PAIR:
+            return (self._pair(*here),)
+        (up_1, up_2), (down_1, down_2) = here
+        return (Residue((up_1 @ down_1).mul_(up_2 @ down_2).mul_(self.scale)),)
 
+    def paired(self) -> Pair:
+        return self._pair([*map(wide, self.ups)], [*map(wide, self.downs)])
 
-def _product(
-    up_1: torch.Tensor,
-    up_2: torch.Tensor,
-    down_1: torch.Tensor,
-    down_2: torch.Tensor,
-    scale: float,
-) -> Static:
-    """An exact pair of rank₁ · rank₂ (columns of the ups, rows of the downs, each with each), or
-    the entries themselves."""
-    rank = len(down_1) * len(down_2)
-    if rank > LARGEST_PAIR:
-        return Residue((up_1 @ down_1).mul_(up_2 @ down_2).mul_(scale))
-    up = up_1[:, :, None] * up_2[:, None, :]
-    down = down_1[:, None, :] * down_2[None, :, :]
-    return Pair(up.reshape(-1, rank), down.reshape(rank, -1), scale)
+    def _pair(self, ups: Sequence[torch.Tensor], downs: Sequence[torch.Tensor]) -> Pair:
+        """Exact, of the product of both ranks: columns of the ups, rows of the downs, each with
+        each."""
+        up = ups[0][:, :, None] * ups[1][:, None, :]
+        down = downs[0][:, None, :] * downs[1][None, :, :]
+        rank = self.pair_rank
+        return Pair(up.reshape(-1, rank), down.reshape(rank, -1), self.scale, self.kernel)
 
 
 def read(source: Source) -> Sequence[Delta]:

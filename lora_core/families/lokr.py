@@ -25,7 +25,7 @@ from .delta import (
     is_matrix_of,
     shape_text,
 )
-from .family import Source, check_pair, tucker
+from .family import Source, check_pair, tucker, wide
 
 ROLES: Final = frozenset(
     (
@@ -68,6 +68,13 @@ class Kronecker(Relative):
         return self.scale == 0
 
     @property
+    def pair_rank(self) -> int | None:
+        if len(self.second) == 1 or self.scrambled:
+            return None
+        inner = self.first[-1]
+        return (len(inner) if len(self.first) > 1 else inner.shape[1]) * len(self.second[1])
+
+    @property
     def size(self) -> tuple[int, int]:
         (a, c), (b, d) = _size(self.first), _size(self.second)
         return a * b, c * d
@@ -98,10 +105,12 @@ class Kronecker(Relative):
 
     def against(self, weight: Incoming) -> Sequence[Static]:
         first, second = ([*map(weight.like, side)] for side in (self.first, self.second))
-        rank = first[-1].shape[0] if len(first) > 1 else first[0].shape[1]
-        if len(second) > 1 and rank * len(second[1]) <= LARGEST_PAIR and not self.scrambled:
+        if self.pair_rank is not None and self.pair_rank <= LARGEST_PAIR:
             return (self._pair(first, second),)
         return (Residue(self._entries(_product(first) * self.scale, _product(second))),)
+
+    def paired(self) -> Pair:
+        return self._pair([*map(wide, self.first)], [*map(wide, self.second)])
 
     def _pair(self, first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> Pair:
         """(P · Q) ⊗ (up · down) = (P ⊗ up) · (Q ⊗ down): exact, of the product of both ranks."""
@@ -109,7 +118,7 @@ class Kronecker(Relative):
         one = torch.eye(outer.shape[1], dtype=outer.dtype, device=outer.device)
         sides = ((outer, second[0]), (inner[0] if inner else one, second[1]))
         up, down = (torch.kron(x.contiguous(), y.contiguous()) for x, y in sides)
-        return Pair(up, down, self.scale)
+        return Pair(up, down, self.scale, self.kernel)
 
     def _entries(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         if self.scrambled:
