@@ -44,4 +44,4 @@ def _browser_notice() -> str | None:
 def _node_notice() -> str | None:
     if shutil.which("node"):
         return None
-    return "CURVE TESTS SKIPPED: no Node.js found. Nothing holds web/curve.js to lora_core/curve.py."
+    return "CURVE TESTS SKIPPED: no Node.js found. Nothing ran of what draws a curve."
