@@ -29,6 +29,7 @@ class Model:
         dtypes: The type each patched weight has to fit into.
         parts: What the model consists of; None if only the names that match can tell.
         base: What kind of model it is, for messages; None if not known.
+        branches: The weights beside whose layers a branch can be put.
     """
 
     names: Names
@@ -36,6 +37,7 @@ class Model:
     dtypes: Mapping[str, torch.dtype]
     parts: frozenset[Part] | None = None
     base: str | None = None
+    branches: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
+from .divide import Halves, Layers, Weights, divide, halves
 from .files import FileCache, LoraFile
-from .match import Addend, Hit, Model, match_file
+from .match import Match, Model, match_file
 from .overflow import check_range
-from .recipe import Recipe
+from .recipe import Recipe, Term
 from .report import Report, report_match
 
 
@@ -19,35 +20,38 @@ class Plan:
 
     Attributes:
         addends: For each model, by weight, what is added to it.
+        live: For each model, by weight, what goes beside its layer.
         report: What became of every file.
         files: Holding them keeps them in the shared cache for as long as the plan is in use.
     """
 
-    addends: tuple[Mapping[str, tuple[Addend, ...]], ...]
+    addends: tuple[Weights, ...]
+    live: tuple[Layers, ...]
     report: Report
     files: tuple[LoraFile, ...]
 
 
-def make_plan(recipe: Recipe, models: Sequence[Model], cache: FileCache) -> Plan:
+def make_plan(recipe: Recipe | Halves, models: Sequence[Model], cache: FileCache) -> Plan:
     """Reads the recipe's files and matches them to ``models``; both stay untouched.
+
+    A recipe is merged (LoraInputError if its strengths vary); ``Halves`` say what goes live instead.
 
     Raises:
         LoraFileError: A file is damaged or ambiguous.
-        LoraMismatchError: A file does not fit, or would overflow a weight.
+        LoraMismatchError: A file does not fit, would overflow a weight, or cannot vary as asked.
     """
-    files = tuple(cache.read(term.file) for term in recipe.terms)
-    matches = [match_file(t, file, models) for t, file in zip(recipe.terms, files, strict=True)]
-    hits = [hit for match in matches for hit in match.hits]
-    addends = tuple(_by_weight(hits, index) for index in range(len(models)))
-    for model, weights in zip(models, addends, strict=True):
+    parts = recipe if isinstance(recipe, Halves) else halves(recipe, "merge", quantised=False)
+    terms = parts.whole.terms
+    files = tuple(cache.read(term.file) for term in terms)
+    matches = [_matched(t, file, models) for t, file in zip(terms, files, strict=True)]
+    division = divide(matches, parts, models)
+    for model, weights in zip(models, division.merged, strict=True):
         check_range(weights, model.dtypes)
-    return Plan(addends, Report(tuple(map(report_match, matches))), files)
+    reports = tuple(report_match(m, division.counts.get(m.file.id, 0)) for m in matches)
+    return Plan(division.merged, division.live, Report(reports), files)
 
 
-def _by_weight(hits: Iterable[Hit], model: int) -> dict[str, tuple[Addend, ...]]:
-    """What has an effect on one model: a strength of 0 is gone before any arithmetic."""
-    weights: defaultdict[str, list[Addend]] = defaultdict(list)
-    for hit in hits:
-        if hit.model == model and hit.addend.strength:
-            weights[hit.addend.target.key].append(hit.addend)
-    return {key: tuple(addends) for key, addends in weights.items()}
+def _matched(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
+    """Matched at strength 1, which what a file means does not depend on."""
+    one = Fraction(1)
+    return replace(match_file(Term(term.file, one, one), file, models), term=term)

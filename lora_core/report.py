@@ -28,6 +28,8 @@ class PartReport:
         found: Weights and biases that the file means to change.
         applied: Those that found their weight.
         connected: Whether that part was there to be patched.
+        live: How many of the applied ones are beside their layer, instead of merged into it.
+        varying: What the strength does over steps and images, in words, beside ``strength``.
     """
 
     part: Part
@@ -35,6 +37,8 @@ class PartReport:
     found: int
     applied: int
     connected: bool
+    live: int = 0
+    varying: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +103,13 @@ class Report:
         return asdict(self)
 
 
-def report_match(match: Match) -> LoraReport:
-    """The report of one file that was matched."""
+def report_match(match: Match, live: int = 0) -> LoraReport:
+    """The report of one file that was matched, ``live`` layers of which go beside theirs."""
     modules = match.file.modules
     applied = {hit.name for hit in match.hits}
     return LoraReport(
         name=match.file.id.name,
-        parts=tuple(_part(match, part) for part in ("model", "clip")),
+        parts=(_part(match, "model", live), _part(match, "clip")),
         families=tuple(sorted({f for module in modules.values() for f in module.families})),
         ranks=_ranks(_deltas(match)),
         parameters=sum(modules[name].parameters for name in applied),
@@ -140,12 +144,21 @@ def _deltas(match: Match) -> list[Delta]:
     return [hit.addend.delta for hit in match.hits]
 
 
-def _part(match: Match, part: Part) -> PartReport:
+def _part(match: Match, part: Part, live: int = 0) -> PartReport:
     own = [hit for hit in match.hits if hit.addend.target.part == part]
     applied = len({(hit.name, hit.addend.delta.slot) for hit in own})
     missed = sum(part_of(name) == part for name in match.missed)
     strength = match.term.model if part == "model" else match.term.clip
-    return PartReport(part, float(strength), applied + missed, applied, part in match.parts)
+    varying = match.term.varying if part == "model" else ()
+    return PartReport(
+        part,
+        float(strength),
+        applied + missed,
+        applied,
+        part in match.parts,
+        live,
+        tuple(f"{float(s):g} {course}" for course, s in varying),
+    )
 
 
 def _ranks(deltas: Iterable[Delta]) -> tuple[int, int] | None:
@@ -212,8 +225,22 @@ def _part_line(part: PartReport) -> str:
         return f"{title}: nothing in the file"
     if not part.connected:
         return f"{title}: {_layers(part.found)} not applied, no {socket} connected"
-    effect = f"at strength {part.strength:g}" if part.strength else "at strength 0: no effect"
-    return f"{title}: {part.applied} of {_layers(part.found)} {effect}"
+    return f"{title}: {part.applied} of {_layers(part.found)} {_effect(part)}"
+
+
+def _effect(part: PartReport) -> str:
+    strengths = [*([f"{part.strength:g}"] if part.strength else []), *part.varying]
+    if not strengths:
+        return "at strength 0: no effect"
+    return f"at strength {' + '.join(strengths)}{_where(part)}"
+
+
+def _where(part: PartReport) -> str:
+    """Merged is the usual thing, of which nothing is said."""
+    if not part.live:
+        return ""
+    merged = part.applied - part.live
+    return f", {part.live} live and {merged} merged" if merged else ", live"
 
 
 def _layers(count: int) -> str:

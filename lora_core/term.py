@@ -72,6 +72,16 @@ class Term:
         varying = [(known.times(course), strength) for known, strength in self.varying]
         return Term(self.file, Fraction(0), self.clip, (*varying, (course, self.model)))
 
+    def at(self, progress: float) -> list[float]:
+        """The strength for the denoiser at a progress, for each image or for all of them."""
+        factors = [(float(strength), course.at(progress)) for course, strength in self.varying]
+        images = max((len(values) for _, values in factors), default=1)
+        each = [(s, values * (images // len(values))) for s, values in factors]
+        return [
+            float(self.model) + sum(s * values[image] for s, values in each)
+            for image in range(images)
+        ]
+
 
 def _collected(varying: Iterable[tuple[Course, Fraction]]) -> Varying:
     sums: dict[Course, Fraction] = {}

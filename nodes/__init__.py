@@ -3,6 +3,8 @@
 from .apply_to_model import ApplyToModel
 from .load_lora import LoadLoRA
 from .scale_lora import ScaleLoRA
+from .schedule_lora import ScheduleLoRA
+from .spread_lora import SpreadLoRA
 from .stack_loras import StackLoRAs
 
-NODES = [LoadLoRA, ScaleLoRA, StackLoRAs, ApplyToModel]
+NODES = [LoadLoRA, ScaleLoRA, StackLoRAs, ApplyToModel, ScheduleLoRA, SpreadLoRA]

@@ -6,6 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..lora_core.divide import MODES, Mode
 from ..lora_core.recipe import Recipe
 from .host import apply_recipe
 from .plain_errors import plain_errors
@@ -29,6 +30,15 @@ class ApplyToModel(io.ComfyNode):
                 Lora.Input("lora", display_name="LORA", optional=True, tooltip="A LoRA or a stack"),
                 io.Model.Input("model", optional=True, tooltip="The model to add it to"),
                 io.Clip.Input("clip", optional=True, tooltip="The text encoder to add it to"),
+                io.Combo.Input(
+                    "mode",
+                    options=list(MODES),
+                    default="auto",
+                    optional=True,  # workflows from before it go on working
+                    tooltip="merge: into the weights. live: beside the layers, so that another "
+                    "strength touches no weight. auto: merge, but live for schedules, spreads and "
+                    "quantised models",
+                ),
             ],
             outputs=[
                 io.Model.Output(display_name="MODEL"),
@@ -39,9 +49,9 @@ class ApplyToModel(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, lora: Recipe | None = None, model: Any = None, clip: Any = None
+        cls, lora: Recipe | None = None, model: Any = None, clip: Any = None, mode: Mode = "auto"
     ) -> io.NodeOutput:
         with plain_errors():
-            model, clip, report = apply_recipe(lora or Recipe(), model, clip)
+            model, clip, report = apply_recipe(lora or Recipe(), model, clip, mode)
         text = str(report)
         return io.NodeOutput(model, clip, text, ui={"text": (text,)})

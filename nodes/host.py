@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import comfy.lora
 import comfy.model_management
 import folder_paths
 import torch
+from comfy.quant_ops import QuantizedTensor
 
+from ..lora_core.divide import Halves, Layers, Mode, Weights, halves
 from ..lora_core.errors import LoraFileError, LoraInputError, LoraMismatchError
 from ..lora_core.filenames import choose_name
 from ..lora_core.files import LoraFile, identify, shared_cache
 from ..lora_core.fuse import fuse
-from ..lora_core.match import Addend, Model
+from ..lora_core.live import takes_branch
+from ..lora_core.match import Model
 from ..lora_core.naming import ModelNames
 from ..lora_core.plan import make_plan
 from ..lora_core.recipe import FileId, Recipe
 from ..lora_core.report import Report
-from ..lora_core.targets import Part
+from ..lora_core.targets import Part, Shape
 from .adapter import FusedAdapter
+from .host_live import Live, StackCache, put_beside, take_away
 from .host_names import HostNames, HostTarget
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ LORAS = "loras"
 ATTACHMENT = "lora_algebra"
 
 log = logging.getLogger("lora-algebra")
+stacks = StackCache()
 
 Patched: TypeAlias = "tuple[Any, ...]"
 """A patch as the host holds it: (strength, adapter, strength of the model, offset, function)."""
@@ -68,13 +74,15 @@ class Applied:
         after: The same with it; another identity now means somebody patched after us.
         entries: The recipe's patches, as the host holds them, by weight.
         files: Kept in the shared cache while the patched model is in use.
+        beside: Under which key its live part is on the model.
     """
 
-    recipe: Recipe
+    recipe: Halves
     before: uuid.UUID
     after: uuid.UUID
     entries: Mapping[str, Patched] = field(default_factory=dict[str, Patched])
     files: tuple[LoraFile, ...] = ()
+    beside: str = ATTACHMENT
 
     def is_last_on(self, patcher: ModelPatcher) -> bool:
         """Whether nobody has touched the model's patches since."""
@@ -84,11 +92,12 @@ class Applied:
 
 
 def apply_recipe(
-    recipe: Recipe, model: ModelPatcher | None, clip: CLIP | None
+    recipe: Recipe, model: ModelPatcher | None, clip: CLIP | None, mode: Mode = "auto"
 ) -> tuple[ModelPatcher | None, CLIP | None, Report]:
     """Adds ``recipe`` to clones of ``model`` and ``clip``.
 
-    What the recipe does not change comes back as the same object.
+    What the recipe does not change comes back as the same object. The text encoder, which knows
+    neither steps nor images, is always patched.
 
     Raises:
         LoraError: Both stay untouched.
@@ -105,15 +114,16 @@ def apply_recipe(
         return model, clip, Report(())
     sides = _sides(model, clip)
     earlier = {part: _applied(patcher) for part, patcher in sides.items()}
-    total = Recipe.sum([recipe, *(applied.recipe for applied in earlier.values())])
     views = [_view(part, patcher, earlier[part]) for part, patcher in sides.items()]
-    plan = make_plan(total, views, shared_cache)
+    added = {part: _own(recipe, part, mode, sides[part]) for part in sides}
+    whole = {part: earlier[part].recipe.plus(added[part]) for part in sides}
+    plan = make_plan(_together(whole.values(), recipe, sides), views, shared_cache)
     for lora in plan.report.loras:
         log.info("%s", lora.headline)
     changes: dict[Part, _Change] = {
-        part: _Change(_own(total, part), earlier[part], addends, plan.files)
-        for part, addends in zip(sides, plan.addends, strict=True)
-        if _own(recipe, part) and (addends or earlier[part].recipe)
+        part: _Change(whole[part], earlier[part], weights, layers, view.shapes, plan.files)
+        for part, weights, layers, view in zip(sides, plan.addends, plan.live, views, strict=True)
+        if added[part].whole and (weights or layers or earlier[part].recipe.whole)
     }
     return (*_changed(model, clip, changes), plan.report)
 
@@ -144,15 +154,29 @@ def _sides(model: ModelPatcher | None, clip: CLIP | None) -> dict[Part, ModelPat
 class _Change:
     """All that is to become of one patcher: ``recipe`` in place of what was applied earlier."""
 
-    recipe: Recipe
+    recipe: Halves
     earlier: Applied
-    addends: Mapping[str, tuple[Addend, ...]]
+    weights: Weights
+    layers: Layers
+    shapes: Mapping[str, Shape]
     files: tuple[LoraFile, ...]
 
 
-def _own(recipe: Recipe, part: Part) -> Recipe:
-    """The recipe with the strengths of one part only."""
-    return recipe.scaled(float(part == "model"), float(part == "clip"))
+def _own(recipe: Recipe, part: Part, mode: Mode, patcher: ModelPatcher) -> Halves:
+    """The recipe with the strengths of one part only, divided for it."""
+    own = recipe.scaled(float(part == "model"), float(part == "clip"))
+    if part == "clip":
+        return Halves(own)
+    return halves(own, mode, quantised=_is_quantised(patcher))
+
+
+def _together(parts: Iterable[Halves], recipe: Recipe, sides: Mapping[Part, object]) -> Halves:
+    """Of all parts; what there is nothing for is only told of in the report."""
+    total = Halves()
+    for part in parts:
+        total = total.plus(part)
+    missing = recipe.scaled(float("model" not in sides), float("clip" not in sides))
+    return total.plus(Halves(missing))
 
 
 def _current(file: FileId) -> FileId:
@@ -165,7 +189,15 @@ def _applied(patcher: ModelPatcher) -> Applied:
     known = patcher.get_attachment(ATTACHMENT)
     if isinstance(known, Applied) and known.is_last_on(patcher):
         return known
-    return Applied(Recipe(), patcher.patches_uuid, patcher.patches_uuid)
+    key = next(k for k in _keys() if k not in patcher.injections)
+    return Applied(Halves(), patcher.patches_uuid, patcher.patches_uuid, beside=key)
+
+
+def _keys() -> Iterator[str]:
+    """Names for what we put on a model; it takes a second one if somebody patched in between."""
+    yield ATTACHMENT
+    for number in itertools.count(2):
+        yield f"{ATTACHMENT}_{number}"
 
 
 def _view(part: Part, patcher: ModelPatcher, earlier: Applied) -> Model:
@@ -180,7 +212,22 @@ def _view(part: Part, patcher: ModelPatcher, earlier: Applied) -> Model:
     ours = ModelNames(shapes)
     names = HostNames(_key_map(part, patcher.model), part, ours)
     base = ours.architecture or _host_word(part, patcher.model)
-    return Model(names, shapes, dtypes, frozenset((part,)), base)
+    return Model(names, shapes, dtypes, frozenset((part,)), base, _branches(patcher, shapes))
+
+
+def _branches(patcher: ModelPatcher, shapes: Mapping[str, Shape]) -> frozenset[str]:
+    """The weights beside whose layers a branch can be put."""
+    named = ((f"{name}.weight", module) for name, module in patcher.model.named_modules())
+    return frozenset(k for k, module in named if k in shapes and takes_branch(module, shapes[k]))
+
+
+def _is_quantised(patcher: ModelPatcher) -> bool:
+    """Whether merging would round a weight to a few bits again."""
+    return any(
+        isinstance(weight, QuantizedTensor) or weight.dtype.itemsize < 2
+        for _, weight in _patchable(patcher)
+        if weight.ndim > 1
+    )
 
 
 def _patchable(patcher: ModelPatcher) -> Iterator[tuple[str, torch.nn.Parameter]]:
@@ -221,22 +268,39 @@ def _narrower(stored: torch.dtype, computed: torch.dtype) -> torch.dtype:
 
 
 def _change(clone: ModelPatcher, change: _Change) -> None:
-    """Patches a fresh clone: ours in place of ours, behind whatever others have added."""
-    _take_back(clone, change.earlier)
-    if not change.addends:
+    """Changes a fresh clone: ours in place of ours, behind whatever others have added."""
+    earlier, key = change.earlier, change.earlier.beside
+    _take_back(clone, earlier)
+    if not (change.weights or change.layers):
         return
+    entries = _patch(clone, change) if change.weights else {}
+    if change.layers:
+        beside = stacks.get(key, clone, change.layers, change.shapes)
+        put_beside(clone, Live(beside, change.recipe.live))
+    applied = Applied(change.recipe, earlier.before, clone.patches_uuid, entries, change.files, key)
+    clone.set_attachments(ATTACHMENT, applied)
+
+
+def _patch(clone: ModelPatcher, change: _Change) -> dict[str, Patched]:
+    """Hands over what is merged; the patches as the host holds them, by weight."""
     others = _strengths(clone)
-    adapters = {key: FusedAdapter.of(fuse(addends)) for key, addends in change.addends.items()}
+    adapters = {key: FusedAdapter.of(fuse(addends)) for key, addends in change.weights.items()}
     refused = adapters.keys() - set(clone.add_patches(adapters))
     if refused:
         raise LoraMismatchError(
             f"ComfyUI did not take the patches of {len(refused)} weights.", key=min(refused)
         )
-    before = change.earlier.before
-    after = uuid.uuid5(before, f"{change.recipe.fingerprint} {others}")
-    entries = {key: clone.patches[key][-1] for key in adapters}
-    clone.patches_uuid = after
-    clone.set_attachments(ATTACHMENT, Applied(change.recipe, before, after, entries, change.files))
+    identity = f"{change.recipe.merge.fingerprint} {_rest(change)}{others}"
+    clone.patches_uuid = uuid.uuid5(change.earlier.before, identity)
+    return {key: clone.patches[key][-1] for key in adapters}
+
+
+def _rest(change: _Change) -> str:
+    """Of what is live, the strengths of files with parts that had to be merged all the same."""
+    names = {addend.file for addends in change.weights.values() for addend in addends}
+    terms = [term for term in change.recipe.live.terms if term.file.name in names]
+    rest = Recipe(tuple(replace(term, varying=()) for term in terms))
+    return f"{rest.fingerprint} " if rest else ""
 
 
 def _strengths(patcher: ModelPatcher) -> list[tuple[object, ...]]:
@@ -257,4 +321,5 @@ def _take_back(clone: ModelPatcher, earlier: Applied) -> None:
         if not clone.patches[key]:
             del clone.patches[key]
     clone.patches_uuid = earlier.before
+    take_away(clone, earlier.beside)
     clone.remove_attachments(ATTACHMENT)

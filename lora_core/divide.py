@@ -1,0 +1,143 @@
+"""Dividing a stack: what is merged into the weights, and what goes live beside the layers."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, TypeAlias, TypeVar
+
+from .errors import LoraInputError, LoraMismatchError
+from .live import HIGHEST_RANK, Lane
+from .match import Addend, Hit, Match, Model
+from .recipe import FileId, Recipe, Term
+
+T = TypeVar("T")
+
+Mode: TypeAlias = Literal["auto", "merge", "live"]
+
+MODES: Final[tuple[Mode, ...]] = ("auto", "merge", "live")
+
+Weights: TypeAlias = "Mapping[str, tuple[Addend, ...]]"
+"""What is merged, by weight."""
+
+Layers: TypeAlias = "Mapping[str, tuple[Lane, ...]]"
+"""What goes beside the layers, by weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """A recipe in two: what is to be merged, and what is to go live wherever it can."""
+
+    merge: Recipe = field(default_factory=Recipe)
+    live: Recipe = field(default_factory=Recipe)
+
+    @property
+    def whole(self) -> Recipe:
+        return self.merge + self.live
+
+    def plus(self, other: Halves) -> Halves:
+        return Halves(self.merge + other.merge, self.live + other.live)
+
+
+def halves(recipe: Recipe, mode: Mode, *, quantised: bool) -> Halves:
+    """Which of a recipe's files go live: with ``auto``, those that have to vary, or all of them where
+    merging would round every weight to a few bits again.
+
+    Raises:
+        LoraInputError: Strengths vary, which nothing merged can.
+    """
+    if mode == "live" or (mode == "auto" and quantised):
+        return Halves(live=recipe)
+    varying = Recipe(tuple(term for term in recipe.terms if term.varying))
+    if varying and mode == "merge":
+        (course, _), name = varying.terms[0].varying[0], varying.terms[0].file.name
+        raise LoraInputError(
+            f"{name} is {course}, which a merged weight cannot be. Set the mode to auto or live.",
+            key="mode",
+            expected="auto or live",
+            found="merge",
+        )
+    return Halves(Recipe(tuple(t for t in recipe.terms if not t.varying)), varying)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Division:
+    """What becomes of the layers of some models.
+
+    Attributes:
+        merged: For each model, by weight, what is added to it.
+        live: For each model, by weight, what goes beside its layer.
+        counts: Of each file, how many of its layers go live.
+    """
+
+    merged: tuple[Weights, ...]
+    live: tuple[Layers, ...]
+    counts: Mapping[FileId, int]
+
+
+def divide(matches: Sequence[Match], recipe: Halves, models: Sequence[Model]) -> Division:
+    """Puts the strengths on what was matched at strength 1.
+
+    Raises:
+        LoraMismatchError: A strength varies of what cannot go live.
+    """
+    merge, live = ({t.file: t for t in half.terms} for half in (recipe.merge, recipe.live))
+    merged: list[defaultdict[str, list[Addend]]] = [defaultdict(list) for _ in models]
+    lanes: list[defaultdict[str, list[Lane]]] = [defaultdict(list) for _ in models]
+    counts: Counter[FileId] = Counter()
+    for match in matches:
+        file = match.file.id
+        strong, own = merge.get(file), live.get(file)
+        stuck: list[Hit] = []
+        for hit in match.hits:
+            addend = hit.addend
+            strength = _strength(strong, hit)
+            if own is not None and _acts(own, hit) and goes_live(hit, models[hit.model]):
+                lane = Lane(file, addend.target.rows, addend.delta)
+                lanes[hit.model][addend.target.key].append(lane)
+                counts[file] += 1
+            elif own is not None:
+                strength += _strength(own, hit)
+                stuck += [hit] if own.varying and _acts(own, hit) else []
+            if strength:  # a strength of 0 is gone before any arithmetic
+                scaled = replace(addend, strength=strength, bound=abs(strength) * addend.bound)
+                merged[hit.model][addend.target.key].append(scaled)
+        _refuse_stuck(file, own, stuck)
+    return Division(tuple(map(_fixed, merged)), tuple(map(_fixed, lanes)), counts)
+
+
+def goes_live(hit: Hit, model: Model) -> bool:
+    """Whether a delta can be a branch beside its layer."""
+    addend = hit.addend
+    rank = addend.delta.pair_rank
+    known = addend.target.key in model.branches
+    return known and rank is not None and rank <= HIGHEST_RANK and addend.width is None
+
+
+def _acts(term: Term, hit: Hit) -> bool:
+    return hit.addend.target.part == "model" and bool(term.model or term.varying)
+
+
+def _strength(term: Term | None, hit: Hit) -> float:
+    if term is None:
+        return 0.0
+    return float(term.model if hit.addend.target.part == "model" else term.clip)
+
+
+def _fixed(lists: Mapping[str, list[T]]) -> dict[str, tuple[T, ...]]:
+    return {key: tuple(items) for key, items in lists.items()}
+
+
+def _refuse_stuck(file: FileId, term: Term | None, stuck: Sequence[Hit]) -> None:
+    if not stuck or term is None:
+        return
+    first = stuck[0]
+    raise LoraMismatchError(
+        f"is {term.varying[0][0]}, which {len(stuck)} of its layers cannot be: they are no low-rank "
+        f"pairs (first: {first.name}, {first.addend.delta.text()}). Use one strength for it.",
+        key=first.name,
+        expected="low-rank pairs of linear layers or convolutions",
+        found=first.addend.delta.text(),
+        file=file.name,
+    )

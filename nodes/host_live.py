@@ -1,0 +1,253 @@
+"""Live application in the host: branches that its memory manager knows about, put in place by its own
+injections, with gates that are open only while a model with them is computing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.ops
+import torch
+from comfy.patcher_extension import PatcherInjection, WrappersMP
+from torch.utils.hooks import RemovableHandle
+
+from ..lora_core.errors import LoraInputError
+from ..lora_core.live import Factor, Gate, Lane, Stack
+from ..lora_core.progress import progress_at
+from ..lora_core.recipe import Recipe
+from ..lora_core.targets import Shape
+from .plain_errors import plain_errors
+
+if TYPE_CHECKING:
+    from comfy.model_base import BaseModel
+    from comfy.model_patcher import ModelPatcher
+
+KEPT_STACKS: Final = 2
+"""For each model: the one in use, and the one that it is compared with."""
+
+
+class HostFactor(Factor):
+    """A matrix that the host may keep off the device, and brings there like a weight of its own."""
+
+    comfy_cast_weights = True
+    weight_function: tuple[()] = ()
+    bias_function: tuple[()] = ()
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__(weight)
+        self.register_parameter("bias", None)
+
+    def used(
+        self, x: torch.Tensor, function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        if self.weight.device == x.device and self.weight.dtype == x.dtype:
+            return function(x, self.weight)
+        weight, bias, stream = comfy.ops.cast_bias_weight(self, x, offloadable=True)
+        result = function(x, weight)
+        comfy.ops.uncast_bias_weight(self, weight, bias, stream)
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Mount:
+    """A stack beside the layers of one model."""
+
+    gate: Gate
+    handles: list[RemovableHandle]
+
+
+class Beside:
+    """A stack for the models of one patcher and its clones; another on each device has copies."""
+
+    def __init__(self, key: str, stack: Stack, load_device: Any, offload_device: Any) -> None:
+        self.key = key
+        self.patcher = _patcher_of(stack, load_device, offload_device)
+        self._mounts: WeakKeyDictionary[torch.nn.Module, Mount] = WeakKeyDictionary()
+
+    @property
+    def stack(self) -> Stack:
+        return self.patcher.model
+
+    def inject(self, patcher: ModelPatcher) -> None:
+        """Puts the branches in place, once, however many clones ask for it."""
+        own = patcher.get_additional_models_with_key(self.key)
+        self._mount(patcher.model, own[0].model if own else self.stack)
+
+    def eject(self, patcher: ModelPatcher) -> None:
+        """Takes them away again, if they are there."""
+        mount = self._mounts.pop(patcher.model, None)
+        for handle in mount.handles if mount else ():
+            handle.remove()
+
+    def gate(self, model: BaseModel) -> Gate:
+        """The gate of a model, also if a dropped clone has taken its branches away."""
+        if model not in self._mounts and model.current_patcher is not None:
+            self.inject(model.current_patcher)
+        return self._mount(model, self.stack).gate
+
+    def _mount(self, model: torch.nn.Module, stack: Stack) -> Mount:
+        mount = self._mounts.get(model)
+        if mount is None:
+            gate = Gate()
+            mount = Mount(gate, stack.attach(model.get_submodule, gate))
+            self._mounts[model] = mount
+        return mount
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Live:
+    """The strengths of a stack, as the host's wrappers around sampling and around the model.
+
+    Nothing of it is left when they return, whether they finish, fail or are interrupted.
+    """
+
+    beside: Beside
+    recipe: Recipe
+    _rows: dict[tuple[float, torch.device], torch.Tensor] = field(default_factory=dict)
+
+    def outer_sample(self, executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Refuses a batch of another size before anything is loaded."""
+        with plain_errors():
+            _check_images(self.recipe.images, len(noise))
+        return executor(noise, *args, **kwargs)
+
+    def apply_model(
+        self,
+        executor: Any,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        c_concat: Any = None,
+        c_crossattn: Any = None,
+        control: Any = None,
+        transformer_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Opens the gate for one evaluation of the model."""
+        model: BaseModel = executor.class_obj
+        options = transformer_options or {}
+        chunks = len(options.get("cond_or_uncond", (0,)))
+        with plain_errors():
+            _check_images(self.recipe.images, len(x) // chunks)
+            rows = self._at(model, t, x.device)
+        gate = self.beside.gate(model)
+        gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
+        try:
+            return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+        finally:
+            gate.rows = None
+
+    def _at(self, model: BaseModel, sigmas: torch.Tensor, device: torch.device) -> torch.Tensor:
+        """The gate at a noise level, the same for all evaluations there."""
+        sigma = float(sigmas.flatten()[0]) if _scheduled(self.recipe) else 0.0
+        known = self._rows.get((sigma, device))
+        if known is None:
+            sampling = model.model_sampling
+            progress = progress_at(sigma, lambda p: float(sampling.percent_to_sigma(p)))
+            known = self.beside.stack.gate_rows(self._strengths(progress)).to(device)
+            for other in [key for key in self._rows if key[0] != sigma]:
+                self._rows.pop(other, None)
+            self._rows[sigma, device] = known
+        return known
+
+    def _strengths(self, progress: float) -> list[list[float]]:
+        """Of each file of the stack, for each image or for all of them."""
+        terms = {term.file: term for term in self.recipe.terms}
+        return [terms[file].at(progress) for file in self.beside.stack.files]
+
+
+class StackCache:
+    """The latest stacks of every model, so that another strength finds its factors in place.
+
+    It lives as long as the model does, which the host's loader holds: what is patched is dropped
+    before the next of it is made.
+    """
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[torch.nn.Module, dict[object, Beside]] = WeakKeyDictionary()
+
+    def get(
+        self,
+        key: str,
+        patcher: ModelPatcher,
+        lanes: Mapping[str, tuple[Lane, ...]],
+        shapes: Mapping[str, Shape],
+    ) -> Beside:
+        """The stack of ``lanes``, by weight, for the model of ``patcher``."""
+        own = self._known.setdefault(patcher.model, {})
+        dtype = _computed(patcher.model)
+        identity = (
+            key,
+            dtype,
+            patcher.load_device,
+            frozenset(
+                (name, lane.rows, lane.file) for name, some in lanes.items() for lane in some
+            ),
+        )
+        beside = own.pop(identity, None)
+        if beside is None:
+            named = {_layer(name): some for name, some in lanes.items()}
+            sizes = {_layer(name): shapes[name] for name in lanes}
+            stack = Stack(named, sizes, dtype, HostFactor)
+            beside = Beside(key, stack, patcher.load_device, patcher.offload_device)
+        own[identity] = beside
+        for oldest in list(own)[:-KEPT_STACKS]:
+            del own[oldest]
+        return beside
+
+
+def put_beside(clone: ModelPatcher, live: Live) -> None:
+    """Lets a fresh clone compute with a stack beside its layers."""
+    key, beside = live.beside.key, live.beside
+    clone.set_additional_models(key, [beside.patcher])
+    clone.set_injections(key, [PatcherInjection(beside.inject, beside.eject)])
+    clone.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, key, live.outer_sample)
+    clone.add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, live.apply_model)
+
+
+def take_away(clone: ModelPatcher, key: str) -> None:
+    """Makes a clone what it was before ``put_beside``."""
+    clone.remove_additional_models(key)
+    clone.remove_injections(key)
+    clone.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, key)
+    clone.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, key)
+
+
+def _patcher_of(
+    stack: Stack, load_device: Any, offload_device: Any, **_others: Any
+) -> ModelPatcher:
+    patcher = comfy.model_patcher.CoreModelPatcher(stack, load_device, offload_device)
+    patcher.cached_patcher_init = (_copied, (stack, load_device, offload_device))
+    return patcher
+
+
+def _copied(stack: Stack, *devices: Any, **_others: Any) -> ModelPatcher:
+    """How the host gets a copy for another device."""
+    return _patcher_of(copy.deepcopy(stack), *devices)
+
+
+def _computed(model: BaseModel) -> torch.dtype:
+    return model.get_dtype_inference()
+
+
+def _layer(weight: str) -> str:
+    return weight.removesuffix(".weight")
+
+
+def _scheduled(recipe: Recipe) -> bool:
+    return any(course.curves for term in recipe.terms for course, _ in term.varying)
+
+
+def _check_images(expected: int | None, found: int) -> None:
+    if expected is not None and expected != found:
+        raise LoraInputError(
+            f"Spread LoRA has {expected} values, but the batch has {found} images. Give one value for "
+            "each image.",
+            key="values",
+            expected=f"{expected} images",
+            found=f"{found} images",
+        )

@@ -1,0 +1,51 @@
+"""The node that gives every image of a batch a strength of its own."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..lora_core.errors import LoraError
+from ..lora_core.recipe import Recipe
+from ..lora_core.spread import parse_spread
+from .plain_errors import plain_errors
+from .types import CATEGORY, Lora
+
+DEFAULT = "0, 0.25, 0.5, 0.75, 1"
+
+
+class SpreadLoRA(io.ComfyNode):
+    """A LoRA at another strength for each image of the batch, in one pass."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SpreadLoRA",
+            display_name="Spread LoRA",
+            category=CATEGORY,
+            description="A LoRA or a stack at another strength for each image of the batch, all in "
+            "one pass of the sampler.",
+            search_aliases=["lora sweep", "lora strengths", "lora batch"],
+            inputs=[
+                Lora.Input("lora", display_name="LORA", optional=True, tooltip="A LoRA or a stack"),
+                io.String.Input(
+                    "values",
+                    default=DEFAULT,
+                    tooltip="A factor for each image of the latent batch: 0, 0.5, 1 or 0..1 x 5",
+                ),
+            ],
+            outputs=[Lora.Output(display_name="LORA")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, values: str | None = DEFAULT) -> bool | str:
+        """Says what is wrong before anything runs; what is linked comes later."""
+        try:
+            parse_spread(DEFAULT if values is None else values)
+        except LoraError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(cls, values: str, lora: Recipe | None = None) -> io.NodeOutput:
+        with plain_errors():
+            return io.NodeOutput((lora or Recipe()).spread(parse_spread(values)))
