@@ -29,9 +29,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
-    """The very last line, so that nobody takes a run without the host for a whole one."""
-    notice = skip_notice() or _browser_notice()
-    if notice:
+    """The very last lines, so that nobody takes a run without the host for a whole one."""
+    for notice in filter(None, (skip_notice() or _browser_notice(), _node_notice())):
         print(f"\n!!! {notice} !!!")
 
 
@@ -40,3 +39,9 @@ def _browser_notice() -> str | None:
     if os.environ.get("CHROMIUM") or any(map(shutil.which, browsers)):
         return None
     return "WEB TESTS SKIPPED: no Chromium found (CHROMIUM). Nothing ran in the real page."
+
+
+def _node_notice() -> str | None:
+    if shutil.which("node"):
+        return None
+    return "CURVE TESTS SKIPPED: no Node.js found. Nothing ran of what draws a curve."

@@ -187,6 +187,23 @@ window.lab = (() => {
       };
     },
 
+    /** Where a widget that is drawn on the canvas can be clicked, in the window. */
+    widgetPlace: (id, name) => {
+      const { pos, size, widgets } = node(id);
+      const { offset, scale } = app.canvas.ds;
+      const { left, top } = app.canvas.canvas.getBoundingClientRect();
+      const { y } = widgets.find((widget) => widget.name === name);
+      return [
+        (pos[0] + size[0] / 2 + offset[0]) * scale + left,
+        (pos[1] + y + LiteGraph.NODE_WIDGET_HEIGHT / 2 + offset[1]) * scale + top,
+      ];
+    },
+
+    setPalette: async (name) => {
+      await app.extensionManager.setting.set("Comfy.ColorPalette", name);
+      await settle();
+    },
+
     /** What the host says when a run starts, here without one. */
     startOfAnotherRun: async () => {
       app.api.dispatchCustomEvent("execution_start", { prompt_id: "another", timestamp: 0 });

@@ -111,6 +111,26 @@ class Page:
     def expect_no_error(self) -> None:
         expect(self._error_overlay()).to_have_count(0)
 
+    def schedule(self) -> Locator:
+        """The drawing of a curve that is shown."""
+        return self.browser_page.locator(".lora-algebra-schedule:visible")
+
+    def expect_schedule(self, state: str, says: str) -> None:
+        """One is to be seen, in this state, with this in what it says to those who cannot see it."""
+        expect(self.schedule()).to_have_count(1)
+        expect(self.schedule()).to_have_attribute("data-state", state)
+        expect(self.schedule()).to_have_attribute("aria-label", re.compile(re.escape(says)))
+
+    def type_into(self, node_id: int, widget: str, text: str) -> None:
+        """Types a value in place of that of a widget, as a person does in this renderer."""
+        if RENDERERS[self.renderer]:
+            shown = self.browser_page.locator(f'[data-node-id="{node_id}"]')
+            shown.get_by_label(widget, exact=True).fill(text)
+            return
+        self.browser_page.mouse.click(*self.widgetPlace(node_id, widget))
+        self.browser_page.locator(".graphdialog input").fill(text)
+        self.browser_page.keyboard.press("Enter")
+
     def wheel_over_report(self, amount: int) -> None:
         self.report().hover()
         self.browser_page.mouse.wheel(0, amount)

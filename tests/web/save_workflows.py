@@ -53,6 +53,8 @@ REPORTED = {
 }
 """LAYOUT for the picture of a report; in the order of stage.two_loras()."""
 
+SCHEDULED = {"curve": "0:0, 0.3:1, 0.6:1, 1:0.25 cosine", "end_percent": 0.9}
+
 ASIDE = {number: (1300, 300 * number, 250, 100) for number in range(6, 12)}
 
 
@@ -83,6 +85,15 @@ def picture_report(page: Page) -> None:
     page.take_picture(DOCS / f"report_{page.renderer}.png", REPORTED)
 
 
+def picture_schedule(page: Page) -> None:
+    """A curve, as the page's renderer shows it."""
+    page.clear()
+    node = page.add("ScheduleLoRA", "Schedule LoRA")
+    page.layOut({node: (0, 0, 340, 180)})
+    page.set(node, SCHEDULED)
+    page.take_picture(DOCS / f"schedule_{page.renderer}.png", [node])
+
+
 def write(file: Path, content: object) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -105,9 +116,11 @@ def main() -> None:
             save_kind(page, kind)
         save_example(page)
         picture_report(page)
+        picture_schedule(page)
         page.close()
         page = Page(browser, host, "nodes2")
         picture_report(page)
+        picture_schedule(page)
         page.close()
 
 

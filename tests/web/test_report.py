@@ -113,7 +113,7 @@ def test_neither_workflow_nor_prompt_holds_it(page, apply_node):
     assert page.prompt() == before
     assert "layers" not in json.dumps(page.workflow())
     (saved,) = (node for node in page.workflow()["nodes"] if node["id"] == apply_node)
-    assert not saved.get("widgets_values")
+    assert saved["widgets_values"] == ["auto"]
 
 
 def test_a_run_from_the_cache_shows_it_again(page):
