@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from .errors import LoraInputError, LoraMismatchError
-from .live import HIGHEST_RANK, Lane
+from .live import Lane, can_go_live
 from .match import Addend, Hit, Match, Model
 from .recipe import FileId, Recipe, Term
 
@@ -110,9 +110,8 @@ def divide(matches: Sequence[Match], recipe: Halves, models: Sequence[Model]) ->
 def goes_live(hit: Hit, model: Model) -> bool:
     """Whether a delta can be a branch beside its layer."""
     addend = hit.addend
-    rank = addend.delta.pair_rank
-    known = addend.target.key in model.branches
-    return known and rank is not None and rank <= HIGHEST_RANK and addend.width is None
+    known = addend.target.key in model.branches and addend.width is None
+    return known and can_go_live(addend.delta, hit.shape)
 
 
 def _acts(term: Term, hit: Hit) -> bool:
@@ -134,10 +133,10 @@ def _refuse_stuck(file: FileId, term: Term | None, stuck: Sequence[Hit]) -> None
         return
     first = stuck[0]
     raise LoraMismatchError(
-        f"is {term.varying[0][0]}, which {len(stuck)} of its layers cannot be: they are no low-rank "
-        f"pairs (first: {first.name}, {first.addend.delta.text()}). Use one strength for it.",
+        f"is {term.varying[0][0]}, which {len(stuck)} of its layers cannot be: they change no bias "
+        f"or norm and are no low-rank pairs (first: {first.name}, {first.addend.delta.text()}). Use one strength for it.",
         key=first.name,
-        expected="low-rank pairs of linear layers or convolutions",
+        expected="low-rank pairs, biases and norms",
         found=first.addend.delta.text(),
         file=file.name,
     )

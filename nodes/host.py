@@ -216,9 +216,13 @@ def _view(part: Part, patcher: ModelPatcher, earlier: Applied) -> Model:
 
 
 def _branches(patcher: ModelPatcher, shapes: Mapping[str, Shape]) -> frozenset[str]:
-    """The weights beside whose layers a branch can be put."""
-    named = ((f"{name}.weight", module) for name, module in patcher.model.named_modules())
-    return frozenset(k for k, module in named if k in shapes and takes_branch(module, shapes[k]))
+    """The parameters of layers beside which a branch can be put."""
+    return frozenset(
+        key
+        for layer, module in patcher.model.named_modules()
+        for name in ("weight", "bias")
+        if (key := f"{layer}.{name}") in shapes and takes_branch(module, name, shapes[key])
+    )
 
 
 def _is_quantised(patcher: ModelPatcher) -> bool:

@@ -179,7 +179,7 @@ class StackCache:
     ) -> Beside:
         """The stack of ``lanes``, by weight, for the model of ``patcher``."""
         own = self._known.setdefault(patcher.model, {})
-        dtype = _computed(patcher.model)
+        dtype = patcher.model.get_dtype_inference()
         identity = (
             key,
             dtype,
@@ -190,9 +190,7 @@ class StackCache:
         )
         beside = own.pop(identity, None)
         if beside is None:
-            named = {_layer(name): some for name, some in lanes.items()}
-            sizes = {_layer(name): shapes[name] for name in lanes}
-            stack = Stack(named, sizes, dtype, HostFactor)
+            stack = Stack(lanes, shapes, dtype, HostFactor)
             beside = Beside(key, stack, patcher.load_device, patcher.offload_device)
         own[identity] = beside
         for oldest in list(own)[:-KEPT_STACKS]:
@@ -228,14 +226,6 @@ def _patcher_of(
 def _copied(stack: Stack, *devices: Any, **_others: Any) -> ModelPatcher:
     """How the host gets a copy for another device."""
     return _patcher_of(copy.deepcopy(stack), *devices)
-
-
-def _computed(model: BaseModel) -> torch.dtype:
-    return model.get_dtype_inference()
-
-
-def _layer(weight: str) -> str:
-    return weight.removesuffix(".weight")
 
 
 def _scheduled(recipe: Recipe) -> bool:
