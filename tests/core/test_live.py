@@ -201,7 +201,8 @@ def test_a_branch_adds_no_more_than_the_roundings_of_its_type(dtype):
         for i, s in enumerate(STRENGTHS)
     )
     error = (layer(x).double() - plain.double() - change).abs().max() / plain.abs().max()
-    assert error < 4 * torch.finfo(dtype).eps  # of which the products take half in float32
+    several = 8 if dtype == torch.float32 else 2  # there the products are rounded, too
+    assert error < several * torch.finfo(dtype).eps
 
 
 @torch.no_grad()
