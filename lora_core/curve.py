@@ -170,7 +170,7 @@ def _number(text: str) -> Fraction:
 
 
 def _decimal(number: Fraction) -> str:
-    return repr(float(number))
+    return repr(float(number)).removesuffix(".0")
 
 
 def _refused(
