@@ -115,7 +115,7 @@ class Pair(Static):
 
     @property
     def rank(self) -> int:
-        return len(self.down)
+        return self.down.shape[0]
 
     @property
     def inputs(self) -> int:
