@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -12,6 +12,7 @@ from .families import Delta
 from .guess import base_of_file
 from .match import Hit, Match
 from .origin import dialects_of, disagreement, stated_base, trainer_of
+from .recipe import Term
 from .targets import Part, part_of
 from .text import printable
 
@@ -75,6 +76,12 @@ class LoraReport:
     model: str | None = None
     widened: tuple[str, ...] = ()
 
+    def at(self, term: Term) -> LoraReport:
+        """The same with the strengths of ``term``."""
+        strengths = {"model": float(term.model), "clip": float(term.clip)}
+        parts = tuple(replace(part, strength=strengths[part.part]) for part in self.parts)
+        return replace(self, name=term.file.name, parts=parts)
+
     @property
     def headline(self) -> str:
         """One line: the file, what is in it, and how much of it was applied."""
@@ -100,7 +107,7 @@ class Report:
 
 
 def report_match(match: Match) -> LoraReport:
-    """The report of one file that was matched."""
+    """The report of one file that was matched, at strength 1."""
     modules = match.file.modules
     applied = {hit.name for hit in match.hits}
     return LoraReport(
@@ -144,8 +151,7 @@ def _part(match: Match, part: Part) -> PartReport:
     own = [hit for hit in match.hits if hit.addend.target.part == part]
     applied = len({(hit.name, hit.addend.delta.slot) for hit in own})
     missed = sum(part_of(name) == part for name in match.missed)
-    strength = match.term.model if part == "model" else match.term.clip
-    return PartReport(part, float(strength), applied + missed, applied, part in match.parts)
+    return PartReport(part, 1.0, applied + missed, applied, part in match.parts)
 
 
 def _ranks(deltas: Iterable[Delta]) -> tuple[int, int] | None:

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import comfy.lora
 import comfy.model_management
+import comfy.utils
 import folder_paths
 import torch
 
 from ..lora_core.errors import LoraFileError, LoraInputError, LoraMismatchError
 from ..lora_core.filenames import choose_name
 from ..lora_core.files import LoraFile, identify, shared_cache
-from ..lora_core.fuse import fuse
+from ..lora_core.held import held_for
 from ..lora_core.match import Addend, Model
 from ..lora_core.naming import ModelNames
 from ..lora_core.plan import make_plan
 from ..lora_core.recipe import FileId, Recipe
 from ..lora_core.report import Report
-from ..lora_core.targets import Part
+from ..lora_core.targets import Part, Shape
 from .adapter import FusedAdapter
 from .host_names import HostNames, HostTarget
 
@@ -106,8 +107,10 @@ def apply_recipe(
     sides = _sides(model, clip)
     earlier = {part: _applied(patcher) for part, patcher in sides.items()}
     total = Recipe.sum([recipe, *(applied.recipe for applied in earlier.values())])
-    views = [_view(part, patcher, earlier[part]) for part, patcher in sides.items()]
-    plan = make_plan(total, views, shared_cache)
+    views = tuple(_view(part, patcher, earlier[part]) for part, patcher in sides.items())
+    held = held_for(next(iter(sides.values())).model)
+    plan = make_plan(total, views, shared_cache, held.fits(views))
+    held.keep(views, plan.fits)
     for lora in plan.report.loras:
         log.info("%s", lora.headline)
     changes: dict[Part, _Change] = {
@@ -170,12 +173,39 @@ def _applied(patcher: ModelPatcher) -> Applied:
 
 def _view(part: Part, patcher: ModelPatcher, earlier: Applied) -> Model:
     """What a plan has to know of a host model, without our earlier work on it."""
+    widened = _widened(patcher, earlier)
+    facts = (part, patcher.is_dynamic(), _structure(patcher), widened, _computed(patcher))
+    return held_for(patcher.model).view(facts, lambda: _new_view(part, patcher, widened))
+
+
+def _structure(patcher: ModelPatcher) -> tuple[list[object], list[object]]:
+    """All of a model that a view depends on, gathered in a fraction of the time that one takes."""
+    kinds: list[object] = [type(module) for module in patcher.model.modules()]
+    named = patcher.model.named_parameters(remove_duplicate=False)
+    loaded = [(key, _unpatched(patcher, key, weight)) for key, weight in named]
+    return kinds, [(key, weight.shape, weight.dtype) for key, weight in loaded]
+
+
+def _widened(patcher: ModelPatcher, earlier: Applied) -> dict[str, Shape]:
+    """The shapes of weights as others' patches will make them."""
+    shapes: dict[str, Shape] = {}
+    for key, patches in patcher.patches.items():
+        others = [patch for patch in patches if patch is not earlier.entries.get(key)]
+        if others:
+            weight = _unpatched(patcher, key, comfy.utils.get_attr(patcher.model, key))
+            shapes[key] = tuple(comfy.lora.calculate_shape(others, weight, key))
+    return shapes
+
+
+def _computed(patcher: ModelPatcher) -> torch.dtype:
+    """The type in which the host patches."""
+    return comfy.model_management.lora_compute_dtype(patcher.load_device)
+
+
+def _new_view(part: Part, patcher: ModelPatcher, widened: Mapping[str, Shape]) -> Model:
     weights = {key: _unpatched(patcher, key, weight) for key, weight in _patchable(patcher)}
-    shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
-    for key in patcher.patches.keys() & shapes.keys():
-        others = [p for p in patcher.patches[key] if p is not earlier.entries.get(key)]
-        shapes[key] = tuple(comfy.lora.calculate_shape(others, weights[key], key))
-    computed = comfy.model_management.lora_compute_dtype(patcher.load_device)
+    shapes = {key: widened.get(key, tuple(weight.shape)) for key, weight in weights.items()}
+    computed = _computed(patcher)
     dtypes = {key: _narrower(weight.dtype, computed) for key, weight in weights.items()}
     ours = ModelNames(shapes)
     names = HostNames(_key_map(part, patcher.model), part, ours)
@@ -226,7 +256,7 @@ def _change(clone: ModelPatcher, change: _Change) -> None:
     if not change.addends:
         return
     others = _strengths(clone)
-    adapters = {key: FusedAdapter.of(fuse(addends)) for key, addends in change.addends.items()}
+    adapters = {key: FusedAdapter.of(addends) for key, addends in change.addends.items()}
     refused = adapters.keys() - set(clone.add_patches(adapters))
     if refused:
         raise LoraMismatchError(
