@@ -75,7 +75,7 @@ def make_plan(
     """
     files = [known[t.file].file if t.file in known else cache.read(t.file) for t in recipe.terms]
     fits = {file.id: known.get(file.id) or Fit.of(file, models) for file in files}
-    terms = [(term, fit) for term, fit in zip(recipe.terms, fits.values(), strict=True)]
+    terms = list(zip(recipe.terms, fits.values(), strict=True))
     addends = _by_weight(terms, len(models))
     for model, weights in zip(models, addends, strict=True):
         check_range(weights, model.dtypes)
