@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import comfy.lora
 import comfy.model_management
-import comfy.utils
 import folder_paths
 import torch
 
@@ -172,28 +171,31 @@ def _applied(patcher: ModelPatcher) -> Applied:
 
 
 def _view(part: Part, patcher: ModelPatcher, earlier: Applied) -> Model:
-    """What a plan has to know of a host model, without our earlier work on it."""
-    widened = _widened(patcher, earlier)
-    facts = (part, patcher.is_dynamic(), _structure(patcher), widened, _computed(patcher))
+    """What a plan has to know of a host model, without our earlier work on it.
+
+    All that it depends on is gathered in a fraction of the time that making it takes.
+    """
+    named = patcher.model.named_parameters(remove_duplicate=False)
+    loaded = {key: _unpatched(patcher, key, weight) for key, weight in named}
+    widened = _widened(patcher, earlier, loaded)
+    facts = (
+        (part, patcher.is_dynamic(), _computed(patcher)),
+        [type(module) for module in patcher.model.modules()],
+        [(key, weight.shape, weight.dtype) for key, weight in loaded.items()],
+        widened,
+    )
     return held_for(patcher.model).view(facts, lambda: _new_view(part, patcher, widened))
 
 
-def _structure(patcher: ModelPatcher) -> tuple[list[object], list[object]]:
-    """All of a model that a view depends on, gathered in a fraction of the time that one takes."""
-    kinds: list[object] = [type(module) for module in patcher.model.modules()]
-    named = patcher.model.named_parameters(remove_duplicate=False)
-    loaded = [(key, _unpatched(patcher, key, weight)) for key, weight in named]
-    return kinds, [(key, weight.shape, weight.dtype) for key, weight in loaded]
-
-
-def _widened(patcher: ModelPatcher, earlier: Applied) -> dict[str, Shape]:
+def _widened(
+    patcher: ModelPatcher, earlier: Applied, loaded: Mapping[str, torch.Tensor]
+) -> dict[str, Shape]:
     """The shapes of weights as others' patches will make them."""
     shapes: dict[str, Shape] = {}
-    for key, patches in patcher.patches.items():
-        others = [patch for patch in patches if patch is not earlier.entries.get(key)]
+    for key in patcher.patches.keys() & loaded.keys():
+        others = [p for p in patcher.patches[key] if p is not earlier.entries.get(key)]
         if others:
-            weight = _unpatched(patcher, key, comfy.utils.get_attr(patcher.model, key))
-            shapes[key] = tuple(comfy.lora.calculate_shape(others, weight, key))
+            shapes[key] = tuple(comfy.lora.calculate_shape(others, loaded[key], key))
     return shapes
 
 

@@ -75,6 +75,13 @@ def test_another_strength_reads_nothing_and_gives_what_a_new_plan_gives(recipes)
         again = apply(held, recipe, models, cache)
         assert cache.asked == 2
         assert told(again) == told(make_plan(recipe, models, FileCacheOf(held)))
+        for term in recipe.terms:
+            bounds = [module.bounds[0] for module in again.fits[term.file].file.modules.values()]
+            own = [
+                a for sums in again.addends[0].values() for a in sums if a.file == term.file.name
+            ]
+            assert {a.strength for a in own} <= {float(term.model)}
+            assert [a.bound for a in own] == [abs(float(term.model)) * b for b in bounds if own]
 
 
 class FileCacheOf(FileCache):
