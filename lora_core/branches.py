@@ -158,7 +158,9 @@ class VectorBranch(Branch):
         normed = _normed(layer, x) if self.gain else None
         for table, (rows, columns) in zip(self.vectors, self.places, strict=True):
             own = gate[:, columns]
-            values = cast(Factor, table).used(x, lambda _, table, own=own: own @ table.float())
+            values = cast(Factor, table).used(
+                x, lambda _, table, own=own: own @ table.to(own.dtype)
+            )
             change = _per_image(values, y, dim)
             if normed is not None:
                 change = change * _cut(normed, rows, dim)

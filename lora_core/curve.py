@@ -42,7 +42,7 @@ RAMP: Final[tuple[Point, ...]] = ((Fraction(0), Fraction(0)), (Fraction(1), Frac
 NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
 _POINT: Final = re.compile(rf"({NUMBER})\s*:\s*({NUMBER})(?=[\s,;]|$)", re.ASCII)
 _SHAPE: Final = re.compile(r"[a-z]+(?:[-_][a-z]+)?(?=[\s,;]|$)", re.ASCII | re.IGNORECASE)
-_GAP: Final = re.compile(r"[\s,;]*")
+_GAP: Final = re.compile(r"[\s,;]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -170,7 +170,7 @@ def _number(text: str) -> Fraction:
 
 
 def _decimal(number: Fraction) -> str:
-    return repr(float(number))
+    return repr(float(number)).removesuffix(".0")
 
 
 def _refused(

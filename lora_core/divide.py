@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from .errors import LoraInputError, LoraMismatchError
+from .fit import Fit
 from .live import Lane, can_go_live
-from .match import Addend, Hit, Match, Model
+from .match import Addend, Hit, Model
 from .recipe import FileId, Recipe, Term
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ class Division:
     counts: Mapping[FileId, int]
 
 
-def divide(matches: Sequence[Match], recipe: Halves, models: Sequence[Model]) -> Division:
+def divide(fits: Iterable[Fit], recipe: Halves, models: Sequence[Model]) -> Division:
     """Puts the strengths on what was matched at strength 1.
 
     Raises:
@@ -86,11 +87,11 @@ def divide(matches: Sequence[Match], recipe: Halves, models: Sequence[Model]) ->
     merged: list[defaultdict[str, list[Addend]]] = [defaultdict(list) for _ in models]
     lanes: list[defaultdict[str, list[Lane]]] = [defaultdict(list) for _ in models]
     counts: Counter[FileId] = Counter()
-    for match in matches:
-        file = match.file.id
+    for fit in fits:
+        file = fit.file.id
         strong, own = merge.get(file), live.get(file)
         stuck: list[Hit] = []
-        for hit in match.hits:
+        for hit in fit.hits:
             addend = hit.addend
             strength = _strength(strong, hit)
             if own is not None and _acts(own, hit) and goes_live(hit, models[hit.model]):
@@ -101,8 +102,7 @@ def divide(matches: Sequence[Match], recipe: Halves, models: Sequence[Model]) ->
                 strength += _strength(own, hit)
                 stuck += [hit] if own.varying and _acts(own, hit) else []
             if strength:  # a strength of 0 is gone before any arithmetic
-                scaled = replace(addend, strength=strength, bound=abs(strength) * addend.bound)
-                merged[hit.model][addend.target.key].append(scaled)
+                merged[hit.model][addend.target.key].append(addend.times(strength))
         _refuse_stuck(file, own, stuck)
     return Division(tuple(map(_fixed, merged)), tuple(map(_fixed, lanes)), counts)
 

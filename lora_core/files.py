@@ -80,6 +80,13 @@ class FileCache:
                 self._files[file] = known
             return known
 
+    def check(self, file: FileId) -> None:
+        """As ``check_file``, which a file in memory has passed."""
+        with self._lock:
+            known = file in self._files
+        if not known:
+            check_file(file)
+
 
 NUMBERS: Final = frozenset(
     Role(role) for role in ("alpha", "on_input", "reshape_weight", "scaled_oft")

@@ -92,18 +92,23 @@ def _fused(
     rows: Rows, width: int | None, terms: Sequence[tuple[float, Static]], dtype: torch.dtype
 ) -> Patch:
     pairs = [(s, delta) for s, delta in terms if isinstance(delta, Pair)]
+    fused = Patch(
+        rows,
+        ups=tuple(_no_wider(pair.up, dtype) for _, pair in pairs),
+        gate=_gate(pairs, dtype) if pairs else None,
+        downs=tuple(_no_wider(pair.down, dtype) for _, pair in pairs),
+        width=width,
+    )
+    if len(pairs) == len(terms):
+        return fused
     diagonals = [(s, delta) for s, delta in terms if isinstance(delta, Diagonal)]
     replaced = sum(s for s, delta in terms if isinstance(delta, Replacement))
-    return Patch(
-        rows,
-        1.0 - replaced,
-        tuple(_no_wider(pair.up, dtype) for _, pair in pairs),
-        _gate(pairs, dtype) if pairs else None,
-        tuple(_no_wider(pair.down, dtype) for _, pair in pairs),
-        _residue(terms, dtype),
-        _total([s * d.row.to(dtype) for s, d in diagonals if d.row is not None]),
-        _total([s * d.column.to(dtype) for s, d in diagonals if d.column is not None]),
-        width=width,
+    return replace(
+        fused,
+        keep=1.0 - replaced,
+        residue=_residue(terms, dtype),
+        row=_total([s * d.row.to(dtype) for s, d in diagonals if d.row is not None]),
+        column=_total([s * d.column.to(dtype) for s, d in diagonals if d.column is not None]),
     )
 
 
@@ -128,9 +133,8 @@ def _joined(one: Patch, other: Patch, weight: Incoming) -> Patch:
 
 
 def _gate(pairs: Sequence[tuple[float, Pair]], dtype: torch.dtype) -> torch.Tensor:
-    ranks = torch.tensor([len(pair.down) for _, pair in pairs])
-    factors = torch.tensor([strength * pair.scale for strength, pair in pairs], dtype=dtype)
-    return factors.repeat_interleave(ranks).to(pairs[0][1].up.device)
+    factors = [factor for s, pair in pairs for factor in [s * pair.scale] * pair.rank]
+    return torch.tensor(factors, dtype=dtype, device=pairs[0][1].up.device)
 
 
 def _no_wider(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -12,7 +12,6 @@ from .errors import LoraFileError, LoraMismatchError
 from .families import Delta, Diagonal, Pair, Slot
 from .files import LoraFile
 from .guess import base_of_file
-from .recipe import Term
 from .targets import Names, Part, Shape, Target, part_of
 
 CONTROLLED: Final = "img_in.weight"
@@ -29,7 +28,8 @@ class Model:
         dtypes: The type each patched weight has to fit into.
         parts: What the model consists of; None if only the names that match can tell.
         base: What kind of model it is, for messages; None if not known.
-        branches: The weights beside whose layers a branch can be put.
+        branches: The parameters of layers beside which a branch can be put.
+        quantised: Whether merging would round its weights to a few bits again.
     """
 
     names: Names
@@ -38,6 +38,7 @@ class Model:
     parts: frozenset[Part] | None = None
     base: str | None = None
     branches: frozenset[str] = frozenset()
+    quantised: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +58,16 @@ class Addend:
     file: str
     width: int | None = None
 
+    def times(self, strength: float) -> Addend:
+        return Addend(
+            self.target,
+            self.delta,
+            self.strength * strength,
+            self.bound * abs(strength),
+            self.file,
+            self.width,
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hit:
@@ -65,6 +76,7 @@ class Hit:
     Attributes:
         model: Index of the model.
         shape: Of the target.
+        addend: At strength 1.
     """
 
     name: str
@@ -75,14 +87,13 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Match:
-    """What became of every delta of one file.
+    """What became of every delta of one file, which is the same at every strength.
 
     Attributes:
         missed: The names that no model knows, once for each weight or bias that they mean.
         base: What kind of model it was matched to; None if not known.
     """
 
-    term: Term
     file: LoraFile
     hits: tuple[Hit, ...]
     missed: tuple[str, ...]
@@ -90,7 +101,7 @@ class Match:
     base: str | None = None
 
 
-def match_file(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
+def match_file(file: LoraFile, models: Sequence[Model]) -> Match:
     """Finds the weight of every delta in ``file``.
 
     Raises:
@@ -98,26 +109,25 @@ def match_file(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
         LoraFileError: Two names in the file mean the same weight.
     """
     try:
-        return _matched(term, file, models)
+        return _matched(file, models)
     except LoraFileError as error:
         raise error.in_file(file.id.name) from error
     except LoraMismatchError as error:
         raise error.in_file(file.id.name, _origins(file, models)) from error
 
 
-def _matched(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
+def _matched(file: LoraFile, models: Sequence[Model]) -> Match:
     hits: list[Hit] = []
     missed: dict[tuple[str, Slot], None] = {}
     for name, module in file.modules.items():
         for delta, bound in zip(module.deltas, module.bounds, strict=True):
             found = _find(name, delta, models)
             if found is not None:
-                hits += _hits(name, delta, bound, term, models, found)
+                hits += _hits(name, delta, bound, file.id.name, models, found)
             elif not _is_share_of_bias(delta):
                 missed[name, delta.slot] = None
     _refuse_synonyms(hits)
     match = Match(
-        term,
         file,
         tuple(hits),
         tuple(name if slot == "weight" else f"{name} (bias)" for name, slot in missed),
@@ -148,7 +158,7 @@ def _hits(
     name: str,
     delta: Delta,
     bound: float,
-    term: Term,
+    file: str,
     models: Sequence[Model],
     found: tuple[int, Target],
 ) -> Iterator[Hit]:
@@ -158,14 +168,14 @@ def _hits(
         _check_whole(name, delta, target, models[index].shapes[target.key])
     for piece in target.pieces():
         own = delta if piece.source is None else _cut(name, delta, target, piece.source)
-        addend, shape = _addend(name, own, bound, term, models[index], piece)
+        addend, shape = _addend(name, own, bound, file, models[index], piece)
         yield Hit(name, index, shape, addend)
 
 
 def _addend(
-    name: str, delta: Delta, bound: float, term: Term, model: Model, target: Target
+    name: str, delta: Delta, bound: float, file: str, model: Model, target: Target
 ) -> tuple[Addend, Shape]:
-    """What is added to a target, and its shape."""
+    """What is added to a target at strength 1, and its shape."""
     weight = model.shapes[target.key]
     shape = weight if target.rows is None else (target.rows[1], *weight[1:])
     width = None
@@ -174,9 +184,8 @@ def _addend(
         if adapted is None:
             raise _misfit(name, delta, shape)
         delta, width = adapted
-    strength = float(term.model if target.part == "model" else term.clip)
     turned = delta.turned() if target.halves_swapped else delta
-    return Addend(target, turned, strength, abs(strength) * bound, term.file.name, width), shape
+    return Addend(target, turned, 1.0, bound, file, width), shape
 
 
 def _check_whole(name: str, delta: Delta, target: Target, weight: Shape) -> None:

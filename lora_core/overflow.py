@@ -17,9 +17,16 @@ def check_range(weights: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, to
     The bound from the largest factors clears all sane files at no cost; only where it does not are
     the deltas looked at entry by entry.
     """
+    largest = {dtype: torch.finfo(dtype).max for dtype in set(dtypes.values())}
     for key, addends in weights.items():
-        if _sum(addends, lambda addend: addend.bound) > torch.finfo(dtypes[key]).max:
-            _look_closely(key, addends, dtypes[key])
+        if not sum([addend.bound for addend in addends]) <= largest[dtypes[key]]:  # or no number
+            _look_closer(key, addends, dtypes[key])
+
+
+def _look_closer(key: str, addends: Sequence[Addend], dtype: torch.dtype) -> None:
+    """Adds up only what meets."""
+    if _sum(addends, lambda addend: addend.bound) > torch.finfo(dtype).max:
+        _look_closely(key, addends, dtype)
 
 
 def _look_closely(key: str, addends: Sequence[Addend], dtype: torch.dtype) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 
 from .divide import Halves, Layers, Weights, divide, halves
 from .files import FileCache, LoraFile
-from .match import Match, Model, match_file
+from .fit import NONE_KNOWN, Fit, Fits
+from .match import Model
 from .overflow import check_range
-from .recipe import Recipe, Term
-from .report import Report, report_match
+from .recipe import Recipe
+from .report import Report
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,19 +22,32 @@ class Plan:
         addends: For each model, by weight, what is added to it.
         live: For each model, by weight, what goes beside its layer.
         report: What became of every file.
-        files: Holding them keeps them in the shared cache for as long as the plan is in use.
+        fits: By file, for the next plan for the very same models. Holding them keeps their files
+            in the shared cache.
     """
 
     addends: tuple[Weights, ...]
     live: tuple[Layers, ...]
     report: Report
-    files: tuple[LoraFile, ...]
+    fits: Fits
+
+    @property
+    def files(self) -> tuple[LoraFile, ...]:
+        """All that was read; holding them keeps them in the shared cache."""
+        return tuple(fit.file for fit in self.fits.values())
 
 
-def make_plan(recipe: Recipe | Halves, models: Sequence[Model], cache: FileCache) -> Plan:
+def make_plan(
+    recipe: Recipe | Halves, models: Sequence[Model], cache: FileCache, known: Fits = NONE_KNOWN
+) -> Plan:
     """Reads the recipe's files and matches them to ``models``; both stay untouched.
 
-    A recipe is merged (LoraInputError if its strengths vary); ``Halves`` say what goes live instead.
+    Args:
+        recipe: What to merge (LoraInputError if its strengths vary); ``Halves`` say what goes live
+            instead.
+        models: What it is added to.
+        cache: Reads the files.
+        known: What is known already of files on the very same ``models``.
 
     Raises:
         LoraFileError: A file is damaged or ambiguous.
@@ -42,16 +55,13 @@ def make_plan(recipe: Recipe | Halves, models: Sequence[Model], cache: FileCache
     """
     parts = recipe if isinstance(recipe, Halves) else halves(recipe, "merge", quantised=False)
     terms = parts.whole.terms
-    files = tuple(cache.read(term.file) for term in terms)
-    matches = [_matched(t, file, models) for t, file in zip(terms, files, strict=True)]
-    division = divide(matches, parts, models)
+    files = [known[t.file].file if t.file in known else cache.read(t.file) for t in terms]
+    fits = {file.id: known.get(file.id) or Fit.of(file, models) for file in files}
+    division = divide(fits.values(), parts, models)
     for model, weights in zip(models, division.merged, strict=True):
         check_range(weights, model.dtypes)
-    reports = tuple(report_match(m, division.counts.get(m.file.id, 0)) for m in matches)
-    return Plan(division.merged, division.live, Report(reports), files)
-
-
-def _matched(term: Term, file: LoraFile, models: Sequence[Model]) -> Match:
-    """Matched at strength 1, which what a file means does not depend on."""
-    one = Fraction(1)
-    return replace(match_file(Term(term.file, one, one), file, models), term=term)
+    reports = (
+        fit.report.at(term, division.counts.get(term.file, 0))
+        for term, fit in zip(terms, fits.values(), strict=True)
+    )
+    return Plan(division.merged, division.live, Report(tuple(reports)), fits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -12,6 +12,7 @@ from .families import Delta
 from .guess import base_of_file
 from .match import Hit, Match
 from .origin import dialects_of, disagreement, stated_base, trainer_of
+from .recipe import Term
 from .targets import Part, part_of
 from .text import printable
 
@@ -79,6 +80,14 @@ class LoraReport:
     model: str | None = None
     widened: tuple[str, ...] = ()
 
+    def at(self, term: Term, live: int = 0) -> LoraReport:
+        """The same with the strengths of ``term``, ``live`` layers of it beside the model's."""
+        model, *others = self.parts
+        varying = tuple(f"{float(s):g} {course}" for course, s in term.varying)
+        model = replace(model, strength=float(term.model), live=live, varying=varying)
+        clip = (replace(part, strength=float(term.clip)) for part in others)
+        return replace(self, name=term.file.name, parts=(model, *clip))
+
     @property
     def headline(self) -> str:
         """One line: the file, what is in it, and how much of it was applied."""
@@ -103,13 +112,13 @@ class Report:
         return asdict(self)
 
 
-def report_match(match: Match, live: int = 0) -> LoraReport:
-    """The report of one file that was matched, ``live`` layers of which go beside theirs."""
+def report_match(match: Match) -> LoraReport:
+    """The report of one file that was matched, at strength 1."""
     modules = match.file.modules
     applied = {hit.name for hit in match.hits}
     return LoraReport(
         name=match.file.id.name,
-        parts=(_part(match, "model", live), _part(match, "clip")),
+        parts=(_part(match, "model"), _part(match, "clip")),
         families=tuple(sorted({f for module in modules.values() for f in module.families})),
         ranks=_ranks(_deltas(match)),
         parameters=sum(modules[name].parameters for name in applied),
@@ -144,21 +153,11 @@ def _deltas(match: Match) -> list[Delta]:
     return [hit.addend.delta for hit in match.hits]
 
 
-def _part(match: Match, part: Part, live: int = 0) -> PartReport:
+def _part(match: Match, part: Part) -> PartReport:
     own = [hit for hit in match.hits if hit.addend.target.part == part]
     applied = len({(hit.name, hit.addend.delta.slot) for hit in own})
     missed = sum(part_of(name) == part for name in match.missed)
-    strength = match.term.model if part == "model" else match.term.clip
-    varying = match.term.varying if part == "model" else ()
-    return PartReport(
-        part,
-        float(strength),
-        applied + missed,
-        applied,
-        part in match.parts,
-        live,
-        tuple(f"{float(s):g} {course}" for course, s in varying),
-    )
+    return PartReport(part, 1.0, applied + missed, applied, part in match.parts)
 
 
 def _ranks(deltas: Iterable[Delta]) -> tuple[int, int] | None:

@@ -130,6 +130,13 @@ _LONGEST_FIRST: Final = tuple(
 )
 """(suffix, how much of it is no part of the name, role)"""
 
+SHORTEST: Final = min(len(suffix) for suffix, *_ in _LONGEST_FIRST)
+_BY_ENDING: Final = {
+    suffix[-SHORTEST:]: tuple(row for row in _LONGEST_FIRST if row[0].endswith(suffix[-SHORTEST:]))
+    for suffix, *_ in _LONGEST_FIRST
+}
+"""The same by what a key can end with, so that a key is compared with few of them."""
+
 # peft, not stripped of its adapter's name; DiffSynth
 _ADAPTER: Final = re.compile(
     r"(\.(?:lora_[ABE]|lora_diag|lora_embedding_[AB]|lora_magnitude_vector|hada_[wt]\d(?:_[ab])?|lokr_[wt]\d(?:_[ab])?"
@@ -159,7 +166,7 @@ def _unwrapped(key: str) -> str:
 
 
 def _split(key: str) -> tuple[str, Role] | None:
-    for suffix, length, role in _LONGEST_FIRST:
+    for suffix, length, role in _BY_ENDING.get(key[-SHORTEST:], ()):
         if key.endswith(suffix) and len(key) > len(suffix):
             return key[:-length], Role(role)
     return None

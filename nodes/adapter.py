@@ -9,7 +9,8 @@ from typing import Any, Final
 import torch
 from comfy.weight_adapter import WeightAdapterBase
 
-from ..lora_core.fuse import Patch
+from ..lora_core.fuse import Patch, fuse
+from ..lora_core.match import Addend
 from ..lora_core.merge import merged, wider_shape
 
 LEAVES: Final = frozenset((torch.Tensor, type(None), float, int, str, bool))
@@ -27,11 +28,25 @@ class FusedAdapter(WeightAdapterBase):
 
     def __init__(self, loaded_keys: set[str], weights: tuple[Any, ...]) -> None:
         self.loaded_keys = loaded_keys
-        self.weights = weights
+        self._weights = weights
+        self._addends: tuple[Addend, ...] = ()
 
     @classmethod
-    def of(cls, patches: tuple[Patch, ...]) -> FusedAdapter:
-        return cls(set(), (wider_shape(patches), packed(patches)))
+    def of(cls, addends: tuple[Addend, ...]) -> FusedAdapter:
+        """Of what is added; it is fused when the host comes to the weight, if it ever does."""
+        adapter = cls(set(), ())
+        adapter._addends = addends
+        return adapter
+
+    @property
+    def weights(self) -> tuple[Any, ...]:
+        """(wider shape or None, the packed patches)."""
+        addends = self._addends  # once: another thread may be here, too
+        if addends:
+            patches = fuse(addends)
+            self._weights = (wider_shape(patches), packed(patches))
+            self._addends = ()
+        return self._weights
 
     def calculate_shape(self, key: str) -> tuple[int, ...] | None:
         """The weight's new shape, where a control LoRA widens it."""

@@ -9,27 +9,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import comfy.lora
-import comfy.model_management
 import folder_paths
-import torch
-from comfy.quant_ops import QuantizedTensor
 
 from ..lora_core.divide import Halves, Layers, Mode, Weights, halves
 from ..lora_core.errors import LoraFileError, LoraInputError, LoraMismatchError
 from ..lora_core.filenames import choose_name
 from ..lora_core.files import LoraFile, identify, shared_cache
-from ..lora_core.fuse import fuse
-from ..lora_core.live import takes_branch
+from ..lora_core.held import held_for
 from ..lora_core.match import Model
-from ..lora_core.naming import ModelNames
 from ..lora_core.plan import make_plan
 from ..lora_core.recipe import FileId, Recipe
 from ..lora_core.report import Report
 from ..lora_core.targets import Part, Shape
 from .adapter import FusedAdapter
 from .host_live import Live, StackCache, put_beside, take_away
-from .host_names import HostNames, HostTarget
+from .host_view import view_of
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -114,10 +108,13 @@ def apply_recipe(
         return model, clip, Report(())
     sides = _sides(model, clip)
     earlier = {part: _applied(patcher) for part, patcher in sides.items()}
-    views = [_view(part, patcher, earlier[part]) for part, patcher in sides.items()]
-    added = {part: _own(recipe, part, mode, sides[part]) for part in sides}
+    views = tuple(view_of(part, side, earlier[part].entries) for part, side in sides.items())
+    added = {part: _own(recipe, part, mode, view) for part, view in zip(sides, views, strict=True)}
     whole = {part: earlier[part].recipe.plus(added[part]) for part in sides}
-    plan = make_plan(_together(whole.values(), recipe, sides), views, shared_cache)
+    held = held_for(next(iter(sides.values())).model)
+    together = _together(whole.values(), recipe, sides)
+    plan = make_plan(together, views, shared_cache, held.fits(views))
+    held.keep(views, plan.fits)
     for lora in plan.report.loras:
         log.info("%s", lora.headline)
     changes: dict[Part, _Change] = {
@@ -162,12 +159,12 @@ class _Change:
     files: tuple[LoraFile, ...]
 
 
-def _own(recipe: Recipe, part: Part, mode: Mode, patcher: ModelPatcher) -> Halves:
+def _own(recipe: Recipe, part: Part, mode: Mode, view: Model) -> Halves:
     """The recipe with the strengths of one part only, divided for it."""
     own = recipe.scaled(float(part == "model"), float(part == "clip"))
     if part == "clip":
         return Halves(own)
-    return halves(own, mode, quantised=_is_quantised(patcher))
+    return halves(own, mode, quantised=view.quantised)
 
 
 def _together(parts: Iterable[Halves], recipe: Recipe, sides: Mapping[Part, object]) -> Halves:
@@ -200,77 +197,6 @@ def _keys() -> Iterator[str]:
         yield f"{ATTACHMENT}_{number}"
 
 
-def _view(part: Part, patcher: ModelPatcher, earlier: Applied) -> Model:
-    """What a plan has to know of a host model, without our earlier work on it."""
-    weights = {key: _unpatched(patcher, key, weight) for key, weight in _patchable(patcher)}
-    shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
-    for key in patcher.patches.keys() & shapes.keys():
-        others = [p for p in patcher.patches[key] if p is not earlier.entries.get(key)]
-        shapes[key] = tuple(comfy.lora.calculate_shape(others, weights[key], key))
-    computed = comfy.model_management.lora_compute_dtype(patcher.load_device)
-    dtypes = {key: _narrower(weight.dtype, computed) for key, weight in weights.items()}
-    ours = ModelNames(shapes)
-    names = HostNames(_key_map(part, patcher.model), part, ours)
-    base = ours.architecture or _host_word(part, patcher.model)
-    return Model(names, shapes, dtypes, frozenset((part,)), base, _branches(patcher, shapes))
-
-
-def _branches(patcher: ModelPatcher, shapes: Mapping[str, Shape]) -> frozenset[str]:
-    """The parameters of layers beside which a branch can be put."""
-    return frozenset(
-        key
-        for layer, module in patcher.model.named_modules()
-        for name in ("weight", "bias")
-        if (key := f"{layer}.{name}") in shapes and takes_branch(module, name, shapes[key])
-    )
-
-
-def _is_quantised(patcher: ModelPatcher) -> bool:
-    """Whether merging would round a weight to a few bits again."""
-    return any(
-        isinstance(weight, QuantizedTensor) or weight.dtype.itemsize < 2
-        for _, weight in _patchable(patcher)
-        if weight.ndim > 1
-    )
-
-
-def _patchable(patcher: ModelPatcher) -> Iterator[tuple[str, torch.nn.Parameter]]:
-    """The weights that the host will patch; the others would be said to be applied and are not.
-
-    It passes over what a module holds beside modules of its own, and with dynamic VRAM over
-    modules that are none of its own classes.
-    """
-    for name, module in patcher.model.named_modules():
-        holds_modules = any(True for child in module.children() for _ in child.parameters())
-        foreign = patcher.is_dynamic() and not hasattr(module, "comfy_cast_weights")
-        if not (holds_modules or foreign):
-            yield from module.named_parameters(name, recurse=False)
-
-
-def _unpatched(patcher: ModelPatcher, key: str, weight: torch.Tensor) -> torch.Tensor:
-    """The weight as it was loaded: while it is patched, a control LoRA may have widened it."""
-    backup = patcher.backup.get(key)
-    return weight if backup is None else backup.weight
-
-
-def _host_word(part: Part, model: torch.nn.Module) -> str | None:
-    """What the host calls the architecture of a denoiser that we have no name for."""
-    return type(model.model_config).__name__ if part == "model" else None
-
-
-def _key_map(part: Part, model: torch.nn.Module) -> Mapping[str, HostTarget]:
-    if part == "clip":
-        return comfy.lora.model_lora_keys_clip(model, {})
-    return comfy.lora.model_lora_keys_unet(model, {})
-
-
-def _narrower(stored: torch.dtype, computed: torch.dtype) -> torch.dtype:
-    """The host patches in ``computed``, then stores: a delta has to fit into both."""
-    if not stored.is_floating_point:
-        return computed
-    return min(stored, computed, key=lambda dtype: torch.finfo(dtype).max)
-
-
 def _change(clone: ModelPatcher, change: _Change) -> None:
     """Changes a fresh clone: ours in place of ours, behind whatever others have added."""
     earlier, key = change.earlier, change.earlier.beside
@@ -288,7 +214,7 @@ def _change(clone: ModelPatcher, change: _Change) -> None:
 def _patch(clone: ModelPatcher, change: _Change) -> dict[str, Patched]:
     """Hands over what is merged; the patches as the host holds them, by weight."""
     others = _strengths(clone)
-    adapters = {key: FusedAdapter.of(fuse(addends)) for key, addends in change.weights.items()}
+    adapters = {key: FusedAdapter.of(addends) for key, addends in change.weights.items()}
     refused = adapters.keys() - set(clone.add_patches(adapters))
     if refused:
         raise LoraMismatchError(

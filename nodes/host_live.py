@@ -129,7 +129,7 @@ class Live:
     ) -> Any:
         """Opens the gate for one evaluation of the model."""
         model: BaseModel = executor.class_obj
-        options = transformer_options or {}
+        options = {} if transformer_options is None else transformer_options
         chunks = len(options.get("cond_or_uncond", (0,)))
         with plain_errors():
             _check_images(self.recipe.images, len(x) // chunks)

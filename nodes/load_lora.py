@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..lora_core.errors import LoraError
-from ..lora_core.files import check_file
+from ..lora_core.files import shared_cache
 from ..lora_core.recipe import Recipe
 from .host import find_lora, lora_names
 from .plain_errors import plain_errors
@@ -61,5 +61,5 @@ class LoadLoRA(io.ComfyNode):
     def execute(cls, lora_name: str, strength: float = 1.0) -> io.NodeOutput:
         with plain_errors():
             file = find_lora(lora_name)
-            check_file(file)
+            shared_cache.check(file)
             return io.NodeOutput(Recipe.of(file, strength))

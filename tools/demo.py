@@ -53,6 +53,13 @@ def demo_in_host(install: HostInstall) -> None:
         render(host, "both again", prompt)
         render(host, "first alone", with_strengths(prompt, 0.5, 0.0))
         render(host, "none", with_strengths(prompt, 0.0, 0.0))
+        print("\nthe same live, beside the layers:\n")
+        live = changed(prompt, "ApplyToModel", mode="live")
+        render(host, "live", live)
+        render(host, "live at 0.6", with_strengths(live, 0.6, 1.0))
+        render(host, "scheduled", through(prompt, "ScheduleLoRA", curve="0:0, 0.5:1"))
+        sweep = changed(prompt, "EmptyLatentImage", batch_size=5)
+        render(host, "five at once", through(sweep, "SpreadLoRA", values="0..1 x 5"))
         print("\nthe report on the node, of the first:\n")
         print(host.run(prompt).outputs[node_of(prompt, "ApplyToModel")]["text"][0])
         compare_with_host(host)
@@ -70,34 +77,48 @@ def node_of(prompt: dict[str, Any], class_type: str) -> str:
     return next(key for key, node in prompt.items() if node["class_type"] == class_type)
 
 
+def changed(prompt: dict[str, Any], class_type: str, **inputs: object) -> dict[str, Any]:
+    """The same workflow, with other inputs of a node."""
+    copy = json.loads(json.dumps(prompt))
+    copy[node_of(copy, class_type)]["inputs"] |= inputs
+    return copy
+
+
+def through(prompt: dict[str, Any], class_type: str, **inputs: object) -> dict[str, Any]:
+    """The same workflow, with a node between the stack and the model."""
+    stack = prompt[node_of(prompt, "ApplyToModel")]["inputs"]["lora"]
+    whole = {"start_percent": 0.0, "end_percent": 1.0} if class_type == "ScheduleLoRA" else {}
+    node = {"class_type": class_type, "inputs": {"lora": stack, **whole, **inputs}}
+    return changed(prompt, "ApplyToModel", lora=[class_type, 0]) | {class_type: node}
+
+
 def with_strengths(prompt: dict[str, Any], *strengths: float) -> dict[str, Any]:
     """The same workflow, as after moving its sliders."""
-    changed = json.loads(json.dumps(prompt))
-    loaders = [node for node in changed.values() if node["class_type"] == "LoadLoRA"]
+    copy = json.loads(json.dumps(prompt))
+    loaders = [node for node in copy.values() if node["class_type"] == "LoadLoRA"]
     for node in loaders:
         node["inputs"]["strength"] = strengths[LORAS.index(node["inputs"]["lora_name"])]
-    return changed
+    return copy
 
 
 def render(host: Host, title: str, prompt: dict[str, Any]) -> None:
     before, start = host.counters()["patched_weights"], time.perf_counter()
     result = host.run(prompt)
     seconds, patched = time.perf_counter() - start, host.counters()["patched_weights"] - before
-    image = saved_image(host, prompt, result)
-    made = "rendered"
-    if image:
-        shutil.copy(image, DEMO / f"{title.replace(' ', '_')}.png")
-    else:
-        made = "was all in the cache"
+    images = saved_images(host, prompt, result)
+    made = "rendered" if images else "was all in the cache"
+    for number, image in enumerate(images):
+        suffix = f"_{number}" if len(images) > 1 else ""
+        shutil.copy(image, DEMO / f"{title.replace(' ', '_')}{suffix}.png")
     print(f"  {title:12} {made} in {seconds:.2f} s, {patched} weights patched")
 
 
-def saved_image(host: Host, prompt: dict[str, Any], result: RunResult) -> Path | None:
+def saved_images(host: Host, prompt: dict[str, Any], result: RunResult) -> list[Path]:
     saved = node_of(prompt, "SaveImage")
     if saved not in result.executed:
-        return None
-    image = result.outputs[saved]["images"][0]
-    return host.output_dir / image["subfolder"] / image["filename"]
+        return []
+    images = result.outputs[saved]["images"]
+    return [host.output_dir / image["subfolder"] / image["filename"] for image in images]
 
 
 def compare_with_host(host: Host) -> None:

@@ -12,6 +12,8 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
+import { loadStyle } from "./style.js";
+
 const NODE_ID = "ApplyToModel";
 const WIDGET = "lora_algebra_report";
 
@@ -27,7 +29,7 @@ const MOST_LINES = 14; // what is longer scrolls
 app.registerExtension({
   name: "LoraAlgebra.Report",
 
-  init: loadStyle,
+  init: () => loadStyle("report.css"),
 
   beforeRegisterNodeDef(nodeType, { name }) {
     if (name !== NODE_ID) return;
@@ -44,13 +46,6 @@ app.registerExtension({
     for (const node of reportingNodes()) showOutput.call(node, outputs[locator(node)]);
   },
 });
-
-function loadStyle() {
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = new URL("report.css", import.meta.url).href;
-  document.head.append(link);
-}
 
 /** Lets `then` follow whatever `object` does in `method` already. */
 function afterwards(object, method, then) {

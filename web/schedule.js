@@ -13,6 +13,7 @@ import { app } from "../../scripts/app.js";
 
 import { CurveError, parseCurve } from "./curve.js";
 import { describe, outline, range, short } from "./outline.js";
+import { loadStyle } from "./style.js";
 
 const NODE_ID = "ScheduleLoRA";
 const WIDGET = "lora_algebra_schedule";
@@ -28,7 +29,7 @@ const shown = new WeakMap();
 app.registerExtension({
   name: "LoraAlgebra.Schedule",
 
-  init: loadStyle,
+  init: () => loadStyle("schedule.css"),
 
   nodeCreated(node) {
     if (node.comfyClass === NODE_ID) addPreview(node);
@@ -36,13 +37,6 @@ app.registerExtension({
 
   setup: lookAgain,
 });
-
-function loadStyle() {
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = new URL("schedule.css", import.meta.url).href;
-  document.head.append(link);
-}
 
 /**
  * Adds a widget that neither the workflow nor the prompt will hold. It must stay the last one: the

@@ -124,7 +124,7 @@ class Pair(Static):
 
     @property
     def rank(self) -> int:
-        return len(self.down)
+        return self.down.shape[0]
 
     @property
     def pair_rank(self) -> int:

@@ -13,6 +13,8 @@ import pytest
 
 import lora_core
 from lora_core.__main__ import main
+from lora_core.curve import Curve
+from lora_core.spread import parse_spread
 from tests.support.samples import bits, net, pair, write
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +59,18 @@ def test_the_readmes_files_exist():
     """Links and pictures within the repository."""
     for path in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize(
+    ("page", "parse"), [("ScheduleLoRA", Curve.parse), ("SpreadLoRA", parse_spread)]
+)
+def test_the_texts_that_the_help_teaches_are_read(page, parse):
+    text = (ROOT / "web" / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"\| text \| meaning \|\n(.*?)\n\n", text, re.DOTALL)
+    taught = re.findall(r"^\| `(.*?)` \|", table, re.MULTILINE)
+    assert len(taught) >= 3
+    for each in taught:
+        parse(each)
 
 
 def test_every_node_has_a_help_page_and_words():

@@ -14,6 +14,7 @@ import torch
 
 from lora_core import LoraFileError, load
 from lora_core.files import FileCache, check_file, identify, read_file
+from lora_core.finite import largest_magnitude
 from tests.support.samples import pair, raw, tensors, write
 
 T = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
@@ -389,3 +390,17 @@ def test_eight_threads_read_once(tmp_path, monkeypatch):
     assert len(found) == 800
     assert all(each is held for each in found)
     assert len(reads) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_no_place_in_a_tensor_hides_a_nan(dtype):
+    """Vectorised loops have heads and tails."""
+    for count in (1, 7, 63, 1000):
+        for place in {0, count // 2, count - 1}:
+            for value, sign in ((NAN, 1), (float("inf"), 1), (float("inf"), -1)):
+                numbers = torch.ones(count, dtype=dtype)
+                numbers[place] = value * sign
+                with pytest.raises(LoraFileError):
+                    largest_magnitude("key", numbers)
+        numbers = torch.linspace(-3, 2, count, dtype=dtype)
+        assert largest_magnitude("key", numbers) == float(numbers.abs().max())

@@ -6,6 +6,7 @@ to wake the worker.
 """
 
 import functools
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ counts: Counter[str] = Counter(
     calculate_weight=0,
     unload_all_models=0,
     reset=0,
+    opened_files=0,  # .safetensors files opened from Python: by us, since the host's library is none
 )
 """Calls so far in this process, by function."""
 
@@ -64,6 +66,14 @@ def _count_patched_weights() -> None:
         return original(patcher, key, *args, **kwargs)
 
     model_patcher.ModelPatcher.patch_weight_to_device = counted
+
+
+def _count_opened_files() -> None:
+    def heard(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and str(arguments[0]).endswith(".safetensors"):
+            counts["opened_files"] += 1
+
+    sys.addaudithook(heard)
 
 
 def _record_executed_nodes(server: PromptServer) -> None:
@@ -112,5 +122,6 @@ def install() -> None:
     _count_calls(model_management, "unload_all_models")
     _count_calls(execution.PromptExecutor, "reset")
     _count_patched_weights()
+    _count_opened_files()
     _record_executed_nodes(PromptServer.instance)
     _add_routes(PromptServer.instance)

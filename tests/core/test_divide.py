@@ -1,0 +1,121 @@
+"""What is merged and what goes live: by mode, by file, by layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lora_core import LoraInputError, LoraMismatchError, apply, load
+from lora_core.apply import model_of
+from lora_core.curve import Curve
+from lora_core.divide import Halves, halves
+from lora_core.files import FileCache
+from lora_core.plan import make_plan
+from lora_core.spread import parse_spread
+from tests.support.samples import net, pair, write
+
+LINEAR = pair("linear", 6, 8)
+CURVE = Curve.parse("linear")
+
+
+@pytest.fixture
+def model():
+    """One whose layers all take branches, as the host tells it."""
+    weights = dict(net().named_parameters())
+    return replace(model_of(weights), branches=frozenset(weights))
+
+
+@pytest.fixture
+def plain(tmp_path):
+    return load(write(tmp_path / "plain.safetensors", LINEAR))
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    content = {
+        **pair("other", 10, 6),
+        "other.diff_b": torch.ones(10),
+        "norm.diff": torch.ones(8),
+        **LINEAR,
+        "linear.dora_scale": torch.ones(6, 1),
+    }
+    return load(write(tmp_path / "mixed.safetensors", content))
+
+
+def plan_of(parts, model):
+    return make_plan(parts, [model], FileCache())
+
+
+def test_auto_merges_what_is_constant_and_takes_live_what_varies(plain, mixed):
+    both = plain + mixed.scheduled(CURVE)
+    assert halves(both, "auto", quantised=False) == Halves(plain, mixed.scheduled(CURVE))
+    assert halves(both, "auto", quantised=True) == Halves(live=both)
+    assert halves(both, "live", quantised=False) == Halves(live=both)
+    assert halves(plain, "merge", quantised=True) == Halves(plain)
+
+
+@pytest.mark.parametrize("vary", ["schedule", "spread"])
+def test_a_merged_weight_cannot_vary(plain, vary):
+    changed = plain.scheduled(CURVE) if vary == "schedule" else plain.spread(parse_spread("0, 1"))
+    with pytest.raises(LoraInputError, match=r"plain\.safetensors is s") as refused:
+        halves(changed, "merge", quantised=False)
+    assert (refused.value.expected, refused.value.found) == ("auto or live", "merge")
+    with pytest.raises(LoraInputError):
+        apply(net(), changed)
+
+
+def test_pairs_biases_and_norms_go_live_and_the_rest_is_merged(mixed, model):
+    plan = plan_of(Halves(live=0.5 * mixed), model)
+    assert set(plan.live[0]) == {"other.weight", "other.bias", "norm.weight"}
+    assert set(plan.addends[0]) == {"linear.weight"}
+    assert [addend.strength for addend in plan.addends[0]["linear.weight"]] == [0.5]
+    (report,) = plan.report.loras
+    assert "model: 4 of 4 layers at strength 0.5, 3 live and 1 merged" in str(report)
+
+
+def test_a_layer_that_takes_no_branch_is_merged(plain, model):
+    plan = plan_of(Halves(live=plain), replace(model, branches=frozenset()))
+    assert not plan.live[0]
+    assert set(plan.addends[0]) == {"linear.weight"}
+    assert "live" not in str(plan.report)
+
+
+def test_what_varies_and_cannot_go_live_is_refused_with_its_name(mixed, model):
+    with pytest.raises(LoraMismatchError) as refused:
+        plan_of(halves(mixed.scheduled(CURVE), "auto", quantised=False), model)
+    assert refused.value.file == "mixed.safetensors"
+    assert refused.value.key == "linear"
+    assert "1 of its layers cannot be" in str(refused.value)
+
+
+def test_a_file_may_be_merged_and_live_at_once(plain, model):
+    plan = plan_of(Halves(0.5 * plain, 0.25 * plain.scheduled(CURVE)), model)
+    assert [addend.strength for addend in plan.addends[0]["linear.weight"]] == [0.5]
+    assert len(plan.live[0]["linear.weight"]) == 1
+    assert "at strength 0.5 + 0.25 scheduled 0:0, 1:1 linear" in str(plan.report)
+
+
+def test_reports_say_how_a_strength_varies(plain, model):
+    window = Curve.parse("constant", 0.2, 0.8)
+    recipe = plain.scheduled(window).spread(parse_spread("0..1 x 3"))
+    (report,) = plan_of(Halves(live=recipe), model).report.loras
+    assert report.parts[0].varying == (
+        "1 scheduled 0:0, 1:1 constant from 0.2 to 0.8, spread over 3 images, 0 to 1",
+    )
+    assert report.parts[0].live == 1
+
+
+def test_live_terms_for_the_text_encoder_only_leave_the_model_alone(plain, model):
+    plan = plan_of(Halves(live=plain.scaled(0, 1)), model)
+    assert not plan.live[0]
+    assert not plan.addends[0]
+
+
+def test_what_is_live_does_not_have_to_fit_into_the_weights_type(tmp_path, model):
+    loud = load(write(tmp_path / "loud.safetensors", {k: 1e4 * v for k, v in LINEAR.items()}))
+    half = replace(model, dtypes=dict.fromkeys(model.dtypes, torch.float16))
+    with pytest.raises(LoraMismatchError, match="float16 cannot hold"):
+        plan_of(Halves(loud), half)
+    assert plan_of(Halves(live=loud), half).live[0]

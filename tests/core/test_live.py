@@ -1,0 +1,278 @@
+"""A branch beside a layer does what the merged weight would do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from lora_core.errors import LoraInputError
+from lora_core.families import Pair, Residue
+from lora_core.families.loha import Hadamard
+from lora_core.families.lokr import Kronecker
+from lora_core.fuse import fuse
+from lora_core.live import Gate, Lane, Stack, can_go_live, takes_branch
+from lora_core.match import Addend
+from lora_core.merge import merge_
+from lora_core.recipe import FileId
+from lora_core.targets import Target
+
+FILES = [FileId(name, 1, 1, 1, name) for name in "abc"]
+STRENGTHS = [0.7, -0.4, 1.3]
+
+
+def drawn(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed + sum(shape)))
+
+
+def pair(out, into, seed, rank=4):
+    return Pair(drawn(out, rank, seed=seed), drawn(rank, into, seed=seed + 1), 0.25)
+
+
+LAYERS = {
+    "linear": (nn.Linear(12, 8), (2, 5, 12)),
+    "linear without tokens": (nn.Linear(12, 8), (2, 12)),
+    "linear without bias": (nn.Linear(12, 8, bias=False), (2, 3, 5, 12)),
+    "conv1d": (nn.Conv1d(12, 8, 3, stride=2, padding=1), (2, 12, 9)),
+    "conv2d": (nn.Conv2d(12, 8, 3, padding=1), (2, 12, 6, 5)),
+    "conv2d of 1": (nn.Conv2d(12, 8, 1), (2, 12, 6, 5)),
+    "conv2d, spread out": (nn.Conv2d(12, 8, (3, 2), (2, 1), (2, 0), dilation=2), (2, 12, 9, 9)),
+    "conv2d, tiled": (nn.Conv2d(12, 8, 3, padding=1, padding_mode="circular"), (2, 12, 6, 5)),
+    "conv3d": (nn.Conv3d(12, 8, (1, 3, 3), padding=(0, 1, 1)), (2, 12, 2, 4, 5)),
+}
+
+
+def beside(layer, lanes, dtype=torch.float64):
+    """A layer as a model of its own, with a stack beside it, and the gate."""
+    model = nn.ModuleDict({"layer": layer.to(dtype)})
+    shapes = {f"layer.{name}": tuple(p.shape) for name, p in layer.named_parameters()}
+    stack = Stack({f"layer.{name}": own for name, own in lanes.items()}, shapes, dtype)
+    gate = Gate()
+    handles = stack.attach(model.get_submodule, gate)
+    return model["layer"], stack, gate, handles
+
+
+def merged(layer, lanes, strengths, x):
+    """What the layer gives with everything in its parameters."""
+    before = {name: p.detach().clone() for name, p in layer.named_parameters()}
+    for name, own in lanes.items():
+        addends = [
+            Addend(
+                Target("w", rows=lane.rows), lane.delta, strengths[FILES.index(lane.file)], 0, ""
+            )
+            for lane in own
+        ]
+        merge_(dict(layer.named_parameters())[name].data, fuse(addends, torch.float64))
+    y = layer(x)
+    for name, p in layer.named_parameters():
+        p.data.copy_(before[name])
+    return y
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_stack_beside_a_layer_is_the_layer_with_the_stack_in_it(name):
+    layer, shape = LAYERS[name]
+    x, width = drawn(*shape).double(), layer.weight[0].numel()
+    lanes = {"weight": [Lane(file, None, pair(8, width, i)) for i, file in enumerate(FILES)]}
+    if layer.bias is not None:
+        lanes["bias"] = [Lane(FILES[1], None, Residue(drawn(8), "bias"))]
+    layer, stack, gate, handles = beside(layer, lanes)
+    expected = merged(layer, lanes, STRENGTHS, x)
+    plain = layer(x)
+    gate.rows = stack.gate_rows([[s] for s in STRENGTHS]).double()
+    found = layer(x)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)  # the gate is in float32
+    assert not torch.allclose(found, plain)
+    gate.rows = None
+    assert torch.equal(layer(x), plain)
+    for handle in handles:
+        handle.remove()
+    assert not layer._forward_hooks
+
+
+@torch.no_grad()
+def test_slices_of_a_fused_weight_share_one_branch():
+    q, k, v = (0, 4), (4, 4), (8, 4)
+    layer = nn.Linear(12, 12)
+    lanes = {
+        "weight": [
+            Lane(FILES[0], q, pair(4, 12, 1)),
+            Lane(FILES[0], v, pair(4, 12, 2)),
+            Lane(FILES[1], None, pair(12, 12, 3)),
+            Lane(FILES[2], q, pair(4, 12, 4, rank=2)),
+            Lane(FILES[1], k, pair(4, 12, 5)),
+        ],
+        "bias": [
+            Lane(FILES[0], k, Residue(drawn(4), "bias")),
+            Lane(FILES[1], None, Residue(drawn(12))),
+        ],
+    }
+    layer, stack, gate, _ = beside(layer, lanes)
+    x = drawn(2, 5, 12).double()
+    expected = merged(layer, lanes, STRENGTHS, x)
+    gate.rows = stack.gate_rows([[s] for s in STRENGTHS])
+    torch.testing.assert_close(layer(x), expected, atol=1e-6, rtol=1e-6)
+    assert stack.rank == 4 + 4 + 4 + 2 + 4 + 2
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("norm", "shape"),
+    [
+        (nn.LayerNorm(12), (2, 5, 12)),
+        (nn.GroupNorm(3, 12), (2, 12, 4, 4)),
+        (nn.RMSNorm(12, eps=1e-6), (2, 5, 12)),
+    ],
+    ids=["LayerNorm", "GroupNorm", "RMSNorm"],
+)
+def test_norms_have_branches_too(norm, shape):
+    lanes = {
+        name: [Lane(FILES[i], None, Residue(drawn(12, seed=i))) for i in (0, 2)]
+        for name, _ in norm.named_parameters()
+    }
+    norm, stack, gate, _ = beside(norm, lanes)
+    x = drawn(*shape).double()
+    strengths = [STRENGTHS[FILES.index(file)] for file in stack.files]
+    expected = merged(norm, lanes, STRENGTHS, x)
+    gate.rows = stack.gate_rows([[s] for s in strengths])
+    torch.testing.assert_close(norm(x), expected, atol=1e-6, rtol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["linear", "linear without tokens", "conv2d", "conv3d"])
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_every_image_has_its_row_of_the_gate(name, chunks):
+    layer, shape = LAYERS[name]
+    lanes = {"weight": [Lane(FILES[0], None, pair(8, layer.weight[0].numel(), 0))]}
+    lanes["bias"] = [Lane(FILES[0], None, Residue(drawn(8)))]
+    layer, stack, gate, _ = beside(layer, lanes)
+    x = drawn(3 * chunks, *shape[1:]).double()
+    values = [0.0, 0.5, -2.0]
+    gate.rows = stack.gate_rows([values]).repeat(chunks, 1)
+    found = layer(x)
+    for i, value in enumerate(values * chunks):
+        gate.rows = stack.gate_rows([[value]])
+        torch.testing.assert_close(found[i : i + 1], layer(x[i : i + 1]))
+
+
+@torch.no_grad()
+def test_frames_that_are_folded_into_the_batch_follow_their_image():
+    layer, stack, gate, _ = beside(
+        nn.Linear(12, 8), {"weight": [Lane(FILES[0], None, pair(8, 12, 0))]}
+    )
+    x = drawn(2 * 5, 12).double()
+    gate.rows = stack.gate_rows([[0.0, 1.0]])
+    found = layer(x)
+    gate.rows = stack.gate_rows([[1.0]])
+    torch.testing.assert_close(found[5:], layer(x)[5:])
+    gate.rows = None
+    assert torch.equal(found[:5], layer(x)[:5])
+
+
+@torch.no_grad()
+def test_a_layer_that_all_images_share_is_refused_with_both_numbers():
+    layer, stack, gate, _ = beside(
+        nn.Linear(12, 8), {"weight": [Lane(FILES[0], None, pair(8, 12, 0))]}
+    )
+    gate.rows = stack.gate_rows([[0.0, 0.5, 1.0]])
+    with pytest.raises(LoraInputError) as refused:
+        layer(drawn(1, 7, 12).double())
+    assert (refused.value.expected, refused.value.found) == ("a multiple of 3 inputs", "1")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_branch_adds_no_more_than_the_roundings_of_its_type(dtype):
+    layer, stack, gate, _ = beside(
+        nn.Linear(256, 128),
+        {"weight": [Lane(f, None, pair(128, 256, i)) for i, f in enumerate(FILES)]},
+        dtype,
+    )
+    x = drawn(2, 5, 256).to(dtype)
+    plain = layer(x)
+    gate.rows = stack.gate_rows([[0.01 * s] for s in STRENGTHS])
+    change = sum(
+        0.01
+        * s
+        * 0.25
+        * (x.double() @ pair(128, 256, i).down.to(dtype).double().T)
+        @ pair(128, 256, i).up.to(dtype).double().T
+        for i, s in enumerate(STRENGTHS)
+    )
+    error = (layer(x).double() - plain.double() - change).abs().max() / plain.abs().max()
+    several = 8 if dtype == torch.float32 else 2  # there the products are rounded, too
+    assert error < several * torch.finfo(dtype).eps
+
+
+@torch.no_grad()
+def test_products_are_branches_as_exact_pairs():
+    loha = Hadamard((drawn(8, 3), drawn(8, 2)), (drawn(3, 12), drawn(2, 12)), 0.5)
+    lokr = Kronecker((drawn(2, 3),), (drawn(4, 2), drawn(2, 4)), 0.5)
+    for delta, rank in ((loha, 6), (lokr, 6)):
+        lanes = {"weight": [Lane(FILES[0], None, delta)]}
+        layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes)
+        assert stack.rank == rank == delta.pair_rank
+        x = drawn(2, 12).double()
+        gate.rows = stack.gate_rows([[0.7]])
+        torch.testing.assert_close(
+            layer(x), merged(layer_without(layer), lanes, [0.7], x), atol=1e-5, rtol=1e-5
+        )
+
+
+def layer_without(layer):
+    plain = nn.Linear(12, 8).double()
+    plain.load_state_dict(layer.state_dict())
+    return plain
+
+
+def test_what_cannot_go_live():
+    full = Kronecker((drawn(2, 3),), (drawn(4, 4),), 0.5)
+    large = Hadamard((drawn(8, 30), drawn(8, 30)), (drawn(30, 12), drawn(30, 12)), 0.5)
+    assert not can_go_live(full, (8, 12))
+    assert not can_go_live(large, (8, 12))
+    assert not can_go_live(Residue(drawn(8, 12)), (8, 12))
+    assert can_go_live(Residue(drawn(8)), (8,))
+
+
+@pytest.mark.parametrize(
+    ("layer", "name", "shape", "takes"),
+    [
+        (nn.Linear(12, 8), "weight", (8, 12), True),
+        (nn.Linear(12, 8), "weight", (8, 24), False),  # as a control LoRA has widened it
+        (nn.Linear(12, 8), "bias", (8,), True),
+        (nn.Conv2d(12, 8, 3), "weight", (8, 12, 3, 3), True),
+        (nn.Conv2d(12, 12, 3, groups=12), "weight", (12, 1, 3, 3), False),
+        (nn.ConvTranspose2d(12, 8, 3), "weight", (12, 8, 3, 3), False),
+        (nn.Embedding(12, 8), "weight", (12, 8), False),
+        (nn.LayerNorm(12), "weight", (12,), True),
+        (nn.LayerNorm((3, 4)), "weight", (3, 4), False),
+        (nn.BatchNorm2d(12), "weight", (12,), False),
+        (nn.MultiheadAttention(8, 2).out_proj, "weight", (8, 8), False),  # never called
+    ],
+)
+def test_which_layers_take_a_branch(layer, name, shape, takes):
+    assert takes_branch(layer, name, shape) is takes
+
+
+@torch.no_grad()
+def test_channels_last_stays_channels_last():
+    lanes = {"weight": [Lane(FILES[0], None, pair(8, 108, 0))]}
+    layer, stack, gate, _ = beside(nn.Conv2d(12, 8, 3, padding=1), lanes, torch.float32)
+    layer.to(memory_format=torch.channels_last)
+    x = drawn(2, 12, 6, 5).to(memory_format=torch.channels_last)
+    gate.rows = stack.gate_rows([[1.0]])
+    y = layer(x)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(y, layer(x.contiguous()), atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_still_flow_to_the_input():
+    layer, stack, gate, _ = beside(
+        nn.Linear(12, 8), {"weight": [Lane(FILES[0], None, pair(8, 12, 0))]}
+    )
+    x = drawn(2, 12).double().requires_grad_()
+    gate.rows = stack.gate_rows([[1.0]])
+    layer(x).sum().backward()
+    weight = layer.weight + 0.25 * pair(8, 12, 0).up.double() @ pair(8, 12, 0).down.double()
+    torch.testing.assert_close(x.grad, weight.sum(0).expand(2, -1))
