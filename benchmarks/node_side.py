@@ -1,16 +1,17 @@
 """Node side: what the nodes themselves take, before any weight is touched.
 
 LoRAs of 720 layers on an SDXL whose weights are on the meta device, so that nothing else counts.
-Warm: the files are in memory, as when only a strength has changed; ours is Apply LoRA To Model, while
-the model of the run before is in use, the host's is a LoraLoaderModelOnly for each, which keeps its file. Cold:
-nobody holds a file; ours is then a Load LoRA for each, too. The host maps files and reads them while it patches,
-ours reads and checks them here.
+*first*: a model and files that nobody has used yet; ours is a Load LoRA for each and one Apply LoRA To
+Model, the host's a LoraLoaderModelOnly for each. It maps files and reads them while it patches; ours reads
+and checks them here. *moved*: another strength for all of them, and nothing kept but the model without
+LoRAs and the nodes, as in the host's default cache.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,11 +25,11 @@ from .timing import Contender, compete
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
-FILES, LAYERS, RANK = 10, 720, 4
+FILES, LAYERS, RANK = 10, 720, 16
 
 
-class Held:
-    """A result, held until the next one is there, as the host's cache does it."""
+class Result:
+    """A patched model, dropped before the next one is made."""
 
     def __init__(self, apply: Callable[[], ModelPatcher]) -> None:
         self._apply = apply
@@ -42,22 +43,19 @@ class Held:
         gc.collect()
 
 
+@torch.inference_mode()
 def measure(settings: Settings) -> Section:
     count = 2 if settings.quick else FILES
     progress(f"node side: {count} LoRAs of {LAYERS} layers")
     names = _write(settings, count)
-    model = models.patcher_of(models.sdxl(torch.float16), "cpu")
-    found = compete(_contenders(model, names), settings.rounds, "cpu")
-    rows = [
-        (
-            state,
-            *(ms(found.median(f"{who} {state}")) for who in ("ours", "host")),
-            times(found.ratio(f"ours {state}", f"host {state}")),
-        )
-        for state in ("warm", "cold")
-    ]
+    cases = {"first": _first(names), "moved": _moved(names)}
+    rows: list[tuple[str, ...]] = []
+    for state, contenders in cases.items():
+        found = compete(contenders, settings.rounds, "cpu")
+        medians = [ms(found.median(who)) for who in ("ours", "host")]
+        rows.append((state, *medians, times(found.ratio("ours", "host"))))
     title = f"{count} LoRAs of {LAYERS} layers, rank {RANK}, SDXL"
-    table = Table(title, "", ("files", "ours ms", "host ms", "ours / host"), rows)
+    table = Table(title, "", ("", "ours ms", "host ms", "ours / host"), rows)
     return Section("Node side", (__doc__ or "").partition("\n\n")[2].strip(), [table])
 
 
@@ -72,15 +70,26 @@ def _write(settings: Settings, count: int) -> list[str]:
     return [file.name for file in files]
 
 
-def _contenders(model: ModelPatcher, names: Sequence[str]) -> dict[str, Contender]:
-    recipe = our_recipe(names)
-    chain = HostChain(names)
-    warm, warm_host = Held(lambda: our_apply(recipe, model)), Held(lambda: chain.apply(model))
-    cold = Held(lambda: our_apply(our_recipe(names), model))
-    cold_host = Held(lambda: HostChain(names).apply(model))
+def _first(names: Sequence[str]) -> dict[str, Contender]:
+    unused: list[ModelPatcher] = []
+    ours = Result(lambda: our_apply(our_recipe(names), unused.pop()))
+    host = Result(lambda: HostChain(names).apply(unused.pop()))
     return {
-        "ours warm": Contender(warm.run, before=warm.run, after=warm.drop),
-        "host warm": Contender(warm_host.run, before=warm_host.run, after=warm_host.drop),
-        "ours cold": Contender(cold.run, after=cold.drop),
-        "host cold": Contender(cold_host.run, after=cold_host.drop),
+        name: Contender(result.run, before=lambda: unused.append(_sdxl()), after=result.drop)
+        for name, result in (("ours", ours), ("host", host))
     }
+
+
+def _moved(names: Sequence[str]) -> dict[str, Contender]:
+    model, strengths = _sdxl(), cycle((0.9, 0.8))
+    recipe, chain = our_recipe(names, 1.0), HostChain(names)
+    ours = Result(lambda: our_apply(recipe * next(strengths), model))
+    host = Result(lambda: chain.apply(model, next(strengths)))
+    return {
+        name: Contender(result.run, after=result.drop)
+        for name, result in (("ours", ours), ("host", host))
+    }
+
+
+def _sdxl() -> ModelPatcher:
+    return models.patcher_of(models.sdxl(torch.float16), "cpu")

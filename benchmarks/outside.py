@@ -36,6 +36,7 @@ def measure(settings: Settings) -> Section:
     return Section("Outside the host", note, [Table(f"Rank {RANK}", "", columns, rows)])
 
 
+@torch.no_grad()
 def _row(width: int, count: int, dtype: torch.dtype, settings: Settings) -> tuple[str, ...]:
     kind = str(dtype).removeprefix("torch.")
     progress(f"outside the host: {width} {kind}, {count} LoRAs")

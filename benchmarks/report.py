@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+BEGINNING = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def document(machine: Mapping[str, str], sections: Sequence[Section], command: s
 
 
 def progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """A line with the seconds since the beginning."""
+    print(f"{time.monotonic() - BEGINNING:4.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 def ms(seconds: float) -> str:

@@ -39,10 +39,10 @@ class Times:
     def median(self, name: str) -> float:
         return statistics.median(self.seconds[name])
 
-    def ratio(self, name: str, other: str) -> float:
-        """How many times as long as ``other``; the median over the rounds."""
-        both = zip(self.seconds[name], self.seconds[other], strict=True)
-        return statistics.median(mine / theirs for mine, theirs in both)
+    def ratio(self, name: str, *others: str) -> float:
+        """How many times as long as ``others`` together; the median over the rounds."""
+        rounds = zip(self.seconds[name], *map(self.seconds.__getitem__, others), strict=True)
+        return statistics.median(mine / sum(theirs) for mine, *theirs in rounds)
 
 
 def compete(
