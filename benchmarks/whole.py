@@ -20,7 +20,7 @@ SHARE = 0.7
 BYTES = 5
 """For each number of a weight: itself, what it is patched to, and the LoRAs."""
 
-PATCHED, PATCHED_QUICKLY = 250_000_000, 20_000_000
+PATCHED, PATCHED_QUICKLY = 150_000_000, 20_000_000
 """Numbers that are patched of models that are larger than SD 1.5, unless all that fit are asked for."""
 
 
