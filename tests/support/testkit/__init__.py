@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import watch
 from .adapters import TKAdapters, TKTamper
+from .gates import TKDeepClone, TKGates
 from .latents import TKConditioning, TKHash, TKSaveTensor, TKText
 from .reports import TKBase, TKCounters, TKProbe, TKSame
 from .weights import TKLoadModel, TKPartial, TKTextEncoder, TKWeights
@@ -16,6 +17,8 @@ NODES = [
     TKBase,
     TKConditioning,
     TKCounters,
+    TKDeepClone,
+    TKGates,
     TKHash,
     TKLoadModel,
     TKPartial,
