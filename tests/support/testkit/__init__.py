@@ -10,7 +10,7 @@ from .adapters import TKAdapters, TKTamper
 from .gates import TKDeepClone, TKGates
 from .latents import TKConditioning, TKHash, TKSaveTensor, TKText
 from .reports import TKBase, TKCounters, TKProbe, TKSame
-from .weights import TKLoadModel, TKPartial, TKTextEncoder, TKWeights
+from .weights import TKLoadModel, TKPartial, TKStored, TKTextEncoder, TKWeights
 
 NODES = [
     TKAdapters,
@@ -25,6 +25,7 @@ NODES = [
     TKProbe,
     TKSame,
     TKSaveTensor,
+    TKStored,
     TKTamper,
     TKText,
     TKTextEncoder,

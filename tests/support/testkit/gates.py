@@ -75,6 +75,15 @@ def _sigma_at(model: Any, progress: float) -> float:
     return float(model.model_sampling.percent_to_sigma(inside))
 
 
+def _is_replaced(module: torch.nn.Module) -> bool:
+    """The host's bypass leaves a module's own forward behind on it, which is none."""
+    return getattr(module.forward, "__self__", module) is not module
+
+
+def _is_live(module: str) -> bool:
+    return module.endswith((".lora_core.live", ".lora_core.branches", ".nodes.host_live"))
+
+
 class TKGates(ReportNode):
     """What is left of the live path on a model and in the process."""
 
@@ -94,13 +103,13 @@ class TKGates(ReportNode):
     def execute(cls, model: ModelPatcher | None = None, after: object = None) -> io.NodeOutput:
         del after  # only orders the nodes of a prompt
         gc.collect()
-        objects = [thing for thing in gc.get_objects() if "lora_core" in type(thing).__module__]
+        objects = [thing for thing in gc.get_objects() if _is_live(str(type(thing).__module__))]
         modules = list(model.model.modules()) if model else []
         loaded = [known.model for known in model_management.current_loaded_models]
         return report(
             {
                 "hooks": sum(len(module._forward_hooks) for module in modules),
-                "replaced_forwards": sum("forward" in vars(module) for module in modules),
+                "replaced_forwards": sum(map(_is_replaced, modules)),
                 "injected": bool(model and model.is_injected),
                 "alive": Counter(type(thing).__name__ for thing in objects),
                 "open": sum(type(t).__name__ == "Gate" and t.rows is not None for t in objects),
