@@ -1,12 +1,13 @@
 # make demo   the main job, on files it makes itself: in ComfyUI if one is found, else without
 # make test   everything; where no ComfyUI is found, its tests are skipped and the run says so
+# make bench  time and memory beside ComfyUI, into docs/benchmarks.md; ARGS="--quick", ARGS="--device cuda"
 # The other targets are parts of these.
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test fidelity setup lint test-core test-host test-web clean
+.PHONY: demo test fidelity bench setup lint test-core test-host test-web clean
 
 demo: $(READY)
 	$(BIN)/python -m tools.demo
@@ -17,6 +18,10 @@ test: lint
 # every family and dialect, beside ComfyUI's own loader; fails if anything is missing
 fidelity: $(READY)
 	$(BIN)/python -W ignore -m tools.fidelity
+
+# in the Python of the ComfyUI that is found; peft and diffusers come from .venv
+bench: $(READY)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 setup: $(READY)
 

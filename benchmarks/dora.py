@@ -7,28 +7,26 @@ Run with the host's python: COMFYUI_PATH=… python -m benchmarks.dora
 
 from __future__ import annotations
 
-import statistics
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
+from .host import start
+from .timing import Contender, compete
+from .usage import peak_growth
+
 SIZE, RANK, ROUNDS = 3072, 16, 9
-HOST = Path.home() / "comfy" / "ComfyUI"
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 Apply = Callable[[torch.Tensor], torch.Tensor]
 
 
 def ours(up: torch.Tensor, down: torch.Tensor, magnitude: torch.Tensor, by_input: bool) -> Apply:
-    from lora_core.families import Pair
-    from lora_core.families.dora import Decomposed
-    from lora_core.fuse import fuse
-    from lora_core.match import Addend
-    from lora_core.merge import merge_
-    from lora_core.targets import Target
+    from lora_algebra.lora_core.families import Pair
+    from lora_algebra.lora_core.families.dora import Decomposed
+    from lora_algebra.lora_core.fuse import fuse
+    from lora_algebra.lora_core.match import Addend
+    from lora_algebra.lora_core.merge import merge_
+    from lora_algebra.lora_core.targets import Target
 
     delta = Decomposed(Pair(up, down, 1.0), magnitude.flatten(), by_input, 0.0)
     patches = fuse([Addend(Target("w"), delta, 1.0, 0.0, "file")])
@@ -49,17 +47,15 @@ def hosts(up: torch.Tensor, down: torch.Tensor, magnitude: torch.Tensor) -> Appl
     return lambda weight: lora.calculate_weight([patch], weight, "key")
 
 
+def timed(apply: Apply, weight: torch.Tensor) -> Contender:
+    """On a copy, which is made anew each time without being timed."""
+    fresh = torch.empty_like(weight)
+    return Contender(lambda: apply(fresh), before=lambda: fresh.copy_(weight))
+
+
 def peak_megabytes(apply: Apply, weight: torch.Tensor) -> float:
     """By how much the process grows at most while it runs."""
-    CLEAR.write_text("5")
-    before = _kilobytes("VmRSS")
-    apply(weight)
-    return (_kilobytes("VmHWM") - before) / 1024
-
-
-def _kilobytes(name: str) -> int:
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1])
+    return peak_growth(lambda: apply(weight), "cpu") / 2**20
 
 
 def error(found: torch.Tensor, weight: torch.Tensor, exact: torch.Tensor) -> float:
@@ -81,33 +77,23 @@ def measure(by_input: bool) -> str:
     weight = torch.randn(SIZE, SIZE) / SIZE**0.5
     up, down = torch.randn(SIZE, RANK) * 0.05, torch.randn(RANK, SIZE) * 0.05
     magnitude = weight.norm(dim=0 if by_input else 1, keepdim=True) * 1.1
-    both = (ours(up, down, magnitude, by_input), hosts(up, down, magnitude))
+    both = {"ours": ours(up, down, magnitude, by_input), "host": hosts(up, down, magnitude)}
     exact = truth(weight, up, down, magnitude)
-    errors = [error(apply(weight.clone()), weight, exact) for apply in both]
-    seconds: list[list[float]] = [[], []]
-    for _ in range(ROUNDS):
-        for apply, times in zip(both, seconds, strict=True):
-            fresh = weight.clone()
-            start = time.perf_counter()
-            apply(fresh)
-            times.append(time.perf_counter() - start)
-    mine, theirs = map(statistics.median, seconds)
-    peaks = [peak_megabytes(apply, weight.clone()) for apply in both]
+    errors = [error(apply(weight.clone()), weight, exact) for apply in both.values()]
+    contenders = {name: timed(apply, weight) for name, apply in both.items()}
+    found = compete(contenders, ROUNDS, "cpu")
+    peaks = [peak_megabytes(apply, weight.clone()) for apply in both.values()]
     axis = "in" if by_input else "out"
     return (
-        f"{axis:3} axis: ours {mine * 1e3:6.1f} ms, "
-        f"host {theirs * 1e3:6.1f} ms, ratio {mine / theirs:.2f}; peak extra memory ours "
-        f"{peaks[0]:6.1f} MB, host {peaks[1]:6.1f} MB; error ours {errors[0]:.1e}, "
-        f"host {errors[1]:.1e}"
+        f"{axis:3} axis: ours {found.median('ours') * 1e3:6.1f} ms, "
+        f"host {found.median('host') * 1e3:6.1f} ms, ratio {found.ratio('ours', 'host'):.2f}; "
+        f"peak extra memory ours {peaks[0]:6.1f} MB, host {peaks[1]:6.1f} MB; "
+        f"error ours {errors[0]:.1e}, host {errors[1]:.1e}"
     )
 
 
-def main(host: str = str(HOST)) -> None:
-    sys.path.insert(0, host)
-    sys.argv = [sys.argv[0], "--cpu"]
-    from comfy import options
-
-    options.enable_args_parsing()
+def main() -> None:
+    start("cpu")
     weight = SIZE * SIZE * 4 / 2**20
     print(
         f"DoRA, {SIZE}x{SIZE} ({weight:.0f} MB in float32), rank {RANK}, {ROUNDS} rounds, medians"
@@ -117,4 +103,4 @@ def main(host: str = str(HOST)) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,142 +1,243 @@
-"""Patching one weight through the host: ours, the host's own LoRAs, and what no LoRA can go below.
+"""Patching: what the host's ``ModelPatcher.patch_model`` takes with our patches and with its own.
 
-That limit is the same weight copied, cast and stored by the host without a LoRA, and the one product of
-all factors, added in place. Times are medians of rounds that take turns.
+Contenders on the same weights:
 
-Run with the host's python: python -m benchmarks.patching
+* ours: one FusedAdapter on each weight, for any number of LoRAs;
+* host: its LoRAAdapter, one on each weight for every LoRA, as N loaders in a row leave them;
+* limit: an adapter on each weight that returns it as it is. The host's own work is left: the weight is
+  kept, copied in the type in which the host patches, rounded to the stored type and put into the model.
+  No patch can take less, whatever it adds;
+* GEMM: addmm_ of the same factors, joined and in float32 beforehand, into a float32 matrix. No
+  exact sum of low rank takes less arithmetic.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, product
+from typing import TYPE_CHECKING
 
 import torch
 
-from benchmarks.node_side import HOST, the_pack, use_host
+from . import models
+from .loras import (
+    STRENGTH,
+    Lora,
+    Sizes,
+    matrices,
+    random_lora,
+    with_hosts,
+    with_nothing,
+    with_ours,
+)
+from .report import Section, Settings, Table, mb, ms, progress, times
+from .timing import Contender, Times, compete
+from .usage import large_tensors, peak_growth
 
-RANK, ROUNDS = 16, 15
-SIZES, COUNTS = (3072, 1280), (1, 4, 16)
-DTYPES = (torch.float16, torch.float32)
-KEY = "layer.weight"
-
-Factors = list[tuple[torch.Tensor, torch.Tensor]]
-
-
-def patcher(size: int, dtype: torch.dtype) -> Any:
+if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
-    model = torch.nn.Module()
-    model.layer = torch.nn.Linear(size, size, bias=False, dtype=dtype)
-    model.layer.weight.requires_grad_(False)
-    cpu = torch.device("cpu")
-    return ModelPatcher(model, cpu, cpu)
+SHAPES = ((3072, 1), (1280, 2))
+"""Width of square weights, and how many of them: small ones alone are too quick to be timed."""
+
+USUAL = 16
+"""The rank that most files have, for which every number of LoRAs is measured."""
+
+CASES = (
+    *((USUAL, count) for count in (1, 2, 4, 8, 16)),
+    *((rank, count) for rank in (4, 64, 128) for count in (1, 4, 16)),
+)
+"""(rank, number of LoRAs)."""
+
+QUICK = ((USUAL, 1), (USUAL, 4))
+DTYPES = (torch.float16, torch.float32)
+NAMES = ("ours", "host", "limit")
 
 
-def ours(factors: Factors) -> list[Any]:
-    from lora_algebra.lora_core.families import Pair
-    from lora_algebra.lora_core.match import Addend
-    from lora_algebra.lora_core.targets import Target
-    from lora_algebra.nodes.adapter import FusedAdapter
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one case.
 
-    addends = tuple(Addend(Target(KEY), Pair(u, d, 1.0), 0.5, 0.0, "file") for u, d in factors)
-    return [FusedAdapter.of(addends)]
+    Attributes:
+        model: Its name.
+        dtype: Of its weights.
+        count: Number of LoRAs.
+        rank: Of each.
+        times: Of "ours", "host", "limit" and "gemm".
+        peaks: Bytes by which the process grows, the patched weights included.
+        tensors: New tensors of a weight's size for each weight; empty where weights differ in size.
+    """
 
-
-def hosts(factors: Factors) -> list[Any]:
-    from comfy.weight_adapter import LoRAAdapter
-
-    return [LoRAAdapter(set(), (u, d, float(RANK), None, None, None)) for u, d in factors]
-
-
-def patched(size: int, dtype: torch.dtype, adapters: list[Any]) -> Callable[[], float]:
-    """Seconds to patch the weight; it is as before afterwards."""
-    model = patcher(size, dtype)
-    for adapter in adapters:
-        model.add_patches({KEY: adapter}, 0.5)
-    cpu = torch.device("cpu")
-
-    def run() -> float:
-        start = time.perf_counter()
-        with torch.inference_mode():
-            model.patch_weight_to_device(KEY, cpu, force_cast=True)
-        took = time.perf_counter() - start
-        model.unpatch_model()
-        return took
-
-    return run
+    model: str
+    dtype: str
+    count: int
+    rank: int
+    times: Times
+    peaks: Mapping[str, float]
+    tensors: Mapping[str, float]
 
 
-def copied(size: int, dtype: torch.dtype) -> Callable[[], float]:
-    """Seconds for the host's own way of a weight without a LoRA: backup, float32 copy, stored."""
-    from comfy import float as rounding
-    from comfy import model_management, utils
-
-    model = patcher(size, dtype)
-    cpu = torch.device("cpu")
-
-    def run() -> float:
-        start = time.perf_counter()
-        with torch.inference_mode():
-            weight = utils.get_attr(model.model, KEY)
-            kept = weight.to(device=cpu, copy=False)
-            copy = model_management.cast_to_device(weight, cpu, torch.float32, copy=True)
-            stored = rounding.stochastic_rounding(copy, dtype, seed=utils.string_to_seed(KEY))
-            utils.set_attr_param(model.model, KEY, stored)
-        took = time.perf_counter() - start
-        utils.set_attr_param(model.model, KEY, kept)
-        return took
-
-    return run
+def shapes(settings: Settings) -> list[Row]:
+    """Weights of one size, every number of LoRAs and every rank."""
+    rows: list[Row] = []
+    for (width, count), dtype in product(SHAPES[1:] if settings.quick else SHAPES, DTYPES):
+        base = models.patcher_of(
+            models.layers(width, width, count, dtype, settings.device), settings.device
+        )
+        for rank, number in QUICK if settings.quick else CASES:
+            name = f"{width}×{width}"
+            rows.append(measure(name, base, matrices(base.model), number, rank, settings))
+    return rows
 
 
-def product(size: int, rank: int) -> Callable[[], float]:
-    weight = torch.randn(size, size)
-    up, down = torch.randn(size, rank), torch.randn(rank, size)
+@torch.inference_mode()
+def measure(
+    name: str, base: ModelPatcher, sizes: Sizes, number: int, rank: int, settings: Settings
+) -> Row:
+    """``number`` LoRAs on the weights ``sizes`` of a model."""
+    device = settings.device
+    dtype = str(next(base.model.parameters()).dtype).removeprefix("torch.")
+    progress(f"patching: {name} {dtype}, {number} LoRAs of rank {rank}")
+    loras = [random_lora(sizes, rank) for _ in range(number)]
+    keys = list(sizes)
+    contenders = {
+        "ours": _patching(lambda: with_ours(base, loras)),
+        "host": _patching(lambda: with_hosts(base, loras)),
+        "limit": _patching(lambda: with_nothing(base, keys)),
+    }
+    peaks = {name: _peak(one, device) for name, one in contenders.items()}
+    tensors = _tensors(contenders, sizes)
+    gemm = Contender(_gemm(loras, device))
+    found = compete(contenders | {"gemm": gemm}, settings.rounds, device, warm_up=False)
+    return Row(name, dtype, number, rank, found, peaks, tensors)
 
-    def run() -> float:
-        weight.normal_()
-        start = time.perf_counter()
-        with torch.inference_mode():
-            weight.addmm_(up, down)
-        return time.perf_counter() - start
 
-    return run
+def _patching(make: Callable[[], ModelPatcher]) -> Contender:
+    """A patcher that was never loaded, each time: ours fuses when the host comes to a weight."""
+    patchers: list[ModelPatcher] = []
+
+    def run() -> None:
+        patchers[0].patch_model(patchers[0].load_device)
+
+    return Contender(
+        run,
+        before=lambda: patchers.append(make()),
+        after=lambda: patchers.pop().unpatch_model(),
+    )
 
 
-def measure(size: int, dtype: torch.dtype, count: int) -> str:
-    factors = [
-        ((torch.randn(size, RANK) * 0.01).half(), (torch.randn(RANK, size) * 0.01).half())
-        for _ in range(count)
+def _peak(contender: Contender, device: str) -> float:
+    contender.before()
+    try:
+        return peak_growth(contender.run, device)
+    finally:
+        contender.after()
+
+
+def _tensors(contenders: Mapping[str, Contender], sizes: Sizes) -> dict[str, float]:
+    if len(set(sizes.values())) > 1:
+        return {}
+    out, into = next(iter(sizes.values()))
+    counted: dict[str, float] = {}
+    for name, contender in contenders.items():
+        contender.before()
+        counted[name] = large_tensors(contender.run, out * into) / len(sizes)
+        contender.after()
+    return counted
+
+
+def _gemm(loras: Sequence[Lora], device: str) -> Callable[[], object]:
+    """One multiplication for each weight, all into the same memory."""
+    pairs = [
+        (
+            torch.cat([lora[key].up for lora in loras], 1).to(device, torch.float32),
+            torch.cat([lora[key].down for lora in loras]).to(device, torch.float32) * STRENGTH,
+        )
+        for key in loras[0]
     ]
-    runs = (
-        patched(size, dtype, ours(factors)),
-        patched(size, dtype, hosts(factors)),
-        copied(size, dtype),
-        product(size, count * RANK),
-    )
-    seconds: list[list[float]] = [[] for _ in runs]
-    for _ in range(ROUNDS):
-        for run, times in zip(runs, seconds, strict=True):
-            times.append(run())
-    mine, theirs, copy, gemm = (statistics.median(times) * 1e3 for times in seconds)
+    room = torch.zeros(max(len(up) * down.shape[1] for up, down in pairs), device=device)
+
+    def run() -> None:
+        for up, down in pairs:
+            out, into = len(up), down.shape[1]
+            room[: out * into].view(out, into).addmm_(up, down)
+
+    return run
+
+
+def section(
+    rows: Sequence[Row], whole: Sequence[Row], notes: Sequence[str], picture: str | None
+) -> Section:
+    """The tables of single weights and of whole models, and the name of a picture of them."""
+    groups = groupby(rows, lambda row: (row.model, row.dtype))
+    tables = [
+        Table(f"{model}, {dtype}", "", COLUMNS, [_cells(row) for row in own], folded=True)
+        for (model, dtype), own in groups
+    ]
+    if whole:
+        columns = ("model", "type", *COLUMNS[:-1])
+        cells = [(row.model, row.dtype, *_cells(row)[:-1]) for row in whole]
+        tables.insert(0, Table("Whole models", " ".join(notes), columns, cells))
+    shown = f"![Time of ours over the host's, by the number of LoRAs]({picture})\n\n"
+    return Section("Patching", (shown if picture else "") + NOTE, [_summary(rows), *tables])
+
+
+NOTE = (
+    "`ModelPatcher.patch_model`, the host's own, on a model that stays on its device. *limit* is the same "
+    "with an adapter that returns the weight as it is: the host keeps, copies, casts and stores, and "
+    "nothing is added. *GEMM* is the one multiplication of all factors, in float32, by itself; what is "
+    "exact and done by the host takes both. *extra* is by how much the process grows at most, the patched weights included, since the host keeps the "
+    "original ones. *new m×n* is how many tensors of the weight's size are made for each weight."
+)
+
+RATIOS = {
+    "ours / host": ("host",),
+    "ours / limit": ("limit",),
+    "ours / (limit + GEMM)": ("limit", "gemm"),
+}
+
+COLUMNS = (
+    "LoRAs",
+    "rank",
+    "ours ms",
+    "host ms",
+    "limit ms",
+    "GEMM ms",
+    "ours / host",
+    "host / limit",
+    "ours / limit",
+    "ours / (limit + GEMM)",
+    "extra MB: ours, host, limit",
+    "new m×n: ours, host, limit",
+)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    found = row.times
     return (
-        f"{size} {str(dtype).removeprefix('torch.'):8} N={count:2}: ours {mine:6.2f} ms, host {theirs:7.2f} "
-        f"ms, ours/host {mine / theirs:.3f}; copied {copy:6.2f} + product {gemm:5.2f} ms, ours/limit "
-        f"{mine / (copy + gemm):.2f}"
+        str(row.count),
+        str(row.rank),
+        *(ms(found.median(name)) for name in (*NAMES, "gemm")),
+        times(found.ratio("ours", "host")),
+        times(found.ratio("host", "limit")),
+        times(found.ratio("ours", "limit")),
+        times(found.ratio("ours", "limit", "gemm")),
+        ", ".join(mb(row.peaks[name]) for name in NAMES),
+        ", ".join(f"{row.tensors[name]:.3g}" for name in NAMES if row.tensors),
     )
 
 
-def main() -> None:
-    use_host(HOST)
-    the_pack()
-    for size in SIZES:
-        for dtype in DTYPES:
-            for count in COUNTS:
-                print(measure(size, dtype, count))
-
-
-if __name__ == "__main__":
-    main()
+def _summary(rows: Sequence[Row]) -> Table:
+    """Ratios over the number of LoRAs, for the rank that most files have."""
+    usual = [row for row in rows if row.rank == USUAL]
+    counts = sorted({row.count for row in usual})
+    lines = []
+    for (model, dtype), own in groupby(usual, lambda row: (row.model, row.dtype)):
+        found = {row.count: row.times for row in own}
+        for label, others in RATIOS.items():
+            ratios = [times(found[count].ratio("ours", *others)) for count in counts]
+            lines.append((f"{model} {dtype}", label, *ratios))
+    return Table(
+        f"In short: rank {USUAL}", "", ("weight", "ratio", *(f"N = {n}" for n in counts)), lines
+    )

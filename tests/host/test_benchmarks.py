@@ -1,0 +1,21 @@
+"""That the benchmarks run; what they measure is no test."""
+
+import re
+import subprocess
+import sys
+
+from tests.support.host import REPOSITORY
+
+SECTIONS = ("Patching", "Outside the host", "Node side", "Live", "Memory")
+
+
+def test_the_benchmarks_run(host_install, tmp_path):
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--rounds", "1", "--out", tmp_path]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert re.findall("^## (.*)$", page, re.MULTILINE) == list(SECTIONS)
+    assert host_install.version in page
+    assert (tmp_path / "benchmarks.png").read_bytes().startswith(b"\x89PNG")
