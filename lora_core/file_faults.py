@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from .errors import LoraFileError
 
@@ -75,13 +75,12 @@ def explain(beginning: bytes, size: int, error: Exception) -> LoraFileError:
     )
 
 
-def read_metadata(beginning: bytes) -> dict[str, str]:
-    """The file's notes, from a header that the library has found sound.
+def read_header(beginning: bytes) -> dict[str, Any]:
+    """What stands in a header that the library has found sound.
 
     The library lets a name stand twice, in which case two readers may see two different files.
     """
-    header = json.loads(beginning[PREFIX : header_end(beginning)], object_pairs_hook=_each_once)
-    return header.get("__metadata__") or {}
+    return json.loads(beginning[PREFIX : header_end(beginning)], object_pairs_hook=_each_once)
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -12,17 +12,17 @@ from typing import Any, BinaryIO, Final, cast
 from weakref import WeakValueDictionary
 
 import safetensors
-import safetensors.torch
 import torch
 
 from .beside import config_changed, read_config
 from .errors import LoraFileError
 from .families import UNREAD, Delta, Source, read_module
-from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end, read_metadata
+from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end, read_header
 from .finite import COMPUTABLE, largest_magnitude
 from .recipe import FileId
 from .settings import Notes
 from .spellings import SHARED, FileKey, Role, group_keys
+from .tensors import parts_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,7 +155,7 @@ def check_file(file: FileId) -> None:
 def read_file(file: FileId) -> LoraFile:
     """Reads ``file`` whole and checks everything; LoraFileError names what is wrong."""
     try:
-        return _parsed(file, _bytes(file))
+        return _parsed(file)
     except LoraFileError as error:
         raise error.in_file(file.name) from error
 
@@ -178,12 +178,20 @@ def _opened(file: FileId) -> BinaryIO:
         raise _unopened(error) from error
     if _identity(os.fstat(opened.fileno()), file.path, file.name) != file:
         opened.close()
-        raise LoraFileError(
-            "has changed on disk since it was chosen. Queue the prompt again.",
-            expected=f"{file.size} bytes of {file.mtime_ns}",
-            found="another state of the file",
-        )
+        raise _changed(file)
     return opened
+
+
+def _changed(file: FileId) -> LoraFileError:
+    return LoraFileError(
+        "has changed on disk since it was chosen. Queue the prompt again.",
+        expected=f"{file.size} bytes of {file.mtime_ns}",
+        found="another state of the file",
+    )
+
+
+def _array(buffer: torch.Tensor) -> Any:
+    return cast(Any, buffer).numpy()
 
 
 def _unopened(error: Exception) -> LoraFileError:
@@ -202,7 +210,8 @@ def _check_header(file: FileId) -> None:
         outlines = _outlines(file.path)
     except (safetensors.SafetensorError, KeyError) as error:
         raise explain(beginning, file.size, error) from error
-    _modules(outlines, _notes(file, read_metadata(beginning)))
+    metadata: dict[str, str] = read_header(beginning).get("__metadata__") or {}
+    _modules(outlines, _notes(file, metadata))
 
 
 def _notes(file: FileId, metadata: Mapping[str, str]) -> Notes:
@@ -219,24 +228,40 @@ def _outlines(path: str) -> dict[FileKey, torch.Tensor]:
         return {FileKey(key): opened.get_tensor(key).to("meta") for key in keys}
 
 
-def _bytes(file: FileId) -> bytes:
+def _parsed(file: FileId) -> LoraFile:
+    buffer = _buffer(file)
+    array = _array(buffer)
+    beginning: bytes = array[: header_end(array[:SNIFFED].tobytes())].tobytes()
+    try:
+        _check_whole(file)
+        header = read_header(beginning)
+        metadata: dict[str, str] = header.pop("__metadata__", None) or {}
+        tensors = parts_of(buffer, header, len(beginning))
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise explain(beginning, file.size, error) from error
+    notes = _notes(file, metadata)
+    modules, unknown = _modules({FileKey(key): t for key, t in tensors.items()}, notes)
+    return LoraFile(file, modules, unknown, metadata, notes)
+
+
+def _buffer(file: FileId) -> torch.Tensor:
     """All of the file in memory: a mapped file that is cut short would end the process."""
     with _opened(file) as opened:
         check_beginning(opened.read(SNIFFED), file.size)
         check_size(file.size)
         opened.seek(0)
-        return opened.read()
+        buffer = torch.empty(file.size, dtype=torch.uint8)
+        if cast(Any, opened).readinto(_array(buffer)) != file.size:
+            raise _changed(file)
+        return buffer
 
 
-def _parsed(file: FileId, data: bytes) -> LoraFile:
-    try:
-        tensors = safetensors.torch.load(data)
-    except (safetensors.SafetensorError, KeyError) as error:
-        raise explain(data, len(data), error) from error
-    metadata = read_metadata(data)
-    notes = _notes(file, metadata)
-    modules, unknown = _modules({FileKey(key): t for key, t in tensors.items()}, notes)
-    return LoraFile(file, modules, unknown, metadata, notes)
+def _check_whole(file: FileId) -> None:
+    """Lets the library look at the header, and makes sure that it saw what was read."""
+    with cast(Any, safetensors.safe_open)(file.path, framework="pt"):
+        pass
+    with _opened(file):
+        pass
 
 
 def _modules(

@@ -179,7 +179,7 @@ class StackCache:
     ) -> Beside:
         """The stack of ``lanes``, by weight, for the model of ``patcher``."""
         own = self._known.setdefault(patcher.model, {})
-        dtype = patcher.model.get_dtype_inference()
+        dtype = _dtype_of(patcher)
         identity = (
             key,
             dtype,
@@ -226,6 +226,11 @@ def _patcher_of(
 def _copied(stack: Stack, *devices: Any, **_others: Any) -> ModelPatcher:
     """How the host gets a copy for another device."""
     return _patcher_of(copy.deepcopy(stack), *devices)
+
+
+def _dtype_of(patcher: ModelPatcher) -> torch.dtype:
+    """In which its layers will compute, whatever clone of it is loaded right now."""
+    return patcher.get_model_object("manual_cast_dtype") or patcher.model.get_dtype()
 
 
 def _scheduled(recipe: Recipe) -> bool:

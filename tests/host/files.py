@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -65,3 +66,39 @@ def latent(host: Host, prompt: dict, name: str) -> torch.Tensor:
     """The latent that a prompt with ``save=name`` ends with."""
     host.run(prompt)
     return load_file(host.output_dir / f"{name}.safetensors")["samples"]
+
+
+def apart(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference, relative to the largest entry."""
+    assert found.shape == expected.shape
+    assert found.isfinite().all()
+    return ((found - expected).abs().max() / expected.abs().max()).item()
+
+
+def sampled(host: Host, kind: str, chain: workflows.Chain, **sampling: Any) -> torch.Tensor:
+    """The latent of a chain on a kind's model."""
+    return latent(host, workflows.render(kind, chain, save="sampled", **sampling), "sampled")
+
+
+def loaded_as(file: str, dtype: str) -> workflows.Chain:
+    """A chain that drops its model for a fresh one, stored in ``dtype``."""
+    return lambda graph, model, clip: ([graph.add("TKLoadModel", file=file, dtype=dtype), 0], clip)
+
+
+def base_hash(host: Host, kind: str) -> str:
+    """Of the weights in place, with every model unloaded."""
+    return host.run(workflows.inspect(kind, "TKBase")).report("TKBase")["sha256"]
+
+
+def assert_nothing_is_left(host: Host, kind: str, base: str) -> None:
+    """The base's weights are ``base`` bit for bit, and no hook or open gate is on or about it."""
+    assert base_hash(host, kind) == base
+    left = host.run(workflows.inspect(kind, "TKGates")).report("TKGates")
+    found = [left[what] for what in ("hooks", "replaced_forwards", "open", "injected")]
+    assert found == [0, 0, 0, False], f"{kind}: hooks, replaced forwards, open gates: {found}"
+
+
+def growth(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    """What has been written to weights between two readings of the counters."""
+    names = ("patched_weights", "calculate_weight", "set_attr_param", "copy_to_param")
+    return {name: after[name] - before[name] for name in names}

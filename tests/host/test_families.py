@@ -9,7 +9,7 @@ from itertools import permutations
 import pytest
 import torch
 
-from tests.host.files import largest_error, patched_weights, saved
+from tests.host.files import apart, largest_error, patched_weights, sampled, saved
 from tests.support import workflows
 from tests.support.trained import ALGORITHMS, train
 from tests.support.workflows import one_after_another, stacked_loras
@@ -116,6 +116,35 @@ def test_a_file_of_every_family(host, tmp_path, show, kind, algorithm):
         errors.append(error(places, base, found, deltas, strength))
     show(f"{kind}: {algorithm}: weights against LyCORIS' forward, relative error {max(errors):.1e}")
     assert max(errors) < KEPT
+
+
+GOES_LIVE = {
+    *("LoRA", "LoRA, Tucker", "LoHa", "LoKr", "LoKr, full"),
+}
+"""What is a pair of its own accord; the others depend on the weight, or are as large."""
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("kind", ["sd15", "flux"])
+def test_live_is_what_merge_is_for_every_family(host, tmp_path, show, kind, algorithm):
+    places = PLACES[kind]
+    keys = json.dumps(sorted({place.weight for place in places}))
+    base = saved(host, workflows.inspect(kind, "TKWeights", keys=keys, name="base"))
+    file = tmp_path / f"live {kind} {algorithm}.safetensors"
+    name, _ = trained(host, algorithm, places, base, file)
+    plain = sampled(host, kind, workflows.no_loras)
+    live, merged = (
+        sampled(host, kind, stacked_loras((name, 0.8), mode=mode)) for mode in ("live", "merge")
+    )
+    probe = workflows.inspect(kind, "TKProbe", stacked_loras((name, 0.8), mode="live"))
+    patched = host.run(probe).report("TKProbe")["model"]["keys"]
+    error, change = apart(live, merged), apart(plain, merged)
+    show(
+        f"{kind}: {algorithm}: {len(base) - patched} of {len(base)} layers live, against merge "
+        f"{error:.1e}, where it changes {change:.1e}"
+    )
+    assert error < min(2e-5, change / 100)
+    assert patched == (0 if algorithm in GOES_LIVE else len(base))
 
 
 MIXED = {"DoRA": 0.75, "OFT": -0.5, "LoKr, full": 1.25, "LoRA": 0.3}

@@ -225,6 +225,14 @@ class Host:
             )
         return result
 
+    def interrupt(self, prompt: Prompt, after: int) -> RunResult:
+        """Start a prompt, and interrupt it once it has evaluated its model ``after`` times."""
+        calls = self.counters()["_apply_model"] + after
+        answer = self._post("/prompt", {"prompt": prompt, "client_id": self._client_id})
+        self._wait_for(lambda: self.counters()["_apply_model"] >= calls, RUN_SECONDS, "sample")
+        self._post("/interrupt", {})
+        return self._finished(answer["prompt_id"])
+
     def log(self) -> str:
         """Everything that the server has printed, without its colours."""
         return _COLOUR.sub("", self._log_file.read_text(encoding="utf-8", errors="replace"))
@@ -236,6 +244,10 @@ class Host:
     def counters(self) -> dict[str, int]:
         """Calls of the host's functions so far, without running a prompt; see testkit/watch.py."""
         return self._get("/testkit/counters")
+
+    def model_calls(self) -> list[dict[str, Any]]:
+        """The evaluations of models since this was last asked; see testkit/gates.py."""
+        return self._get("/testkit/calls")
 
     def fail_at(self, function: str, call: int) -> None:
         """Let the ``call``-th call from now on of a counted function of the host raise, once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,8 +122,17 @@ def host_loras(*loras: tuple[str, float]) -> Chain:
     return chain
 
 
-def stacked_loras(*loras: tuple[str, float]) -> Chain:
-    """The pack's nodes: every (name, strength) loaded, stacked if several, and applied once."""
+def stacked_loras(
+    *loras: tuple[str, float],
+    mode: str | None = None,
+    scale: float | None = None,
+    curve: str | tuple[str, float, float] | None = None,
+    values: str | None = None,
+) -> Chain:
+    """The pack's nodes: every (name, strength) loaded, stacked if several, and applied once.
+
+    ``scale``, ``curve`` (alone, or with its window) and ``values`` each put their node in between.
+    """
 
     def chain(graph: Graph, model: Link, clip: Link | None) -> tuple[Link, Link | None]:
         loaded = [
@@ -131,9 +140,34 @@ def stacked_loras(*loras: tuple[str, float]) -> Chain:
             for name, strength in loras
         ]
         stack = loaded[0] if len(loaded) == 1 else stack_loras(graph, *loaded)
-        return apply_lora(graph, stack, model, clip)
+        if scale is not None:
+            strengths = {"strength_model": scale, "strength_clip": scale}
+            stack = [graph.add("ScaleLoRA", lora=stack, **strengths), 0]
+        if curve is not None:
+            text, start, end = (curve, 0.0, 1.0) if isinstance(curve, str) else curve
+            window = {"start_percent": start, "end_percent": end}
+            stack = [graph.add("ScheduleLoRA", lora=stack, curve=text, **window), 0]
+        if values is not None:
+            stack = [graph.add("SpreadLoRA", lora=stack, values=values), 0]
+        return apply_lora(graph, stack, model, clip, mode)
 
     return chain
+
+
+def in_turn(*chains: Chain) -> Chain:
+    """One chain behind another."""
+
+    def chain(graph: Graph, model: Link, clip: Link | None) -> tuple[Link, Link | None]:
+        for each in chains:
+            model, clip = each(graph, model, clip)
+        return model, clip
+
+    return chain
+
+
+def core_node(class_type: str, **inputs: Any) -> Chain:
+    """A node of the host that makes a MODEL of a MODEL."""
+    return lambda graph, model, clip: ([graph.add(class_type, model=model, **inputs), 0], clip)
 
 
 def one_after_another(*loras: tuple[str, float]) -> Chain:
@@ -154,10 +188,14 @@ def stack_loras(graph: Graph, *loras: Link) -> Link:
 
 
 def apply_lora(
-    graph: Graph, lora: Link, model: Link, clip: Link | None = None
+    graph: Graph, lora: Link, model: Link, clip: Link | None = None, mode: str | None = None
 ) -> tuple[Link, Link | None]:
-    """Add ApplyToModel; its report is output 2 of node "ApplyToModel"."""
+    """Add ApplyToModel; its report is output 2 of node "ApplyToModel".
+
+    Without ``mode`` it is as saved before there were modes.
+    """
     inputs = {"lora": lora, "model": model} | ({"clip": clip} if clip else {})
+    inputs |= {"mode": mode} if mode else {}
     node = graph.add("ApplyToModel", **inputs)
     return [node, 0], clip and [node, 1]
 
@@ -171,26 +209,80 @@ def sample(
     seed: int = 7,
     steps: int = 2,
     cfg: float | None = None,
+    sampler: str = "euler",
+    scheduler: str = "simple",
+    denoise: float = 1.0,
+    batch: int = 1,
+    hooks: Link | None = None,
 ) -> Link:
-    """Add conditioning, an empty latent and a sampler; the LATENT output."""
+    """Add conditioning, an empty latent and a sampler; the LATENT output.
+
+    All images of a batch start from the same noise. ``hooks`` are the host's, on both prompts.
+    """
     entry = KINDS[kind]
-    latent = graph.add(
-        entry.latent_node, width=64, height=64, batch_size=1, **dict(entry.latent_inputs)
-    )
-    sampler = graph.add(
+    node = graph.add(
         "KSampler",
         model=model,
-        positive=_condition(graph, entry, clip, 1),
-        negative=_condition(graph, entry, clip, 2),
-        latent_image=[latent, 0],
+        **_prompts(graph, entry, clip, hooks),
+        latent_image=_empty_latent(graph, entry, batch),
         seed=seed,
         steps=steps,
         cfg=entry.cfg if cfg is None else cfg,
-        sampler_name="euler",
-        scheduler="simple",
-        denoise=1.0,
+        sampler_name=sampler,
+        scheduler=scheduler,
+        denoise=denoise,
     )
-    return [sampler, 0]
+    return [node, 0]
+
+
+def sample_parts(
+    graph: Graph, kind: str, parts: Sequence[tuple[Link, int, int]], *, seed: int = 7, steps: int
+) -> Link:
+    """Samplers one after another, for each (model, its first step, the step that it ends before)."""
+    entry = KINDS[kind]
+    prompts = _prompts(graph, entry, None, None)
+    latent = _empty_latent(graph, entry, 1)
+    for model, start, end in parts:
+        node = graph.add(
+            "KSamplerAdvanced",
+            model=model,
+            **prompts,
+            latent_image=latent,
+            add_noise="disable" if start else "enable",
+            noise_seed=seed,
+            steps=steps,
+            cfg=entry.cfg,
+            sampler_name="euler",
+            scheduler="simple",
+            start_at_step=start,
+            end_at_step=end,
+            return_with_leftover_noise="enable" if end < steps else "disable",
+        )
+        latent = [node, 0]
+    return latent
+
+
+def _empty_latent(graph: Graph, entry: Kind, batch: int) -> Link:
+    inputs = {"width": 64, "height": 64, "batch_size": batch, **dict(entry.latent_inputs)}
+    latent = [graph.add(entry.latent_node, **inputs), 0]
+    if batch == 1:
+        return latent
+    return [graph.add("LatentBatchSeedBehavior", samples=latent, seed_behavior="fixed"), 0]
+
+
+def _prompts(graph: Graph, entry: Kind, clip: Link | None, hooks: Link | None) -> dict[str, Link]:
+    positive, negative = (_condition(graph, entry, clip, seed) for seed in (1, 2))
+    if hooks is not None:
+        node = graph.add(
+            "PairConditioningSetProperties",
+            positive_NEW=positive,
+            negative_NEW=negative,
+            strength=1.0,
+            set_cond_area="default",
+            hooks=hooks,
+        )
+        positive, negative = [node, 0], [node, 1]
+    return {"positive": positive, "negative": negative}
 
 
 def _condition(graph: Graph, entry: Kind, clip: Link | None, seed: int) -> Link:
@@ -205,18 +297,16 @@ def render(
     *,
     save: str | None = None,
     png: str | None = None,
-    seed: int = 7,
-    steps: int = 2,
-    cfg: float | None = None,
+    **sampling: Any,
 ) -> Prompt:
-    """Sample at 64x64 and report through node "TKHash".
+    """Sample at 64x64, as ``sample`` does with ``sampling``, and report through node "TKHash".
 
     ``save`` adds "TKSaveTensor" with that name, ``png`` a "SaveImage" with that prefix.
     """
     graph = Graph()
     loaded = load(graph, kind)
     model, clip = chain(graph, loaded.model, loaded.clip)
-    latent = sample(graph, kind, model, clip, seed=seed, steps=steps, cfg=cfg)
+    latent = sample(graph, kind, model, clip, **sampling)
     graph.add("TKHash", latent=latent)
     if save:
         graph.add("TKSaveTensor", latent=latent, name=save)

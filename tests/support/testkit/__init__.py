@@ -7,21 +7,25 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import watch
 from .adapters import TKAdapters, TKTamper
+from .gates import TKDeepClone, TKGates
 from .latents import TKConditioning, TKHash, TKSaveTensor, TKText
 from .reports import TKBase, TKCounters, TKProbe, TKSame
-from .weights import TKLoadModel, TKPartial, TKTextEncoder, TKWeights
+from .weights import TKLoadModel, TKPartial, TKStored, TKTextEncoder, TKWeights
 
 NODES = [
     TKAdapters,
     TKBase,
     TKConditioning,
     TKCounters,
+    TKDeepClone,
+    TKGates,
     TKHash,
     TKLoadModel,
     TKPartial,
     TKProbe,
     TKSame,
     TKSaveTensor,
+    TKStored,
     TKTamper,
     TKText,
     TKTextEncoder,

@@ -12,14 +12,19 @@ from collections.abc import Callable
 
 import execution
 from aiohttp import web
-from comfy import lora, model_management, model_patcher
+from comfy import lora, model_base, model_management, model_patcher, utils
 from server import PromptServer
+
+from . import gates
 
 counts: Counter[str] = Counter(
     patch_weight_to_device=0,  # one per parameter of a loaded module, patched or not
     patched_weights=0,  # those of the above that have patches
     load=0,
     calculate_weight=0,
+    set_attr_param=0,
+    copy_to_param=0,
+    _apply_model=0,
     unload_all_models=0,
     reset=0,
     opened_files=0,  # .safetensors files opened from Python: by us, since the host's library is none
@@ -106,6 +111,10 @@ def _add_routes(server: PromptServer) -> None:
         _calls_left[request.match_info["name"]] = int(request.match_info["call"])
         return web.json_response(_calls_left)
 
+    @server.routes.get("/testkit/calls")
+    async def calls(_: web.Request) -> web.Response:
+        return web.json_response(gates.taken_calls())
+
     @server.routes.get("/testkit/wake")
     async def wake(_: web.Request) -> web.Response:
         """The host loses a request to free memory that comes while its worker is not waiting."""
@@ -119,9 +128,13 @@ def install() -> None:
     _count_calls(model_patcher.ModelPatcher, "patch_weight_to_device")
     _count_calls(model_patcher.ModelPatcher, "load")
     _count_calls(lora, "calculate_weight")
+    _count_calls(utils, "set_attr_param")
+    _count_calls(utils, "copy_to_param")
+    _count_calls(model_base.BaseModel, "_apply_model")
     _count_calls(model_management, "unload_all_models")
     _count_calls(execution.PromptExecutor, "reset")
     _count_patched_weights()
     _count_opened_files()
+    gates.record_model_calls()
     _record_executed_nodes(PromptServer.instance)
     _add_routes(PromptServer.instance)

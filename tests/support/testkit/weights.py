@@ -1,10 +1,12 @@
 """The weights that the host computes with: fully loaded, partially loaded, in other dtypes."""
 
+import hashlib
 import json
 
 import torch
 from comfy import model_management, ops, sd, utils
 from comfy.model_patcher import ModelPatcher
+from comfy.quant_ops import QuantizedTensor
 from comfy_api.latest import io
 from folder_paths import get_full_path_or_raise
 
@@ -140,6 +142,35 @@ class TKLoadModel(io.ComfyNode):
         folder, _, name = file.partition("/")
         path = get_full_path_or_raise(folder, name)
         return io.NodeOutput(sd.load_diffusion_model(path, model_options={"dtype": DTYPES[dtype]}))
+
+
+class TKStored(ReportNode):
+    """SHA-256 over all weights in place, as they are stored, with every model unloaded.
+
+    Unlike TKBase it knows quantised weights, for which the host itself cannot list its patches.
+    """
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKStored",
+            category="testkit",
+            is_output_node=True,
+            inputs=[io.Model.Input("model")],
+        )
+
+    @classmethod
+    def execute(cls, model: ModelPatcher) -> io.NodeOutput:
+        model_management.unload_all_models()
+        digest, quantised = hashlib.sha256(), 0
+        for name, weight in model.model.named_parameters():
+            is_quantised = isinstance(weight, QuantizedTensor)
+            quantised += is_quantised
+            parts = [weight._qdata, weight.dequantize()] if is_quantised else [weight]
+            digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+            for part in parts:
+                digest.update(part.detach().contiguous().flatten().view(torch.uint8).numpy())
+        return report({"sha256": digest.hexdigest(), "quantised": quantised})
 
 
 class TKTextEncoder(io.ComfyNode):

@@ -1,0 +1,177 @@
+"""A batch of strengths in one pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.host.files import (
+    apart,
+    assert_nothing_is_left,
+    base_hash,
+    growth,
+    make_loras,
+    sampled,
+)
+from tests.support.tiny_loras import KINDS
+from tests.support.workflows import in_turn, inspect, render, stack_loras, stacked_loras
+
+EIGHT = "0..1.4 x 8"
+UNEVEN = "0.9, -0.3, 0, 1.2, 0.05"
+
+
+@pytest.fixture(scope="module")
+def loras(host, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("loras")
+    names = {kind: make_loras(host, folder, kind, 2) for kind in KINDS}
+    return {**names, "sd15clip": names["sd15"]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bases(host):
+    before = {kind: base_hash(host, kind) for kind in KINDS}
+    yield
+    for kind, base in before.items():
+        assert_nothing_is_left(host, kind, base)
+
+
+def worst(batch, singles):
+    assert len(batch) == len(singles)
+    return max(apart(batch[index : index + 1], single) for index, single in enumerate(singles))
+
+
+@pytest.mark.usefixtures("clip_models_dir")
+@pytest.mark.parametrize("kind", [*KINDS, "sd15clip"])
+def test_eight_strengths_in_one_pass_are_eight_runs(host, loras, kind, show):
+    files = [(loras[kind][0], 0.7), (loras[kind][1], 0.4)]
+    sampled(host, kind, stacked_loras(*files, values=EIGHT), batch=8, seed=1)
+    before = host.counters()
+    batch = sampled(host, kind, stacked_loras(*files, values=EIGHT), batch=8)
+    written = growth(before, host.counters())
+    modes = ("live", "merge") if kind != "sd15clip" else ("live",)  # which is slow
+    runs = {
+        mode: [
+            sampled(host, kind, stacked_loras(*files, scale=round(0.2 * index, 1), mode=mode))
+            for index in range(8)
+        ]
+        for mode in modes
+    }
+    errors = {mode: worst(batch, singles) for mode, singles in runs.items()}
+    change = apart(runs["live"][0], runs["live"][7])
+    told = ", ".join(f"8 {mode} runs {error:.1e}" for mode, error in errors.items())
+    show(
+        f"{kind}: 8 strengths in one pass against {told}; the first and the last are {change:.1e} apart"
+    )
+    assert max(errors.values()) < 1e-5
+    assert change > 5e-3
+    assert not any(written.values())
+
+
+@pytest.mark.parametrize("kind", ["sd15", "flux"])
+def test_uneven_values_on_one_of_two_loras(host, loras, kind):
+    """The other LoRA is the same for all, merged (auto) or live."""
+    values = [0.9, -0.3, 0.0, 1.2, 0.05]
+    spread = stacked_loras((loras[kind][0], 1.0), values=UNEVEN)
+    singles = [
+        sampled(host, kind, stacked_loras((loras[kind][0], v), (loras[kind][1], 0.5), mode="merge"))
+        for v in values
+    ]
+    for mode in ("merge", "live"):
+        chain = in_turn(stacked_loras((loras[kind][1], 0.5), mode=mode), spread)
+        assert worst(sampled(host, kind, chain, batch=5), singles) < 1e-5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spread_of_a_schedule(host, loras, kind, show):
+    lora, curve = (loras[kind][0], 1.0), "0:0.2, 0.5:1.5, 1:0"
+    chain = stacked_loras(lora, curve=curve, values="1, 0.5, -1")
+    batch = sampled(host, kind, chain, batch=3, steps=6)
+    singles = [
+        sampled(host, kind, stacked_loras((lora[0], s), curve=curve), steps=6)
+        for s in (1.0, 0.5, -1.0)
+    ]
+    error = worst(batch, singles)
+    show(f"{kind}: a spread of a schedule against single runs: {error:.1e}")
+    assert error < 1e-5
+    assert apart(singles[0], singles[2]) > 1e-3
+    host.model_calls()
+    host.run(render(kind, chain, batch=3, steps=6, seed=41))
+    calls = host.model_calls()
+    assert len(calls) == 6
+    for call in calls:
+        ((first, half, mirror), *more) = _by_chunk(call["stacks"][0], 3)
+        assert half == pytest.approx(first / 2)
+        assert mirror == pytest.approx(-first)
+        assert more == [[first, half, mirror]] * (call["chunks"] - 1)
+
+
+def _by_chunk(rows, images):
+    return [rows[start : start + images] for start in range(0, len(rows), images)]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+@pytest.mark.parametrize("kind", ["sd15", "flux"])
+def test_another_number_of_images_is_refused_before_anything_is_loaded(
+    host, loras, kind, batch, show
+):
+    good = stacked_loras((loras[kind][1], 0.5), mode="merge")
+    expected = sampled(host, kind, good)
+    host.free()
+    before = host.counters()
+    chain = stacked_loras((loras[kind][0], 1.0), values="0, 0.25, 0.75, 1")
+    result = host.run(render(kind, chain, batch=batch), expect_error=True)
+    after = host.counters()
+    show(f"{kind}: 4 values for {batch} images: {result.error.strip()}")
+    assert result.error_node == "KSampler"
+    assert "has 4 values" in result.error
+    assert f"the batch has {batch} images" in result.error
+    assert not any(growth(before, after).values())
+    assert (after["load"], after["_apply_model"]) == (before["load"], before["_apply_model"])
+    assert sampled(host, kind, good).equal(expected)
+
+
+def test_two_spreads_of_different_lengths_are_refused(host, loras, show):
+    a, b = loras["flux"]
+
+    def chain(graph, model, clip):
+        spread = []
+        for name, values in ((a, "0, 1"), (b, "0, 0.5, 1")):
+            lora = [graph.add("LoadLoRA", lora_name=name, strength=1.0), 0]
+            spread.append([graph.add("SpreadLoRA", lora=lora, values=values), 0])
+        node = graph.add("ApplyToModel", lora=stack_loras(graph, *spread), model=model)
+        return [node, 0], clip
+
+    result = host.run(render("flux", chain, batch=2), expect_error=True)
+    show(f"two spreads: {result.error.strip()}")
+    assert result.error_node == "StackLoRAs"
+    for words in ("2 values", "another 3"):
+        assert words in result.error
+
+
+def test_two_spreads_of_different_lengths_in_two_apply_nodes_are_refused(host, loras):
+    a, b = loras["flux"]
+    chain = in_turn(
+        stacked_loras((a, 1.0), values="0, 1"), stacked_loras((b, 1.0), values="0, 0.5, 1")
+    )
+    result = host.run(render("flux", chain, batch=2), expect_error=True)
+    assert result.error_node == "ApplyToModel_2"
+    assert "2 values" in result.error
+    assert "3" in result.error
+
+
+def test_two_spreads_of_one_length_add_up(host, loras):
+    a, b = loras["flux"]
+    chain = in_turn(
+        stacked_loras((a, 1.0), values="0, 1"), stacked_loras((b, 1.0), values="0.5, 0.25")
+    )
+    singles = [
+        sampled(host, "flux", stacked_loras((b, 0.5), mode="live")),
+        sampled(host, "flux", stacked_loras((a, 1.0), (b, 0.25), mode="live")),
+    ]
+    assert worst(sampled(host, "flux", chain, batch=2), singles) < 1e-5
+
+
+def test_a_spread_leaves_the_identity_of_the_weights(host, loras):
+    plain = host.run(inspect("flux", "TKProbe")).report("TKProbe")["model"]
+    chain = stacked_loras((loras["flux"][0], 1.0), values="0, 1")
+    found = host.run(inspect("flux", "TKProbe", chain)).report("TKProbe")["model"]
+    assert found["patches_uuid"] == plain["patches_uuid"]
