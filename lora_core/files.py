@@ -22,7 +22,7 @@ from .finite import COMPUTABLE, largest_magnitude
 from .recipe import FileId
 from .settings import Notes
 from .spellings import SHARED, FileKey, Role, group_keys
-from .tensors import parts_of
+from .tensors import outlines_of, parts_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,11 +207,23 @@ def _check_header(file: FileId) -> None:
         check_size(file.size)
         beginning += opened.read(max(0, header_end(beginning) - SNIFFED))
     try:
-        outlines = _outlines(file.path)
+        _check_whole(file)
+        header, metadata = _header(beginning)
+        outlines = outlines_of(header)
     except (safetensors.SafetensorError, KeyError) as error:
         raise explain(beginning, file.size, error) from error
-    metadata: dict[str, str] = read_header(beginning).get("__metadata__") or {}
-    _modules(outlines, _notes(file, metadata))
+    _modules(_by_key(outlines), _notes(file, metadata))
+
+
+def _header(beginning: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a sound header says of every tensor, and the notes in it."""
+    header = read_header(beginning)
+    metadata: dict[str, str] = header.pop("__metadata__", None) or {}
+    return header, metadata
+
+
+def _by_key(tensors: Mapping[str, torch.Tensor]) -> dict[FileKey, torch.Tensor]:
+    return {FileKey(key): tensor for key, tensor in tensors.items()}
 
 
 def _notes(file: FileId, metadata: Mapping[str, str]) -> Notes:
@@ -221,26 +233,18 @@ def _notes(file: FileId, metadata: Mapping[str, str]) -> Notes:
         raise _unopened(error) from error
 
 
-def _outlines(path: str) -> dict[FileKey, torch.Tensor]:
-    """Every tensor of a file that the library finds sound, without its data."""
-    with cast(Any, safetensors.safe_open)(path, framework="pt") as opened:
-        keys: list[str] = opened.keys()
-        return {FileKey(key): opened.get_tensor(key).to("meta") for key in keys}
-
-
 def _parsed(file: FileId) -> LoraFile:
     buffer = _buffer(file)
     array = _array(buffer)
     beginning: bytes = array[: header_end(array[:SNIFFED].tobytes())].tobytes()
     try:
         _check_whole(file)
-        header = read_header(beginning)
-        metadata: dict[str, str] = header.pop("__metadata__", None) or {}
+        header, metadata = _header(beginning)
         tensors = parts_of(buffer, header, len(beginning))
     except (safetensors.SafetensorError, KeyError) as error:
         raise explain(beginning, file.size, error) from error
     notes = _notes(file, metadata)
-    modules, unknown = _modules({FileKey(key): t for key, t in tensors.items()}, notes)
+    modules, unknown = _modules(_by_key(tensors), notes)
     return LoraFile(file, modules, unknown, metadata, notes)
 
 

@@ -28,6 +28,14 @@ TYPES: Final[Mapping[str, torch.dtype]] = MappingProxyType(
 """By their names in a header."""
 
 
+def outlines_of(header: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Every tensor that a header names, without its data; KeyError if its type is unknown here."""
+    return {
+        key: torch.empty(entry["shape"], dtype=TYPES[entry["dtype"]], device="meta")
+        for key, entry in header.items()
+    }
+
+
 def parts_of(
     buffer: torch.Tensor, header: Mapping[str, Any], start: int
 ) -> dict[str, torch.Tensor]:
