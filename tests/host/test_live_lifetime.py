@@ -134,13 +134,12 @@ def test_many_live_prompts_leave_nothing_behind(start_host, tmp_path, show):
     rss = (last["rss"] - first["rss"]) / 2**20
     show(
         f"100 live prompts, 5 recipes in turn: from prompt 40 to 100 objects "
-        f"{first['gc_objects']:,} -> {last['gc_objects']:,}, stacks {first['Stack']} -> "
-        f"{last['Stack']}, RSS {rss:+.1f} MiB"
+        f"{first['gc_objects']:,} -> {last['gc_objects']:,}, RSS {rss:+.1f} MiB"
     )
     assert [len(each) for each in hashes] == [1] * 5
     assert last["live_patchers"] <= first["live_patchers"]
-    assert last["Stack"] <= first["Stack"] <= 2
-    assert last["gc_objects"] - first["gc_objects"] < 300
+    assert "Stack" not in last  # the cache has dropped the model, and ours with it
+    assert last["gc_objects"] - first["gc_objects"] < 1000  # not one for each layer of a stack
     assert rss < 25
 
 
