@@ -84,6 +84,14 @@ class Beside:
         for handle in mount.handles if mount else ():
             handle.remove()
 
+    def is_meant_for(self, model: BaseModel) -> bool:
+        """Not for a second model, that of a negative prompt, which gets the wrappers of the first."""
+        patcher = model.current_patcher
+        if patcher is None:
+            return True
+        known = patcher.injections.get(self.key, ())
+        return any(injection.inject == self.inject for injection in known)
+
     def gate(self, model: BaseModel) -> Gate:
         """The gate of a model, also if a dropped clone has taken its branches away."""
         if model not in self._mounts and model.current_patcher is not None:
@@ -129,6 +137,8 @@ class Live:
     ) -> Any:
         """Opens the gate for one evaluation of the model."""
         model: BaseModel = executor.class_obj
+        if not self.beside.is_meant_for(model):
+            return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
         options = transformer_options or {}
         chunks = len(options.get("cond_or_uncond", (0,)))
         with plain_errors():
