@@ -11,7 +11,7 @@ from comfy import model_base, model_management
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from .reporting import ReportNode, report
+from .reporting import ReportNode, report, token
 
 MOST_CALLS = 10_000
 
@@ -106,8 +106,10 @@ class TKGates(ReportNode):
         objects = [thing for thing in gc.get_objects() if _is_live(str(type(thing).__module__))]
         modules = list(model.model.modules()) if model else []
         loaded = [known.model for known in model_management.current_loaded_models]
+        beside = [m for models in model.additional_models.values() for m in models] if model else []
         return report(
             {
+                "beside": [token(patcher.model) for patcher in beside],
                 "hooks": sum(len(module._forward_hooks) for module in modules),
                 "replaced_forwards": sum(map(_is_replaced, modules)),
                 "injected": bool(model and model.is_injected),
