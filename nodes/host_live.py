@@ -84,6 +84,14 @@ class Beside:
         for handle in mount.handles if mount else ():
             handle.remove()
 
+    def is_meant_for(self, model: BaseModel) -> bool:
+        """Not for a second model, that of a negative prompt, which gets the wrappers of the first."""
+        patcher = model.current_patcher
+        if patcher is None:
+            return True
+        known = patcher.injections.get(self.key, ())
+        return any(injection.inject == self.inject for injection in known)
+
     def gate(self, model: BaseModel) -> Gate:
         """The gate of a model, also if a dropped clone has taken its branches away."""
         if model not in self._mounts and model.current_patcher is not None:
@@ -130,6 +138,8 @@ class Live:
         """Opens the gate for one evaluation of the model."""
         model: BaseModel = executor.class_obj
         options = {} if transformer_options is None else transformer_options
+        if not self.beside.is_meant_for(model):
+            return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         chunks = len(options.get("cond_or_uncond", (0,)))
         with plain_errors():
             _check_images(self.recipe.images, len(x) // chunks)

@@ -159,6 +159,8 @@ def test_the_factors_stay_where_they_are_when_a_strength_changes(start_host, tmp
             host.run(render("flux", chain))
             alive.append(host.run(inspect("flux", "TKGates", chain)).report("TKGates"))
     assert [each["alive"]["Stack"] for each in alive] == [1, 1, 1]
+    (stack,) = {tuple(each["beside"]) for each in alive}
+    assert len(stack) == 1
     assert alive[-1]["open"] == 0
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from safetensors.torch import load_file
 
 from tests.host.files import (
     apart,
     assert_nothing_is_left,
     base_hash,
+    loaded_as,
     make_loras,
     patched_weights,
     sampled,
 )
+from tests.support import workflows
 from tests.support.samples import pair, write
 from tests.support.tiny_loras import KINDS
+from tests.support.tiny_models import MODEL_FILES
 from tests.support.workflows import (
     core_node,
     host_loras,
@@ -197,3 +201,49 @@ def test_a_model_merge_takes_what_is_merged_and_patched_only(host, loras):
     plain = patched_weights(host, "flux", stacked_loras((name, 1.0), mode="live"))
     assert plain == {}
     assert sampled(host, "flux", merged).equal(sampled(host, "flux", no_loras))
+
+
+def guided(host, kind, chain, negative, name):
+    """With another model for the negative prompt, as the host's DualModelGuider has it."""
+    graph = workflows.Graph()
+    loaded = workflows.load(graph, kind)
+    model, _ = chain(graph, loaded.model, None)
+    other, _ = negative(graph, loaded.model, None)
+    sampler = workflows.sample(graph, kind, model, steps=4)[0]
+    old = graph.prompt.pop(sampler)["inputs"]
+    guider = graph.add(
+        "DualModelGuider",
+        **{key: old[key] for key in ("model", "positive", "negative")},
+        model_negative=other,
+        cfg=3.0,
+    )
+    sigmas = graph.add("BasicScheduler", model=model, scheduler="simple", steps=4, denoise=1.0)
+    node = graph.add(
+        "SamplerCustomAdvanced",
+        noise=[graph.add("RandomNoise", noise_seed=7), 0],
+        guider=[guider, 0],
+        sampler=[graph.add("KSamplerSelect", sampler_name="euler"), 0],
+        sigmas=[sigmas, 0],
+        latent_image=old["latent_image"],
+    )
+    graph.add("TKSaveTensor", latent=[node, 0], name=name)
+    graph.add("TKGates", model=other, after=[node, 0])
+    result = host.run(graph.prompt)
+    return load_file(host.output_dir / f"{name}.safetensors")["samples"], result.report("TKGates")
+
+
+@pytest.mark.parametrize("other", ["another of the kind", "the same", "another kind"])
+def test_a_model_for_the_negative_prompt_keeps_out_of_it(host, loras, other, show):
+    """The host gives both models the wrappers of the first."""
+    negative = {
+        "another of the kind": loaded_as(MODEL_FILES["sd3"], "float32"),
+        "the same": no_loras,
+        "another kind": loaded_as(MODEL_FILES["flux"], "float32"),
+    }[other]
+    files = [(loras["sd3"][0], 1.0)]
+    live, left = guided(host, "sd3", stacked_loras(*files, mode="live"), negative, "live")
+    merged, _ = guided(host, "sd3", stacked_loras(*files, mode="merge"), negative, "merged")
+    error = apart(live, merged)
+    show(f"sd3 with {other} for the negative prompt: live against merge {error:.1e}")
+    assert error < CLOSE
+    assert (left["hooks"] == 0) == (other != "the same")  # that one is still loaded

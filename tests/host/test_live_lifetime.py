@@ -124,23 +124,22 @@ def test_many_live_prompts_leave_nothing_behind(start_host, tmp_path, show):
             stacked_loras((b, 0.7), mode="live"),
         ]
         hashes, readings = [set() for _ in chains], {}
-        for turn in range(100):
+        for turn in range(120):
             result = host.run(render("flux", chains[turn % 5]))
             hashes[turn % 5].add(result.report("TKHash")["sha256"])
-            if turn in (39, 99):
+            if turn in (19, 59, 119):  # the first reading makes objects of its own
                 readings[turn] = counted(host) | host.run(gates()).report("TKGates")["alive"]
         assert_nothing_is_left(host, "flux", base)
-    first, last = readings[39], readings[99]
+    first, last = readings[59], readings[119]
     rss = (last["rss"] - first["rss"]) / 2**20
     show(
-        f"100 live prompts, 5 recipes in turn: from prompt 40 to 100 objects "
-        f"{first['gc_objects']:,} -> {last['gc_objects']:,}, stacks {first['Stack']} -> "
-        f"{last['Stack']}, RSS {rss:+.1f} MiB"
+        f"120 live prompts, 5 recipes in turn: from prompt 60 to 120 objects "
+        f"{first['gc_objects']:,} -> {last['gc_objects']:,}, RSS {rss:+.1f} MiB"
     )
     assert [len(each) for each in hashes] == [1] * 5
     assert last["live_patchers"] <= first["live_patchers"]
-    assert last["Stack"] <= first["Stack"] <= 2
-    assert last["gc_objects"] - first["gc_objects"] < 300
+    assert "Stack" not in last  # the cache has dropped the model, and ours with it
+    assert last["gc_objects"] - first["gc_objects"] < 150  # not one for each layer of a stack
     assert rss < 25
 
 
@@ -178,13 +177,16 @@ def test_a_copy_and_its_original_in_one_prompt_do_not_meet(host, loras):
     assert all(apart(each, expected) < 1e-6 for each in found)
 
 
-def test_the_gates_can_be_seen_open(host, loras):
-    """What the tests above look at does show something while a model computes."""
-    chain = stacked_loras((loras["flux"][0], 0.75), mode="live")
+@pytest.mark.parametrize("kind", ["sd15", "flux"])
+def test_gates_are_open_only_while_the_model_computes(host, loras, kind):
+    """Between two calls another clone of the same model may compute, which knows nothing of ours."""
+    chain = stacked_loras((loras[kind][0], 0.75), mode="live")
     host.model_calls()
-    host.run(render("flux", chain, seed=62))
-    assert [call["stacks"] for call in host.model_calls()] == [[[0.75]], [[0.75]]]
-    host.run(render("flux", no_loras, seed=62))
+    host.run(render(kind, chain, steps=3, seed=62))
+    calls = host.model_calls()
+    assert [call["stacks"] for call in calls] == [[[0.75]]] * 3
+    assert not any(call["open_before"] for call in calls)
+    host.run(render(kind, no_loras, seed=62))
     assert all(not any(call["stacks"]) for call in host.model_calls())
-    told = host.run(inspect("flux", "TKGates", chain)).report("TKGates")
-    assert told["alive"]["Gate"] >= 1
+    told = host.run(inspect(kind, "TKGates", chain)).report("TKGates")
+    assert told["alive"]["Stack"] >= 1

@@ -11,7 +11,7 @@ from comfy import model_base, model_management
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from .reporting import ReportNode, report
+from .reporting import ReportNode, report, token
 
 MOST_CALLS = 10_000
 
@@ -23,7 +23,8 @@ def taken_calls() -> list[dict[str, Any]]:
 
     Of each: the noise level, how many conditionings it is for, and for each of our stacks the strength of
     its first column for each image (one if they are alike, null if the gate is closed), with the
-    noise level that the host has at a progress of the first of these strengths.
+    noise level that the host has at a progress of the first of these strengths, and whether a gate
+    was open before the call.
     """
     taken = list(_calls)
     _calls.clear()
@@ -32,7 +33,13 @@ def taken_calls() -> list[dict[str, Any]]:
 
 def record_model_calls() -> None:
     """Look at the gates when a model computes, within all wrappers."""
-    original = model_base.BaseModel._apply_model
+    original, outer = model_base.BaseModel._apply_model, model_base.BaseModel.apply_model
+    open_before: list[bool] = []
+
+    @functools.wraps(outer)
+    def entered(model: Any, *args: Any, **kwargs: Any) -> Any:
+        open_before[:] = [gate.rows is not None for gate, _ in _mounts(model)]
+        return outer(model, *args, **kwargs)
 
     @functools.wraps(original)
     def recording(model: Any, x: torch.Tensor, t: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -44,11 +51,13 @@ def record_model_calls() -> None:
                 "chunks": len(options.get("cond_or_uncond", (0,))),
                 "images": len(x),
                 "stacks": stacks,
+                "open_before": any(open_before),
                 "sigma_at": [_sigma_at(model, each[0]) for each in stacks if each],
             }
         )
         return original(model, x, t, *args, **kwargs)
 
+    model_base.BaseModel.apply_model = entered
     model_base.BaseModel._apply_model = recording
 
 
@@ -106,8 +115,10 @@ class TKGates(ReportNode):
         objects = [thing for thing in gc.get_objects() if _is_live(str(type(thing).__module__))]
         modules = list(model.model.modules()) if model else []
         loaded = [known.model for known in model_management.current_loaded_models]
+        beside = [m for models in model.additional_models.values() for m in models] if model else []
         return report(
             {
+                "beside": [token(patcher.model) for patcher in beside],
                 "hooks": sum(len(module._forward_hooks) for module in modules),
                 "replaced_forwards": sum(map(_is_replaced, modules)),
                 "injected": bool(model and model.is_injected),

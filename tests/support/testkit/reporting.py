@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import weakref
 from pathlib import Path
 
 import folder_paths
@@ -10,6 +11,15 @@ from comfy_api.latest import io
 from safetensors.torch import save_file
 
 _fingerprints = itertools.count()
+_tokens: weakref.WeakKeyDictionary[object, int] = weakref.WeakKeyDictionary()
+_next_token = itertools.count(1)
+
+
+def token(thing: object) -> int:
+    """A number for this very object. Unlike id(), it is never given to a second object."""
+    if thing not in _tokens:
+        _tokens[thing] = next(_next_token)
+    return _tokens[thing]
 
 
 class ReportNode(io.ComfyNode):

@@ -2,8 +2,6 @@
 
 import gc
 import hashlib
-import itertools
-import weakref
 from collections import Counter
 
 import psutil
@@ -13,18 +11,8 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from server import PromptServer
 
-from .reporting import ReportNode, report
+from .reporting import ReportNode, report, token
 from .watch import counts, forget_executed
-
-_tokens: weakref.WeakKeyDictionary[object, int] = weakref.WeakKeyDictionary()
-_next_token = itertools.count(1)
-
-
-def _token(thing: object) -> int:
-    """A number for this very object. Unlike id(), it is never given to a second object."""
-    if thing not in _tokens:
-        _tokens[thing] = next(_next_token)
-    return _tokens[thing]
 
 
 def _adapter_name(patch: object) -> str:
@@ -39,8 +27,8 @@ def _describe(patcher: ModelPatcher) -> dict:
     )
     return {
         "class": type(patcher.model).__name__,
-        "patcher": _token(patcher),
-        "base": _token(patcher.model),
+        "patcher": token(patcher),
+        "base": token(patcher.model),
         "patches_uuid": str(patcher.patches_uuid),
         "keys": len(entries),
         "entries": entries,
@@ -73,7 +61,7 @@ class TKProbe(ReportNode):
         return report(
             {
                 "model": model and _describe(model),
-                "clip": clip and {"object": _token(clip), **_describe(clip.patcher)},
+                "clip": clip and {"object": token(clip), **_describe(clip.patcher)},
             }
         )
 

@@ -38,8 +38,9 @@ _executed: defaultdict[str, list[str]] = defaultdict(list)
 
 
 def forget_executed() -> None:
-    """Drop the lists of executed nodes."""
+    """Drop the lists of executed nodes and of model calls, which grow with every prompt."""
     _executed.clear()
+    gates.taken_calls()
 
 
 def _count_calls(owner: object, name: str) -> None:
