@@ -58,6 +58,9 @@ class Gate:
     def __init__(self) -> None:
         self.rows: torch.Tensor | None = None
 
+    def passed_by(self) -> None:
+        """Called when a layer is used while the gate is closed; a host may object."""
+
 
 class Stack(torch.nn.Module):
     """The branches of a whole recipe, without its strengths.
@@ -160,6 +163,7 @@ def _hook(branch: Branch, gate: Gate) -> Callable[..., torch.Tensor]:
         layer: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: torch.Tensor
     ) -> torch.Tensor:
         if gate.rows is None:
+            gate.passed_by()
             return output
         x = args[0] if args else next(iter(kwargs.values()))
         return branch(layer, x, output, gate.rows)

@@ -13,7 +13,7 @@ import comfy.model_management
 import comfy.model_patcher
 import comfy.ops
 import torch
-from comfy.patcher_extension import PatcherInjection, WrappersMP
+from comfy.patcher_extension import CallbacksMP, PatcherInjection, WrappersMP
 from torch.utils.hooks import RemovableHandle
 
 from ..lora_core.errors import LoraInputError
@@ -53,11 +53,31 @@ class HostFactor(Factor):
         return result
 
 
+class HostGate(Gate):
+    """A gate that objects when a model is used that would be wrong without its stack.
+
+    Attributes:
+        expected: Whether a sampler is using the model that the stack belongs to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.expected = False
+
+    def passed_by(self) -> None:
+        if self.expected:
+            raise ValueError(
+                "a model with live LoRAs is used in a way that would leave them out, as for the "
+                "negative model of a Dual Model CFG Guider. Set the mode of its Apply LoRA To Model "
+                "to merge."
+            )
+
+
 @dataclass(frozen=True, eq=False)
 class Mount:
     """A stack beside the layers of one model."""
 
-    gate: Gate
+    gate: HostGate
     handles: list[RemovableHandle]
 
 
@@ -92,16 +112,21 @@ class Beside:
         known = patcher.injections.get(self.key, ())
         return any(injection.inject == self.inject for injection in known)
 
-    def gate(self, model: BaseModel) -> Gate:
+    def gate(self, model: BaseModel) -> HostGate:
         """The gate of a model, also if a dropped clone has taken its branches away."""
         if model not in self._mounts and model.current_patcher is not None:
             self.inject(model.current_patcher)
         return self._mount(model, self.stack).gate
 
+    def known_gate(self, model: torch.nn.Module) -> HostGate | None:
+        """The gate of a model, if the branches are there."""
+        mount = self._mounts.get(model)
+        return mount and mount.gate
+
     def _mount(self, model: torch.nn.Module, stack: Stack) -> Mount:
         mount = self._mounts.get(model)
         if mount is None:
-            gate = Gate()
+            gate = HostGate()
             mount = Mount(gate, stack.attach(model.get_submodule, gate))
             self._mounts[model] = mount
         return mount
@@ -123,6 +148,16 @@ class Live:
         with plain_errors():
             _check_images(self.recipe.images, len(noise))
         return executor(noise, *args, **kwargs)
+
+    def expect(self, patcher: ModelPatcher) -> None:
+        """A sampler is about to use the model: from now on, going without the stack is an error."""
+        self.beside.gate(patcher.model).expected = True
+
+    def forget(self, patcher: ModelPatcher) -> None:
+        """The sampler is done with the model."""
+        gate = self.beside.known_gate(patcher.model)
+        if gate is not None:
+            gate.expected = False
 
     def apply_model(
         self,
@@ -147,7 +182,8 @@ class Live:
         gate = self.beside.gate(model)
         gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
         try:
-            return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+            with plain_errors():
+                return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         finally:
             gate.rows = None
 
@@ -215,6 +251,8 @@ def put_beside(clone: ModelPatcher, live: Live) -> None:
     clone.set_injections(key, [PatcherInjection(beside.inject, beside.eject)])
     clone.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, key, live.outer_sample)
     clone.add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, live.apply_model)
+    clone.add_callback_with_key(CallbacksMP.ON_PRE_RUN, key, live.expect)
+    clone.add_callback_with_key(CallbacksMP.ON_CLEANUP, key, live.forget)
 
 
 def take_away(clone: ModelPatcher, key: str) -> None:
@@ -223,6 +261,8 @@ def take_away(clone: ModelPatcher, key: str) -> None:
     clone.remove_injections(key)
     clone.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, key)
     clone.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, key)
+    clone.remove_callbacks_with_key(CallbacksMP.ON_PRE_RUN, key)
+    clone.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, key)
 
 
 def _patcher_of(

@@ -203,7 +203,7 @@ def test_a_model_merge_takes_what_is_merged_and_patched_only(host, loras):
     assert sampled(host, "flux", merged).equal(sampled(host, "flux", no_loras))
 
 
-def guided(host, kind, chain, negative, name):
+def guided(kind, chain, negative, name):
     """With another model for the negative prompt, as the host's DualModelGuider has it."""
     graph = workflows.Graph()
     loaded = workflows.load(graph, kind)
@@ -228,7 +228,11 @@ def guided(host, kind, chain, negative, name):
     )
     graph.add("TKSaveTensor", latent=[node, 0], name=name)
     graph.add("TKGates", model=other, after=[node, 0])
-    result = host.run(graph.prompt)
+    return graph.prompt
+
+
+def run_guided(host, kind, chain, negative, name):
+    result = host.run(guided(kind, chain, negative, name))
     return load_file(host.output_dir / f"{name}.safetensors")["samples"], result.report("TKGates")
 
 
@@ -241,9 +245,27 @@ def test_a_model_for_the_negative_prompt_keeps_out_of_it(host, loras, other, sho
         "another kind": loaded_as(MODEL_FILES["flux"], "float32"),
     }[other]
     files = [(loras["sd3"][0], 1.0)]
-    live, left = guided(host, "sd3", stacked_loras(*files, mode="live"), negative, "live")
-    merged, _ = guided(host, "sd3", stacked_loras(*files, mode="merge"), negative, "merged")
+    live, left = run_guided(host, "sd3", stacked_loras(*files, mode="live"), negative, "live")
+    merged, _ = run_guided(host, "sd3", stacked_loras(*files, mode="merge"), negative, "merged")
     error = apart(live, merged)
     show(f"sd3 with {other} for the negative prompt: live against merge {error:.1e}")
     assert error < CLOSE
     assert (left["hooks"] == 0) == (other != "the same")  # that one is still loaded
+
+
+def test_live_loras_of_a_model_for_the_negative_prompt_are_not_left_out(host, loras):
+    """The host gives that model none of its own wrappers."""
+
+    def negative(mode):
+        def chain(graph, model, clip):
+            other, clip = loaded_as(MODEL_FILES["sd3"], "float32")(graph, model, clip)
+            return stacked_loras((loras["sd3"][0], 1.0), mode=mode)(graph, other, clip)
+
+        return chain
+
+    refused = host.run(guided("sd3", no_loras, negative("live"), "refused"), expect_error=True)
+
+    assert "Set the mode of its Apply LoRA To Model to merge" in refused.error
+    merged, _ = run_guided(host, "sd3", no_loras, negative("merge"), "negative")
+    plain, _ = run_guided(host, "sd3", no_loras, loaded_as(MODEL_FILES["sd3"], "float32"), "plain")
+    assert apart(merged, plain) > 100 * CLOSE
