@@ -13,7 +13,7 @@ from tests.support.host import REPOSITORY
 from .host import machine, start
 from .report import Section, Settings, document, progress
 
-PARTS = ("patching", "outside", "nodes", "live", "memory")
+PARTS = ("patching", "outside", "nodes", "live", "varying", "memory")
 PAGE, PICTURE = "benchmarks.md", "benchmarks.png"
 
 
@@ -51,13 +51,14 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 def _parts(
     settings: Settings, out: Path | None, all_layers: bool
 ) -> dict[str, Callable[[], Section]]:
-    from . import live, memory, node_side, outside
+    from . import live, memory, node_side, outside, varying
 
     return {
         "patching": lambda: _patching(settings, out, all_layers),
         "outside": lambda: outside.measure(settings),
         "nodes": lambda: node_side.measure(settings),
         "live": lambda: live.measure(settings),
+        "varying": lambda: varying.measure(settings),
         "memory": lambda: memory.measure(settings),
     }
 

@@ -7,7 +7,9 @@ y = layer(x)  ->  y + up · (gate ∘ (down · x))        a low-rank change of a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Final, TypeAlias, cast
 
@@ -16,11 +18,15 @@ from torch.nn import functional
 
 from .errors import LoraInputError
 from .families import Pair
+from .finite import largest_magnitude
 from .targets import Shape
 
 Rows: TypeAlias = "tuple[int, int] | None"
 Place: TypeAlias = "tuple[Rows, slice]"
 """Some outputs of a layer, and the columns of the gate that they use."""
+
+UNBALANCED: Final = 8
+"""Powers of two by which the sizes of two factors may differ, halved."""
 
 CONVOLUTIONS: Final = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 NORMS: Final = (torch.nn.LayerNorm, torch.nn.GroupNorm, torch.nn.RMSNorm)
@@ -35,6 +41,9 @@ class Factor(torch.nn.Module):
     def __init__(self, weight: torch.Tensor) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(weight, requires_grad=False)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Factor:
+        return type(self)(self.weight.detach().clone())
 
     def used(
         self, x: torch.Tensor, function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -97,6 +106,7 @@ class PairBranch(Branch):
         factor: type[Factor],
     ) -> None:
         super().__init__()
+        pairs = {rows: [*map(_balanced, own)] for rows, own in pairs.items()}
         down = _joined([pair.down for own in pairs.values() for pair in own], 0, dtype)
         self.columns = slice(first, first + len(down))
         self.down = factor(down.view(len(down), *inputs))
@@ -197,6 +207,16 @@ def _places(rows: Iterable[Rows], widths: Sequence[int]) -> list[Place]:
     return [(own, slice(a, b)) for own, a, b in zip(rows, starts, ends, strict=False)]
 
 
+def _balanced(pair: Pair) -> Pair:
+    """The same with factors of like size, where one is so large that half precision could not hold it."""
+    sizes = [math.frexp(largest_magnitude("factor", side))[1] for side in (pair.up, pair.down)]
+    shift = (sizes[0] - sizes[1]) // 2
+    if abs(shift) < UNBALANCED:
+        return pair
+    up, down = pair.up.float() * 2.0**-shift, pair.down.float() * 2.0**shift
+    return replace(pair, up=up, down=down)
+
+
 def _joined(tensors: Sequence[torch.Tensor], dim: int, dtype: torch.dtype) -> torch.Tensor:
     return torch.cat([tensor.to(dtype) for tensor in tensors], dim)
 
@@ -229,7 +249,8 @@ def _per_image(values: torch.Tensor, like: torch.Tensor, dim: int) -> torch.Tens
     """Values (images or 1, n) as factors for a tensor (batch, …, n along ``dim``, …)."""
     batch, images = len(like), len(values)
     if images > 1:
-        if batch % images:
+        # a vector for each input may be doubled in any order, tokens and pixels stay with their image
+        if batch % images or (like.ndim == 2 and batch != images):
             raise LoraInputError(
                 f"a layer of this model sees {batch} inputs for {images} images, so that they cannot "
                 "have a strength each. Use one strength for all of them.",

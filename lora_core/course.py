@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from .curve import Curve
 from .spread import Spread, same_length
+from .strength import bounded
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +37,7 @@ class Course:
             return Course(curves, self.spread or other.spread)
         same_length(self.spread, other.spread)
         pairs = zip(self.spread, other.spread, strict=True)
-        return Course(curves, tuple(one * two for one, two in pairs))
+        return Course(curves, tuple(bounded(one * two) for one, two in pairs))
 
     def at(self, progress: float) -> tuple[float, ...]:
         """The factor for each image, or a single one for all of them.

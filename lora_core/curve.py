@@ -39,7 +39,8 @@ SHAPES: Final[Mapping[str, Callable[[float], float]]] = MappingProxyType(
 RAMP: Final[tuple[Point, ...]] = ((Fraction(0), Fraction(0)), (Fraction(1), Fraction(1)))
 """The points of a shape that is named without any."""
 
-NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
+NUMBER: Final = r"[+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,3})?"
+"""Bounded, so that no text keeps the matcher busy."""
 _POINT: Final = re.compile(rf"({NUMBER})\s*:\s*({NUMBER})(?=[\s,;]|$)", re.ASCII)
 _SHAPE: Final = re.compile(r"[a-z]+(?:[-_][a-z]+)?(?=[\s,;]|$)", re.ASCII | re.IGNORECASE)
 _GAP: Final = re.compile(r"[\s,;]*", re.ASCII)
@@ -111,7 +112,7 @@ def _points(text: str) -> tuple[list[Point], int]:
     points: list[Point] = []
     at = _past_gap(text, 0)
     while found := _POINT.match(text, at):
-        points.append((_number(found[1]), _number(found[2])))
+        points.append((number(found[1]), number(found[2])))
         _check_last(points)
         at = _past_gap(text, found.end())
     return points, at
@@ -164,8 +165,8 @@ def _window(start: float, end: float) -> tuple[Fraction, Fraction]:
     return Fraction(repr(float(start))), Fraction(repr(float(end)))
 
 
-def _number(text: str) -> Fraction:
-    """The decimal that is meant, as exact as floating point numbers are."""
+def number(text: str) -> Fraction:
+    """The decimal that is meant by what ``NUMBER`` matches, as exact as floating point numbers are."""
     return Fraction(repr(max(-1e300, min(float(text), 1e300))))
 
 

@@ -96,6 +96,15 @@ NUMBERS: Final = frozenset(
 VERA: Final = "vera_lambda_b"
 """Whose modules use what is shared."""
 
+UNSOUND: Final = (
+    safetensors.SafetensorError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    OverflowError,
+)
+"""What comes of a header that names what cannot be; the library does not find all of it."""
+
 PEFT_TYPES: Final = frozenset(
     (
         "LORA",
@@ -210,7 +219,7 @@ def _check_header(file: FileId) -> None:
         _check_whole(file)
         header, metadata = _header(beginning)
         outlines = outlines_of(header)
-    except (safetensors.SafetensorError, KeyError) as error:
+    except UNSOUND as error:
         raise explain(beginning, file.size, error) from error
     _modules(_by_key(outlines), _notes(file, metadata))
 
@@ -241,7 +250,7 @@ def _parsed(file: FileId) -> LoraFile:
         _check_whole(file)
         header, metadata = _header(beginning)
         tensors = parts_of(buffer, header, len(beginning))
-    except (safetensors.SafetensorError, KeyError) as error:
+    except UNSOUND as error:
         raise explain(beginning, file.size, error) from error
     notes = _notes(file, metadata)
     modules, unknown = _modules(_by_key(tensors), notes)

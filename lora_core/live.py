@@ -7,6 +7,7 @@ gate may have a row for each image of a batch.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -15,7 +16,7 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from .branches import Branch, Factor, PairBranch, Rows, VectorBranch, takes_branch
-from .families import Delta, Residue
+from .families import Delta, Pair, Residue
 from .targets import Shape
 from .term import FileId
 
@@ -45,7 +46,7 @@ def can_go_live(delta: Delta, shape: Shape) -> bool:
     if len(shape) < 2:
         return isinstance(delta, Residue)
     rank = delta.pair_rank
-    return rank is not None and rank <= HIGHEST_RANK
+    return isinstance(delta, Pair) or (rank is not None and rank <= HIGHEST_RANK)
 
 
 class Gate:
@@ -58,8 +59,9 @@ class Gate:
     def __init__(self) -> None:
         self.rows: torch.Tensor | None = None
 
-    def passed_by(self) -> None:
-        """Called when a layer is used while the gate is closed; a host may object."""
+    def passed_by(self) -> torch.Tensor | None:
+        """Called when a layer is used while the gate is closed: the rows to use all the same, if any."""
+        return None
 
 
 class Stack(torch.nn.Module):
@@ -118,12 +120,19 @@ class Stack(torch.nn.Module):
         self, layer_of: Callable[[str], torch.nn.Module], gate: Gate
     ) -> list[RemovableHandle]:
         """Puts every branch beside its layer, for as long as its handle is not removed."""
+        layers = [layer_of(name) for name in self.layers]  # all, before the first gets its branch
         return [
-            layer_of(name).register_forward_hook(
-                _hook(cast(Branch, branch), gate), with_kwargs=True
-            )
-            for name, branch in zip(self.layers, self.branches, strict=True)
+            layer.register_forward_hook(_hook(cast(Branch, branch), gate), with_kwargs=True)
+            for layer, branch in zip(layers, self.branches, strict=True)
         ]
+
+    def twin(self) -> Stack:
+        """The same with factors of its own, and without what a host has noted on this one."""
+        twin = Stack({}, {}, torch.float32)
+        twin.files, twin.layers = self.files, self.layers
+        twin.branches = copy.deepcopy(self.branches)
+        twin._owners, twin._scales = self._owners, self._scales
+        return twin
 
 
 def _by_rows(lanes: Sequence[Lane]) -> dict[Rows, list[Lane]]:
@@ -162,10 +171,10 @@ def _hook(branch: Branch, gate: Gate) -> Callable[..., torch.Tensor]:
     def add(
         layer: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: torch.Tensor
     ) -> torch.Tensor:
-        if gate.rows is None:
-            gate.passed_by()
+        rows = gate.passed_by() if gate.rows is None else gate.rows
+        if rows is None:
             return output
         x = args[0] if args else next(iter(kwargs.values()))
-        return branch(layer, x, output, gate.rows)
+        return branch(layer, x, output, rows)
 
     return add

@@ -10,7 +10,7 @@ import re
 from fractions import Fraction
 from typing import Final, TypeAlias
 
-from .curve import LARGEST_VALUE, NUMBER
+from .curve import LARGEST_VALUE, NUMBER, number
 from .errors import LoraInputError
 
 Spread: TypeAlias = "tuple[Fraction, ...]"
@@ -61,7 +61,7 @@ def _range(first: Fraction, last: Fraction, count: int) -> list[Fraction]:
 
 
 def _number(text: str) -> Fraction:
-    value = Fraction(text)
+    value = number(text)
     if abs(value) > LARGEST_VALUE:
         raise _refused(text, f"values of at most {LARGEST_VALUE}")
     return value

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import torch
 
+from .errors import LoraFileError
+
 TYPES: Final[Mapping[str, torch.dtype]] = MappingProxyType(
     {
         "F64": torch.float64,
@@ -17,6 +19,9 @@ TYPES: Final[Mapping[str, torch.dtype]] = MappingProxyType(
         "F8_E4M3": torch.float8_e4m3fn,
         "F8_E5M2": torch.float8_e5m2,
         "C64": torch.complex64,
+        "U64": torch.uint64,
+        "U32": torch.uint32,
+        "U16": torch.uint16,
         "I64": torch.int64,
         "I32": torch.int32,
         "I16": torch.int16,
@@ -29,9 +34,9 @@ TYPES: Final[Mapping[str, torch.dtype]] = MappingProxyType(
 
 
 def outlines_of(header: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Every tensor that a header names, without its data; KeyError if its type is unknown here."""
+    """Every tensor that a header names, without its data; LoraFileError if its type is not read."""
     return {
-        key: torch.empty(entry["shape"], dtype=TYPES[entry["dtype"]], device="meta")
+        key: torch.empty(entry["shape"], dtype=_type_of(key, entry), device="meta")
         for key, entry in header.items()
     }
 
@@ -43,15 +48,30 @@ def parts_of(
 
     Args:
         buffer: (bytes,) in uint8, the whole file.
-        header: One that the library has found sound; KeyError if it names a type unknown here.
+        header: One that the library has found sound.
         start: Where the data begins.
+
+    Raises:
+        LoraFileError: It names a type that is not read.
     """
     tensors: dict[str, torch.Tensor] = {}
     for key, entry in header.items():
         first, last = (start + offset for offset in entry["data_offsets"])
-        dtype = TYPES[entry["dtype"]]
+        dtype = _type_of(key, entry)
         part = buffer[first:last]
         if first % dtype.itemsize:
             part = part.clone()
         tensors[key] = part.view(dtype).view(entry["shape"])
     return tensors
+
+
+def _type_of(key: str, entry: Mapping[str, Any]) -> torch.dtype:
+    name: str = entry["dtype"]
+    if name not in TYPES:
+        raise LoraFileError(
+            f"{key} holds numbers of type {name}, which are not read.",
+            key=key,
+            expected="floating point numbers",
+            found=name,
+        )
+    return TYPES[name]

@@ -54,7 +54,8 @@ class Term:
     varying: Varying = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "model", bounded(self.model))
+        constant = sum(strength for course, strength in self.varying if not course)
+        object.__setattr__(self, "model", bounded(self.model + constant))
         object.__setattr__(self, "clip", bounded(self.clip))
         object.__setattr__(self, "varying", _collected(self.varying))
 
@@ -85,6 +86,10 @@ class Term:
 
 def _collected(varying: Iterable[tuple[Course, Fraction]]) -> Varying:
     sums: dict[Course, Fraction] = {}
-    for course, strength in varying:
+    for course, strength in filter(_varies, varying):
         sums[course] = sums.get(course, Fraction(0)) + strength
     return tuple(sorted((course, bounded(total)) for course, total in sums.items() if total))
+
+
+def _varies(entry: tuple[Course, Fraction]) -> bool:
+    return bool(entry[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TypeVar
@@ -10,7 +11,7 @@ from .course import Course
 from .curve import Curve
 from .errors import LoraInputError
 from .recipe_json import Json
-from .strength import read_strength, written
+from .strength import bounded, read_strength, written
 from .term import FileId, Term, Varying
 
 T = TypeVar("T", str, int)
@@ -51,9 +52,14 @@ def _written_curve(curve: Curve) -> Json:
 
 
 def _read_varying(entry: dict[str, Json]) -> tuple[Course, Fraction]:
-    curves = tuple(sorted(map(_read_curve, _objects(entry, "curves"))))
-    spread = tuple(read_strength({"spread": value}, "spread") for value in _list(entry, "spread"))
-    return Course(curves, spread), read_strength(entry, "strength")
+    """With constant curves where they belong, in the strength."""
+    curves = [*map(_read_curve, _objects(entry, "curves"))]
+    constants = [curve.constant for curve in curves if curve.constant is not None]
+    varying = tuple(sorted(curve for curve in curves if curve.constant is None))
+    spread = tuple(
+        bounded(read_strength({"spread": value}, "spread")) for value in _list(entry, "spread")
+    )
+    return Course(varying, spread), math.prod(constants, start=read_strength(entry, "strength"))
 
 
 def _read_curve(entry: dict[str, Json]) -> Curve:

@@ -3,7 +3,6 @@ injections, with gates that are open only while a model with them is computing."
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +25,9 @@ from .plain_errors import plain_errors
 if TYPE_CHECKING:
     from comfy.model_base import BaseModel
     from comfy.model_patcher import ModelPatcher
+
+ALWAYS: Final = -1.0
+"""In place of a noise level, where there is no schedule."""
 
 KEPT_STACKS: Final = 2
 """For each model: the one in use, and the one that it is compared with."""
@@ -54,31 +56,42 @@ class HostFactor(Factor):
 
 
 class HostGate(Gate):
-    """A gate that objects when a model is used that would be wrong without its stack.
+    """A gate that knows when a model is used past our wrappers.
+
+    The host does so with the model of a negative prompt, and with layers that some models and
+    ControlNets call before the first step.
 
     Attributes:
         expected: Whether a sampler is using the model that the stack belongs to.
+        usual: The rows for such uses, if strengths do not vary.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.expected = False
+        self.usual: torch.Tensor | None = None
 
-    def passed_by(self) -> None:
-        if self.expected:
+    def passed_by(self) -> torch.Tensor | None:
+        if self.expected and self.usual is None:
             raise ValueError(
-                "a model with live LoRAs is used in a way that would leave them out, as for the "
-                "negative model of a Dual Model CFG Guider. Set the mode of its Apply LoRA To Model "
-                "to merge."
+                "a layer of this model is used outside of the steps of its sampler, where a schedule "
+                "or a spread means nothing: by a ControlNet, or for the negative prompt. Use one "
+                "strength for this model."
             )
+        return self.usual if self.expected else None
 
 
 @dataclass(frozen=True, eq=False)
-class Mount:
-    """A stack beside the layers of one model."""
+class Place:
+    """One model that a stack has been put beside.
 
-    gate: HostGate
-    handles: list[RemovableHandle]
+    Attributes:
+        gate: The same for as long as the model lives.
+        handles: Of the branches that are there right now.
+    """
+
+    gate: HostGate = field(default_factory=HostGate)
+    handles: list[RemovableHandle] = field(default_factory=list[RemovableHandle])
 
 
 class Beside:
@@ -87,7 +100,7 @@ class Beside:
     def __init__(self, key: str, stack: Stack, load_device: Any, offload_device: Any) -> None:
         self.key = key
         self.patcher = _patcher_of(stack, load_device, offload_device)
-        self._mounts: WeakKeyDictionary[torch.nn.Module, Mount] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[torch.nn.Module, Place] = WeakKeyDictionary()
 
     @property
     def stack(self) -> Stack:
@@ -95,14 +108,21 @@ class Beside:
 
     def inject(self, patcher: ModelPatcher) -> None:
         """Puts the branches in place, once, however many clones ask for it."""
-        own = patcher.get_additional_models_with_key(self.key)
-        self._mount(patcher.model, own[0].model if own else self.stack)
+        place = self.place(patcher.model)
+        if not place.handles:
+            own = patcher.get_additional_models_with_key(self.key)
+            stack: Stack = own[0].model if own else self.stack
+            place.handles.extend(stack.attach(patcher.model.get_submodule, place.gate))
 
     def eject(self, patcher: ModelPatcher) -> None:
-        """Takes them away again, if they are there."""
-        mount = self._mounts.pop(patcher.model, None)
-        for handle in mount.handles if mount else ():
-            handle.remove()
+        """Takes them away again, if the model is not computing with them.
+
+        The host does that for every clone of an injected model that is dropped, whenever it is.
+        """
+        place = self.place(patcher.model)
+        if place.gate.rows is None:
+            while place.handles:
+                place.handles.pop().remove()
 
     def is_meant_for(self, model: BaseModel) -> bool:
         """Not for a second model, that of a negative prompt, which gets the wrappers of the first."""
@@ -112,24 +132,8 @@ class Beside:
         known = patcher.injections.get(self.key, ())
         return any(injection.inject == self.inject for injection in known)
 
-    def gate(self, model: BaseModel) -> HostGate:
-        """The gate of a model, also if a dropped clone has taken its branches away."""
-        if model not in self._mounts and model.current_patcher is not None:
-            self.inject(model.current_patcher)
-        return self._mount(model, self.stack).gate
-
-    def known_gate(self, model: torch.nn.Module) -> HostGate | None:
-        """The gate of a model, if the branches are there."""
-        mount = self._mounts.get(model)
-        return mount and mount.gate
-
-    def _mount(self, model: torch.nn.Module, stack: Stack) -> Mount:
-        mount = self._mounts.get(model)
-        if mount is None:
-            gate = HostGate()
-            mount = Mount(gate, stack.attach(model.get_submodule, gate))
-            self._mounts[model] = mount
-        return mount
+    def place(self, model: torch.nn.Module) -> Place:
+        return self._places.setdefault(model, Place())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,19 +149,20 @@ class Live:
 
     def outer_sample(self, executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Refuses a batch of another size before anything is loaded."""
+        self._rows.clear()  # the same noise level may be another progress to another clone
         with plain_errors():
-            _check_images(self.recipe.images, len(noise))
+            _check_images(self.recipe.images, 1, len(noise))
         return executor(noise, *args, **kwargs)
 
     def expect(self, patcher: ModelPatcher) -> None:
-        """A sampler is about to use the model: from now on, going without the stack is an error."""
-        self.beside.gate(patcher.model).expected = True
+        """A sampler is about to use the model, of which every use needs the stack from now on."""
+        gate = self.beside.place(patcher.model).gate
+        gate.expected = True
+        gate.usual = None if _varies(self.recipe) else self._constant(patcher.load_device)
 
     def forget(self, patcher: ModelPatcher) -> None:
         """The sampler is done with the model."""
-        gate = self.beside.known_gate(patcher.model)
-        if gate is not None:
-            gate.expected = False
+        self.beside.place(patcher.model).gate.expected = False
 
     def apply_model(
         self,
@@ -177,28 +182,43 @@ class Live:
             return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         chunks = len(options.get("cond_or_uncond", (0,)))
         with plain_errors():
-            _check_images(self.recipe.images, len(x) // chunks)
+            _check_images(self.recipe.images, chunks, len(x))
             rows = self._at(model, t, x.device)
-        gate = self.beside.gate(model)
+        if model.current_patcher is not None:
+            self.beside.inject(model.current_patcher)  # a dropped clone may have taken it away
+        gate = self.beside.place(model).gate
+        before = gate.rows
         gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
         try:
             with plain_errors():
                 return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         finally:
-            gate.rows = None
+            gate.rows = before
 
     def _at(self, model: BaseModel, sigmas: torch.Tensor, device: torch.device) -> torch.Tensor:
         """The gate at a noise level, the same for all evaluations there."""
-        sigma = float(sigmas.flatten()[0]) if _scheduled(self.recipe) else 0.0
+        if not _scheduled(self.recipe):
+            return self._constant(device)
+        sigma, sampling = float(sigmas.flatten()[0]), model.model_sampling
         known = self._rows.get((sigma, device))
         if known is None:
-            sampling = model.model_sampling
             progress = progress_at(sigma, lambda p: float(sampling.percent_to_sigma(p)))
-            known = self.beside.stack.gate_rows(self._strengths(progress)).to(device)
-            for other in [key for key in self._rows if key[0] != sigma]:
-                self._rows.pop(other, None)
+            known = self._made(progress, device)
+            for other in list(self._rows):
+                if other[0] not in (sigma, ALWAYS):
+                    self._rows.pop(other, None)
             self._rows[sigma, device] = known
         return known
+
+    def _constant(self, device: torch.device) -> torch.Tensor:
+        """The gate of strengths that follow no schedule."""
+        known = self._rows.get((ALWAYS, device))
+        if known is None:
+            known = self._rows[ALWAYS, device] = self._made(0.0, device)
+        return known
+
+    def _made(self, progress: float, device: torch.device) -> torch.Tensor:
+        return self.beside.stack.gate_rows(self._strengths(progress)).to(device)
 
     def _strengths(self, progress: float) -> list[list[float]]:
         """Of each file of the stack, for each image or for all of them."""
@@ -275,7 +295,7 @@ def _patcher_of(
 
 def _copied(stack: Stack, *devices: Any, **_others: Any) -> ModelPatcher:
     """How the host gets a copy for another device."""
-    return _patcher_of(copy.deepcopy(stack), *devices)
+    return _patcher_of(stack.twin(), *devices)
 
 
 def _dtype_of(patcher: ModelPatcher) -> torch.dtype:
@@ -283,12 +303,18 @@ def _dtype_of(patcher: ModelPatcher) -> torch.dtype:
     return patcher.get_model_object("manual_cast_dtype") or patcher.model.get_dtype()
 
 
+def _varies(recipe: Recipe) -> bool:
+    return any(term.varying for term in recipe.terms)
+
+
 def _scheduled(recipe: Recipe) -> bool:
     return any(course.curves for term in recipe.terms for course, _ in term.varying)
 
 
-def _check_images(expected: int | None, found: int) -> None:
-    if expected is not None and expected != found:
+def _check_images(expected: int | None, chunks: int, batch: int) -> None:
+    """Of a batch that the host has put together from the prompts' chunks."""
+    if expected is not None and expected * chunks != batch:
+        found = batch // chunks
         raise LoraInputError(
             f"Spread LoRA has {expected} values, but the batch has {found} images. Give one value for "
             "each image.",

@@ -32,7 +32,7 @@ const RAMP = [
 
 // Python and JavaScript mean different signs by \s, so these are named
 const BLANK = "[ \\t\\n\\r\\f\\v]";
-const NUMBER = "([+-]?(?:\\d+\\.?\\d*|\\.\\d+)(?:[eE][+-]?\\d{1,3})?)";
+const NUMBER = "([+-]?(?:\\d{1,40}(?:\\.\\d{0,40})?|\\.\\d{1,40})(?:[eE][+-]?\\d{1,3})?)";
 const ENDS = "(?=[ \\t\\n\\r\\f\\v,;]|$)";
 const GAP = /[ \t\n\r\f\v,;]*/y;
 const POINT = new RegExp(`${NUMBER}${BLANK}*:${BLANK}*${NUMBER}${ENDS}`, "y");

@@ -126,3 +126,29 @@ def test_json_that_makes_no_sense_is_refused(varying):
     document["terms"][0]["varying"] = varying
     with pytest.raises(LoraInputError):
         Recipe.from_json(json.dumps(document))
+
+
+def read(varying):
+    document = json.loads(INK.to_json())
+    document["terms"][0] |= {"varying": varying, "model": 1, "clip": 1}
+    return Recipe.from_json(json.dumps(document))
+
+
+def test_what_is_written_in_a_roundabout_way_is_read_in_normal_form():
+    assert read([{"strength": 1}]) == INK.scaled(2, 1)
+    constant = {"curve": "0:0.5", "start": 0, "end": 1}
+    assert read([{"strength": 1, "curves": [constant]}]) == INK.scaled(1.5, 1)
+    linear = {"curve": "linear", "start": 0, "end": 1}
+    both = read([{"strength": 1, "curves": [constant, linear]}])
+    assert both == INK + INK.scaled(0.5, 0).scheduled(Curve.parse("linear"))
+
+
+def test_digits_of_spreads_have_an_end():
+    tiny = parse_spread("1e-300, 1e-300")
+    recipe = INK
+    for _ in range(9):
+        recipe = recipe.spread(tiny)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    huge = {"strength": 1, "spread": ["1" + "0" * 900 + "/1"]}
+    with pytest.raises(LoraInputError):
+        read([huge])

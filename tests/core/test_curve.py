@@ -116,3 +116,10 @@ def test_progress_has_ends():
     assert progress_at(99.0, level) == 0
     assert progress_at(0.0, level) == 1
     assert progress_at(level(0.5), level) == 0.5
+
+
+@pytest.mark.parametrize("text", ["1" * 200_000, "0:0 " + "1" * 200_000, "." * 200_000, "1" * 5000])
+def test_no_text_keeps_the_matcher_busy(text):
+    for parse in (Curve.parse, parse_spread):
+        with pytest.raises(LoraInputError):
+            parse(text)

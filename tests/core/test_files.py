@@ -155,6 +155,18 @@ CONTENT = {
 
 NEEDS_DATA = ("F23", "F33", "F26 alpha NaN", "F26 alpha infinite")
 
+EMPTY = {"dtype": "F16", "data_offsets": [0, 0]}
+BYTES |= {
+    f"F13 a shape of {shape}": (raw({"a": {**EMPTY, "shape": shape}}), "damaged or no safetensors")
+    for shape in ([0, 2**63], [0, 2**62, 2**62], [0, 2**64 - 1])
+}
+BYTES |= {
+    "F14 numbers of half a byte": (
+        raw({"a": {"dtype": "F4", "shape": [4], "data_offsets": [0, 2]}}, bytes(2)),
+        "a holds numbers of type F4, which are not read",
+    )
+}
+
 
 @pytest.mark.parametrize("case", BYTES, ids=str)
 def test_damaged_bytes(tmp_path, case):

@@ -161,7 +161,7 @@ def test_frames_that_are_folded_into_the_batch_follow_their_image():
     layer, stack, gate, _ = beside(
         nn.Linear(12, 8), {"weight": [Lane(FILES[0], None, pair(8, 12, 0))]}
     )
-    x = drawn(2 * 5, 12).double()
+    x = drawn(2 * 5, 3, 12).double()
     gate.rows = stack.gate_rows([[0.0, 1.0]])
     found = layer(x)
     gate.rows = stack.gate_rows([[1.0]])
@@ -276,3 +276,52 @@ def test_gradients_still_flow_to_the_input():
     layer(x).sum().backward()
     weight = layer.weight + 0.25 * pair(8, 12, 0).up.double() @ pair(8, 12, 0).down.double()
     torch.testing.assert_close(x.grad, weight.sum(0).expand(2, -1))
+
+
+@torch.no_grad()
+def test_vectors_that_a_model_has_doubled_are_refused():
+    """Qwen-Image does that to its timestep: which of them belongs to which image cannot be told."""
+    lanes = {"weight": [Lane(FILES[0], None, pair(8, 12, 0))]}
+    layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes)
+    gate.rows = stack.gate_rows([[0.0, 1.0]])
+    with pytest.raises(LoraInputError, match="4 inputs for 2 images"):
+        layer(drawn(4, 12).double())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("power", [1e7, 1e-7])
+def test_factors_of_very_different_size_fit_into_half_precision(power):
+    plain = pair(8, 12, 0)
+    skewed = Pair(plain.up * power, plain.down / power, plain.scale)
+    outputs = []
+    for delta in (plain, skewed):
+        lanes = {"weight": [Lane(FILES[0], None, delta)]}
+        layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes, torch.float16)
+        layer.weight.zero_()
+        layer.bias.zero_()
+        gate.rows = stack.gate_rows([[1.0]])
+        outputs.append(layer(drawn(2, 12).half()))
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=5e-3, atol=5e-3)
+
+
+def test_a_layer_that_is_not_there_leaves_no_branch_at_the_others():
+    model = nn.ModuleDict({"layer": nn.Linear(12, 8)})
+    lanes = {f"{name}.weight": [Lane(FILES[0], None, pair(8, 12, 0))] for name in ("layer", "gone")}
+    stack = Stack(lanes, dict.fromkeys(lanes, (8, 12)), torch.float32)
+    with pytest.raises(AttributeError):
+        stack.attach(model.get_submodule, Gate())
+    assert not model["layer"]._forward_hooks
+
+
+@torch.no_grad()
+def test_a_twin_has_factors_of_its_own_and_none_of_a_hosts_notes():
+    lanes = {"layer.weight": [Lane(FILES[0], None, pair(8, 12, 0))]}
+    stack = Stack(lanes, {"layer.weight": (8, 12)}, torch.float32)
+    stack.device = stack.branches[0].down._v = "a note"
+    twin = stack.twin()
+    assert not hasattr(twin, "device")
+    assert not hasattr(twin.branches[0].down, "_v")
+    assert torch.equal(twin.gate_rows([[1.0]]), stack.gate_rows([[1.0]]))
+    assert torch.equal(twin.branches[0].down.weight, stack.branches[0].down.weight)
+    stack.branches[0].down.weight.zero_()
+    assert twin.branches[0].down.weight.abs().sum() > 0

@@ -6,7 +6,7 @@ import sys
 
 from tests.support.host import REPOSITORY
 
-SECTIONS = ("Patching", "Outside the host", "Node side", "Live", "Memory")
+SECTIONS = ("Patching", "Outside the host", "Node side", "Live", "Varying", "Memory")
 
 
 def test_the_benchmarks_run(host_install, tmp_path):

@@ -253,19 +253,30 @@ def test_a_model_for_the_negative_prompt_keeps_out_of_it(host, loras, other, sho
     assert (left["hooks"] == 0) == (other != "the same")  # that one is still loaded
 
 
-def test_live_loras_of_a_model_for_the_negative_prompt_are_not_left_out(host, loras):
+def on_another(loras, mode, curve=None):
+    """The chain of a second model with a LoRA, perhaps with a schedule."""
+
+    def chain(graph, model, clip):
+        other, clip = loaded_as(MODEL_FILES["sd3"], "float32")(graph, model, clip)
+        lora = [graph.add("LoadLoRA", lora_name=loras["sd3"][0], strength=1.0), 0]
+        if curve:
+            window = {"start_percent": 0.0, "end_percent": 1.0}
+            lora = [graph.add("ScheduleLoRA", lora=lora, curve=curve, **window), 0]
+        return [graph.add("ApplyToModel", lora=lora, model=other, mode=mode), 0], clip
+
+    return chain
+
+
+def test_live_loras_of_a_model_for_the_negative_prompt_count(host, loras):
     """The host gives that model none of its own wrappers."""
-
-    def negative(mode):
-        def chain(graph, model, clip):
-            other, clip = loaded_as(MODEL_FILES["sd3"], "float32")(graph, model, clip)
-            return stacked_loras((loras["sd3"][0], 1.0), mode=mode)(graph, other, clip)
-
-        return chain
-
-    refused = host.run(guided("sd3", no_loras, negative("live"), "refused"), expect_error=True)
-
-    assert "Set the mode of its Apply LoRA To Model to merge" in refused.error
-    merged, _ = run_guided(host, "sd3", no_loras, negative("merge"), "negative")
+    live, _ = run_guided(host, "sd3", no_loras, on_another(loras, "live"), "negative_live")
+    merged, _ = run_guided(host, "sd3", no_loras, on_another(loras, "merge"), "negative")
     plain, _ = run_guided(host, "sd3", no_loras, loaded_as(MODEL_FILES["sd3"], "float32"), "plain")
+    assert apart(live, merged) < CLOSE
     assert apart(merged, plain) > 100 * CLOSE
+
+
+def test_a_schedule_that_nobody_follows_is_refused(host, loras):
+    negative = on_another(loras, "live", "linear")
+    refused = host.run(guided("sd3", no_loras, negative, "refused"), expect_error=True)
+    assert "outside of the steps of its sampler" in refused.error

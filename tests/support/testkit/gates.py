@@ -67,9 +67,9 @@ def _mounts(model: Any) -> Iterator[tuple[Any, Any]]:
     for injections in patcher.injections.values() if patcher else ():
         beside = getattr(injections[0].inject, "__self__", None)
         if type(beside).__name__ == "Beside":
-            mount = beside._mounts.get(model)
-            if mount is not None:
-                yield mount.gate, beside.stack
+            place = beside._places.get(model)
+            if place and place.handles:
+                yield place.gate, beside.stack
 
 
 def _strengths(gate: Any, stack: Any) -> list[float] | None:
