@@ -157,7 +157,7 @@ NEEDS_DATA = ("F23", "F33", "F26 alpha NaN", "F26 alpha infinite")
 
 EMPTY = {"dtype": "F16", "data_offsets": [0, 0]}
 BYTES |= {
-    f"F13 a shape of {shape}": (raw({"a": {**EMPTY, "shape": shape}}), "damaged or no safetensors")
+    f"F13 a shape of {shape}": (raw({"a": {**EMPTY, "shape": shape}}), "damaged|no LoRA")
     for shape in ([0, 2**63], [0, 2**62, 2**62], [0, 2**64 - 1])
 }
 BYTES |= {
