@@ -87,12 +87,16 @@ class Case:
         return model
 
     def keyframes(self) -> Any:
-        """The host's hooks for the same strengths at the same steps."""
+        """The host's hooks for the same strengths at the same steps.
+
+        A keyframe begins a hair before its step: the host compares noise levels, of which the
+        step's is rounded to float32.
+        """
         from comfy import hooks, utils
 
         frames = hooks.HookKeyframeGroup()
         for step in range(STEPS):
-            frames.add(hooks.HookKeyframe(step / STEPS, step / STEPS))
+            frames.add(hooks.HookKeyframe(step / STEPS, max(0.0, step / STEPS - 1e-4)))
         groups = [
             hooks.create_hook_lora(utils.load_torch_file(str(file)), own, 0)
             for file, own in zip(self.files, (1.0, 0.5), strict=True)
