@@ -1,4 +1,6 @@
-"""The graph type of a recipe."""
+"""The graph types of ours."""
+
+from typing import Any
 
 from comfy_api.latest import io
 
@@ -12,3 +14,16 @@ class Lora(io.ComfyTypeIO):
     """A recipe, shown to people as LORA; other packs use that very name for other things."""
 
     Type = Recipe
+
+
+@io.comfytype(io_type="LORA_ROWS")
+class Rows(io.ComfyTypeI):
+    """A list of rows with switches and strengths, edited by a widget of ours."""
+
+    Type = dict[str, Any]
+
+    class Input(io.WidgetInput):
+        """Never a socket: a linked DOM widget is drawn nowhere by newer pages."""
+
+        def __init__(self, id: str, **others: Any) -> None:
+            super().__init__(id, default={"version": 1, "rows": []}, socketless=True, **others)
