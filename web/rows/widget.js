@@ -16,7 +16,9 @@ import * as edits from "./value.js";
 const TYPE = "LORA_ROWS";
 const WIDTH = 380;
 const MARGIN = 10; // the host's, around the element, on the canvas
-const BORDERS = 2; // as in rows.css
+const BORDERS = 2; // this and what follows as in rows.css
+const EMPTY = 65; // without rows
+const LINE = 28;
 const SETTLE = 300; // milliseconds after which turning a wheel is one edit
 
 app.registerExtension({
@@ -169,8 +171,10 @@ class Rows {
     if (state) state.value = structuredClone(this.#value);
   }
 
+  /** What the host must give it. As long as it is not drawn, no more than it will need, for nodes do not shrink. */
   height() {
-    return this.list.content.offsetHeight || 60 + 30 * this.#value.rows.length;
+    const drawn = this.list.content.offsetHeight;
+    return (drawn || EMPTY + LINE * this.#value.rows.length) + BORDERS;
   }
 
   /**
