@@ -49,7 +49,7 @@ def test_a_file_that_has_changed_is_refused_by_name(file):
 def test_a_file_that_changes_meanwhile_is_refused(file, monkeypatch):
     known = identify(file)
 
-    def meanwhile(opened, size):
+    def meanwhile(*_):
         write(file, pair("layer", 6, 8, rank=2))
         return "0" * 64
 

@@ -88,7 +88,7 @@ COPIES = {
     "itself": lambda stack: stack,
     "copy": copy.copy,
     "deep copy": copy.deepcopy,
-    "pickle": lambda stack: pickle.loads(pickle.dumps(stack)),
+    "pickle": lambda stack: pickle.loads(pickle.dumps(stack)),  # noqa: S301
     "filtered": lambda stack: [entry for entry in stack if entry[0] != "None"],
     "extended": lambda stack: [*stack],
 }

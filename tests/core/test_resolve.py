@@ -5,8 +5,7 @@ import pytest
 from lora_core.errors import LoraInputError
 from lora_core.resolve import Asked, Found, resolve, without_suffix
 
-FILES = {
-    # name: (size, content)
+FILES = {  # name to size and content
     "ink.safetensors": (10, "a"),
     "style/ink.safetensors": (10, "b"),
     "style/light.safetensors": (20, "c"),
@@ -106,7 +105,7 @@ def test_only_files_of_the_right_size_are_hashed_and_only_if_nothing_else_tells(
 def test_two_spellings_are_told_apart_by_content():
     names = ["A.safetensors", "a.safetensors"]
     asked = Asked("a.SAFETENSORS", "x", 1)
-    sizes, contents = {n: 1 for n in names}, {"A.safetensors": "y", "a.safetensors": "x"}
+    sizes, contents = dict.fromkeys(names, 1), {"A.safetensors": "y", "a.safetensors": "x"}
     assert resolve(asked, names, sizes.get, contents.get) == Found("a.safetensors", "content")
     with pytest.raises(LoraInputError, match="several such files"):
         resolve(Asked("a.SAFETENSORS", "z", 1), names, sizes.get, contents.get)
