@@ -25,7 +25,7 @@ LOOKS_LIKE: Final = (
 )
 
 
-def check_beginning(beginning: bytes, size: int) -> None:
+def check_beginning(beginning: bytes, size: int, largest: int = LARGEST_HEADER) -> None:
     """Refuses what is plainly no LoRA from its first bytes, before anything is allocated."""
     if size < PREFIX:
         raise LoraFileError(
@@ -36,10 +36,10 @@ def check_beginning(beginning: bytes, size: int) -> None:
     length = header_end(beginning) - PREFIX
     if PREFIX + length > size:
         raise _impossible_header(beginning, length, size)
-    if length > LARGEST_HEADER:
+    if length > largest:
         raise LoraFileError(
-            f"has a header of {length} bytes; a sound one has at most {LARGEST_HEADER}.",
-            expected=f"at most {LARGEST_HEADER} bytes of header",
+            f"has a header of {length} bytes; a sound one has at most {largest}.",
+            expected=f"at most {largest} bytes of header",
             found=str(length),
         )
 
