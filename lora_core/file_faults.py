@@ -68,10 +68,11 @@ def explain(beginning: bytes, size: int, error: Exception) -> LoraFileError:
             expected=f"{stated} bytes",
             found=f"{size} bytes",
         )
+    reason = (str(error).splitlines() or [""])[0]  # torch adds a trace of its own
     return LoraFileError(
-        f"is damaged or no safetensors file ({error}). Download it again.",
+        f"is damaged or no safetensors file ({reason}). Download it again.",
         expected="a safetensors file",
-        found=str(error),
+        found=reason,
     )
 
 

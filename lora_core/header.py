@@ -72,12 +72,27 @@ def identify(path: str | os.PathLike[str], name: str | None = None) -> FileId:
         raise unopened(error).in_file(called) from error
 
 
-def read_head(file: FileId, largest: int = LARGEST_HEADER) -> Head:
-    """The header of ``file``, of at most ``largest`` bytes; LoraFileError if it is damaged."""
+def read_head(file: FileId, largest: int = LARGEST_HEADER, words: int | None = None) -> Head:
+    """The header of ``file``.
+
+    Args:
+        file: Which file, and which state of it.
+        largest: How many bytes it may have.
+        words: How many words or numbers at most, None for any number.
+
+    Raises:
+        LoraFileError: The header is damaged, or too large.
+    """
     with opened(file) as source:
         beginning = source.read(SNIFFED)
         check_beginning(beginning, file.size, largest)
         beginning += source.read(max(0, header_end(beginning) - SNIFFED))
+    if words is not None and max(beginning.count(b'"'), beginning.count(b",")) > words:
+        raise LoraFileError(
+            "has a header with too much in it to be shown.",
+            expected=f"at most {words} words",
+            found="more",
+        )
     try:
         check_whole(file)
         return head_of(beginning)
