@@ -3,7 +3,7 @@
 import pytest
 
 from lora_core.errors import LoraInputError
-from lora_core.resolve import Asked, Found, resolve, without_suffix
+from lora_core.resolve import Asked, Found, resolve
 
 FILES = {  # name to size and content
     "ink.safetensors": (10, "a"),
@@ -109,11 +109,3 @@ def test_two_spellings_are_told_apart_by_content():
     assert resolve(asked, names, sizes.get, contents.get) == Found("a.safetensors", "content")
     with pytest.raises(LoraInputError, match="several such files"):
         resolve(Asked("a.SAFETENSORS", "z", 1), names, sizes.get, contents.get)
-
-
-@pytest.mark.parametrize(
-    ("name", "without"),
-    [("a.safetensors", "a"), ("d/a.SafeTensors", "d/a"), ("a.pt", "a.pt"), ("v1.5", "v1.5")],
-)
-def test_names_without_suffix(name, without):
-    assert without_suffix(name) == without

@@ -224,7 +224,7 @@ def test_missing_files_are_all_named_with_their_rows_and_close_names(host, loras
 def test_of_many_missing_files_the_first_are_named(host):
     said = objection(host, saved(*(row(f"gone {n}") for n in range(20))))
     assert said.count("there is no such file") == 5
-    assert said.endswith("… and 15 more")
+    assert said.endswith("\n…")
 
 
 @pytest.mark.parametrize("name", ["../decoy.safetensors", "/etc/passwd", "C:\\x", "a\0b", "\udcff"])
