@@ -10,6 +10,7 @@ from .adapters import TKAdapters, TKTamper
 from .gates import TKDeepClone, TKGates
 from .latents import TKConditioning, TKHash, TKSaveTensor, TKText
 from .reports import TKBase, TKCounters, TKProbe, TKSame
+from .values import TKStack, TKStacked, TKValue
 from .weights import TKLoadModel, TKPartial, TKStored, TKTextEncoder, TKWeights
 
 NODES = [
@@ -25,10 +26,13 @@ NODES = [
     TKProbe,
     TKSame,
     TKSaveTensor,
+    TKStack,
+    TKStacked,
     TKStored,
     TKTamper,
     TKText,
     TKTextEncoder,
+    TKValue,
     TKWeights,
 ]
 
