@@ -7,10 +7,13 @@
  * @typedef {import("../facts.js").Reply} Reply
  */
 
+import { app } from "../../../scripts/app.js";
+
 import { knownFacts, wholeFacts } from "../facts.js";
 import { recommendedText, runSentences } from "../feedback.js";
 import { library } from "../library.js";
 import { setting } from "../settings.js";
+import { loadStyle } from "../style.js";
 import { short, sizeText } from "../text.js";
 import { t } from "../words.js";
 import { make } from "./elements.js";
@@ -23,6 +26,8 @@ const HASH_SHOWN = 12; // digits, as Civitai shows them
 /** What a panel shows, to know when to draw it anew. @type {WeakMap<HTMLElement, string>} */
 const drawn = new WeakMap();
 
+app.registerExtension({ name: "LoraAlgebra.Panel", init: () => loadStyle("panel.css") });
+
 /**
  * Fills a panel; to be called again whenever its row is drawn.
  *
@@ -30,7 +35,7 @@ const drawn = new WeakMap();
  */
 export function fillPanel(panel, row, widget, index) {
   const reply = knownFacts(row);
-  if (!reply?.facts?.hash) wholeFactsInto(panel, row, widget, index);
+  askForWhole(panel, row, widget);
   const state = JSON.stringify([row.name, row.triggers, index, reply, runSentences(widget.node, row)]);
   if (drawn.get(panel) === state) return;
   drawn.set(panel, state);
@@ -42,14 +47,14 @@ export function fillPanel(panel, row, widget, index) {
   if (focused) [...panel.querySelectorAll("[data-key]")].find(({ dataset }) => dataset.key === focused)?.focus();
 }
 
-/** Asks for all of it, the hash too, and shows that, if the panel is there still. */
-async function wholeFactsInto(panel, row, widget, index) {
-  if (!row.name || panel.dataset.asked === row.name) return;
-  panel.dataset.asked = row.name;
-  const reply = await wholeFacts(row);
-  if (reply === null) drawn.delete(panel);
-  const now = widget.rows()[index];
-  if (panel.isConnected && now?.name === row.name) fillPanel(panel, now, widget, index);
+/** Asks for all of it, the hash too, and shows that when it comes. */
+async function askForWhole(panel, row, widget) {
+  const asked = JSON.stringify([row.name, row.hash, row.size]);
+  if (!row.name || panel.dataset.asked === asked) return;
+  panel.dataset.asked = asked;
+  await Promise.all([wholeFacts(row), library.loadPictures()]);
+  drawn.delete(panel);
+  widget.refresh();
 }
 
 /** @param {Row} row @param {RowsWidget} widget @param {number} index @param {Reply | null | undefined} reply */
@@ -60,8 +65,10 @@ function contents(row, widget, index, reply) {
   if (reply.error) return [sentence(reply.error, "error"), fileRow(row.name)];
   if (!reply.facts) return [sentence(t("This file is not on the host."), "error"), fileRow(row.name)];
   const { facts, name } = reply;
+  const run = runSentences(widget.node, row);
   return [
-    make("div", { class: "top" }, ...pictureOf(name), heading(facts, row, widget)),
+    make("div", { class: "top" }, ...pictureOf(name), heading(facts, run)),
+    factList(facts),
     triggerPart(row, widget, index, facts),
     ...words(t("Description"), facts.description),
     ...words(t("Notes"), facts.notes),
@@ -83,25 +90,26 @@ function pictureOf(name) {
   return [picture];
 }
 
-/** Title, author, and the facts in two columns. @param {Facts} facts */
-function heading(facts, row, widget) {
-  const by = facts.author ? t("by {author}", { author: facts.author }) : "";
-  const title = [facts.title && make("b", {}, outside(facts.title)), by && outside(by)];
-  const list = make("dl", {}, ...pairs(facts, row, widget).flatMap(([label, text]) => [
-    make("dt", {}, label),
-    make("dd", {}, outside(text)),
-  ]));
-  return make("div", { class: "facts" }, make("p", { class: "title" }, ...title.filter(Boolean)), list);
+/** Title, author, and what became of it. @param {Facts} facts @param {string[]} run */
+function heading({ title, author }, run) {
+  const by = author ? t("by {author}", { author }) : "";
+  const parts = [title && make("b", {}, outside(title)), by && outside(by), ...run.map(outside)];
+  return make("div", { class: "heading" }, ...parts.filter(Boolean).map((part) => make("p", {}, part)));
+}
+
+/** @param {Facts} facts */
+function factList(facts) {
+  const entries = pairs(facts).flatMap(([label, text]) => [make("dt", {}, label), make("dd", {}, outside(text))]);
+  return make("dl", {}, ...entries);
 }
 
 /** @returns {[label: string, text: string][]} */
-function pairs(facts, row, widget) {
+function pairs(facts) {
   const layers = t("{model} of the model, {clip} of the text encoder", {
     model: facts.model_layers,
     clip: facts.clip_layers,
   });
   return [
-    [t("Last run"), runSentences(widget.node, row).join("\n")],
     [t("Made for"), facts.base],
     [t("Kind"), [facts.families.join(" + "), rankText(facts.ranks)].filter(Boolean).join(", ")],
     [t("Layers"), layers],
