@@ -16,6 +16,7 @@ import * as edits from "./value.js";
 const TYPE = "LORA_ROWS";
 const WIDTH = 380;
 const MARGIN = 10; // the host's, around the element, on the canvas
+const BORDERS = 2; // as in rows.css
 const SETTLE = 300; // milliseconds after which turning a wheel is one edit
 
 app.registerExtension({
@@ -58,6 +59,7 @@ class Rows {
   #value;
   #waiting = 0; // timer of an edit that may go on
   #extra = 0; // of the node's height, for what is unfolded
+  #height = Infinity; // that we have given the node
 
   constructor(node, name, options) {
     this.node = node;
@@ -177,12 +179,24 @@ class Rows {
    */
   #fit() {
     const { node } = this;
-    if (!this.element.isConnected) return;
-    const need = node.computeSize()[1];
-    const given = Math.max(node.size[1] - this.#extra, need - this.list.unfoldedHeight());
+    const need = this.#needed();
+    if (need === null) return;
+    const now = node.size[1];
+    const byHost = now > this.#height && Math.abs(now - need) < 1; // Nodes 2.0 has been faster than we
+    const given = Math.max((byHost ? this.#height : now) - this.#extra, need - this.list.unfoldedHeight());
     this.#extra = Math.max(0, need - given);
-    const height = given + this.#extra;
-    if (node.size[1] !== height) node.setSize([node.size[0], height]);
+    this.#height = given + this.#extra;
+    if (now !== this.#height) node.setSize([node.size[0], this.#height]);
+  }
+
+  /** The least height of the node, or null where it is not drawn. */
+  #needed() {
+    const { node, element } = this;
+    if (!element.isConnected || node.graph !== app.canvas.graph) return null;
+    if (!LiteGraph.vueNodesMode) return node.computeSize()[1];
+    const shown = element.closest(`[data-node-id="${node.id}"]`);
+    const spare = element.offsetHeight - BORDERS - this.list.content.offsetHeight;
+    return shown && shown.offsetHeight - LiteGraph.NODE_TITLE_HEIGHT - spare;
   }
 
   #drop(event) {
