@@ -12,7 +12,7 @@
 import { app } from "../../scripts/app.js";
 
 import { countsOf, titlesIn } from "./outcomes.js";
-import { follow, isStale, locator, outputOf } from "./runs.js";
+import { afterwards, APPLY, follow, isStale, locator, outputOf } from "./runs.js";
 import { loadStyle } from "./style.js";
 import { loadWords, t } from "./words.js";
 
@@ -27,9 +27,13 @@ const HEAD = 25;
 
 const MARGIN = 10; // around the box, on the canvas
 const MOST_LINES = 14; // what is longer scrolls
+const ROUNDING = 4; // pixels by which the host's heights and ours differ
 
 /** Where reports are open. @type {Set<string>} */
 const open = new Set();
+
+/** Nodes with an open report: their height without it, and its own. @type {WeakMap<Node, { height: number, more: number }>} */
+const grown = new WeakMap();
 
 app.registerExtension({
   name: "LoraAlgebra.Report",
@@ -37,6 +41,10 @@ app.registerExtension({
   async init() {
     loadStyle("report.css");
     await loadWords();
+  },
+
+  beforeRegisterNodeDef(nodeType, { name }) {
+    if (name === APPLY) afterwards(nodeType.prototype, "onSerialize", saveWithoutText);
   },
 
   setup: () => follow(showOutput),
@@ -71,6 +79,7 @@ function dim(node) {
 function hide(node) {
   const report = reportOf(node);
   if (report) node.removeWidget(report);
+  giveBack(node);
 }
 
 /** One line: how many files, how much of them, and how many warnings. @param {Output} output */
@@ -132,18 +141,36 @@ function fold(node, element) {
   const isOpen = open.has(placeOf(node));
   element.querySelector("button").ariaExpanded = String(isOpen);
   text.hidden = !isOpen;
-  const before = parseFloat(element.style.minHeight) || 0;
-  const height = HEAD + (isOpen ? heightOf(text.textContent, node.size[0]) : 0);
-  element.style.minHeight = `${height}px`;
-  if (height < before) giveBack(node, before - height);
+  const more = isOpen ? heightOf(text.textContent, node.size[0]) : 0;
+  element.style.minHeight = `${HEAD + more}px`;
+  if (isOpen) grow(node, more);
+  else giveBack(node);
   node.setDirtyCanvas(true, true);
 }
 
-/** Makes a node lower that was as high as it had to be. @param {Node} node */
-function giveBack(node, height) {
+/** Nodes 2.0 makes room by itself, the canvas does not always. @param {Node} node @param {number} more */
+function grow(node, more) {
+  const height = grown.get(node)?.height ?? node.size[1];
+  grown.set(node, { height, more });
   const [width, now] = node.size;
-  const least = node.computeSize()[1];
-  if (now > least && now <= least + height + 1) node.setSize([width, least]);
+  if (!LiteGraph.vueNodesMode) node.setSize([width, Math.max(now, node.computeSize()[1])]);
+}
+
+/** Takes back what only the text has needed. @param {Node} node */
+function giveBack(node) {
+  if (isGrown(node)) node.setSize([node.size[0], grown.get(node).height]);
+  grown.delete(node);
+}
+
+/** To read a report is no change to the workflow. @this {Node} */
+function saveWithoutText(saved) {
+  if (isGrown(this)) saved.size = [this.size[0], grown.get(this).height];
+}
+
+/** Whether a node is as high as the text needs, and not as the user wants. @param {Node} node */
+function isGrown(node) {
+  const { height, more } = grown.get(node) ?? {};
+  return height !== undefined && node.size[1] <= height + more + ROUNDING;
 }
 
 /** Height in pixels of a text wrapped in a node of that width. */

@@ -66,7 +66,7 @@ export function locator({ graph, id }) {
 }
 
 /** Lets `then` follow whatever `object` does in `method` already. */
-function afterwards(object, method, then) {
+export function afterwards(object, method, then) {
   const first = object[method];
   object[method] = function (...values) {
     first?.apply(this, values);

@@ -113,7 +113,7 @@ function pairs(facts) {
     [t("Made for"), facts.base],
     [t("Kind"), [facts.families.join(" + "), rankText(facts.ranks)].filter(Boolean).join(", ")],
     [t("Layers"), layers],
-    [t("Recommended strength"), facts.recommended && recommendedText(facts.recommended)],
+    [t("Recommended"), facts.recommended && recommendedText(facts.recommended)],
     [t("Trained with"), facts.trainer],
     [t("Layer names"), facts.dialects.join(", ")],
   ].filter(([, text]) => text);
@@ -127,13 +127,13 @@ function rankText(ranks) {
 
 /** Where the file is, and by what its content can be found. @param {string} name @param {Facts} [facts] */
 function fileRow(name, facts) {
-  const parts = [make("code", {}, outside(name)), copyButton("name", name, t("Copy the file's name"))];
-  if (facts) parts.push(make("span", {}, sizeText(facts.size)));
-  if (facts?.hash)
-    parts.push(
-      make("code", { title: facts.hash }, facts.hash.slice(0, HASH_SHOWN)),
-      copyButton("hash", facts.hash, t("Copy the hash of the content (AutoV3)")),
-    );
+  const copied = (key, shown, text, label) => make("span", {}, shown, copyButton(key, text, label));
+  const parts = [copied("name", make("code", {}, outside(name)), name, t("Copy the file's name"))];
+  if (facts) parts.push(sizeText(facts.size));
+  if (facts?.hash) {
+    const digits = make("code", { title: facts.hash }, facts.hash.slice(0, HASH_SHOWN));
+    parts.push(copied("hash", digits, facts.hash, t("Copy the hash of the content (AutoV3)")));
+  }
   return make("p", { class: "file" }, ...parts);
 }
 
