@@ -39,10 +39,12 @@ def running_browser(executable: str) -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def running_host(install: HostInstall, folder: Path) -> Iterator[Host]:
+def running_host(
+    install: HostInstall, folder: Path, arguments: tuple[str, ...] = ()
+) -> Iterator[Host]:
     """A host with two LoRAs for each kind: KIND_1.safetensors and KIND_2.safetensors."""
     models = ensure_models(install, {name: MODEL_FILES[name] for name in DEFAULT_NAMES})
-    host = Host(install, folder, models, ("--cache-lru", "100"))
+    host = Host(install, folder, models, ("--cache-lru", "100", *arguments))
     for kind in KINDS:
         for name, seed in zip(lora_names(kind), (1, 2), strict=True):
             write_lora(host.loras_dir / name, kind, seed=seed)
