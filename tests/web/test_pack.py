@@ -43,6 +43,7 @@ def test_it_imports_only_itself_and_what_the_host_means_to_be_imported(file):
     assert set(imports) <= QUIET_IMPORTS | ours
 
 
+@pytest.mark.every_page
 @pytest.mark.usefixtures("page")
 def test_the_host_has_nothing_to_say_about_it(host):
     said = [line for line in host.log().splitlines() if "deprecat" in line.lower()]
