@@ -70,7 +70,10 @@ window.lab = (() => {
     prompt: async () => plain((await app.graphToPrompt()).output),
 
     /** Queues the open workflow and waits for its end: how it ended, and what the host said. */
-    async queue() {
+    queue: () => lab.ended(() => app.queuePrompt(0)),
+
+    /** The same for what queues it; it says whether the host took it. */
+    async ended(start) {
       const ends = ["execution_success", "execution_error", "execution_interrupted"];
       const listening = new AbortController();
       const ended = new Promise((done) => {
@@ -79,7 +82,7 @@ window.lab = (() => {
             signal: listening.signal,
           });
       });
-      const accepted = await app.queuePrompt(0);
+      const accepted = await start();
       const [end, detail] = accepted ? await ended : ["refused", app.extensionManager.lastNodeErrors];
       listening.abort();
       await settle();
@@ -131,6 +134,23 @@ window.lab = (() => {
       change(() => {
         for (const [id, name] of Object.entries(names)) node(id).widgets[0].value = name;
       }),
+
+    /** The value that the workflow keeps for a node's rows. */
+    savedRows: (id) => plain(node(id).serialize().widgets_values[0]),
+
+    /** Where a socket can be pressed, in the window. */
+    socketPlace: (id, output, index) => {
+      const [x, y] = node(id).getConnectionPos(!output, index);
+      const { offset, scale } = app.canvas.ds;
+      const { left, top } = app.canvas.canvas.getBoundingClientRect();
+      return [(x + offset[0]) * scale + left, (y + offset[1]) * scale + top];
+    },
+
+    setRenderer: async (modern) => {
+      await app.extensionManager.setting.set("Comfy.VueNodes.Enabled", modern);
+      await settle();
+      await settle();
+    },
 
     setMode: (id, mode) => change(() => void (node(id).mode = mode)),
     resize: (id, size) => change(() => node(id).setSize(size)),

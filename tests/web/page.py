@@ -18,6 +18,7 @@ WINDOW = {"width": 1600, "height": 1000}
 STARTED = "window.app?.extensionManager && app.canvas?.graph"
 
 PATIENCE = 5.0
+STEP_MILLISECONDS = 70
 JPEG_QUALITY = 80
 MENU_AWAY = ".no-drag.fixed { display: none !important }"
 
@@ -158,12 +159,18 @@ class Page:
     def expect_text(self, text: str) -> None:
         expect(self.browser_page.get_by_text(text).first).to_be_visible()
 
-    def wait(self, condition: Callable[[], object]) -> None:
-        """Until it holds."""
+    def wait(
+        self, condition: Callable[[], object], why: Callable[[], str] = lambda: "waited in vain"
+    ) -> None:
+        """Until it holds; else fail, saying why."""
         deadline = time.monotonic() + PATIENCE
         while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
+            assert time.monotonic() < deadline, why()
             self.browser_page.wait_for_timeout(20)
+
+    def breathe(self) -> None:
+        """As long as a person at least does, so that the next edit is a step of undo of its own."""
+        self.browser_page.wait_for_timeout(STEP_MILLISECONDS)
 
     def screenshot(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)

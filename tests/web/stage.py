@@ -18,6 +18,12 @@ from tests.support.workflows import Graph, Prompt, render, stacked_loras
 WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_workflows"
 
+SHELF = tuple(
+    f"shelf/{name}.safetensors"
+    for name in ("ink", "light", "night ink", "people/ada", "people/bob", "people/cleo")
+)
+"""LoRAs to choose from, by name and folder."""
+
 CHROMIUM_ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -48,6 +54,8 @@ def running_host(
     for kind in KINDS:
         for name, seed in zip(lora_names(kind), (1, 2), strict=True):
             write_lora(host.loras_dir / name, kind, seed=seed)
+    for seed, name in enumerate(SHELF, 10):
+        write_lora(host.loras_dir / name, "sd15", seed=seed)
     with host:
         yield host
 
