@@ -1,0 +1,93 @@
+"""What nodes that name several files say of them: what is wrong before a run, what has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+from ..lora_core.errors import LoraError
+from ..lora_core.files import shared_cache
+from ..lora_core.recipe import FileId
+from ..lora_core.resolve import Asked
+from .host import Library
+
+SHOWN = 5
+"""Of many missing files, those that are named."""
+
+log = logging.getLogger("lora-algebra")
+
+Read = Callable[[], Iterable[Asked]]
+"""Gives the files that an input asks for; LoraError if the input itself is wrong."""
+
+
+async def objections(read: Read) -> bool | str:
+    """True, or what is wrong with each of the first few that are asked for.
+
+    Not on the event loop, where the host asks: a file that has moved is found by its content.
+    """
+    return await asyncio.to_thread(_objections, read)
+
+
+def states(read: Read, more: Callable[[FileId], object] | None = None) -> object:
+    """The files as they are now, so that one trained anew under its old name is read anew.
+
+    ``more`` gives what else of a file matters.
+    """
+    try:
+        library = Library()
+        return [_state(library, asked, more) for asked in read()]
+    except LoraError as error:
+        return str(error)
+
+
+def files_of(several: Iterable[Asked]) -> list[FileId]:
+    """The files that are meant, whose headers are sound; LoraError otherwise."""
+    library = Library()
+    return [_checked(library, asked) for asked in several]
+
+
+def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str, ...]]:
+    """What the node shows, and the log, of what is not understood beside each name."""
+    lines = tuple(f"{name}: ignored {', '.join(words)}" for name, words in ignored if words)
+    for line in lines:
+        log.warning("%s", line)
+    return {"text": lines} if lines else {}
+
+
+def _objections(read: Read) -> bool | str:
+    try:
+        library = Library()
+        wrong = (said for asked in read() if (said := _wrong(library, asked)))
+        first = list(islice(wrong, SHOWN + 1))
+    except LoraError as error:
+        return str(error)
+    more = ["…"] if len(first) > SHOWN else []
+    return "\n".join([*first[:SHOWN], *more]) or True
+
+
+def _wrong(library: Library, asked: Asked) -> str | None:
+    try:
+        library.find(asked)
+    except LoraError as error:
+        return str(error)
+    return None
+
+
+def _state(library: Library, asked: Asked, more: Callable[[FileId], object] | None) -> object:
+    try:
+        file = library.find(asked)
+    except LoraError as error:
+        return str(error)
+    state = [file.path, file.mtime_ns, file.size, file.inode, file.beside]
+    return [*state, more(file)] if more else state
+
+
+def _checked(library: Library, asked: Asked) -> FileId:
+    file = library.find(asked)
+    try:
+        shared_cache.check(file)
+    except LoraError as error:
+        raise error.in_row(asked.row) from error
+    return file
