@@ -1,0 +1,40 @@
+/** Rows whose file the host does not list: what could be meant by them. */
+
+import { library } from "../library.js";
+import { t } from "../words.js";
+import { splitName } from "./value.js";
+
+/** @typedef {{ name: string, text: string, why: string }} Offer */
+
+/** @param {import("./registry.js").Row} row */
+export const isMissing = ({ name }) => Boolean(name && library.names && library.listed(name) === undefined);
+
+/**
+ * What could be used instead, as far as it is known by now.
+ *
+ * @param {import("./registry.js").Row} row
+ * @param {() => void} later called when there is more to say
+ * @returns {{ why: string, names: string[], sure: boolean }} sure: the file is the same
+ */
+export function offersFor(row, later) {
+  const query = { hash: row.hash, size: row.size };
+  const answer = library.answer(row.name, query);
+  if (answer === undefined) library.ask(row.name, query).then(later);
+  if (answer?.name && answer.how === "content") return offer(t("The same file is here now:"), [answer.name], true);
+  if (answer?.name) return offer(t("The only file of this name:"), [answer.name], false);
+  const close = answer?.close ?? library.sameBase(row.name);
+  return offer(close.length ? t("Names like it:") : t("There is no file of a name like it."), close, false);
+}
+
+const offer = (why, names, sure) => ({ why, names, sure });
+
+/** @param {Element} element @param {(name: string) => HTMLElement} button */
+export function fillOffers(element, { why, names }, button) {
+  const state = JSON.stringify([why, names]);
+  if (element.dataset.shown === state) return; // a button that has the focus keeps it
+  element.dataset.shown = state;
+  element.replaceChildren(why, ...names.map(button));
+}
+
+/** How a row's file is called in the names of its controls. */
+export const shortName = ({ name }) => (name ? splitName(name).base : t("a row without a file"));

@@ -1,0 +1,265 @@
+/** One row on the page. Its elements stay while it does: a control that has the focus keeps it. */
+
+import { outcomeOf } from "./../feedback.js";
+import { setting } from "../settings.js";
+import { t } from "../words.js";
+import { dragRow } from "./drag.js";
+import { icon, isolated, make, setAttributes, setText } from "./elements.js";
+import { openMenu } from "./menu.js";
+import { fillOffers, isMissing, offersFor, shortName } from "./missing.js";
+import { fillPanel } from "./panel.js";
+import { Strength } from "./strength.js";
+import * as edits from "./value.js";
+
+export class RowView {
+  /** @type {import("./registry.js").Row} */
+  row;
+  index = -1; // no longer on the page
+  #open = false;
+  #filled = null; // the row that the panel shows
+
+  /** @param {import("./list.js").List} list */
+  constructor(list) {
+    this.list = list;
+    this.grip = button("lora-algebra-grip", icon("grip"), {
+      onpointerdown: (event) => this.#drag(event),
+      onkeydown: (event) => this.#gripKey(event),
+    });
+    this.switch = button("lora-algebra-switch", make("span"), {
+      role: "switch",
+      onclick: () => this.edit(edits.setOn, !this.row.on),
+    });
+    this.file = button("lora-algebra-file", "", { "aria-haspopup": "dialog", onclick: () => list.choose(this) });
+    this.badge = make("span", { class: "lora-algebra-badge" });
+    this.state = make("span", { class: "lora-algebra-state" });
+    this.strength = new Strength((value, how) => this.#setStrength("strength", value, how));
+    this.textStrength = new Strength((value, how) => this.#setStrength("strength_clip", value, how));
+    this.textStrength.element.classList.add("lora-algebra-text-strength");
+    this.details = button("lora-algebra-details", icon("chevron"), { onclick: () => this.toggleDetails() });
+    this.more = button("lora-algebra-more", icon("more"), {
+      "aria-haspopup": "menu",
+      onclick: () => this.openMenu(this.more),
+    });
+    this.offers = make("div", { class: "lora-algebra-offers" });
+    this.note = this.#makeNote();
+    this.panel = make("div", { class: "lora-algebra-panel", role: "region" });
+    this.element = this.#assemble();
+  }
+
+  #assemble() {
+    const strengths = make("div", { class: "lora-algebra-strengths" }, this.strength.element);
+    this.strengths = strengths;
+    const name = make("div", { class: "lora-algebra-name" }, this.file, this.badge);
+    const controls = [this.grip, this.switch, name, this.state, strengths, this.details, this.more];
+    return make(
+      "div",
+      { class: "lora-algebra-row", role: "listitem", oncontextmenu: (event) => this.#contextMenu(event) },
+      make("div", { class: "lora-algebra-line" }, ...controls),
+    );
+  }
+
+  /** One edit of this row by a function of value.js. */
+  edit(change, ...more) {
+    this.list.edit((rows) => (this.index < 0 ? rows : change(rows, this.index, ...more)));
+  }
+
+  #setStrength(key, value, how) {
+    this.list.edit((rows) => (this.index < 0 ? rows : edits.setStrength(rows, this.index, key, value)), how);
+  }
+
+  /** @param {import("./registry.js").Row} row @param {number} index @param {boolean} active whether it counts */
+  update(row, index, active) {
+    this.row = row;
+    this.index = index;
+    this.#name(shortName(row));
+    setAttributes(this.element, {
+      "data-index": index,
+      "data-on": String(row.on),
+      "data-active": String(active),
+      "data-solo": row.solo,
+    });
+    setAttributes(this.switch, { "aria-checked": String(row.on) });
+    this.#showFile();
+    setText(this.badge, row.solo ? t("Solo") : "");
+    this.strength.update(row.strength, t("Strength of {name}", { name: shortName(row) }));
+    this.#showTextStrength();
+    this.#showState();
+    this.#showNote();
+    this.#showPanel();
+  }
+
+  #name(name) {
+    setAttributes(this.grip, { "aria-label": t("Move {name}", { name }), title: t("Drag to reorder") });
+    setAttributes(this.switch, { "aria-label": t("Use {name}", { name }) });
+    setAttributes(this.file, { "aria-label": t("Choose file, {name}", { name }) });
+    setAttributes(this.details, {
+      "aria-label": t("Details of {name}", { name }),
+      "aria-expanded": String(this.#open),
+      title: t("Details"),
+    });
+    setAttributes(this.more, { "aria-label": t("More for {name}", { name }), title: t("More") });
+  }
+
+  #showFile() {
+    const { name } = this.row;
+    if (this.file.dataset.name === name) return;
+    this.file.dataset.name = name;
+    const { folder, base } = edits.splitName(name);
+    setAttributes(this.file, { title: name || undefined });
+    const shown = [isolated(folder, "lora-algebra-folder"), isolated(base, "lora-algebra-base")];
+    this.file.replaceChildren(...(name ? shown : [t("Choose a LoRA…")]));
+  }
+
+  #showTextStrength() {
+    const { strength, strength_clip: apart } = this.row;
+    const { element } = this.textStrength;
+    if (apart === undefined && !setting("TextStrength")) element.remove();
+    else if (!element.isConnected || element.parentNode !== this.strengths) this.strengths.append(element);
+    const title = apart === undefined ? t("Text strength, the same so far") : t("Text strength");
+    setAttributes(element, { title });
+    setAttributes(this.strength.element, { title: apart === undefined ? t("Strength") : t("Model strength") });
+    this.textStrength.update(apart ?? strength, t("Text strength of {name}", { name: shortName(this.row) }));
+  }
+
+  #showState() {
+    const missing = isMissing(this.row);
+    const { state, text, title } = missing ? this.#missing() : (outcomeOf(this.list.node, this.row) ?? {});
+    setAttributes(this.element, { "data-state": state ?? "none" });
+    setAttributes(this.state, { title: title || undefined });
+    const shown = `${state} ${text ?? ""}`;
+    if (this.state.dataset.shown !== shown) {
+      this.state.dataset.shown = shown;
+      const mark = ["missing", "refused", "partial"].includes(state) ? [icon("warning")] : [];
+      this.state.replaceChildren(...mark, text ?? "");
+    }
+    if (!missing) this.offers.remove();
+  }
+
+  #missing() {
+    const offers = offersFor(this.row, () => this.list.refresh());
+    fillOffers(this.offers, offers, (name) => this.#offer(name, offers.sure));
+    if (!this.offers.isConnected) this.element.firstChild.after(this.offers);
+    const title = t("The host does not list {name}", { name: this.row.name });
+    return { state: "missing", text: t("missing"), title };
+  }
+
+  #offer(name, sure) {
+    const take = () => this.list.rename(this, name, sure ? { hash: this.row.hash, size: this.row.size } : undefined);
+    return button("lora-algebra-offer", isolated(t("Use {name}", { name })), { onclick: take, title: name });
+  }
+
+  #makeNote() {
+    const save = () => this.edit((rows, index) => (this.#noteChanged() ? edits.setNote(rows, index, this.note.value) : rows));
+    const note = make("input", { class: "lora-algebra-note", type: "text", placeholder: t("Note") });
+    note.addEventListener("blur", () => {
+      save();
+      this.#showNote();
+    });
+    note.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Escape") note.value = this.row.note ?? "";
+      if (event.key === "Escape" || event.key === "Enter") this.more.focus();
+    });
+    return note;
+  }
+
+  #noteChanged() {
+    return this.note.value.trim() !== (this.row.note ?? "");
+  }
+
+  #showNote() {
+    const { note = "" } = this.row;
+    const typing = document.activeElement === this.note;
+    setAttributes(this.note, { "aria-label": t("Note of {name}", { name: shortName(this.row) }) });
+    if (!typing) this.note.value = note;
+    if (note && !this.note.isConnected) this.#place(this.note);
+    else if (!note && !typing) this.note.remove();
+  }
+
+  /** Puts the note or the panel below what belongs above it. */
+  #place(element) {
+    if (element === this.note && this.panel.parentNode) this.panel.before(element);
+    else this.element.append(element);
+    this.list.resized();
+  }
+
+  openNote() {
+    if (!this.note.parentNode) this.#place(this.note);
+    this.note.focus();
+  }
+
+  toggleDetails() {
+    this.#open = !this.#open;
+    this.#filled = null;
+    setAttributes(this.details, { "aria-expanded": String(this.#open) });
+    this.#showPanel();
+    this.list.resized();
+  }
+
+  #showPanel() {
+    setAttributes(this.panel, { "aria-label": t("About {name}", { name: shortName(this.row) }) });
+    if (!this.#open) return this.panel.remove();
+    if (!this.panel.parentNode) this.element.append(this.panel);
+    if (this.#filled === this.row) return;
+    this.#filled = this.row;
+    fillPanel(this.panel, this.row, this.list.widget, this.index);
+  }
+
+  /** What is shown of the file may have changed. */
+  forget() {
+    this.#filled = null;
+  }
+
+  #drag(event) {
+    if (event.button !== 0) return;
+    dragRow(event, this.list.element, this.element, (to) => this.edit(edits.move, to));
+  }
+
+  #gripKey(event) {
+    const steps = { ArrowUp: -1, ArrowDown: 1 };
+    if (event.key in steps) this.edit(edits.move, this.index + steps[event.key]);
+    else if (event.key === "Delete" || event.key === "Backspace") this.remove();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  remove() {
+    const { index } = this;
+    this.edit(edits.remove);
+    this.list.focusRow(index);
+  }
+
+  #contextMenu(event) {
+    if (event.target.tagName === "INPUT" || this.panel.contains(event.target)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const { clientX: x, clientY: y } = event;
+    this.openMenu({ left: x, right: x, top: y, bottom: y });
+  }
+
+  openMenu(anchor) {
+    const name = t("More for {name}", { name: shortName(this.row) });
+    openMenu(name, this.#menuItems(), anchor, this.more);
+  }
+
+  #menuItems() {
+    const { row, index } = this;
+    const apart = row.strength_clip !== undefined;
+    const item = (text, action, disabled) => ({ text, action, disabled });
+    return [
+      item(t("Duplicate"), () => this.edit(edits.duplicate)),
+      item(row.solo ? t("End solo") : t("Solo"), () => this.edit(edits.toggleSolo)),
+      item(t("Move up"), () => this.edit(edits.move, this.index - 1), index === 0),
+      item(t("Move down"), () => this.edit(edits.move, this.index + 1), index === this.list.views.length - 1),
+      item(apart ? t("Text strength together") : t("Text strength apart"), () => this.edit(edits.toggleTextStrength)),
+      item(t("Note"), () => this.openNote()),
+      item(t("Remove"), () => this.remove()),
+    ];
+  }
+}
+
+/** @param {string} className @param {Node | string} content */
+export function button(className, content, properties) {
+  return make("button", { class: className, type: "button", ...properties }, content);
+}

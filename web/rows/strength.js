@@ -1,0 +1,169 @@
+/** A strength that is dragged, turned by the wheel, stepped by keys, or typed. */
+
+import { setting } from "../settings.js";
+import { make, setAttributes, setText } from "./elements.js";
+import { parseStrength, tidy } from "./value.js";
+
+const STEP_PIXELS = 4;
+const DEAD_PIXELS = 3; // a hand trembles
+const COARSE = 10; // with Shift
+const FINE = 0.1; // with Ctrl or Alt
+
+/** Steps of the keys; Home and End are the ends of the range. */
+const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: COARSE, PageDown: -COARSE };
+
+export class Strength {
+  #value = 1;
+  #number = make("span", { class: "lora-algebra-number" });
+
+  /**
+   * @param {(value: number, options: { held: boolean }) => void} change `held`: more of the kind may follow at once
+   */
+  constructor(change) {
+    this.change = change;
+    this.element = make(
+      "div",
+      {
+        class: "lora-algebra-strength",
+        role: "spinbutton",
+        tabindex: 0,
+        "data-capture-wheel": "true", // the host lets the wheel through to it while it has the focus
+        onpointerdown: (event) => this.#press(event),
+        onkeydown: (event) => this.#key(event),
+      },
+      this.#number,
+    );
+    this.element.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+  }
+
+  /** @param {number} value @param {string} label */
+  update(value, label) {
+    this.#value = value;
+    const { least, most } = this.#range();
+    setAttributes(this.element, { "aria-label": label, "aria-valuemin": least, "aria-valuemax": most });
+    this.#show(value);
+  }
+
+  #show(value) {
+    const { least, most } = this.#range();
+    const part = (strength) => Math.min(1, Math.max(0, (strength - least) / (most - least)));
+    setAttributes(this.element, { "aria-valuenow": value, "aria-valuetext": format(value) });
+    this.element.style.setProperty("--from", part(Math.min(0, value)));
+    this.element.style.setProperty("--to", part(Math.max(0, value)));
+    setText(this.#number, format(value));
+  }
+
+  /** What drag, wheel and keys reach: the range that is set, and what has been typed beyond it. */
+  #range() {
+    const [least, most] = [Number(setting("Least")), Number(setting("Most"))];
+    return { least: Math.min(least, most, this.#value), most: Math.max(least, most, this.#value) };
+  }
+
+  #within(value) {
+    const { least, most } = this.#range();
+    return tidy(Math.min(most, Math.max(least, value)));
+  }
+
+  #set(value, held = false) {
+    const within = this.#within(value);
+    if (within !== this.#value) this.change(within, { held });
+  }
+
+  #press(event) {
+    if (event.button !== 0 || event.target.tagName === "INPUT") return;
+    const { element } = this;
+    const had = document.activeElement === element;
+    const start = this.#value;
+    const listening = new AbortController();
+    const { signal } = listening;
+    let value = null; // until it moves far enough
+
+    const end = (chosen) => {
+      listening.abort();
+      delete element.dataset.dragged;
+      this.#show(this.#value);
+      if (chosen !== null) this.#set(chosen);
+      else if (had && value === null) this.type();
+    };
+    const move = (moved) => {
+      const distance = moved.clientX - event.clientX;
+      if (value === null && Math.abs(distance) <= DEAD_PIXELS) return;
+      element.dataset.dragged = "";
+      value = this.#within(start + Math.round(distance / STEP_PIXELS) * stepOf(moved));
+      this.#show(value);
+    };
+    const cancel = () => {
+      value ??= start; // no click either
+      end(null);
+    };
+    element.setPointerCapture(event.pointerId);
+    element.addEventListener("pointermove", move, { signal });
+    element.addEventListener("pointerup", () => end(value), { signal });
+    element.addEventListener("pointercancel", cancel, { signal });
+    addEventListener("keydown", ({ key }) => key === "Escape" && cancel(), { signal, capture: true });
+  }
+
+  #wheel(event) {
+    if (document.activeElement !== this.element || event.ctrlKey || !event.deltaY) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.#set(this.#value - Math.sign(event.deltaY) * stepOf(event), true);
+  }
+
+  #key(event) {
+    if (event.target !== this.element) return;
+    const { least, most } = this.#range();
+    const ends = { Home: least, End: most };
+    if (event.key in KEYS) this.#set(this.#value + KEYS[event.key] * stepOf(event), event.repeat);
+    else if (event.key in ends) this.#set(ends[event.key]);
+    else if (event.key === "Enter") this.type();
+    else if (/^[-+.,\d]$/.test(event.key) && !event.ctrlKey && !event.metaKey) this.type(event.key);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** Opens a field in its place. @param {string} [text] what has been typed so far */
+  type(text) {
+    if (this.element.querySelector("input")) return;
+    const input = make("input", {
+      class: "lora-algebra-typed",
+      type: "text",
+      inputmode: "decimal",
+      "aria-label": this.element.getAttribute("aria-label"),
+    });
+    input.value = text ?? String(this.#value);
+    this.element.append(input);
+    input.focus();
+    if (text === undefined) input.select();
+    this.#endTyping(input);
+  }
+
+  /** What was typed may leave the range of the others. */
+  #endTyping(input) {
+    let ended = false;
+    const end = (accept, refocus) => {
+      if (ended) return;
+      ended = true;
+      const value = accept ? parseStrength(input.value) : null;
+      input.remove();
+      if (refocus) this.element.focus();
+      if (value !== null && value !== this.#value) this.change(value, { held: false });
+    };
+    input.addEventListener("blur", () => end(true, false));
+    input.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Enter" || event.key === "Escape") end(event.key === "Enter", true);
+    });
+  }
+}
+
+function stepOf({ shiftKey, ctrlKey, altKey }) {
+  const step = Number(setting("Step")) || 0.05;
+  return step * (shiftKey ? COARSE : ctrlKey || altKey ? FINE : 1);
+}
+
+/** At least two decimals, so that the numbers of a list stand below each other. */
+function format(value) {
+  return Math.abs(value * 100 - Math.round(value * 100)) < 1e-6 ? value.toFixed(2) : String(value);
+}

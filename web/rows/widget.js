@@ -1,0 +1,197 @@
+/**
+ * The rows widget and the host: how its value is saved, restored, undone and drawn. What holds for
+ * both of the host's ways to draw nodes was found by trying; see ARCHITECTURE.md.
+ */
+
+import { app } from "../../../scripts/app.js";
+
+import { library } from "../library.js";
+import { loadStyle } from "../style.js";
+import { loadWords, t } from "../words.js";
+import { make } from "./elements.js";
+import { List } from "./list.js";
+import { refreshAll, register, rowsWidgets } from "./registry.js";
+import * as edits from "./value.js";
+
+const TYPE = "LORA_ROWS";
+const WIDTH = 340;
+const MARGIN = 10; // the host's, around the element, on the canvas
+const SETTLE = 300; // milliseconds after which turning a wheel is one edit
+
+app.registerExtension({
+  name: "LoraAlgebra.Rows",
+
+  async init() {
+    for (const file of ["rows/rows.css", "rows/picker.css"]) loadStyle(file);
+    await loadWords();
+  },
+
+  getCustomWidgets: () => ({ [TYPE]: makeWidget }),
+
+  async refreshComboInNodes() {
+    await library.renew();
+    refreshAll();
+  },
+
+  setup: lookAgain,
+});
+
+/** Nodes 2.0 keeps showing the element of a node that undo has replaced. */
+function lookAgain() {
+  for (const { node, element } of rowsWidgets()) takePlace(node, element);
+  requestAnimationFrame(lookAgain);
+}
+
+function takePlace(node, element) {
+  if (element.isConnected || node.graph !== app.canvas.graph) return;
+  const former = document.querySelector(`[data-node-id="${node.id}"] .lora-algebra-rows`);
+  if (former && rowsWidgets().every((widget) => widget.element !== former)) former.replaceWith(element);
+}
+
+/** @param {import("@comfyorg/comfyui-frontend-types").LGraphNode} node */
+function makeWidget(node, name, [, options = {}]) {
+  const rows = new Rows(node, name, options);
+  return { widget: rows.hosted, minWidth: WIDTH, minHeight: rows.height() + 2 * MARGIN };
+}
+
+class Rows {
+  #value;
+  #waiting = 0; // timer of an edit that may go on
+
+  constructor(node, name, options) {
+    this.node = node;
+    this.#value = edits.readValue(options.default);
+    this.element = make("div", { class: "lora-algebra-rows", role: "group", "aria-label": t("LoRA rows"), "data-node-widget": name });
+    this.list = new List(this.#forOthers(), {
+      edit: (change, how) => this.edit(change, how),
+      resized: () => this.#fit(),
+    });
+    this.element.append(this.list.content);
+    this.hosted = this.#makeHosted(name);
+    this.#listen();
+    this.list.render(this.#value.rows);
+    library.load().then(() => this.list.refresh());
+  }
+
+  #forOthers() {
+    return (this.others = {
+      node: this.node,
+      element: this.element,
+      rows: () => this.#value.rows,
+      edit: (change) => this.edit(change),
+      refresh: () => this.list.refresh(),
+    });
+  }
+
+  #makeHosted(name) {
+    const widget = this.node.addDOMWidget(name, TYPE, this.element, {
+      getValue: () => this.#value,
+      setValue: (value) => this.#restore(value),
+      getMinHeight: () => this.height() + 2 * MARGIN,
+      hideOnZoom: false,
+      hideInPanel: true,
+      socketless: true,
+    });
+    widget.serializeValue = () => structuredClone(this.#value);
+    return widget;
+  }
+
+  #listen() {
+    const { node } = this;
+    let leave = () => {};
+    const after = (hook, act) => {
+      const former = node[hook];
+      node[hook] = function (...given) {
+        const result = former?.apply(this, given);
+        act(...given);
+        return result;
+      };
+    };
+    after("onAdded", () => (leave(), (leave = register(this.others))));
+    after("onRemoved", () => leave());
+    for (const type of ["dragover", "drop"]) this.element.addEventListener(type, (event) => this.#drop(event));
+    // before Ctrl+Z, what it is to undo must be a step
+    this.element.addEventListener("keydown", ({ key }) => /^(Control|Meta)$/.test(key) && this.#capture(), true);
+    this.element.addEventListener("paste", (event) => this.#pasted(event));
+  }
+
+  /** The host sets equal values at every press; what is pressed must then stay. */
+  #restore(stored) {
+    const value = edits.readValue(stored);
+    if (JSON.stringify(value) === JSON.stringify(this.#value)) return;
+    this.#value = value;
+    this.#sync();
+    this.list.render(value.rows);
+  }
+
+  /** One edit by the user. @param {(rows: import("./registry.js").Row[]) => import("./registry.js").Row[]} change */
+  edit(change, { held = false } = {}) {
+    const changed = change(this.#value.rows);
+    if (changed === this.#value.rows) return;
+    const rows = edits.withIdentities(edits.tidyRows(changed), (name) => library.identity(name));
+    if (!held) this.#capture(); // what was held before is a step of its own
+    this.#value = { ...this.#value, rows };
+    this.#sync();
+    this.list.render(rows);
+    this.#fit();
+    this.hosted.callback?.(this.#value);
+    this.node.setDirtyCanvas(true, true);
+    this.#askForIdentities();
+    if (held) this.#captureSoon();
+    else capture();
+  }
+
+  /** What comes goes with the next edit. */
+  #askForIdentities() {
+    for (const { name, hash } of this.#value.rows)
+      if (name && !hash && library.listed(name)) library.ask(library.listed(name), { content: true });
+  }
+
+  #capture() {
+    if (this.#waiting) capture();
+    clearTimeout(this.#waiting);
+    this.#waiting = 0;
+  }
+
+  #captureSoon() {
+    clearTimeout(this.#waiting);
+    this.#waiting = setTimeout(() => this.#capture(), SETTLE);
+  }
+
+  /** The host keeps a copy for views of this widget elsewhere. */
+  #sync() {
+    const state = this.hosted?._state;
+    if (state) state.value = structuredClone(this.#value);
+  }
+
+  height() {
+    return this.list.content.offsetHeight || 60 + 30 * this.#value.rows.length;
+  }
+
+  /** A node only grows: its width and what the user has given it stay. */
+  #fit() {
+    const { node } = this;
+    const height = node.computeSize()[1];
+    if (node.size[1] < height) node.setSize([node.size[0], height]);
+  }
+
+  #drop(event) {
+    if (!event.dataTransfer?.types.includes("text/plain")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.type === "drop") this.list.addText(event.dataTransfer.getData("text/plain"));
+  }
+
+  #pasted(event) {
+    if (event.target.tagName === "INPUT") return event.stopPropagation();
+    if (!this.list.addText(event.clipboardData?.getData("text/plain") ?? "")) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}
+
+/** Lets the host take a step of undo. */
+function capture() {
+  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
+}
