@@ -44,6 +44,7 @@ def test_there_is_no_box_before_a_run(page, apply_node):
     page.expect_no_report()
 
 
+@pytest.mark.every_page
 def test_a_run_shows_it(page, apply_node, shoot):
     page.run()
     page.show([apply_node])
@@ -57,6 +58,7 @@ def test_it_keeps_its_lines_and_blanks(page):
     assert lines[:2] == [f"{FIRST} (LoRA, rank 4, SD 1.5)", f"    model: {SAYS} 0.5"]
 
 
+@pytest.mark.every_page
 def test_it_lies_within_its_node(page, apply_node, shoot):
     page.resize(apply_node, [NARROW, 100])
     page.run()
@@ -134,6 +136,7 @@ def test_after_the_page_was_reloaded_the_next_run_shows_it(page, apply_node):
     page.expect_report(SAYS)
 
 
+@pytest.mark.every_page
 def test_undo_and_redo_keep_it(page, apply_node, lora_node):
     page.run()
     page.set(lora_node, {"strength": 0.25})
@@ -146,6 +149,7 @@ def test_undo_and_redo_keep_it(page, apply_node, lora_node):
     page.expect_report(f"{SAYS} 0.25")
 
 
+@pytest.mark.every_page
 def test_another_tab_does_not_lose_it(page, apply_node):
     page.run()
     tab = page.tab()
@@ -156,6 +160,7 @@ def test_another_tab_does_not_lose_it(page, apply_node):
     page.expect_report(SAYS)
 
 
+@pytest.mark.every_page
 def test_inside_a_subgraph_it_is_shown_where_the_node_is(page, apply_node):
     outer = page.wrap([apply_node])
     page.run()
@@ -168,7 +173,7 @@ def test_inside_a_subgraph_it_is_shown_where_the_node_is(page, apply_node):
     page.expect_no_report()
     page.enter(outer)
     page.expect_report(SAYS)
-    page.reload()  # after a visit to a subgraph, Nodes 2.0 draws no newly opened workflow (1.45.21)
+    page.after_subgraph()
 
 
 def test_a_collapsed_node_hides_it(page, apply_node):

@@ -9,6 +9,7 @@ from . import watch
 from .adapters import TKAdapters, TKTamper
 from .gates import TKDeepClone, TKGates
 from .latents import TKConditioning, TKHash, TKSaveTensor, TKText
+from .recipes import TKRecipe
 from .reports import TKBase, TKCounters, TKProbe, TKSame
 from .weights import TKLoadModel, TKPartial, TKStored, TKTextEncoder, TKWeights
 
@@ -23,6 +24,7 @@ NODES = [
     TKLoadModel,
     TKPartial,
     TKProbe,
+    TKRecipe,
     TKSame,
     TKSaveTensor,
     TKStored,
