@@ -14,9 +14,13 @@ import { against, counts, outcomeNamed, worst } from "./outcomes.js";
 import { refreshAll, widgetOf } from "./rows/registry.js";
 import { sameName } from "./rows/value.js";
 import { applyNodes, follow, isStale, locator, outputOf } from "./runs.js";
+import { sentencesOn, warningOn } from "./sentences.js";
 import { printable, short } from "./text.js";
 import { rowsAbove } from "./upstream.js";
 import { loadWords, t } from "./words.js";
+
+/** Nodes that say with `text` what they have not understood. */
+const READERS = ["FromLoRAStack", "FromLoRATags"];
 
 /** Rows node -> the Apply nodes below it, as the links were after the last run. @type {Map<Node, Node[]>} */
 let appliedBy = new Map();
@@ -38,7 +42,7 @@ app.registerExtension({
     follow(forgetRefusal);
     follow(lookAgain);
     api.addEventListener("lora_algebra.refused", ({ detail }) => rememberRefusal(detail));
-    api.addEventListener("executed", ({ detail }) => warn(detail.output?.loras ?? []));
+    api.addEventListener("executed", ({ detail }) => warn(detail.output, nodeAt(String(detail.display_node ?? detail.node))));
   },
 });
 
@@ -95,26 +99,6 @@ function ofRun(apply, row) {
   return isStale(apply) ? { state: "stale", text, title } : { state: outcome.state, text, title };
 }
 
-/** What became of a file, as sentences. @param {import("./runs.js").Outcome} outcome @returns {string[]} */
-export function sentencesOn(outcome) {
-  const { applied, found, model, parts, unknown, first_unknown: names = [], warnings = [] } = outcome;
-  const fit = model
-    ? t("{applied} of {found} layers applied to {model}", { applied, found, model })
-    : t("{applied} of {found} layers applied", { applied, found });
-  const idle = parts.filter((part) => part.found && !part.connected).map(idleSentence);
-  const more = unknown > names.length ? ", …" : "";
-  const strange = unknown
-    ? [t("Unknown to the model, not applied: {count} ({names})", { count: unknown, names: names.join(", ") + more })]
-    : [];
-  return [fit, ...idle, ...strange, ...warnings.map(({ text }) => text)];
-}
-
-function idleSentence({ part, found }) {
-  return part === "clip"
-    ? t("{count} layers of the text encoder not applied: no CLIP is connected", { count: found })
-    : t("{count} layers of the model not applied: no MODEL is connected", { count: found });
-}
-
 /** Finds out which rows belong to which Apply node, and draws them, once for many events. */
 function lookAgain() {
   if (looking) return;
@@ -151,16 +135,17 @@ function nodeAt(executionId) {
 /** A node among those of all open workflows. @param {Node} node */
 const placeOf = (node) => `${app.extensionManager.workflow.activeWorkflow?.path} ${locator(node)}`;
 
-/** Tells once what is odd about a file; it also stays on the row and in the report. */
-function warn(loras) {
-  for (const { name, warnings = [] } of loras)
-    for (const { code, text } of warnings) {
-      const key = JSON.stringify([name, code]);
-      if (!warned.has(key)) toast(printable(name), printable(text));
-      warned.add(key);
-    }
+/** Tells what is odd about files; on Apply nodes it also stays in the report and on the rows. */
+function warn({ loras = [], text = [] } = {}, node) {
+  for (const outcome of loras)
+    for (const warning of outcome.warnings ?? [])
+      warnOnce(`${outcome.name} ${warning.code}`, outcome.name, warningOn(outcome, warning));
+  if (READERS.includes(node?.comfyClass)) for (const line of text) warnOnce(line, node.title, line);
 }
 
-function toast(summary, detail) {
-  app.extensionManager.toast.add({ severity: "warn", summary, detail, life: 10_000 });
+function warnOnce(key, summary, detail) {
+  if (warned.has(key)) return;
+  warned.add(key);
+  const said = { summary: printable(summary), detail: printable(detail) };
+  app.extensionManager.toast.add({ severity: "warn", ...said, life: 10_000 });
 }
