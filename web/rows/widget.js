@@ -9,14 +9,19 @@ import { library } from "../library.js";
 import { loadStyle } from "../style.js";
 import { loadWords, t } from "../words.js";
 import { make } from "./elements.js";
+import { rememberFocus, restoreFocus } from "./focus.js";
+import { guardGestures } from "./gestures.js";
 import { List } from "./list.js";
+import { prepare } from "./picker.js";
 import { refreshAll, register, rowsWidgets } from "./registry.js";
 import * as edits from "./value.js";
 
 const TYPE = "LORA_ROWS";
 const WIDTH = 380;
 const MARGIN = 10; // the host's, around the element, on the canvas
-const BORDERS = 2; // as in rows.css
+const BORDERS = 2; // this and what follows as in rows.css
+const EMPTY = 65; // without rows
+const LINE = 28;
 const SETTLE = 300; // milliseconds after which turning a wheel is one edit
 
 app.registerExtension({
@@ -31,15 +36,20 @@ app.registerExtension({
 
   async refreshComboInNodes() {
     await library.renew();
+    prepare();
     refreshAll();
   },
 
-  setup: lookAgain,
+  setup() {
+    lookAgain();
+    library.load().then(() => (globalThis.requestIdleCallback ?? setTimeout)(prepare));
+  },
 });
 
 /** Nodes 2.0 keeps showing the element of a node that undo has replaced. */
 function lookAgain() {
   for (const { node, element } of rowsWidgets()) takePlace(node, element);
+  restoreFocus();
   requestAnimationFrame(lookAgain);
 }
 
@@ -114,6 +124,8 @@ class Rows {
     after("onRemoved", () => leave());
     after("onSerialize", (saved) => (saved.size = [saved.size[0], saved.size[1] - this.#extra]));
     new ResizeObserver(() => this.#fit()).observe(this.list.content);
+    guardGestures(this.element);
+    rememberFocus(this.element, () => node.id);
     for (const type of ["dragover", "drop"]) this.element.addEventListener(type, (event) => this.#drop(event));
     // before Ctrl+Z, what it is to undo must be a step
     this.element.addEventListener("keydown", ({ key }) => /^(Control|Meta)$/.test(key) && this.#capture(), true);
@@ -169,8 +181,10 @@ class Rows {
     if (state) state.value = structuredClone(this.#value);
   }
 
+  /** What the host must give it. As long as it is not drawn, no more than it will need, for nodes do not shrink. */
   height() {
-    return this.list.content.offsetHeight || 60 + 30 * this.#value.rows.length;
+    const drawn = this.list.content.offsetHeight;
+    return (drawn || EMPTY + LINE * this.#value.rows.length) + BORDERS;
   }
 
   /**
