@@ -9,6 +9,7 @@ import { openPicker } from "./picker.js";
 import { button, RowView } from "./row.js";
 import * as edits from "./value.js";
 
+const UNDER = 4; // pixels below what is unfolded, as in rows.css
 const IDENTITY_WAIT = 400; // milliseconds that a choice waits for the file's hash
 
 export class List {
@@ -91,6 +92,12 @@ export class List {
         this.element.insertBefore(this.element.lastChild, children[index + 1] ?? null);
       } else this.element.insertBefore(element, children[index] ?? null);
     });
+  }
+
+  /** How much of the height is for what comes and goes without an edit. */
+  unfoldedHeight() {
+    const unfolded = this.element.querySelectorAll(".lora-algebra-offers, .lora-algebra-panel");
+    return [...unfolded].reduce((sum, { offsetHeight }) => sum + offsetHeight + UNDER, 0);
   }
 
   /** Draws again what has not been edited. */

@@ -36,5 +36,11 @@ export function fillOffers(element, { why, names }, button) {
   element.replaceChildren(why, ...names.map(button));
 }
 
+/** With its folder, without its suffix. */
+export function pathName(name) {
+  const { folder, base } = splitName(name);
+  return folder + base;
+}
+
 /** How a row's file is called in the names of its controls. */
 export const shortName = ({ name }) => (name ? splitName(name).base : t("a row without a file"));

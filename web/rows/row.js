@@ -6,7 +6,7 @@ import { t } from "../words.js";
 import { dragRow } from "./drag.js";
 import { icon, isolated, make, setAttributes, setText } from "./elements.js";
 import { openMenu } from "./menu.js";
-import { fillOffers, isMissing, offersFor, shortName } from "./missing.js";
+import { fillOffers, isMissing, offersFor, pathName, shortName } from "./missing.js";
 import { fillPanel } from "./panel.js";
 import { Strength } from "./strength.js";
 import * as edits from "./value.js";
@@ -145,7 +145,10 @@ export class RowView {
 
   #offer(name, sure) {
     const take = () => this.list.rename(this, name, sure ? { hash: this.row.hash, size: this.row.size } : undefined);
-    return button("lora-algebra-offer", isolated(t("Use {name}", { name })), { onclick: take, title: name });
+    return button("lora-algebra-offer", isolated(t("Use {name}", { name: pathName(name) })), {
+      onclick: take,
+      title: name,
+    });
   }
 
   #makeNote() {

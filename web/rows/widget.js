@@ -14,8 +14,11 @@ import { refreshAll, register, rowsWidgets } from "./registry.js";
 import * as edits from "./value.js";
 
 const TYPE = "LORA_ROWS";
-const WIDTH = 340;
+const WIDTH = 380;
 const MARGIN = 10; // the host's, around the element, on the canvas
+const BORDERS = 2; // this and what follows as in rows.css
+const EMPTY = 65; // without rows
+const LINE = 28;
 const SETTLE = 300; // milliseconds after which turning a wheel is one edit
 
 app.registerExtension({
@@ -57,6 +60,8 @@ function makeWidget(node, name, [, options = {}]) {
 class Rows {
   #value;
   #waiting = 0; // timer of an edit that may go on
+  #extra = 0; // of the node's height, for what is unfolded
+  #height = Infinity; // that we have given the node
 
   constructor(node, name, options) {
     this.node = node;
@@ -109,6 +114,8 @@ class Rows {
     };
     after("onAdded", () => (leave(), (leave = register(this.others))));
     after("onRemoved", () => leave());
+    after("onSerialize", (saved) => (saved.size = [saved.size[0], saved.size[1] - this.#extra]));
+    new ResizeObserver(() => this.#fit()).observe(this.list.content);
     for (const type of ["dragover", "drop"]) this.element.addEventListener(type, (event) => this.#drop(event));
     // before Ctrl+Z, what it is to undo must be a step
     this.element.addEventListener("keydown", ({ key }) => /^(Control|Meta)$/.test(key) && this.#capture(), true);
@@ -164,15 +171,36 @@ class Rows {
     if (state) state.value = structuredClone(this.#value);
   }
 
+  /** What the host must give it. As long as it is not drawn, no more than it will need, for nodes do not shrink. */
   height() {
-    return this.list.content.offsetHeight || 60 + 30 * this.#value.rows.length;
+    const drawn = this.list.content.offsetHeight;
+    return (drawn || EMPTY + LINE * this.#value.rows.length) + BORDERS;
   }
 
-  /** A node only grows: its width and what the user has given it stay. */
+  /**
+   * Makes the node as high as it must be. What the user or the rows have given it stays; what is only
+   * for a panel or an offer is taken back with it, and is not saved: nobody has edited anything.
+   */
   #fit() {
     const { node } = this;
-    const height = node.computeSize()[1];
-    if (node.size[1] < height) node.setSize([node.size[0], height]);
+    const need = this.#needed();
+    if (need === null) return;
+    const now = node.size[1];
+    const byHost = now > this.#height && Math.abs(now - need) < 1; // Nodes 2.0 has been faster than we
+    const given = Math.max((byHost ? this.#height : now) - this.#extra, need - this.list.unfoldedHeight());
+    this.#extra = Math.max(0, need - given);
+    this.#height = given + this.#extra;
+    if (now !== this.#height) node.setSize([node.size[0], this.#height]);
+  }
+
+  /** The least height of the node, or null where it is not drawn. */
+  #needed() {
+    const { node, element } = this;
+    if (!element.isConnected || node.graph !== app.canvas.graph) return null;
+    if (!LiteGraph.vueNodesMode) return node.computeSize()[1];
+    const shown = element.closest(`[data-node-id="${node.id}"]`);
+    const spare = element.offsetHeight - BORDERS - this.list.content.offsetHeight;
+    return shown && shown.offsetHeight - LiteGraph.NODE_TITLE_HEIGHT - spare;
   }
 
   #drop(event) {
