@@ -21,6 +21,7 @@ class LoraError(ValueError):
         key: Name in that file, or of the input, that is to blame.
         expected: What would have been right.
         found: What was there instead.
+        row: Which entry of a list is to blame, from 1.
     """
 
     def __init__(
@@ -31,22 +32,31 @@ class LoraError(ValueError):
         key: str | None = None,
         expected: str | None = None,
         found: str | None = None,
+        row: int | None = None,
     ) -> None:
-        super().__init__(printable(f'"{file}": {message}' if file else message))
+        where = f"row {row}: " if row else ""
+        super().__init__(printable(where + (f'"{file}": {message}' if file else message)))
         self.message = message
         self.file = file
         self.key = key
         self.expected = expected
         self.found = found
+        self.row = row
 
     def in_file(self, file: str, more: str = "") -> Self:
         """The same error, said of ``file``, with ``more`` words behind it.
 
         The low level knows the cause; the boundary that knows the rest adds it.
         """
-        message = self.message + more
+        return self._with(self.message + more, file, self.row)
+
+    def in_row(self, row: int | None) -> Self:
+        """The same error, said of one entry of a list."""
+        return self._with(self.message, self.file, row)
+
+    def _with(self, message: str, file: str | None, row: int | None) -> Self:
         return type(self)(
-            message, file=file, key=self.key, expected=self.expected, found=self.found
+            message, file=file, key=self.key, expected=self.expected, found=self.found, row=row
         )
 
 

@@ -25,7 +25,7 @@ LOOKS_LIKE: Final = (
 )
 
 
-def check_beginning(beginning: bytes, size: int) -> None:
+def check_beginning(beginning: bytes, size: int, largest: int = LARGEST_HEADER) -> None:
     """Refuses what is plainly no LoRA from its first bytes, before anything is allocated."""
     if size < PREFIX:
         raise LoraFileError(
@@ -36,10 +36,10 @@ def check_beginning(beginning: bytes, size: int) -> None:
     length = header_end(beginning) - PREFIX
     if PREFIX + length > size:
         raise _impossible_header(beginning, length, size)
-    if length > LARGEST_HEADER:
+    if length > largest:
         raise LoraFileError(
-            f"has a header of {length} bytes; a sound one has at most {LARGEST_HEADER}.",
-            expected=f"at most {LARGEST_HEADER} bytes of header",
+            f"has a header of {length} bytes; a sound one has at most {largest}.",
+            expected=f"at most {largest} bytes of header",
             found=str(length),
         )
 
@@ -68,10 +68,11 @@ def explain(beginning: bytes, size: int, error: Exception) -> LoraFileError:
             expected=f"{stated} bytes",
             found=f"{size} bytes",
         )
+    reason = (str(error).splitlines() or [""])[0]  # torch adds a trace of its own
     return LoraFileError(
-        f"is damaged or no safetensors file ({error}). Download it again.",
+        f"is damaged or no safetensors file ({reason}). Download it again.",
         expected="a safetensors file",
-        found=str(error),
+        found=reason,
     )
 
 

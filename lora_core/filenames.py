@@ -23,18 +23,58 @@ def choose_name(asked: object, names: Sequence[str]) -> str:
     Raises:
         LoraInputError: No name, or more than one, or a path out of the folder.
     """
-    if asked in names and isinstance(asked, str):
-        return asked
+    same = same_names(asked, names)
+    if not same:
+        raise no_such_file(str(asked), names)
+    return only_one(str(asked), same)
+
+
+def same_names(asked: object, names: Sequence[str]) -> list[str]:
+    """The very name, or else all that differ from ``asked`` by nothing but their spelling.
+
+    Raises:
+        LoraInputError: ``asked`` is no text, or leads out of the folder.
+    """
     if not isinstance(asked, str):
         raise _refused(asked, f"a LoRA's name is text, not {type(asked).__name__}.")
+    if asked in names:
+        return [asked]
     if _leaves_folder(asked):
         raise _refused(asked, "this is no name in the loras folder.")
-    same = [name for name in names if _folded(name) == _folded(asked)]
+    wanted = folded(asked)
+    return [name for name in names if folded(name) == wanted]
+
+
+def only_one(asked: str, same: Sequence[str]) -> str:
+    """The one name in ``same``; LoraInputError if there are several."""
     if len(same) > 1:
         raise _refused(asked, f"there are several such files: {', '.join(same)}.")
-    if not same:
-        raise _refused(asked, "there is no such file in the loras folder." + _hint(asked, names))
     return same[0]
+
+
+def no_such_file(asked: str, names: Sequence[str]) -> LoraInputError:
+    """The error for a name that means none of ``names``, with those that look like it."""
+    close = close_names(asked, names)
+    hint = f" Close names: {', '.join(close)}." if close else ""
+    return _refused(asked, "there is no such file in the loras folder." + hint)
+
+
+def close_names(asked: str, names: Sequence[str]) -> list[str]:
+    """Up to three of ``names`` that look like ``asked``, compared without their folders."""
+    by_base = {name: base_name(name).casefold() for name in names}
+    close = get_close_matches(base_name(asked).casefold(), by_base.values(), CLOSE_NAMES)
+    found = (n for n in by_base if by_base[n] in close)
+    return sorted(found, key=lambda n: close.index(by_base[n]))[:CLOSE_NAMES]
+
+
+def base_name(name: str) -> str:
+    """``name`` without its folders, in the spelling of any system."""
+    return PureWindowsPath(name).name
+
+
+def folded(name: str) -> str:
+    """``name`` without what may differ between two spellings of it."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/")).casefold()
 
 
 def _leaves_folder(name: str) -> bool:
@@ -46,21 +86,6 @@ def _leaves_folder(name: str) -> bool:
         or bool(windows.anchor)
         or posix.is_absolute()
     )
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name.replace("\\", "/")).casefold()
-
-
-def _hint(asked: str, names: Sequence[str]) -> str:
-    """The closest names, compared without their folders."""
-    by_base = {name: PureWindowsPath(name).name.casefold() for name in names}
-    base = PureWindowsPath(asked).name.casefold()
-    close = get_close_matches(base, by_base.values(), CLOSE_NAMES)
-    found = sorted(
-        (n for n in by_base if by_base[n] in close), key=lambda n: close.index(by_base[n])
-    )
-    return f" Close names: {', '.join(found[:CLOSE_NAMES])}." if found else ""
 
 
 def _refused(asked: object, reason: str) -> LoraInputError:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, Final, cast
 from weakref import WeakValueDictionary
 
-import safetensors
 import torch
 
-from .beside import config_changed, read_config
+from .beside import read_config
 from .errors import LoraFileError
 from .families import UNREAD, Delta, Source, read_module
-from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end, read_header
+from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end
 from .finite import COMPUTABLE, largest_magnitude
+from .header import (
+    UNSOUND,
+    Head,
+    changed,
+    check_whole,
+    head_of,
+    opened,
+    read_head,
+    unopened,
+)
+from .header import identify as identify  # where everybody looks for it
 from .recipe import FileId
 from .settings import Notes
 from .spellings import SHARED, FileKey, Role, group_keys
@@ -96,15 +104,6 @@ NUMBERS: Final = frozenset(
 VERA: Final = "vera_lambda_b"
 """Whose modules use what is shared."""
 
-UNSOUND: Final = (
-    safetensors.SafetensorError,
-    KeyError,
-    TypeError,
-    RuntimeError,
-    OverflowError,
-)
-"""What comes of a header that names what cannot be; the library does not find all of it."""
-
 PEFT_TYPES: Final = frozenset(
     (
         "LORA",
@@ -129,36 +128,22 @@ shared_cache: Final = FileCache()
 """The one cache that all nodes share."""
 
 
-def identify(path: str | os.PathLike[str], name: str | None = None) -> FileId:
-    """The identity of the .safetensors file at ``path``, called ``name`` in messages.
-
-    Raises:
-        LoraFileError: There is none, it cannot be opened, or it is of another kind.
-    """
-    where = Path(path)
-    called = name or where.name
-    if where.suffix.lower() != ".safetensors":
-        raise LoraFileError(
-            "only .safetensors files are read, since other formats can carry code. "
-            "Convert it to .safetensors first.",
-            file=called,
-            expected=".safetensors",
-            found=where.suffix or "no suffix",
-        )
-    try:
-        return _identity(where.stat(), str(where), called)
-    except LoraFileError as error:
-        raise error.in_file(called) from error
-    except (OSError, ValueError) as error:
-        raise _unopened(error).in_file(called) from error
-
-
 def check_file(file: FileId) -> None:
     """Refuses a damaged file or one that is no LoRA, from its header alone, in milliseconds."""
     try:
-        _check_header(file)
+        check_size(file.size)
+        outline_of(file, read_head(file))
     except LoraFileError as error:
         raise error.in_file(file.name) from error
+
+
+def outline_of(file: FileId, head: Head) -> LoraFile:
+    """``file`` without its numbers, as far as its header tells; LoraFileError if it is no LoRA."""
+    try:
+        outlines = outlines_of(head.tensors)
+    except UNSOUND as error:
+        raise explain(head.beginning, file.size, error) from error
+    return _file(file, head, outlines)
 
 
 def read_file(file: FileId) -> LoraFile:
@@ -169,77 +154,15 @@ def read_file(file: FileId) -> LoraFile:
         raise error.in_file(file.name) from error
 
 
-def _identity(status: os.stat_result, path: str, name: str) -> FileId:
-    if not stat.S_ISREG(status.st_mode):
-        raise LoraFileError(
-            "is not a regular file.", expected="a regular file", found="a folder, pipe or device"
-        )
-    beside = config_changed(Path(path))
-    return FileId(path, status.st_mtime_ns, status.st_size, status.st_ino, name, beside)
-
-
-def _opened(file: FileId) -> BinaryIO:
-    """The file for reading, if it still is what was identified."""
-    identify(file.path, file.name)  # first: opening a pipe would wait for ever
-    try:
-        opened = Path(file.path).open("rb")  # noqa: SIM115 (closed by who asked for it)
-    except OSError as error:
-        raise _unopened(error) from error
-    if _identity(os.fstat(opened.fileno()), file.path, file.name) != file:
-        opened.close()
-        raise _changed(file)
-    return opened
-
-
-def _changed(file: FileId) -> LoraFileError:
-    return LoraFileError(
-        "has changed on disk since it was chosen. Queue the prompt again.",
-        expected=f"{file.size} bytes of {file.mtime_ns}",
-        found="another state of the file",
-    )
-
-
 def _array(buffer: torch.Tensor) -> Any:
     return cast(Any, buffer).numpy()
-
-
-def _unopened(error: Exception) -> LoraFileError:
-    """The error for a file that the system does not let us open."""
-    reason = getattr(error, "strerror", None) or str(error)
-    return LoraFileError(f"cannot be opened: {reason}.", expected="a readable file", found=reason)
-
-
-def _check_header(file: FileId) -> None:
-    with _opened(file) as opened:
-        beginning = opened.read(SNIFFED)
-        check_beginning(beginning, file.size)
-        check_size(file.size)
-        beginning += opened.read(max(0, header_end(beginning) - SNIFFED))
-    try:
-        _check_whole(file)
-        header, metadata = _header(beginning)
-        outlines = outlines_of(header)
-    except UNSOUND as error:
-        raise explain(beginning, file.size, error) from error
-    _modules(_by_key(outlines), _notes(file, metadata))
-
-
-def _header(beginning: bytes) -> tuple[dict[str, Any], dict[str, str]]:
-    """What a sound header says of every tensor, and the notes in it."""
-    header = read_header(beginning)
-    metadata: dict[str, str] = header.pop("__metadata__", None) or {}
-    return header, metadata
-
-
-def _by_key(tensors: Mapping[str, torch.Tensor]) -> dict[FileKey, torch.Tensor]:
-    return {FileKey(key): tensor for key, tensor in tensors.items()}
 
 
 def _notes(file: FileId, metadata: Mapping[str, str]) -> Notes:
     try:
         return Notes.read(metadata, read_config(Path(file.path)))
     except OSError as error:
-        raise _unopened(error) from error
+        raise unopened(error) from error
 
 
 def _parsed(file: FileId) -> LoraFile:
@@ -247,34 +170,30 @@ def _parsed(file: FileId) -> LoraFile:
     array = _array(buffer)
     beginning: bytes = array[: header_end(array[:SNIFFED].tobytes())].tobytes()
     try:
-        _check_whole(file)
-        header, metadata = _header(beginning)
-        tensors = parts_of(buffer, header, len(beginning))
+        check_whole(file)
+        head = head_of(beginning)
+        tensors = parts_of(buffer, head.tensors, len(beginning))
     except UNSOUND as error:
         raise explain(beginning, file.size, error) from error
-    notes = _notes(file, metadata)
-    modules, unknown = _modules(_by_key(tensors), notes)
-    return LoraFile(file, modules, unknown, metadata, notes)
+    return _file(file, head, tensors)
+
+
+def _file(file: FileId, head: Head, tensors: Mapping[str, torch.Tensor]) -> LoraFile:
+    notes = _notes(file, head.metadata)
+    modules, unknown = _modules({FileKey(key): tensor for key, tensor in tensors.items()}, notes)
+    return LoraFile(file, modules, unknown, head.metadata, notes)
 
 
 def _buffer(file: FileId) -> torch.Tensor:
     """All of the file in memory: a mapped file that is cut short would end the process."""
-    with _opened(file) as opened:
-        check_beginning(opened.read(SNIFFED), file.size)
+    with opened(file) as source:
+        check_beginning(source.read(SNIFFED), file.size)
         check_size(file.size)
-        opened.seek(0)
+        source.seek(0)
         buffer = torch.empty(file.size, dtype=torch.uint8)
-        if cast(Any, opened).readinto(_array(buffer)) != file.size:
-            raise _changed(file)
+        if cast(Any, source).readinto(_array(buffer)) != file.size:
+            raise changed(file)
         return buffer
-
-
-def _check_whole(file: FileId) -> None:
-    """Lets the library look at the header, and makes sure that it saw what was read."""
-    with cast(Any, safetensors.safe_open)(file.path, framework="pt"):
-        pass
-    with _opened(file):
-        pass
 
 
 def _modules(

@@ -34,7 +34,12 @@ CONTEXT_WIDTH: Final[Mapping[int, str]] = {768: "SD 1.5", 1024: "SD 2", 2048: "S
 
 def base_of_file(file: LoraFile) -> str | None:
     """The base model ``file`` was made for, or None if nothing tells."""
-    return stated_base(file.metadata) or _named(file.modules) or _by_width(file)
+    return base_by_names(file.metadata, file.modules) or _by_width(file)
+
+
+def base_by_names(metadata: Mapping[str, str], names: Iterable[str]) -> str | None:
+    """The base model that ``metadata`` states, or that alone has layers of these ``names``."""
+    return stated_base(metadata) or _named(names)
 
 
 def _named(names: Iterable[str]) -> str | None:

@@ -81,6 +81,11 @@ class Recipe:
         """The size of the batch that it is for; None if for any."""
         return images_of(course for term in self.terms for course, _ in term.varying)
 
+    @property
+    def varies(self) -> bool:
+        """Whether any strength changes over the steps or the images."""
+        return any(term.varying for term in self.terms)
+
     def with_files(self, state: Callable[[FileId], FileId]) -> Recipe:
         """The same strengths of the files that ``state`` gives for each."""
         return Recipe(tuple(replace(t, file=state(t.file)) for t in self.terms))
@@ -120,7 +125,7 @@ class Recipe:
 
     def to_json(self) -> str:
         """The versioned text form; ``from_json`` gives an equal recipe back."""
-        version = VERSION if any(term.varying for term in self.terms) else 1
+        version = VERSION if self.varies else 1
         terms = [written_term(term) for term in self.terms]
         return json.dumps({"format": FORMAT, "version": version, "terms": terms})
 

@@ -9,11 +9,16 @@ from numbers import Real
 from typing import Final
 
 from .errors import LoraInputError
-from .recipe_json import Json
+from .json_text import Json
 
 LARGEST_STRENGTH: Final = 10**30
 MOST_DIGITS: Final = 1000
 """Of an exact strength; behind them it goes on as the nearest floating point number."""
+
+LARGEST_TYPED: Final = 100
+"""Of the strengths that people write into rows and tags."""
+
+NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 FRACTION: Final = re.compile(r"-?[0-9]{1,1000}/[1-9][0-9]{0,999}")
 """How an exact strength is written that no floating point number says."""
@@ -30,6 +35,26 @@ def exact_strength(value: object, name: str = "strength") -> Fraction:
     if not math.isfinite(number):
         raise _not_finite(value, name)
     return Fraction(repr(number))
+
+
+def typed_strength(value: object, name: str = "strength") -> Fraction:
+    """The strength that is meant by a number, or by text that is one; from -100 to 100."""
+    number = float(value) if isinstance(value, str) and NUMBER.fullmatch(value.strip()) else value
+    try:
+        exact = exact_strength(number, name)
+    except LoraInputError as error:
+        raise _not_typed(value, name) from error
+    if abs(exact) > LARGEST_TYPED:
+        raise _not_typed(value, name)
+    return exact
+
+
+def _not_typed(value: object, name: str) -> LoraInputError:
+    expected = f"a number from {-LARGEST_TYPED} to {LARGEST_TYPED}"
+    found = repr(value)[:40]
+    return LoraInputError(
+        f"{name} must be {expected}, not {found}", key=name, expected=expected, found=found
+    )
 
 
 def _not_finite(value: object, name: str) -> LoraInputError:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from .course import Course
 from .curve import Curve
 from .errors import LoraInputError
-from .recipe_json import Json
+from .json_text import Json
 from .strength import bounded, read_strength, written
 from .term import FileId, Term, Varying
 

@@ -16,3 +16,15 @@ def printable(text: str) -> str:
     Line breaks stay.
     """
     return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def shortened(text: str, most: int) -> str:
+    """``text``, printable, in at most ``most`` characters; a mark at its end says what was cut.
+
+    >>> shortened("x" * 5000, 24)
+    'xxxxxx… (5,000 characters)'
+    """
+    if len(text) <= most:
+        return printable(text)
+    mark = f"… ({len(text):,} characters)"
+    return printable(text[: max(0, most - len(mark))]) + mark

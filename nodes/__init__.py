@@ -1,11 +1,27 @@
 """The nodes, by name: each a schema, one call into the core, one return."""
 
 from .apply_to_model import ApplyToModel
+from .from_lora_stack import FromLoRAStack
+from .from_lora_tags import FromLoRATags
 from .load_lora import LoadLoRA
 from .lora_rows import LoRARows
 from .scale_lora import ScaleLoRA
 from .schedule_lora import ScheduleLoRA
 from .spread_lora import SpreadLoRA
 from .stack_loras import StackLoRAs
+from .to_lora_stack import ToLoRAStack
+from .to_lora_tags import ToLoRATags
 
-NODES = [LoadLoRA, ScaleLoRA, StackLoRAs, ApplyToModel, ScheduleLoRA, SpreadLoRA, LoRARows]
+NODES = [
+    LoadLoRA,
+    ScaleLoRA,
+    StackLoRAs,
+    ApplyToModel,
+    ScheduleLoRA,
+    SpreadLoRA,
+    LoRARows,
+    FromLoRAStack,
+    ToLoRAStack,
+    FromLoRATags,
+    ToLoRATags,
+]

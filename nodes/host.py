@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import folder_paths
 
+from ..lora_core.content import shared_hashes
 from ..lora_core.divide import Halves, Layers, Mode, Weights, halves
-from ..lora_core.errors import LoraFileError, LoraInputError, LoraMismatchError
+from ..lora_core.errors import LoraError, LoraFileError, LoraInputError, LoraMismatchError
 from ..lora_core.filenames import choose_name
 from ..lora_core.files import LoraFile, identify, shared_cache
 from ..lora_core.held import held_for
@@ -20,6 +21,7 @@ from ..lora_core.match import Model
 from ..lora_core.plan import make_plan
 from ..lora_core.recipe import FileId, Recipe
 from ..lora_core.report import Report
+from ..lora_core.resolve import Asked, Found, resolve
 from ..lora_core.targets import Part, Shape
 from .adapter import FusedAdapter
 from .host_live import Live, StackCache, put_beside, take_away
@@ -46,7 +48,47 @@ def lora_names() -> list[str]:
 
 def find_lora(asked: object) -> FileId:
     """The listed file that is meant by ``asked``; LoraError if there is none."""
-    name = choose_name(asked, lora_names())
+    return _listed(choose_name(asked, lora_names()))
+
+
+def resolve_lora(asked: Asked) -> Found:
+    """The listed name that is meant by ``asked``, and what tells so; LoraError if there is none."""
+    try:
+        return resolve(asked, lora_names(), _size, _content)
+    except LoraError as error:
+        raise error.in_row(asked.row) from error
+
+
+def find_asked(asked: Asked) -> FileId:
+    """The file that is meant by ``asked``, as it is now; LoraError if there is none."""
+    found = resolve_lora(asked)
+    try:
+        return _listed(found.name)
+    except LoraError as error:
+        raise error.in_row(asked.row) from error
+
+
+def content_of(file: FileId) -> str:
+    """The hash of what is behind the file's header; LoraFileError if it cannot be read."""
+    return shared_hashes.of(file)
+
+
+def _size(name: str) -> int | None:
+    """The bytes of a listed file; None if it is none of ours or cannot be read."""
+    try:
+        return _listed(name).size
+    except LoraError:
+        return None
+
+
+def _content(name: str) -> str | None:
+    try:
+        return content_of(_listed(name))
+    except LoraError:
+        return None
+
+
+def _listed(name: str) -> FileId:
     path = folder_paths.get_full_path(LORAS, name)
     if path is None:
         raise LoraFileError(
@@ -96,7 +138,7 @@ def apply_recipe(
     Raises:
         LoraError: Both stay untouched.
     """
-    recipe = recipe.with_files(_current)
+    recipe = current(recipe)
     if model is None and clip is None:
         raise LoraInputError(
             "Apply LoRA To Model has nothing to apply to: connect a MODEL, a CLIP, or both.",
@@ -176,9 +218,9 @@ def _together(parts: Iterable[Halves], recipe: Recipe, sides: Mapping[Part, obje
     return total.plus(Halves(missing))
 
 
-def _current(file: FileId) -> FileId:
-    """The file as it is now: a loader whose name is linked may have run before it changed."""
-    return identify(file.path, file.name)
+def current(recipe: Recipe) -> Recipe:
+    """With the files as they are now: a loader with a linked name may have run before a change."""
+    return recipe.with_files(lambda file: identify(file.path, file.name))
 
 
 def _applied(patcher: ModelPatcher) -> Applied:

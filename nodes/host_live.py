@@ -158,7 +158,7 @@ class Live:
         """A sampler is about to use the model, of which every use needs the stack from now on."""
         gate = self.beside.place(patcher.model).gate
         gate.expected = True
-        gate.usual = None if _varies(self.recipe) else self._constant(patcher.load_device)
+        gate.usual = None if self.recipe.varies else self._constant(patcher.load_device)
 
     def forget(self, patcher: ModelPatcher) -> None:
         """The sampler is done with the model."""
@@ -301,10 +301,6 @@ def _copied(stack: Stack, *devices: Any, **_others: Any) -> ModelPatcher:
 def _dtype_of(patcher: ModelPatcher) -> torch.dtype:
     """In which its layers will compute, whatever clone of it is loaded right now."""
     return patcher.get_model_object("manual_cast_dtype") or patcher.model.get_dtype()
-
-
-def _varies(recipe: Recipe) -> bool:
-    return any(term.varying for term in recipe.terms)
 
 
 def _scheduled(recipe: Recipe) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from comfy_api.latest import io
 
-from ..lora_core.recipe import Recipe
-from .host import find_lora
+from ..lora_core.facts import stated_triggers
+from ..lora_core.recipe import FileId, Recipe, Term
+from ..lora_core.resolve import Asked
+from ..lora_core.rows import Row, active_rows, read_rows
+from ..lora_core.tags import written_tags
 from .plain_errors import plain_errors
-from .types import CATEGORY, Lora, Rows
+from .several import checked, objections, states
+from .types import CATEGORY, Lora, Rows, lora_input
 
 
 class LoRARows(io.ComfyNode):
@@ -22,28 +26,71 @@ class LoRARows(io.ComfyNode):
             display_name="LoRA Rows",
             category=CATEGORY,
             description="A list of LoRAs with switches and strengths, as one value.",
-            search_aliases=["lora", "lora loader", "power lora loader", "lora stack", "multi lora"],
-            inputs=[
-                Rows.Input("rows", tooltip="The LoRAs"),
-                Lora.Input("lora", display_name="LORA", optional=True, tooltip="A LoRA or a stack"),
+            search_aliases=[
+                "lora",
+                "lora loader",
+                "power lora loader",
+                "lora stack",
+                "lora stacker",
+                "cr lora stack",
+                "easy lorastack",
+                "lora manager",
+                "multi lora",
+                "lora list",
+                "trigger words",
             ],
+            inputs=[Rows.Input("rows", tooltip="The LoRAs"), lora_input()],
             outputs=[
                 Lora.Output(display_name="LORA"),
-                io.String.Output("triggers", display_name="triggers"),
-                io.String.Output("tags", display_name="tags"),
+                io.String.Output(
+                    "triggers",
+                    display_name="triggers",
+                    tooltip="The trigger words of the rows that are on",
+                ),
+                io.String.Output(
+                    "tags", display_name="tags", tooltip="The LORA as <lora:name:strength> tags"
+                ),
             ],
         )
 
     @classmethod
-    def validate_inputs(cls, rows: object = None) -> bool | str:  # noqa: ARG003
-        return True
+    async def validate_inputs(cls, rows: object = None) -> bool | str:
+        """Says what is wrong with rows and files before anything runs."""
+        return await objections(lambda: _asked(rows))
 
     @classmethod
-    def execute(cls, rows: dict[str, Any], lora: Recipe | None = None) -> io.NodeOutput:
+    def fingerprint_inputs(cls, rows: object = None, **_others: object) -> object:
+        """The files' states, and their words, which may stand beside them."""
+        return states(lambda: _asked(rows), stated_triggers)
+
+    @classmethod
+    def execute(cls, rows: object = None, lora: Recipe | None = None) -> io.NodeOutput:
         with plain_errors():
-            own = [
-                Recipe.of(find_lora(row["name"]), row["strength"])
-                for row in rows["rows"]
-                if row.get("on", True)
-            ]
-            return io.NodeOutput(Recipe.sum([*own, *([lora] if lora else [])]), "", "")
+            active = [(row, checked(row.asked)) for row in active_rows(read_rows(rows))]
+            own = [Term(file, row.model, row.clip) for row, file in active]
+            incoming = (lora or Recipe()).terms
+            constant = [term for term in incoming if not term.varying]
+            whole = Recipe((*own, *incoming))
+            tags = written_tags(_in_order([*own, *constant]))
+            return io.NodeOutput(whole, ", ".join(_words(active)), tags)
+
+
+def _asked(rows: object) -> Iterable[Asked]:
+    return [row.asked for row in active_rows(read_rows(rows))]
+
+
+def _words(rows: Iterable[tuple[Row, FileId]]) -> list[str]:
+    """The trigger words of all rows, each once."""
+    words = (
+        word.strip()
+        for row, file in rows
+        for word in (stated_triggers(file) if row.triggers is None else row.triggers)
+    )
+    return list(dict.fromkeys(filter(None, words)))
+
+
+def _in_order(terms: Iterable[Term]) -> list[Term]:
+    """Every file once, with all of its strength, where it comes first."""
+    terms = tuple(terms)
+    total = {term.file: term for term in Recipe(terms).terms}
+    return [total[file] for file in dict.fromkeys(term.file for term in terms) if file in total]

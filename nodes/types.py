@@ -1,4 +1,4 @@
-"""The graph types of ours."""
+"""The graph types of ours, and the one of other packs."""
 
 from typing import Any
 
@@ -16,6 +16,13 @@ class Lora(io.ComfyTypeIO):
     Type = Recipe
 
 
+@io.comfytype(io_type="LORA_STACK")
+class LoraStack(io.ComfyTypeIO):
+    """What other packs' stackers give and take."""
+
+    Type = list[Any]
+
+
 @io.comfytype(io_type="LORA_ROWS")
 class Rows(io.ComfyTypeI):
     """A list of rows with switches and strengths, edited by a widget of ours."""
@@ -27,3 +34,8 @@ class Rows(io.ComfyTypeI):
 
         def __init__(self, id: str, **others: Any) -> None:
             super().__init__(id, default={"version": 1, "rows": []}, socketless=True, **others)
+
+
+def lora_input() -> Lora.Input:
+    """The optional LORA input that every node of the algebra has."""
+    return Lora.Input("lora", display_name="LORA", optional=True, tooltip="A LoRA or a stack")

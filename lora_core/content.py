@@ -1,0 +1,87 @@
+"""What a file holds behind its header, as one number: the same for the same LoRA under any name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from io import BufferedReader
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from .errors import LoraFileError
+from .file_faults import SNIFFED, check_beginning, header_end
+from .files import identify
+from .term import FileId
+
+AT_ONCE: Final = 2**20
+"""Bytes that are read at once."""
+
+
+class ContentHashes:
+    """Hashes of files by identity, the latest few thousand; safe from several threads."""
+
+    def __init__(self, most: int = 4096) -> None:
+        self._known: OrderedDict[FileId, str] = OrderedDict()
+        self._most = most
+        self._lock = Lock()
+
+    def of(self, file: FileId) -> str:
+        """As ``content_hash``, which is asked once for each state of a file."""
+        with self._lock:
+            known = self._known.get(file)
+        return known or self._keep(file, content_hash(file))
+
+    def _keep(self, file: FileId, known: str) -> str:
+        with self._lock:
+            self._known[file] = known
+            self._known.move_to_end(file)
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return known
+
+
+shared_hashes: Final = ContentHashes()
+"""The one that all nodes share."""
+
+
+def content_hash(file: FileId) -> str:
+    """The SHA-256 of the bytes behind the header, in 64 hex digits.
+
+    It is what kohya's trainers write as ``sshs_model_hash`` and Civitai calls AutoV3.
+
+    Raises:
+        LoraFileError: The file has changed since it was identified, cannot be read, or is none.
+    """
+    try:
+        _check_same(file)
+        with Path(file.path).open("rb") as opened:
+            found = _hashed(opened, file.size)
+        _check_same(file)
+    except LoraFileError as error:
+        raise error.in_file(file.name) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise LoraFileError(
+            f"cannot be read: {reason}.", file=file.name, expected="a readable file", found=reason
+        ) from error
+    return found
+
+
+def _hashed(opened: BufferedReader, size: int) -> str:
+    beginning = opened.read(SNIFFED)
+    check_beginning(beginning, size)
+    opened.seek(header_end(beginning))
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(AT_ONCE))
+    while count := opened.readinto(buffer):
+        digest.update(buffer[:count])
+    return digest.hexdigest()
+
+
+def _check_same(file: FileId) -> None:
+    if identify(file.path, file.name) != file:
+        raise LoraFileError(
+            "has changed on disk since it was chosen. Queue the prompt again.",
+            expected=f"{file.size} bytes of {file.mtime_ns}",
+            found="another state of the file",
+        )

@@ -1,0 +1,101 @@
+"""Which file is meant by a name that may come from another machine: certainly, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from .filenames import base_name, folded, no_such_file, only_one, same_names
+
+How: TypeAlias = Literal["path", "spelling", "content", "basename"]
+
+SUFFIX: Final = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known of a file that is asked for.
+
+    Attributes:
+        name: Its name in the loras folder, perhaps without folder or suffix.
+        hash: The SHA-256 of its bytes behind the header, in hex digits.
+        size: Its bytes.
+        row: The entry of a list that asks for it, from 1.
+    """
+
+    name: str
+    hash: str | None = None
+    size: int | None = None
+    row: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The listed name that is meant, and what tells so."""
+
+    name: str
+    how: How
+
+
+def resolve(
+    asked: Asked,
+    names: Sequence[str],
+    size_of: Callable[[str], int | None],
+    hash_of: Callable[[str], str | None],
+) -> Found:
+    """The one of ``names`` that is ``asked`` for: by its path, its spelling, or its content.
+
+    Without a known content, the only file of the same base name is meant as well.
+
+    Args:
+        asked: The file that is meant.
+        names: What is listed.
+        size_of: The bytes of a listed file, None if it cannot be read.
+        hash_of: The hash of its content; only asked of files of the right size.
+
+    Raises:
+        LoraInputError: None is meant for certain; close names are in the message.
+    """
+    same = same_names(asked.name, names) or _without_suffix(asked.name, names)
+    if len(same) == 1:
+        return Found(same[0], "path" if same[0] == asked.name else "spelling")
+    if asked.hash is not None:
+        alike = _of_content(asked, names, size_of, hash_of)
+        if alike:
+            return Found(alike[0], "content")
+    if same:
+        return Found(only_one(asked.name, same), "spelling")
+    if asked.hash is None:
+        bases = [name for name in names if _base(name) == _base(asked.name)]
+        if bases:
+            return Found(only_one(asked.name, bases), "basename")
+    raise no_such_file(asked.name, names)
+
+
+def without_suffix(name: str) -> str:
+    """``name`` as it is written in tags."""
+    return name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
+
+
+def _without_suffix(asked: str, names: Sequence[str]) -> list[str]:
+    """The names meant by a path without suffix; a bare word may as well mean a file of a folder."""
+    if base_name(asked) == asked or asked.lower().endswith(SUFFIX):
+        return []
+    return same_names(asked + SUFFIX, names)
+
+
+def _of_content(
+    asked: Asked,
+    names: Sequence[str],
+    size_of: Callable[[str], int | None],
+    hash_of: Callable[[str], str | None],
+) -> list[str]:
+    """All with the very content, first those of the same base name."""
+    sizes = [name for name in names if asked.size is not None and size_of(name) == asked.size]
+    alike = [name for name in sizes if hash_of(name) == asked.hash]
+    return sorted(alike, key=lambda name: (_base(name) != _base(asked.name), name))
+
+
+def _base(name: str) -> str:
+    return folded(without_suffix(base_name(name)))

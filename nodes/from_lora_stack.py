@@ -1,0 +1,54 @@
+"""The node that takes what other packs' stackers give."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..lora_core.lora_stack import Stacked, read_stack
+from ..lora_core.recipe import Recipe, Term
+from .plain_errors import plain_errors
+from .several import checked, notice
+from .types import CATEGORY, Lora, LoraStack, lora_input
+
+
+class FromLoRAStack(io.ComfyNode):
+    """A LORA_STACK of another pack as a LORA."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FromLoRAStack",
+            display_name="From LoRA Stack",
+            category=CATEGORY,
+            description="A LORA_STACK of another pack as a LORA.",
+            search_aliases=[
+                "lora_stack",
+                "lora stacker",
+                "apply lora stack",
+                "cr apply lora stack",
+                "easy lorastack",
+                "efficiency lora stack",
+            ],
+            inputs=[
+                LoraStack.Input(
+                    "lora_stack",
+                    display_name="LORA_STACK",
+                    optional=True,
+                    tooltip="From a stacker of another pack",
+                ),
+                lora_input(),
+            ],
+            outputs=[Lora.Output(display_name="LORA")],
+        )
+
+    @classmethod
+    def execute(cls, lora_stack: object = None, lora: Recipe | None = None) -> io.NodeOutput:
+        with plain_errors():
+            entries = read_stack(lora_stack)
+            terms = [_term(entry) for entry in entries]
+            ui = notice((entry.asked.name, entry.ignored) for entry in entries)
+            return io.NodeOutput(Recipe((*terms, *(lora or Recipe()).terms)), ui=ui or None)
+
+
+def _term(entry: Stacked) -> Term:
+    return entry.term or Term(checked(entry.asked), entry.model, entry.clip)

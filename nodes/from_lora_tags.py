@@ -1,0 +1,79 @@
+"""The node that reads LoRAs out of a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from comfy_api.latest import io
+
+from ..lora_core.recipe import Recipe, Term
+from ..lora_core.resolve import Asked
+from ..lora_core.tags import ORDERS, Order, Tag, read_tags
+from .plain_errors import plain_errors
+from .several import checked, notice, objections, states
+from .types import CATEGORY, Lora, lora_input
+
+ORDER_TOOLTIP = "Of two numbers: model first as in ComfyUI, text encoder first as in A1111"
+
+
+class FromLoRATags(io.ComfyNode):
+    """The <lora:…> tags of a text as a LORA, and the text without them."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FromLoRATags",
+            display_name="From LoRA Tags",
+            category=CATEGORY,
+            description="Reads <lora:name:strength> tags out of a text: a LORA, and the text "
+            "without them.",
+            search_aliases=[
+                "lora tag loader",
+                "lora tags",
+                "prompt lora",
+                "a1111 lora",
+                "lora prompt",
+                "load lora tag",
+            ],
+            inputs=[
+                io.String.Input(
+                    "text", multiline=True, default="", tooltip="A prompt with <lora:…> tags"
+                ),
+                io.Combo.Input(
+                    "order", options=list(ORDERS), default=ORDERS[0], tooltip=ORDER_TOOLTIP
+                ),
+                lora_input(),
+            ],
+            outputs=[
+                Lora.Output(display_name="LORA"),
+                io.String.Output("text", display_name="text", tooltip="The text without the tags"),
+            ],
+        )
+
+    @classmethod
+    async def validate_inputs(cls, text: str | None = None) -> bool | str:
+        """Says what is wrong before anything runs; what is linked comes later."""
+        return await objections(lambda: _asked(text))
+
+    @classmethod
+    def fingerprint_inputs(cls, text: str | None = None, **_others: object) -> object:
+        return states(lambda: _asked(text))
+
+    @classmethod
+    def execute(
+        cls, text: str, order: Order = "model first", lora: Recipe | None = None
+    ) -> io.NodeOutput:
+        with plain_errors():
+            tags, rest = read_tags(text, order)
+            terms = [_term(tag) for tag in tags]
+            ui = notice((tag.name, tag.ignored) for tag in tags)
+            whole = Recipe((*terms, *(lora or Recipe()).terms))
+            return io.NodeOutput(whole, rest, ui=ui or None)
+
+
+def _asked(text: str | None) -> Iterable[Asked]:
+    return [Asked(tag.name) for tag in read_tags(text or "")[0]]
+
+
+def _term(tag: Tag) -> Term:
+    return Term(checked(Asked(tag.name)), tag.model, tag.clip)

@@ -1,0 +1,47 @@
+"""The node that gives what other packs' loaders take."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..lora_core.lora_stack import listed, written_stack
+from ..lora_core.recipe import Recipe
+from .host import current
+from .plain_errors import plain_errors
+from .types import CATEGORY, LoraStack, lora_input
+
+
+class ToLoRAStack(io.ComfyNode):
+    """A LORA as a LORA_STACK for other packs."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ToLoRAStack",
+            display_name="To LoRA Stack",
+            category=CATEGORY,
+            description="A LORA as a LORA_STACK, for loaders and stackers of other packs.",
+            search_aliases=[
+                "lora_stack",
+                "lora stacker",
+                "cr lora stack",
+                "easy lorastack",
+                "efficiency lora stack",
+            ],
+            inputs=[
+                lora_input(),
+                LoraStack.Input(
+                    "lora_stack",
+                    display_name="LORA_STACK",
+                    optional=True,
+                    tooltip="From a stacker of another pack; it comes first",
+                ),
+            ],
+            outputs=[LoraStack.Output("lora_stack", display_name="LORA_STACK")],
+        )
+
+    @classmethod
+    def execute(cls, lora: Recipe | None = None, lora_stack: object = None) -> io.NodeOutput:
+        with plain_errors():
+            own = written_stack(current(lora or Recipe()))
+            return io.NodeOutput([*listed(lora_stack), *own])
