@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from io import BufferedReader
-from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import BinaryIO, Final
 
 from .errors import LoraFileError
 from .file_faults import SNIFFED, check_beginning, header_end
-from .files import identify
+from .header import changed, identify, opened, unopened
 from .term import FileId
 
 AT_ONCE: Final = 2**20
@@ -54,34 +52,22 @@ def content_hash(file: FileId) -> str:
         LoraFileError: The file has changed since it was identified, cannot be read, or is none.
     """
     try:
-        _check_same(file)
-        with Path(file.path).open("rb") as opened:
-            found = _hashed(opened, file.size)
-        _check_same(file)
+        with opened(file) as source:
+            found = _hashed(source, file.size)
+        if identify(file.path, file.name) != file:
+            raise changed(file)
     except LoraFileError as error:
         raise error.in_file(file.name) from error
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise LoraFileError(
-            f"cannot be read: {reason}.", file=file.name, expected="a readable file", found=reason
-        ) from error
+        raise unopened(error).in_file(file.name) from error
     return found
 
 
-def _hashed(opened: BufferedReader, size: int) -> str:
-    beginning = opened.read(SNIFFED)
+def _hashed(source: BinaryIO, size: int) -> str:
+    beginning = source.read(SNIFFED)
     check_beginning(beginning, size)
-    opened.seek(header_end(beginning))
-    digest, buffer = hashlib.sha256(), memoryview(bytearray(AT_ONCE))
-    while count := opened.readinto(buffer):
-        digest.update(buffer[:count])
+    source.seek(header_end(beginning))
+    digest = hashlib.sha256()
+    while part := source.read(AT_ONCE):
+        digest.update(part)
     return digest.hexdigest()
-
-
-def _check_same(file: FileId) -> None:
-    if identify(file.path, file.name) != file:
-        raise LoraFileError(
-            "has changed on disk since it was chosen. Queue the prompt again.",
-            expected=f"{file.size} bytes of {file.mtime_ns}",
-            found="another state of the file",
-        )

@@ -12,6 +12,7 @@ from .errors import LoraInputError
 
 LONGEST_NAME: Final = 4096
 CLOSE_NAMES: Final = 3
+SUFFIX: Final = ".safetensors"
 
 
 def choose_name(asked: object, names: Sequence[str]) -> str:
@@ -60,11 +61,17 @@ def no_such_file(asked: str, names: Sequence[str]) -> LoraInputError:
 
 
 def close_names(asked: str, names: Sequence[str]) -> list[str]:
-    """Up to three of ``names`` that look like ``asked``, compared without their folders."""
-    by_base = {name: base_name(name).casefold() for name in names}
-    close = get_close_matches(base_name(asked).casefold(), by_base.values(), CLOSE_NAMES)
-    found = (n for n in by_base if by_base[n] in close)
-    return sorted(found, key=lambda n: close.index(by_base[n]))[:CLOSE_NAMES]
+    """Up to three of ``names`` that look like ``asked``, compared without folders and suffix."""
+    by_word = {name: without_suffix(base_name(name)).casefold() for name in names}
+    words = without_suffix(base_name(asked)).casefold(), PureWindowsPath(asked).stem.casefold()
+    close = [c for word in words for c in get_close_matches(word, by_word.values(), CLOSE_NAMES)]
+    found = (name for name in by_word if by_word[name] in close)
+    return sorted(found, key=lambda name: close.index(by_word[name]))[:CLOSE_NAMES]
+
+
+def without_suffix(name: str) -> str:
+    """``name`` as it is written in tags."""
+    return name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
 
 
 def base_name(name: str) -> str:

@@ -89,7 +89,7 @@ def check_constant(term: Term, where: str) -> None:
     if term.varying:
         raise LoraInputError(
             f"its strength varies over the steps or the images, which {where} cannot say. "
-            "Schedule or spread it behind.",
+            "Take the LORA before it is scheduled or spread.",
             file=term.file.name,
             key="lora",
             expected="one strength",

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from .filenames import base_name, folded, no_such_file, only_one, same_names
+from .filenames import (
+    SUFFIX,
+    base_name,
+    folded,
+    no_such_file,
+    only_one,
+    same_names,
+    without_suffix,
+)
 
 How: TypeAlias = Literal["path", "spelling", "content", "basename"]
-
-SUFFIX: Final = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +77,6 @@ def resolve(
         if bases:
             return Found(only_one(asked.name, bases), "basename")
     raise no_such_file(asked.name, names)
-
-
-def without_suffix(name: str) -> str:
-    """``name`` as it is written in tags."""
-    return name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
 
 
 def _without_suffix(asked: str, names: Sequence[str]) -> list[str]:

@@ -83,7 +83,8 @@ def _listed(value: object) -> list[Json]:
         check_version(document.get("version", VERSION), VERSION, WHAT)
         document = document.get("rows")
     if not isinstance(document, list):
-        raise refused(WHAT, "not of this form", 'an object with "rows"', type(document).__name__)
+        found = "nothing" if document is None else type(document).__name__
+        raise refused(WHAT, "not of this form", 'an object with "rows"', found)
     return document
 
 

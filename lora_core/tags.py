@@ -11,9 +11,8 @@ from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
 from .errors import LoraError, LoraInputError
-from .filenames import base_name
+from .filenames import base_name, without_suffix
 from .json_text import LARGEST
-from .resolve import without_suffix
 from .strength import NUMBER, typed_strength
 from .term import FileId, Term
 from .text import printable

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..lora_core.lora_stack import Stacked, read_stack
+from ..lora_core.lora_stack import read_stack
 from ..lora_core.recipe import Recipe, Term
 from .plain_errors import plain_errors
-from .several import checked, notice
+from .several import files_of, notice
 from .types import CATEGORY, Lora, LoraStack, lora_input
 
 
@@ -45,10 +45,9 @@ class FromLoRAStack(io.ComfyNode):
     def execute(cls, lora_stack: object = None, lora: Recipe | None = None) -> io.NodeOutput:
         with plain_errors():
             entries = read_stack(lora_stack)
-            terms = [_term(entry) for entry in entries]
+            named = [entry for entry in entries if entry.term is None]
+            files = files_of(entry.asked for entry in named)
+            terms = [entry.term for entry in entries if entry.term is not None]
+            terms += [Term(f, e.model, e.clip) for e, f in zip(named, files, strict=True)]
             ui = notice((entry.asked.name, entry.ignored) for entry in entries)
             return io.NodeOutput(Recipe((*terms, *(lora or Recipe()).terms)), ui=ui or None)
-
-
-def _term(entry: Stacked) -> Term:
-    return entry.term or Term(checked(entry.asked), entry.model, entry.clip)

@@ -8,9 +8,9 @@ from comfy_api.latest import io
 
 from ..lora_core.recipe import Recipe, Term
 from ..lora_core.resolve import Asked
-from ..lora_core.tags import ORDERS, Order, Tag, read_tags
+from ..lora_core.tags import ORDERS, Order, read_tags
 from .plain_errors import plain_errors
-from .several import checked, notice, objections, states
+from .several import files_of, notice, objections, states
 from .types import CATEGORY, Lora, lora_input
 
 ORDER_TOOLTIP = "Of two numbers: model first as in ComfyUI, text encoder first as in A1111"
@@ -65,7 +65,8 @@ class FromLoRATags(io.ComfyNode):
     ) -> io.NodeOutput:
         with plain_errors():
             tags, rest = read_tags(text, order)
-            terms = [_term(tag) for tag in tags]
+            files = files_of(Asked(tag.name) for tag in tags)
+            terms = [Term(f, tag.model, tag.clip) for tag, f in zip(tags, files, strict=True)]
             ui = notice((tag.name, tag.ignored) for tag in tags)
             whole = Recipe((*terms, *(lora or Recipe()).terms))
             return io.NodeOutput(whole, rest, ui=ui or None)
@@ -73,7 +74,3 @@ class FromLoRATags(io.ComfyNode):
 
 def _asked(text: str | None) -> Iterable[Asked]:
     return [Asked(tag.name) for tag in read_tags(text or "")[0]]
-
-
-def _term(tag: Tag) -> Term:
-    return Term(checked(Asked(tag.name)), tag.model, tag.clip)

@@ -51,21 +51,37 @@ def find_lora(asked: object) -> FileId:
     return _listed(choose_name(asked, lora_names()))
 
 
+class Library:
+    """The listed files at one moment; the size of each is asked of the disk once."""
+
+    def __init__(self) -> None:
+        self._names = lora_names()
+        self._sizes: dict[str, int | None] = {}
+
+    def resolve(self, asked: Asked) -> Found:
+        """The listed name that is meant, and what tells so; LoraError if there is none."""
+        try:
+            return resolve(asked, self._names, self._size, _content)
+        except LoraError as error:
+            raise error.in_row(asked.row) from error
+
+    def find(self, asked: Asked) -> FileId:
+        """The file that is meant, as it is now; LoraError if there is none."""
+        found = self.resolve(asked)
+        try:
+            return _listed(found.name)
+        except LoraError as error:
+            raise error.in_row(asked.row) from error
+
+    def _size(self, name: str) -> int | None:
+        if name not in self._sizes:
+            self._sizes[name] = _size(name)
+        return self._sizes[name]
+
+
 def resolve_lora(asked: Asked) -> Found:
     """The listed name that is meant by ``asked``, and what tells so; LoraError if there is none."""
-    try:
-        return resolve(asked, lora_names(), _size, _content)
-    except LoraError as error:
-        raise error.in_row(asked.row) from error
-
-
-def find_asked(asked: Asked) -> FileId:
-    """The file that is meant by ``asked``, as it is now; LoraError if there is none."""
-    found = resolve_lora(asked)
-    try:
-        return _listed(found.name)
-    except LoraError as error:
-        raise error.in_row(asked.row) from error
+    return Library().resolve(asked)
 
 
 def content_of(file: FileId) -> str:

@@ -12,7 +12,7 @@ from ..lora_core.resolve import Asked
 from ..lora_core.rows import Row, active_rows, read_rows
 from ..lora_core.tags import written_tags
 from .plain_errors import plain_errors
-from .several import checked, objections, states
+from .several import files_of, objections, states
 from .types import CATEGORY, Lora, Rows, lora_input
 
 
@@ -66,27 +66,27 @@ class LoRARows(io.ComfyNode):
     @classmethod
     def execute(cls, rows: object = None, lora: Recipe | None = None) -> io.NodeOutput:
         with plain_errors():
-            active = [(row, checked(row.asked)) for row in active_rows(read_rows(rows))]
-            own = [Term(file, row.model, row.clip) for row, file in active]
+            active = active_rows(read_rows(rows))
+            files = files_of(row.asked for row in active)
+            own = [Term(f, row.model, row.clip) for row, f in zip(active, files, strict=True)]
             incoming = (lora or Recipe()).terms
             constant = [term for term in incoming if not term.varying]
             whole = Recipe((*own, *incoming))
             tags = written_tags(_in_order([*own, *constant]))
-            return io.NodeOutput(whole, ", ".join(_words(active)), tags)
+            return io.NodeOutput(whole, ", ".join(_words(active, files)), tags)
 
 
 def _asked(rows: object) -> Iterable[Asked]:
     return [row.asked for row in active_rows(read_rows(rows))]
 
 
-def _words(rows: Iterable[tuple[Row, FileId]]) -> list[str]:
+def _words(rows: Iterable[Row], files: Iterable[FileId]) -> Iterable[str]:
     """The trigger words of all rows, each once."""
-    words = (
-        word.strip()
-        for row, file in rows
-        for word in (stated_triggers(file) if row.triggers is None else row.triggers)
-    )
-    return list(dict.fromkeys(filter(None, words)))
+    said: dict[str, str] = {}
+    for row, file in zip(rows, files, strict=True):
+        for word in stated_triggers(file) if row.triggers is None else row.triggers:
+            said.setdefault(word.strip().casefold(), word.strip())
+    return filter(None, said.values())
 
 
 def _in_order(terms: Iterable[Term]) -> list[Term]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from ..lora_core.errors import LoraError
 from ..lora_core.files import shared_cache
 from ..lora_core.recipe import FileId
 from ..lora_core.resolve import Asked
-from .host import find_asked
+from .host import Library
 
 SHOWN = 5
 """Of many missing files, those that are named."""
@@ -35,19 +36,16 @@ def states(read: Read, more: Callable[[FileId], object] | None = None) -> object
     ``more`` gives what else of a file matters.
     """
     try:
-        return [_state(asked, more) for asked in read()]
+        library = Library()
+        return [_state(library, asked, more) for asked in read()]
     except LoraError as error:
         return str(error)
 
 
-def checked(asked: Asked) -> FileId:
-    """The file that is meant, whose header is sound; LoraError otherwise."""
-    file = find_asked(asked)
-    try:
-        shared_cache.check(file)
-    except LoraError as error:
-        raise error.in_row(asked.row) from error
-    return file
+def files_of(several: Iterable[Asked]) -> list[FileId]:
+    """The files that are meant, whose headers are sound; LoraError otherwise."""
+    library = Library()
+    return [_checked(library, asked) for asked in several]
 
 
 def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str, ...]]:
@@ -60,25 +58,36 @@ def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str,
 
 def _objections(read: Read) -> bool | str:
     try:
-        wrong = [said for asked in read() if (said := _wrong(asked))]
+        library = Library()
+        wrong = (said for asked in read() if (said := _wrong(library, asked)))
+        first = list(islice(wrong, SHOWN + 1))
     except LoraError as error:
         return str(error)
-    more = [f"… and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
-    return "\n".join([*wrong[:SHOWN], *more]) or True
+    more = ["…"] if len(first) > SHOWN else []
+    return "\n".join([*first[:SHOWN], *more]) or True
 
 
-def _wrong(asked: Asked) -> str | None:
+def _wrong(library: Library, asked: Asked) -> str | None:
     try:
-        find_asked(asked)
+        library.find(asked)
     except LoraError as error:
         return str(error)
     return None
 
 
-def _state(asked: Asked, more: Callable[[FileId], object] | None) -> object:
+def _state(library: Library, asked: Asked, more: Callable[[FileId], object] | None) -> object:
     try:
-        file = find_asked(asked)
+        file = library.find(asked)
     except LoraError as error:
         return str(error)
     state = [file.path, file.mtime_ns, file.size, file.inode, file.beside]
     return [*state, more(file)] if more else state
+
+
+def _checked(library: Library, asked: Asked) -> FileId:
+    file = library.find(asked)
+    try:
+        shared_cache.check(file)
+    except LoraError as error:
+        raise error.in_row(asked.row) from error
+    return file

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 from lora_core import LoraInputError
-from lora_core.filenames import choose_name
+from lora_core.filenames import choose_name, close_names, without_suffix
 
 NAMES = ["ink.safetensors", "Style/Ink.safetensors", "style/light.safetensors", "é.safetensors"]
 
@@ -62,3 +62,22 @@ def test_two_that_can_be_meant_are_both_named():
 def test_close_names_come_closest_first():
     with pytest.raises(LoraInputError, match=r"Close names: style/light\.safetensors"):
         choose_name("lights.safetensors", NAMES)
+
+
+@pytest.mark.parametrize(
+    "asked", ["lights", "lights.safetensors", "light.safetensorss", "d/Lite.pt"]
+)
+def test_close_names_are_found_with_and_without_suffix(asked):
+    assert close_names(asked, NAMES)[0] == "style/light.safetensors"
+
+
+def test_a_suffix_makes_no_names_alike():
+    assert close_names("snow.safetensors", NAMES) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "without"),
+    [("a.safetensors", "a"), ("d/a.SafeTensors", "d/a"), ("a.pt", "a.pt"), ("v1.5", "v1.5")],
+)
+def test_names_without_suffix(name, without):
+    assert without_suffix(name) == without

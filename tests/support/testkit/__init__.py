@@ -11,6 +11,7 @@ from .gates import TKDeepClone, TKGates
 from .latents import TKConditioning, TKHash, TKSaveTensor, TKText
 from .recipes import TKRecipe
 from .reports import TKBase, TKCounters, TKProbe, TKSame
+from .values import TKStack, TKStacked, TKValue
 from .weights import TKLoadModel, TKPartial, TKStored, TKTextEncoder, TKWeights
 
 NODES = [
@@ -27,10 +28,13 @@ NODES = [
     TKRecipe,
     TKSame,
     TKSaveTensor,
+    TKStack,
+    TKStacked,
     TKStored,
     TKTamper,
     TKText,
     TKTextEncoder,
+    TKValue,
     TKWeights,
 ]
 

@@ -1,0 +1,111 @@
+"""A file that has moved is found by what is known of it, and never guessed."""
+
+import pytest
+
+from lora_core.errors import LoraInputError
+from lora_core.resolve import Asked, Found, resolve
+
+FILES = {  # name to size and content
+    "ink.safetensors": (10, "a"),
+    "style/ink.safetensors": (10, "b"),
+    "style/light.safetensors": (20, "c"),
+    "new/moved.safetensors": (30, "d"),
+    "copy/light2.safetensors": (20, "c"),
+    "broken.safetensors": (None, None),
+    "v1.5.safetensors": (10, "e"),
+}
+NAMES = [*FILES]
+
+
+class Library:
+    """What is asked of the files, and how often."""
+
+    def __init__(self):
+        self.hashed = []
+
+    def hash_of(self, name):
+        self.hashed.append(name)
+        return FILES[name][1]
+
+    def find(self, name, content=None, size=None):
+        return resolve(Asked(name, content, size), NAMES, lambda n: FILES[n][0], self.hash_of)
+
+
+FOUND = {
+    "the very path": (("ink.safetensors",), ("ink.safetensors", "path")),
+    "the very path, whatever the hash": (
+        ("ink.safetensors", "d", 30),
+        ("ink.safetensors", "path"),
+    ),
+    "another spelling": (("STYLE\\Light.safetensors",), ("style/light.safetensors", "spelling")),
+    "a path without suffix": (("style/ink",), ("style/ink.safetensors", "spelling")),
+    "the same content under another name": (
+        ("old/was.safetensors", "d", 30),
+        ("new/moved.safetensors", "content"),
+    ),
+    "of two of one content, that of the same base name": (
+        ("old/light2.safetensors", "c", 20),
+        ("copy/light2.safetensors", "content"),
+    ),
+    "of two of one content, else the first": (
+        ("old/was.safetensors", "c", 20),
+        ("copy/light2.safetensors", "content"),
+    ),
+    "the only one of that base name": (
+        ("old/moved.safetensors",),
+        ("new/moved.safetensors", "basename"),
+    ),
+    "the only one of that word": (("MOVED",), ("new/moved.safetensors", "basename")),
+    "a word with a dot": (("v1.5",), ("v1.5.safetensors", "basename")),
+}
+
+
+@pytest.mark.parametrize("what", FOUND)
+def test_what_is_meant(what):
+    asked, (name, how) = FOUND[what]
+    assert Library().find(*asked) == Found(name, how)
+
+
+REFUSED = {
+    "nothing like it": (("snow.safetensors",), "no such file"),
+    "another content of the right size": (("old/ink.safetensors", "z", 10), "no such file"),
+    "the right content but another size": (("old/was.safetensors", "d", 31), "no such file"),
+    "a hash without a size": (("old/was.safetensors", "d"), "no such file"),
+    "the base name, but another content": (("old/moved.safetensors", "z", 1), "no such file"),
+    "two of the base name": (("old/ink.safetensors",), "several such files: ink.safetensors, style/ink"),
+    "a word for two": (("ink",), "several such files"),
+    "a part of a name": (("mov",), "no such file"),
+    "a way out": (("../ink.safetensors", "a", 10), "no name in the loras folder"),
+    "nothing": (("",), "no such file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_not_certain_is_refused(what):
+    asked, words = REFUSED[what]
+    with pytest.raises(LoraInputError, match=words) as refused:
+        Library().find(*asked)
+    assert refused.value.key == "lora_name"
+    assert refused.value.found == asked[0]
+
+
+def test_close_names_are_told():
+    with pytest.raises(LoraInputError, match=r"Close names: style/light\.safetensors"):
+        Library().find("lights.safetensors")
+
+
+def test_only_files_of_the_right_size_are_hashed_and_only_if_nothing_else_tells():
+    library = Library()
+    library.find("ink.safetensors", "a", 10)
+    assert library.hashed == []
+    library.find("gone.safetensors", "d", 30)
+    assert library.hashed == ["new/moved.safetensors"]
+
+
+def test_two_spellings_are_told_apart_by_content():
+    names = ["A.safetensors", "a.safetensors"]
+    asked = Asked("a.SAFETENSORS", "x", 1)
+    sizes, contents = dict.fromkeys(names, 1), {"A.safetensors": "y", "a.safetensors": "x"}
+    assert resolve(asked, names, sizes.get, contents.get) == Found("a.safetensors", "content")
+    with pytest.raises(LoraInputError, match="several such files"):
+        resolve(Asked("a.SAFETENSORS", "z", 1), names, sizes.get, contents.get)

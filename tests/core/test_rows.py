@@ -1,0 +1,218 @@
+"""Rows are read in every form they come in, and what is wrong is refused by row and key."""
+
+import json
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lora_core.errors import LoraInputError
+from lora_core.resolve import Asked
+from lora_core.rows import active_rows, read_rows
+
+HASH = "0a" * 32
+ROW = {"on": True, "name": "ink.safetensors", "strength": 0.8}
+
+
+def value(*rows, **others):
+    return {"version": 1, "rows": list(rows), **others}
+
+
+def test_a_row_is_read_with_all_that_it_says():
+    (row,) = read_rows(
+        value(ROW | {"strength_clip": 0.4, "solo": True, "hash": HASH.upper(), "size": 9,
+                     "triggers": ["ink", "line art"], "note": "mine", "from_the_future": [1]})
+    )  # fmt: skip
+    assert row.asked == Asked("ink.safetensors", HASH, 9, row=1)
+    assert (row.on, row.solo) == (True, True)
+    assert (row.model, row.clip) == (Fraction(4, 5), Fraction(2, 5))
+    assert row.triggers == ("ink", "line art")
+
+
+FORMS = {
+    "an object": value(ROW),
+    "an object without a version": {"rows": [ROW]},
+    "an object with keys from the future": value(ROW, folded=True),
+    "a list": [ROW],
+    "a list as the page sends it": {"__value__": [ROW]},
+    "an object, wrapped": {"__value__": value(ROW)},
+    "text": json.dumps(value(ROW)),
+    "text of a list": json.dumps([ROW]),
+    "text, wrapped": {"__value__": json.dumps(value(ROW))},
+    "text of something wrapped": json.dumps({"__value__": [ROW]}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_read_alike(form):
+    assert read_rows(FORMS[form]) == read_rows(value(ROW))
+    assert len(read_rows(FORMS[form])) == 1
+
+
+@pytest.mark.parametrize("nothing", [None, [], value(), "[]", {"__value__": []}], ids=repr)
+def test_no_rows_are_no_rows(nothing):
+    assert read_rows(nothing) == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "strength"),
+    [(0.1, "1/10"), (1, "1"), ("0.5", "1/2"), (" -.5 ", "-1/2"), ("1e-1", "1/10"), (-100, "-100"),
+     (0, "0"), (-0.0, "0"), (100.0, "100")],
+)  # fmt: skip
+def test_a_strength_is_what_was_typed(written, strength):
+    (row,) = read_rows([ROW | {"strength": written}])
+    assert row.model == row.clip == Fraction(strength)
+
+
+@pytest.mark.parametrize(("written", "on"), [("false", False), ("TRUE", True), (False, False)])
+def test_a_switch_may_be_written_as_a_word(written, on):
+    assert read_rows([ROW | {"on": written}])[0].on is on
+
+
+def test_what_is_left_out_has_a_default():
+    (row,) = read_rows([{"name": "ink.safetensors", "strength_clip": None, "hash": None,
+                         "size": None, "triggers": None}])  # fmt: skip
+    assert (row.on, row.solo, row.model, row.clip, row.triggers) == (True, False, 1, 1, None)
+    assert row.asked == Asked("ink.safetensors", row=1)
+
+
+BAD_ROWS = {
+    "strength": [float("nan"), float("inf"), -float("inf"), "nan", "abc", "", "1_0", "0x1", True,
+                 {}, [], None, 100.001, -101, 1e38, 10**400, "1e999"],
+    "strength_clip": [float("nan"), "abc", False, [], 1e9],
+    "on": ["no", "", 1, 0, None, [], {}],
+    "solo": ["yes", 1, None],
+    "name": [None, 5, True, ["ink"], {"content": "ink"}],
+    "hash": ["", "0a", "g" * 64, 5, HASH + "0"],
+    "size": [-1, 1.5, "5", True],
+    "triggers": ["ink", [1], {}, [None]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "bad"), [(k, v) for k, vs in BAD_ROWS.items() for v in vs])
+def test_a_bad_value_is_refused_by_row_and_key(key, bad):
+    with pytest.raises(LoraInputError) as refused:
+        read_rows([ROW, ROW | {key: bad}])
+    error = refused.value
+    assert (error.row, error.key) == (2, key)
+    assert str(error).startswith(f"row 2: {key} ")
+    assert error.expected
+    assert error.found
+    assert error.expected in str(error)
+
+
+@pytest.mark.parametrize("row", [None, 5, "ink.safetensors", ["ink"], True])
+def test_what_is_no_row_is_refused_by_its_number(row):
+    with pytest.raises(LoraInputError, match="row 3: a row must be an object") as refused:
+        read_rows([ROW, ROW, row])
+    assert refused.value.row == 3
+
+
+BAD_VALUES = {
+    "a number": (5, "not of this form"),
+    "an object without rows": ({}, "not of this form"),
+    "rows that are no list": ({"version": 1, "rows": {}}, "not of this form"),
+    "a newer version": (value(ROW) | {"version": 2}, "reads up to version 1. Update LoRA Algebra"),
+    "a version that is none": (value() | {"version": "1"}, "without a version"),
+    "a version of 0": (value() | {"version": 0}, "without a version"),
+    "a version that is true": (value() | {"version": True}, "without a version"),
+    "no JSON": ("[", "unreadable"),
+    "empty text": ("", "unreadable"),
+    "NaN in JSON": ('[{"name": "ink", "strength": NaN}]', "with a number that is none"),
+    "a key twice": ('[{"name": "ink", "name": "light"}]', "ambiguous"),
+    "deep text": ("[" * 100_000, "unreadable"),
+    "long text": ('[{"note": "' + "x" * 1_000_000 + '"}]', "too long"),
+    "a long object": ([ROW | {"note": "x" * 1_000_000}], "too long"),
+    "an object of no JSON": ([ROW | {"note": {1, 2}}], "unreadable"),
+    "501 rows": ([ROW] * 501, "at most 500 rows"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_VALUES)
+def test_a_bad_list_is_refused(what):
+    bad, words = BAD_VALUES[what]
+    with pytest.raises(LoraInputError, match="the list of rows is") as refused:
+        read_rows(bad)
+    assert words in str(refused.value)
+    assert refused.value.expected
+    assert refused.value.found
+
+
+def test_a_deep_object_is_refused():
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(LoraInputError, match="unreadable"):
+        read_rows([ROW | {"note": deep}])
+    while deep:  # it would be freed by recursion
+        deep = deep[0]
+
+
+def test_500_rows_are_read():
+    assert len(read_rows([ROW] * 500)) == 500
+
+
+def active(*rows):
+    return [row.asked.row for row in active_rows(read_rows(list(rows)))]
+
+
+OFF, SOLO, UNCHOSEN = ROW | {"on": False}, ROW | {"solo": True}, ROW | {"name": ""}
+
+
+@pytest.mark.parametrize(
+    ("rows", "those"),
+    [
+        ((ROW, OFF, ROW, UNCHOSEN), [1, 3]),
+        ((ROW, SOLO, OFF, SOLO), [2, 4]),
+        ((ROW, SOLO | OFF), []),
+        ((ROW, ROW | {"solo": False}), [1, 2]),
+        ((), []),
+    ],
+)
+def test_rows_that_count(rows, those):
+    assert active(*rows) == those
+
+
+words = st.text(max_size=20)
+rows = st.fixed_dictionaries(
+    {"on": st.booleans(), "name": words, "strength": st.decimals(-100, 100, places=3).map(float)},
+    optional={
+        "strength_clip": st.decimals(-100, 100, places=3).map(float),
+        "solo": st.just(True),
+        "hash": st.just(HASH),
+        "size": st.integers(0, 2**40),
+        "note": words,
+        "triggers": st.lists(words, max_size=3),
+        "later": st.recursive(st.none() | words, lambda inner: st.lists(inner, max_size=2)),
+    },
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(rows, max_size=5))
+def test_what_the_page_saves_is_read_whichever_way_it_comes(saved):
+    read = read_rows(value(*saved))
+    assert [row.asked.name for row in read] == [row["name"] for row in saved]
+    assert [float(row.model) for row in read] == [row["strength"] for row in saved]
+    assert read == read_rows(json.dumps(value(*saved))) == read_rows({"__value__": saved})
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | words,
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["rows", "version", "__value__", "on", "name", "strength"]), inner
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_anything_else_is_read_or_refused_but_never_a_surprise(anything):
+    try:
+        read_rows(anything)
+    except LoraInputError as error:
+        assert error.expected
