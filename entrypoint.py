@@ -15,8 +15,12 @@ async def comfy_entrypoint() -> Any:
     from comfy_api.latest import ComfyExtension, io
 
     from .nodes import NODES
+    from .nodes.routes import add_routes
 
     class LoraAlgebra(ComfyExtension):
+        async def on_load(self) -> None:
+            add_routes()
+
         async def get_node_list(self) -> list[type[io.ComfyNode]]:
             return NODES
 

@@ -109,8 +109,11 @@ def head_of(beginning: bytes) -> Head:
 
 def check_whole(file: FileId) -> None:
     """Lets the library look at the header, and makes sure that it saw what was read."""
-    with cast(Any, safetensors.safe_open)(file.path, framework="pt"):
-        pass
+    try:
+        with cast(Any, safetensors.safe_open)(file.path, framework="pt"):
+            pass
+    except OSError as error:
+        raise changed(file) from error
     with opened(file):
         pass
 

@@ -7,8 +7,10 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..lora_core.divide import MODES, Mode
+from ..lora_core.outcome import outcomes_of
 from ..lora_core.recipe import Recipe
 from .host import apply_recipe
+from .notices import refusals_told
 from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
 
@@ -51,7 +53,8 @@ class ApplyToModel(io.ComfyNode):
     def execute(
         cls, lora: Recipe | None = None, model: Any = None, clip: Any = None, mode: Mode = "auto"
     ) -> io.NodeOutput:
-        with plain_errors():
+        with plain_errors(), refusals_told():
             model, clip, report = apply_recipe(lora or Recipe(), model, clip, mode)
         text = str(report)
-        return io.NodeOutput(model, clip, text, ui={"text": (text,)})
+        ui = {"text": (text,), "loras": outcomes_of(report)}
+        return io.NodeOutput(model, clip, text, ui=ui)

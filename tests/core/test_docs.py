@@ -14,7 +14,9 @@ import pytest
 import lora_core
 from lora_core.__main__ import main
 from lora_core.curve import Curve
+from lora_core.rows import read_rows
 from lora_core.spread import parse_spread
+from lora_core.tags import read_tags
 from tests.support.samples import bits, net, pair, write
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +64,8 @@ def test_the_readmes_files_exist():
 
 
 @pytest.mark.parametrize(
-    ("page", "parse"), [("ScheduleLoRA", Curve.parse), ("SpreadLoRA", parse_spread)]
+    ("page", "parse"),
+    [("ScheduleLoRA", Curve.parse), ("SpreadLoRA", parse_spread), ("FromLoRATags", read_tags)],
 )
 def test_the_texts_that_the_help_teaches_are_read(page, parse):
     text = (ROOT / "web" / "docs" / f"{page}.md").read_text(encoding="utf-8")
@@ -71,6 +74,12 @@ def test_the_texts_that_the_help_teaches_are_read(page, parse):
     assert len(taught) >= 3
     for each in taught:
         parse(each)
+
+
+def test_the_rows_that_the_help_teaches_are_read():
+    text = (ROOT / "web" / "docs" / "LoRARows.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    assert [row.on for row in read_rows(code)] == [True, False]
 
 
 def test_every_node_has_a_help_page_and_words():

@@ -113,6 +113,13 @@ def test_every_form_of_the_value_runs_alike(host, loras, form):
     assert len(expected["lora"]["terms"]) == 2
 
 
+def test_rows_that_are_linked_are_read_when_they_come(host, loras):
+    graph = Graph()
+    text = [graph.add("TKText", text=json.dumps(saved(row(loras[0], 0.7)))), 0]
+    shown = graph.add("TKValue", value=[graph.add("LoRARows", rows=text), 0])
+    assert host.run(graph.prompt).report(shown)["terms"] == [[loras[0], "7/10", "7/10"]]
+
+
 def test_no_rows_are_an_empty_lora(host):
     nothing = {"lora": fingerprint_of(host, lambda g: [g.add("StackLoRAs"), 0])}
     for rows in (saved(), {"__value__": []}, saved(row("gone", on=False))):

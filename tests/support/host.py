@@ -249,6 +249,14 @@ class Host:
         """The evaluations of models since this was last asked; see testkit/gates.py."""
         return self._get("/testkit/calls")
 
+    def routes(self) -> list[list[str]]:
+        """All routes of the server, as [method, path]."""
+        return self._get("/testkit/routes")
+
+    def told(self) -> list[list[Any]]:
+        """The pack's events since this was last asked, as [name, data, client]."""
+        return self._get("/testkit/told")
+
     def fail_at(self, function: str, call: int) -> None:
         """Let the ``call``-th call from now on of a counted function of the host raise, once."""
         self._get(f"/testkit/fail/{function}/{call}")

@@ -4,52 +4,66 @@ import { t } from "../words.js";
 import { isolated, make } from "./elements.js";
 
 /**
- * @param {{ path: string, name: string, depth: number, count: number }[]} list
- * @param {string} chosen
+ * @typedef {{ path: string, name: string, depth: number, count: number }} Folder
+ * @typedef {{ element: HTMLElement, show: (folders: Folder[], chosen: string) => void }} Tree
+ *
  * @param {(path: string) => void} choose
+ * @returns {Tree} what is chosen is what has the focus, and shows what is in it
  */
-export function makeFolders(list, chosen, choose) {
-  const items = list.map((folder) => treeItem(folder, chosen, choose));
-  const tree = make("div", { class: "lora-algebra-folders", role: "tree", "aria-label": t("Folders") }, ...items);
-  tree.addEventListener("keydown", (event) => walk(tree, event));
-  return tree;
+export function makeTree(choose) {
+  const element = make("div", { class: "lora-algebra-folders", role: "tree", "aria-label": t("Folders") });
+  element.addEventListener("keydown", (event) => walk(element, event, choose));
+  element.addEventListener("click", ({ target }) => {
+    const item = target.closest("[role=treeitem]");
+    if (item) choose(item.dataset.path);
+  });
+  return { element, show: (folders, chosen) => show(element, folders, chosen) };
 }
 
-function treeItem({ path, name, depth, count }, chosen, choose) {
+function show(element, folders, chosen) {
+  const hadFocus = element.contains(document.activeElement);
+  const shown = folders.filter(({ path, depth }) => depth < 2 || chosen.startsWith(parentOf(path)));
+  element.hidden = folders.length < 2;
+  element.replaceChildren(...shown.map((folder) => treeItem(folder, folders, chosen)));
+  const selected = element.querySelector("[aria-selected=true]");
+  if (hadFocus) selected?.focus();
+  else selected?.scrollIntoView({ block: "nearest" });
+}
+
+const parentOf = (path) => path.replace(/[^/]*\/$/, "");
+
+function treeItem({ path, name, depth, count }, folders, chosen) {
   const selected = path === chosen;
-  const text = depth ? isolated(name) : t("All folders");
-  const number = make("span", { class: "lora-algebra-count" }, String(count));
+  const next = folders[folders.findIndex((folder) => folder.path === path) + 1];
+  const hasMore = depth > 0 && next?.path.startsWith(path);
   const properties = {
     role: "treeitem",
     "data-path": path,
     "aria-level": depth + 1,
     "aria-selected": String(selected),
+    "aria-expanded": hasMore ? String(chosen.startsWith(path)) : undefined,
     tabindex: selected ? 0 : -1,
     title: path || undefined,
     style: `--depth: ${Math.max(0, depth - 1)}`,
-    onclick: () => choose(path),
-    onfocus: ({ target }) => target.getAttribute("aria-selected") === "true" || choose(path),
   };
-  return make("div", properties, text, number);
+  const text = depth ? isolated(name) : t("All folders");
+  return make("div", properties, text, make("span", { class: "lora-algebra-count" }, String(count)));
 }
 
-/** Chosen is what has the focus. */
-function walk(tree, event) {
-  const items = [...tree.children];
+function walk(element, event, choose) {
+  const items = [...element.children];
   const at = items.indexOf(document.activeElement);
-  const level = ({ ariaLevel }) => Number(ariaLevel);
-  const parent = items.findLastIndex((item, index) => index < at && level(item) < level(items[at]));
-  const steps = { ArrowDown: at + 1, ArrowUp: at - 1, ArrowLeft: parent, Home: 0, End: items.length - 1 };
+  const paths = items.map(({ dataset }) => dataset.path);
+  const steps = {
+    ArrowDown: at + 1,
+    ArrowRight: at + 1,
+    ArrowUp: at - 1,
+    ArrowLeft: paths.indexOf(parentOf(paths[at] ?? "")),
+    Home: 0,
+    End: items.length - 1,
+  };
   if (!(event.key in steps)) return;
   event.preventDefault();
-  items[steps[event.key]]?.focus();
-}
-
-/** Marks another folder as the chosen one. */
-export function markFolder(tree, path) {
-  for (const item of tree.children) {
-    const selected = item.dataset.path === path;
-    item.setAttribute("aria-selected", String(selected));
-    item.tabIndex = selected ? 0 : -1;
-  }
+  const path = paths[steps[event.key]];
+  if (path !== undefined) choose(path);
 }

@@ -4,7 +4,7 @@ import { library } from "../library.js";
 import { setting } from "../settings.js";
 import { t } from "../words.js";
 import { icon, isolated, make, setAttributes, setText } from "./elements.js";
-import { makeFolders, markFolder } from "./folders.js";
+import { makeTree } from "./folders.js";
 import { makePicture } from "./picture.js";
 import { openPopup } from "./popup.js";
 import { folders, makeIndex, search } from "./search.js";
@@ -15,8 +15,16 @@ const LABEL = 34; // below a picture
 const PREFETCH = 150; // milliseconds on one file before its facts are asked for
 const VIEW = "lora-algebra.view"; // in the browser's store
 
-/** @type {{ names: string[] | null, entries: import("./search.js").Entry[] }} */
-let indexed = { names: null, entries: [] }; // made once for a list of names
+/** @type {{ names: string[] | null, entries: import("./search.js").Entry[], folders: import("./folders.js").Folder[] }} */
+let indexed = { names: null, entries: [], folders: [] };
+
+/** Makes what is needed once for a list of names, best before somebody waits for it. */
+export function prepare() {
+  const { names } = library;
+  if (!names || indexed.names === names) return;
+  const entries = makeIndex(names);
+  indexed = { names, entries, folders: folders(entries) };
+}
 
 /**
  * @param {HTMLElement} opener
@@ -59,9 +67,9 @@ class Picker {
     this.preview = make("div", { class: "lora-algebra-preview" });
     this.status = make("span", { class: "lora-algebra-found", role: "status" });
     this.gridButton = make("button", { type: "button", class: "lora-algebra-tool", onclick: () => this.#toggleGrid() });
-    this.folders = make("div");
+    this.tree = makeTree((path) => this.#choose(path));
     const head = make("div", { class: "lora-algebra-picker-head" }, this.search, this.status, this.gridButton);
-    this.body = make("div", { class: "lora-algebra-picker-body" }, this.folders, this.listbox, this.preview);
+    this.body = make("div", { class: "lora-algebra-picker-body" }, this.tree.element, this.listbox, this.preview);
     const hint = this.many ? t("Enter adds, Shift+Enter adds and stays open") : "";
     const foot = make("div", { class: "lora-algebra-picker-foot" }, hint);
     this.element = make(
@@ -101,13 +109,8 @@ class Picker {
   }
 
   #begin() {
-    const { names } = library;
-    if (indexed.names !== names) indexed = { names, entries: makeIndex(names) };
-    const tree = folders(indexed.entries);
-    const made = makeFolders(tree, this.#folder, (path) => this.#choose(path));
-    made.hidden = tree.length < 2;
-    this.folders.replaceWith(made);
-    this.folders = made;
+    prepare();
+    this.tree.show(indexed.folders, this.#folder);
     this.#find();
     if (!this.current) return;
     const listed = library.listed(this.current);
@@ -117,7 +120,7 @@ class Picker {
   #choose(folder) {
     if (this.#folder === folder) return;
     this.#folder = folder;
-    markFolder(this.folders, folder);
+    this.tree.show(indexed.folders, folder);
     this.#find();
   }
 

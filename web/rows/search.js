@@ -37,18 +37,22 @@ function entry(name) {
  */
 export function search(index, query, { folder = "", recent = [] } = {}) {
   const words = fold(query).split(/\s+/).filter(Boolean);
-  const last = new Map(recent.map((name, place) => [name, place]));
-  const found = [];
-  index.forEach((each, place) => {
-    if (!each.folder.startsWith(folder) || !words.every((word) => each.text.includes(word))) return;
+  const used = new Map(recent.map((name, place) => [name, place]));
+  const ranks = [[]]; // by distance, then those used before, then the order of the index
+  for (const each of index) {
+    if (!each.folder.startsWith(folder) || !words.every((word) => each.text.includes(word))) continue;
     const rank = words.reduce((sum, word) => sum + distance(each, word), 0);
-    found.push({ each, rank, used: last.get(each.name) ?? Infinity, place });
-  });
-  return found.sort(byRank).map(({ each }) => each);
+    (ranks[rank] ??= []).push(each);
+  }
+  return ranks.flatMap((entries) => usedFirst(entries, used));
 }
 
-const byRank = (a, b) => a.rank - b.rank || lower(a.used, b.used) || a.place - b.place;
-const lower = (a, b) => (a < b ? -1 : Number(a > b)); // also for infinity
+function usedFirst(entries, used) {
+  const before = entries.filter(({ name }) => used.has(name));
+  if (!before.length) return entries;
+  before.sort((a, b) => used.get(a.name) - used.get(b.name));
+  return [...before, ...entries.filter(({ name }) => !used.has(name))];
+}
 
 function distance({ text, start }, word) {
   if (text.startsWith(word, start)) return 0;

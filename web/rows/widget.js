@@ -10,6 +10,7 @@ import { loadStyle } from "../style.js";
 import { loadWords, t } from "../words.js";
 import { make } from "./elements.js";
 import { List } from "./list.js";
+import { prepare } from "./picker.js";
 import { refreshAll, register, rowsWidgets } from "./registry.js";
 import * as edits from "./value.js";
 
@@ -33,10 +34,14 @@ app.registerExtension({
 
   async refreshComboInNodes() {
     await library.renew();
+    prepare();
     refreshAll();
   },
 
-  setup: lookAgain,
+  setup() {
+    lookAgain();
+    library.load().then(() => (globalThis.requestIdleCallback ?? setTimeout)(prepare));
+  },
 });
 
 /** Nodes 2.0 keeps showing the element of a node that undo has replaced. */

@@ -7,6 +7,7 @@ to wake the worker.
 
 import functools
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
@@ -36,10 +37,17 @@ _calls_left: dict[str, int] = {}
 
 _executed: defaultdict[str, list[str]] = defaultdict(list)
 
+_told: list[tuple[str, dict, str | None]] = []
+"""Events of the pack's own."""
+
+SLOW = "slow disk"
+"""Files with this in their path take their time to open."""
+
 
 def forget_executed() -> None:
-    """Drop the lists of executed nodes and of model calls, which grow with every prompt."""
+    """Drop the lists of executed nodes, events and model calls, which grow with every prompt."""
     _executed.clear()
+    _told.clear()
     gates.taken_calls()
 
 
@@ -78,6 +86,8 @@ def _count_opened_files() -> None:
     def heard(event: str, arguments: tuple[object, ...]) -> None:
         if event == "open" and str(arguments[0]).endswith(".safetensors"):
             counts["opened_files"] += 1
+            if SLOW in str(arguments[0]):
+                time.sleep(0.5)
 
     sys.addaudithook(heard)
 
@@ -92,6 +102,8 @@ def _record_executed_nodes(server: PromptServer) -> None:
             nodes = _executed[data["prompt_id"]]
             if data["node"] not in nodes:  # an async node is announced again when it resumes
                 nodes.append(data["node"])
+        if event.startswith("lora_algebra."):
+            _told.append((event, data, sid))
         original(event, data, sid)
 
     server.send_sync = recording
@@ -115,6 +127,18 @@ def _add_routes(server: PromptServer) -> None:
     @server.routes.get("/testkit/calls")
     async def calls(_: web.Request) -> web.Response:
         return web.json_response(gates.taken_calls())
+
+    @server.routes.get("/testkit/routes")
+    async def routes(_: web.Request) -> web.Response:
+        known = server.app.router.routes()
+        return web.json_response([[r.method, r.resource.canonical] for r in known if r.resource])
+
+    @server.routes.get("/testkit/told")
+    async def told(_: web.Request) -> web.Response:
+        """The pack's events since this was last asked."""
+        events = list(_told)
+        _told.clear()
+        return web.json_response(events)
 
     @server.routes.get("/testkit/wake")
     async def wake(_: web.Request) -> web.Response:

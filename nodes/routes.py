@@ -1,0 +1,126 @@
+"""The one route of ours: what is in a LoRA file, for the page. It reads, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from aiohttp import web
+from server import PromptServer
+
+from ..lora_core.errors import LoraError, LoraInputError
+from ..lora_core.facts import Facts, facts_of
+from ..lora_core.filenames import close_names
+from ..lora_core.recipe import FileId
+from ..lora_core.resolve import Asked
+from ..lora_core.text import shortened
+from .host import content_of, find_lora, lora_names, resolve_lora
+
+PATH = "/lora_algebra/lora"
+LONGEST_NAME = 4096
+LONGEST_ERROR = 2000
+LARGEST_ANSWER = 64 * 1024
+FEWER = (60, 30, 15, 5, 0)
+"""How many words and notes are in an answer, until it is small enough."""
+
+AT_ONCE = 3
+"""Files that are looked at together; the host's own work shares the threads."""
+
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+HASH = re.compile(r"[0-9a-fA-F]{64}")
+SIZE = re.compile(r"[0-9]{1,18}")
+FLAG = re.compile(r"[01]")
+
+
+def add_routes() -> None:
+    """Gives the running server the route."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def lora(request: web.Request) -> web.Response:
+        try:
+            asked, content = _question(request.query)
+        except LoraInputError as error:
+            return _answer(_written({"error": error.message}), 400)
+        async with turns:  # a slow disk must not keep the event loop, nor all threads
+            return _answer(await asyncio.to_thread(_told, asked, content))
+
+    PromptServer.instance.routes.get(PATH)(lora)
+
+
+def _answer(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(
+        body=body, status=status, headers=HEADERS, content_type="application/json", charset="utf-8"
+    )
+
+
+def _question(query: Any) -> tuple[Asked, bool]:
+    """What is asked for, and whether for its content's hash, too.
+
+    Raises:
+        LoraInputError: A parameter is missing, given twice, too long or of another form.
+    """
+    name = _parameter(query, "name", re.compile(r".+", re.DOTALL))
+    hash_, size = _parameter(query, "hash", HASH, ""), _parameter(query, "size", SIZE, "")
+    content = _parameter(query, "content", FLAG, "0")
+    asked = Asked(name, hash_.lower() or None, int(size) if size else None)
+    return asked, content == "1"
+
+
+def _parameter(query: Any, key: str, form: re.Pattern[str], unsaid: str | None = None) -> str:
+    values: list[str] = query.getall(key, [] if unsaid is None else [unsaid])
+    if len(values) != 1:
+        raise LoraInputError(f"{key} has to be given once.", key=key)
+    value = values[0]
+    if value != unsaid and (len(value) > LONGEST_NAME or not form.fullmatch(value)):
+        raise LoraInputError(f"{key} is not of the right form.", key=key)
+    return value
+
+
+def _told(asked: Asked, content: bool) -> bytes:
+    """The answer; what is wrong with a file is part of it."""
+    answer: dict[str, Any] = dict.fromkeys(("name", "how", "facts", "error"))
+    answer |= {"asked": asked.name, "close": []}
+    try:
+        found = resolve_lora(asked)
+        answer |= {"name": found.name, "how": found.how}
+        facts = _facts(find_lora(found.name), content)
+    except LoraError as error:
+        close = [] if answer["name"] else close_names(asked.name, lora_names())
+        return _written({**answer, "close": close, "error": shortened(str(error), LONGEST_ERROR)})
+    return _fitting({**answer, "error": facts.error}, facts)
+
+
+def _facts(file: FileId, content: bool) -> Facts:
+    facts = facts_of(file)
+    if not content:
+        return facts
+    try:
+        return replace(facts, hash=content_of(file))
+    except LoraError as error:
+        return replace(facts, error=facts.error or str(error))
+
+
+def _fitting(answer: Mapping[str, object], facts: Facts) -> bytes:
+    """The answer with as many words and notes as there is room for."""
+    told = (_written({**answer, "facts": _fewer(facts, most).to_dict()}) for most in FEWER)
+    return next((body for body in told if len(body) <= LARGEST_ANSWER), None) or _written(answer)
+
+
+def _fewer(facts: Facts, most: int) -> Facts:
+    return replace(
+        facts,
+        triggers=facts.triggers[:most],
+        stated_triggers=facts.stated_triggers[:most],
+        metadata=dict(islice((facts.metadata or {}).items(), most)),
+    )
+
+
+def _written(answer: Mapping[str, object]) -> bytes:
+    """As JSON; a name that is no text, as some systems allow, gets marks in it."""
+    return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
