@@ -186,6 +186,17 @@ window.lab = (() => {
         app.canvas.pasteFromClipboard();
       }),
 
+    /** Pastes a copy of a node beside it; the copy's id. */
+    copyOf: (id) =>
+      change(async () => {
+        app.canvas.selectItems([node(id)]);
+        app.canvas.copyToClipboard();
+        const before = new Set(app.canvas.graph.nodes);
+        app.canvas.pasteFromClipboard();
+        await settle();
+        return idOf(app.canvas.graph.nodes.find((each) => !before.has(each)));
+      }),
+
     undo: async () => (await tracker().undo(), settle()),
     redo: async () => (await tracker().redo(), settle()),
 

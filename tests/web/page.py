@@ -89,6 +89,17 @@ class Page:
         result = self.queue()
         assert result["end"] == "execution_success", result
 
+    def save_as(self, name: str) -> Path:
+        """Saves the open workflow as a person does; the file on the host's disk."""
+        self.browser_page.keyboard.press("Control+s")
+        dialog = self.browser_page.get_by_role("dialog")
+        dialog.get_by_role("textbox").fill(name)
+        self.browser_page.keyboard.press("Enter")
+        file = self.host.folder / "user" / "default" / "workflows" / f"{name}.json"
+        self.wait(file.exists)
+        expect(dialog).to_have_count(0)
+        return file
+
     def report(self) -> Locator:
         """The report that is shown."""
         return self.browser_page.get_by_role("region", name="LoRA report")

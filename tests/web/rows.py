@@ -23,7 +23,7 @@ def row(name: str, strength: float = 1.0, on: bool = True, **others: Any) -> Row
 
 def base(name: str) -> str:
     """How the controls of a row call its file."""
-    return PurePosixPath(name).stem
+    return PurePosixPath(name).stem or "a row without a file"
 
 
 class Rows:
