@@ -1,13 +1,16 @@
 # make demo   the main job, on files it makes itself: in ComfyUI if one is found, else without
 # make test   everything; where no ComfyUI is found, its tests are skipped and the run says so
 # make bench  time and memory beside ComfyUI, into docs/benchmarks.md; ARGS="--quick", ARGS="--device cuda"
+# make shots  the tests in the page once more, with pictures of what they see, into SHOTS=shots
 # The other targets are parts of these.
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test fidelity bench setup lint test-core test-host test-web clean
+SHOTS ?= shots
+
+.PHONY: demo test fidelity bench shots setup lint test-core test-host test-web clean
 
 demo: $(READY)
 	$(BIN)/python -m tools.demo
@@ -23,6 +26,11 @@ fidelity: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# <what>_<renderer>.png in the host's own page, <what>_<renderer>_<version>.png in the newer one
+shots: $(READY)
+	rm -f $(SHOTS)/*.png
+	LORA_ALGEBRA_SHOTS=$(SHOTS) $(BIN)/python -m pytest -q tests/web
+
 setup: $(READY)
 
 lint: $(READY)
@@ -34,7 +42,7 @@ test-core test-host test-web: test-%: $(READY)
 	$(BIN)/python -m pytest -q tests/$*
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo $(SHOTS)
 
 $(READY): requirements-test.txt
 	$(PYTHON) -m venv .venv

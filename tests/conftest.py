@@ -11,12 +11,19 @@ import pytest
 from tests.support.host import skip_notice
 
 MEASURED = pytest.StashKey[list[str]]()
+NOTICES = pytest.StashKey[set[str]]()
 
 
 @pytest.fixture
 def show(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Adds a line to what the run says it has measured."""
     return request.config.stash.setdefault(MEASURED, []).append
+
+
+@pytest.fixture(scope="session")
+def notice(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Adds a line to the very last ones of the run: what did not run, and why."""
+    return request.config.stash.setdefault(NOTICES, set()).add
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -28,10 +35,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """The very last lines, so that nobody takes a run without the host for a whole one."""
-    for notice in filter(None, (skip_notice() or _browser_notice(), _node_notice())):
-        print(f"\n!!! {notice} !!!")
+    known = (skip_notice() or _browser_notice(), _node_notice())
+    for line in (*filter(None, known), *sorted(config.stash.get(NOTICES, ()))):
+        print(f"\n!!! {line} !!!")
 
 
 def _browser_notice() -> str | None:

@@ -1,6 +1,151 @@
-/** What became of the rows in the last run. (stub) */
+/**
+ * What became of every row in the last run, and what its file says of its strength.
+ *
+ * @typedef {import("@comfyorg/comfyui-frontend-types").LGraphNode} Node
+ * @typedef {import("./rows/registry.js").Row} Row
+ * @typedef {{ state: "applied" | "partial" | "refused" | "stale" | "none", text: string, title: string }} Shown
+ */
 
-/** @returns {{ state: "applied" | "partial" | "refused" | "stale", text: string, title: string } | undefined} */
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+
+import { factsSoon, knownFacts } from "./facts.js";
+import { against, counts, outcomeNamed, worst } from "./outcomes.js";
+import { refreshAll, widgetOf } from "./rows/registry.js";
+import { sameName } from "./rows/value.js";
+import { applyNodes, follow, isStale, locator, outputOf } from "./runs.js";
+import { sentencesOn, warningOn } from "./sentences.js";
+import { printable, short } from "./text.js";
+import { rowsAbove } from "./upstream.js";
+import { loadWords, t } from "./words.js";
+
+/** Nodes that say with `text` what they have not understood. */
+const READERS = ["FromLoRAStack", "FromLoRATags"];
+
+/** Rows node -> the Apply nodes below it, as the links were after the last run. @type {Map<Node, Node[]>} */
+let appliedBy = new Map();
+
+/** What was refused: where -> the file and the sentence. @type {Map<string, { file: string, message: string }>} */
+const refusals = new Map();
+
+/** Files and codes of which the user has been warned. @type {Set<string>} */
+const warned = new Set();
+
+let looking = false;
+
+app.registerExtension({
+  name: "LoraAlgebra.Feedback",
+
+  init: loadWords,
+
+  setup() {
+    follow(forgetRefusal);
+    follow(lookAgain);
+    api.addEventListener("lora_algebra.refused", ({ detail }) => rememberRefusal(detail));
+    api.addEventListener("executed", ({ detail }) => warn(detail.output, nodeAt(String(detail.display_node ?? detail.node))));
+  },
+});
+
+/** @param {Node} node @param {Row} row @returns {Shown | undefined} */
 export function outcomeOf(node, row) {
-  return undefined;
+  const rows = widgetOf(node)?.rows() ?? [];
+  if (!counts(row, rows)) return undefined;
+  const run = lastRun(node, row);
+  const advice = adviceFor(row, factsSoon(row)?.facts);
+  if (!advice) return run;
+  const text = [run?.text, advice.text].filter(Boolean).join(" ");
+  return { state: run?.state ?? "none", text, title: [run?.title, advice.title].filter(Boolean).join("\n") };
+}
+
+/**
+ * What to say of a row whose strength is beyond what its file recommends.
+ *
+ * @param {Row} row @param {import("./facts.js").Facts | null} [facts]
+ * @returns {{ text: string, title: string } | undefined}
+ */
+export function adviceFor(row, facts) {
+  const side = against(row.strength, facts?.recommended);
+  if (!side) return undefined;
+  const values = { strength: short(row.strength), recommended: recommendedText(facts.recommended) };
+  return side === "above"
+    ? { text: "↑", title: t("{strength} is above what the file recommends: {recommended}", values) }
+    : { text: "↓", title: t("{strength} is below what the file recommends: {recommended}", values) };
+}
+
+/** "0.6", "0.6 to 0.8" or "0.7 (0.6 to 0.8)" */
+export function recommendedText({ strength, least, most }) {
+  const range = least !== null && most !== null && t("{least} to {most}", { least: short(least), most: short(most) });
+  if (strength !== null) return range ? `${short(strength)} (${range})` : short(strength);
+  if (range) return range;
+  return most === null ? t("at least {least}", { least: short(least) }) : t("at most {most}", { most: short(most) });
+}
+
+/** What the Apply nodes below a row have made of it. @param {Node} node @param {Row} row @returns {Shown | undefined} */
+const lastRun = (node, row) => worst((appliedBy.get(node) ?? []).map((apply) => ofRun(apply, row)).filter(Boolean));
+
+/** The same as sentences, none before a run. @param {Node} node @param {Row} row */
+export const runSentences = (node, row) => lastRun(node, row)?.title.split("\n") ?? [];
+
+/** What one Apply node says of a row. @param {Node} apply @param {Row} row @returns {Shown | undefined} */
+function ofRun(apply, row) {
+  const names = [row.name, knownFacts(row)?.name].filter(Boolean);
+  const refusal = refusals.get(placeOf(apply));
+  if (refusal && names.some((name) => sameName(name) === sameName(refusal.file)))
+    return { state: "refused", text: t("refused"), title: printable(refusal.message) };
+  const outcome = outcomeNamed(outputOf(apply)?.loras ?? [], names);
+  if (!outcome) return undefined;
+  const text = `${outcome.applied}/${outcome.found}`;
+  const title = sentencesOn(outcome).map(printable).join("\n");
+  return isStale(apply) ? { state: "stale", text, title } : { state: outcome.state, text, title };
+}
+
+/** Finds out which rows belong to which Apply node, and draws them, once for many events. */
+function lookAgain() {
+  if (looking) return;
+  looking = true;
+  requestAnimationFrame(() => {
+    looking = false;
+    appliedBy = new Map();
+    for (const apply of applyNodes())
+      for (const rows of rowsAbove(apply)) appliedBy.set(rows, [...(appliedBy.get(rows) ?? []), apply]);
+    refreshAll();
+  });
+}
+
+/** @param {{ node: string | null, file: string | null, message: string }} detail */
+function rememberRefusal({ node, file, message }) {
+  if (!file) return;
+  const known = node === null ? undefined : nodeAt(String(node));
+  for (const apply of known ? [known] : applyNodes()) refusals.set(placeOf(apply), { file, message });
+  lookAgain();
+}
+
+/** A new run, or what came of it, has the last word. @param {Node} apply */
+function forgetRefusal(apply) {
+  if (isStale(apply) || outputOf(apply)) refusals.delete(placeOf(apply));
+}
+
+/** The node that the host calls so: "6:4" is node 4 of the subgraph in node 6. @returns {Node | undefined} */
+function nodeAt(executionId) {
+  const ids = executionId.split(":");
+  const graph = ids.slice(0, -1).reduce((outer, id) => outer?.getNodeById(id)?.subgraph, app.rootGraph);
+  return graph?.getNodeById(ids.at(-1)) ?? undefined;
+}
+
+/** A node among those of all open workflows. @param {Node} node */
+const placeOf = (node) => `${app.extensionManager.workflow.activeWorkflow?.path} ${locator(node)}`;
+
+/** Tells what is odd about files; on Apply nodes it also stays in the report and on the rows. */
+function warn({ loras = [], text = [] } = {}, node) {
+  for (const outcome of loras)
+    for (const warning of outcome.warnings ?? [])
+      warnOnce(`${outcome.name} ${warning.code}`, outcome.name, warningOn(outcome, warning));
+  if (READERS.includes(node?.comfyClass)) for (const line of text) warnOnce(line, node.title, line);
+}
+
+function warnOnce(key, summary, detail) {
+  if (warned.has(key)) return;
+  warned.add(key);
+  const said = { summary: printable(summary), detail: printable(detail) };
+  app.extensionManager.toast.add({ severity: "warn", ...said, life: 10_000 });
 }

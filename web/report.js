@@ -1,20 +1,21 @@
 /**
- * Shows on every "Apply LoRA To Model" node what became of its LoRAs.
+ * Shows on every "Apply LoRA To Model" node what became of its LoRAs: one line, and below it, if
+ * somebody wants to read it, the whole report.
  *
- * A report is dimmed when a run starts, until that run renews it; if the run fails first, it goes.
- * What the host remembers of a node's output is the only state: that brings the report back after
- * undo, and when another workflow's tab was open.
+ * Which reports are open is remembered for as long as the page is, and not in the workflow: to
+ * read is no change to it.
  *
- * @typedef {{ text?: string[] }} Output what the node sends to the page
  * @typedef {import("@comfyorg/comfyui-frontend-types").LGraphNode} Node
+ * @typedef {import("./runs.js").Output} Output
  */
 
-import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
+import { countsOf, titlesIn } from "./outcomes.js";
+import { afterwards, APPLY, follow, isStale, locator, outputOf } from "./runs.js";
 import { loadStyle } from "./style.js";
+import { loadWords, t } from "./words.js";
 
-const NODE_ID = "ApplyToModel";
 const WIDGET = "lora_algebra_report";
 
 // the same numbers as in report.css
@@ -22,73 +23,78 @@ const LINE_HEIGHT = 15;
 const CHARACTER_WIDTH = 6.6;
 const INDENT = 6; // characters before the second line of a wrapped one
 const FRAME = 14;
+const HEAD = 25;
 
 const MARGIN = 10; // around the box, on the canvas
 const MOST_LINES = 14; // what is longer scrolls
+const SLACK = HEAD + 2 * MARGIN; // a node may not have had room for the line yet
+
+/** Where reports are open. @type {Set<string>} */
+const open = new Set();
+
+/** Nodes with an open report: their height without it, and its own. @type {WeakMap<Node, { height: number, more: number }>} */
+const grown = new WeakMap();
 
 app.registerExtension({
   name: "LoraAlgebra.Report",
 
-  init: () => loadStyle("report.css"),
+  async init() {
+    loadStyle("report.css");
+    await loadWords();
+  },
 
   beforeRegisterNodeDef(nodeType, { name }) {
-    if (name !== NODE_ID) return;
-    afterwards(nodeType.prototype, "onExecutionStart", markStale);
-    afterwards(nodeType.prototype, "onExecuted", showOutput);
+    if (name === APPLY) afterwards(nodeType.prototype, "onSerialize", saveWithoutText);
   },
 
-  setup() {
-    api.addEventListener("execution_error", dropStale);
-    api.addEventListener("execution_interrupted", dropStale);
-  },
-
-  onNodeOutputsUpdated(outputs) {
-    for (const node of reportingNodes()) showOutput.call(node, outputs[locator(node)]);
-  },
+  setup: () => follow(showOutput),
 });
 
-/** Lets `then` follow whatever `object` does in `method` already. */
-function afterwards(object, method, then) {
-  const first = object[method];
-  object[method] = function (...values) {
-    first?.apply(this, values);
-    then.apply(this, values);
-  };
+/** @param {Node} node */
+function showOutput(node) {
+  const output = outputOf(node);
+  if (!output?.text) hide(node);
+  else if (isStale(node)) dim(node);
+  else show(node, output);
 }
 
-/** @this {Node} @param {Output} [output] */
-function showOutput(output) {
-  if (output?.text) show(this, output.text.join("\n"));
-  else hide(this);
-}
-
-/** @this {Node} */
-function markStale() {
-  const report = reportOf(this);
-  if (report) report.element.dataset.stale = "";
-}
-
-function dropStale() {
-  for (const node of reportingNodes()) {
-    if (reportOf(node)?.element.dataset.stale === undefined) continue;
-    delete app.nodeOutputs[locator(node)];
-    hide(node);
-  }
-}
-
-/** @param {Node} node @param {string} text */
-function show(node, text) {
+/** @param {Node} node @param {Output} output */
+function show(node, output) {
   const { element } = reportOf(node) ?? addReport(node);
-  element.textContent = text;
-  element.style.minHeight = `${heightOf(text, node.size[0])}px`;
+  const text = output.text.join("\n");
+  element.querySelector("pre").textContent = text;
+  element.querySelector("button span").textContent = summary(output, text);
+  element.classList.toggle("warns", Boolean(output.loras && countsOf(output.loras).warnings));
   delete element.dataset.stale;
-  node.setDirtyCanvas(true, true);
+  fold(node, element);
+}
+
+/** @param {Node} node */
+function dim(node) {
+  const report = reportOf(node);
+  if (report) report.element.dataset.stale = "";
 }
 
 /** @param {Node} node */
 function hide(node) {
   const report = reportOf(node);
   if (report) node.removeWidget(report);
+  giveBack(node);
+}
+
+/** One line: how many files, how much of them, and how many warnings. @param {Output} output */
+function summary({ loras }, text) {
+  if (!loras) return files(titlesIn(text));
+  const { loras: count, applied, found, warnings } = countsOf(loras);
+  if (!count) return files(0);
+  const line = t("{files}, {applied} of {found} layers", { files: files(count), applied, found });
+  if (!warnings) return line;
+  return warnings === 1 ? t("{line}; 1 warning", { line }) : t("{line}; {warnings} warnings", { line, warnings });
+}
+
+function files(count) {
+  if (!count) return t("No LoRA");
+  return count === 1 ? t("1 LoRA") : t("{count} LoRAs", { count });
 }
 
 /** @param {Node} node */
@@ -98,12 +104,11 @@ function reportOf(node) {
 
 /** Adds a widget that neither the workflow nor the prompt will hold. @param {Node} node */
 function addReport(node) {
-  const element = document.createElement("pre");
-  element.className = "lora-algebra-report";
-  element.tabIndex = 0; // so that the keyboard can scroll it
-  element.role = "region";
-  element.ariaLabel = "LoRA report";
-  element.dataset.captureWheel = "true"; // once focused it scrolls, where the canvas would zoom
+  const element = emptyReport(() => {
+    const place = placeOf(node);
+    if (!open.delete(place)) open.add(place);
+    fold(node, element);
+  });
   const widget = node.addDOMWidget(WIDGET, "LORA_REPORT", element, {
     serialize: false,
     hideInPanel: true,
@@ -111,6 +116,68 @@ function addReport(node) {
   });
   widget.serialize = false;
   return widget;
+}
+
+/** @param {() => void} turn opens or closes it */
+function emptyReport(turn) {
+  const element = document.createElement("div");
+  element.className = "lora-algebra-report";
+  element.role = "region";
+  element.ariaLabel = t("LoRA report");
+  element.dataset.captureWheel = "true"; // once focused it scrolls, where the canvas would zoom
+  const button = document.createElement("button");
+  button.type = "button";
+  button.addEventListener("click", turn);
+  button.append(document.createElement("span"));
+  const text = document.createElement("pre");
+  text.tabIndex = 0; // so that the keyboard can scroll it
+  element.append(button, text);
+  return element;
+}
+
+/** Shows the whole report or only its line. @param {Node} node @param {HTMLElement} element */
+function fold(node, element) {
+  const text = element.querySelector("pre");
+  const isOpen = open.has(placeOf(node));
+  element.querySelector("button").ariaExpanded = String(isOpen);
+  text.hidden = !isOpen;
+  const more = isOpen ? heightOf(text.textContent, node.size[0]) : 0;
+  element.style.minHeight = `${HEAD + more}px`;
+  if (isOpen) grow(node, more);
+  else giveBack(node);
+  makeRoom(node);
+  node.setDirtyCanvas(true, true);
+}
+
+/** Remembers how high a node is without the text. @param {Node} node @param {number} more for the text */
+function grow(node, more) {
+  const least = LiteGraph.vueNodesMode ? 0 : node.computeSize()[1] - more;
+  const height = grown.get(node)?.height ?? Math.max(node.size[1], least);
+  grown.set(node, { height, more });
+}
+
+/** Nodes 2.0 makes room by itself, the canvas does not always. @param {Node} node */
+function makeRoom(node) {
+  const [width, height] = node.size;
+  const need = node.computeSize()[1];
+  if (!LiteGraph.vueNodesMode && height < need) node.setSize([width, need]);
+}
+
+/** Takes back what only the text has needed. @param {Node} node */
+function giveBack(node) {
+  if (isGrown(node)) node.setSize([node.size[0], grown.get(node).height]);
+  grown.delete(node);
+}
+
+/** To read a report is no change to the workflow. @this {Node} */
+function saveWithoutText(saved) {
+  if (isGrown(this)) saved.size = [this.size[0], grown.get(this).height];
+}
+
+/** Whether a node is as high as the text needs, and not as the user wants. @param {Node} node */
+function isGrown(node) {
+  const { height, more } = grown.get(node) ?? {};
+  return node.size[1] > height && node.size[1] <= height + more + SLACK;
 }
 
 /** Height in pixels of a text wrapped in a node of that width. */
@@ -121,13 +188,5 @@ function heightOf(text, width) {
   return Math.min(lines, MOST_LINES) * LINE_HEIGHT + FRAME;
 }
 
-/** Those of the open workflow, also inside subgraphs. @returns {Node[]} */
-function reportingNodes() {
-  const graphs = [app.rootGraph, ...app.rootGraph.subgraphs.values()];
-  return graphs.flatMap(({ nodes }) => nodes).filter((node) => node.comfyClass === NODE_ID);
-}
-
-/** The host's name for a node among all outputs. @param {Node} node */
-function locator({ graph, id }) {
-  return graph.isRootGraph ? String(id) : `${graph.id}:${id}`;
-}
+/** A node among those of all open workflows. @param {Node} node */
+const placeOf = (node) => `${app.extensionManager.workflow.activeWorkflow?.path} ${locator(node)}`;

@@ -216,7 +216,7 @@ class Host:
         if "error" in answer or answer["node_errors"]:
             result = _refused(answer)
         else:
-            result = self._finished(answer["prompt_id"])
+            result = self.result(answer["prompt_id"])
         if expect_error != (result.status != "success"):
             wanted = "an error" if expect_error else "success"
             raise HostError(
@@ -231,7 +231,7 @@ class Host:
         answer = self._post("/prompt", {"prompt": prompt, "client_id": self._client_id})
         self._wait_for(lambda: self.counters()["_apply_model"] >= calls, RUN_SECONDS, "sample")
         self._post("/interrupt", {})
-        return self._finished(answer["prompt_id"])
+        return self.result(answer["prompt_id"])
 
     def log(self) -> str:
         """Everything that the server has printed, without its colours."""
@@ -280,7 +280,8 @@ class Host:
         shutil.copyfile(source, target)
         return target.relative_to(self.loras_dir).as_posix()
 
-    def _finished(self, prompt_id: str) -> RunResult:
+    def result(self, prompt_id: str) -> RunResult:
+        """Of a prompt that anybody has queued, when it has finished."""
         entry: dict[str, Any] = {}
 
         def done() -> bool:

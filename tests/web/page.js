@@ -1,10 +1,13 @@
 // What the tests ask of the page, as functions on window.lab; see page.py.
 
 window.lab = (() => {
+  const SQUASH = 70; // ms
   const plain = (value) => JSON.parse(JSON.stringify(value));
   const frame = () => new Promise((done) => requestAnimationFrame(done));
   const tracker = () => app.extensionManager.workflow.activeWorkflow.changeTracker;
   const node = (id) => app.canvas.graph.getNodeById(id);
+  /** As workflows write it: the newer page calls the nodes of an imported prompt "1", "2", … */
+  const idOf = ({ id }) => Number(id);
 
   /** Until the page has drawn what was just changed. */
   const settle = async () => {
@@ -12,11 +15,22 @@ window.lab = (() => {
     for (let frames = 0; frames < 2; frames += 1) await frame();
   };
 
+  let captured = 0;
+
+  /** One edit of a user, so one step of undo. */
   const change = async (edit) => {
+    await calm();
     const result = await edit();
     await settle();
     tracker().captureCanvasState();
+    captured = performance.now();
     return result;
+  };
+
+  /** The newer page folds what follows an edit within 50 ms into the same step of undo. */
+  const calm = async () => {
+    const rest = tracker().squashState ? captured + SQUASH - performance.now() : 0;
+    if (rest > 0) await new Promise((done) => setTimeout(done, rest));
   };
 
   return {
@@ -56,7 +70,10 @@ window.lab = (() => {
     prompt: async () => plain((await app.graphToPrompt()).output),
 
     /** Queues the open workflow and waits for its end: how it ended, and what the host said. */
-    async queue() {
+    queue: () => lab.ended(() => app.queuePrompt(0)),
+
+    /** The same for what queues it; it says whether the host took it. */
+    async ended(start) {
       const ends = ["execution_success", "execution_error", "execution_interrupted"];
       const listening = new AbortController();
       const ended = new Promise((done) => {
@@ -65,7 +82,7 @@ window.lab = (() => {
             signal: listening.signal,
           });
       });
-      const accepted = await app.queuePrompt(0);
+      const accepted = await start();
       const [end, detail] = accepted ? await ended : ["refused", app.extensionManager.lastNodeErrors];
       listening.abort();
       await settle();
@@ -78,7 +95,7 @@ window.lab = (() => {
         created.title = title ?? type;
         created.pos = pos ?? [60, 60];
         app.canvas.graph.add(created);
-        return created.id;
+        return idOf(created);
       }),
 
     connect: (from, output, to, input) =>
@@ -118,13 +135,30 @@ window.lab = (() => {
         for (const [id, name] of Object.entries(names)) node(id).widgets[0].value = name;
       }),
 
+    /** The value that the workflow keeps for a node's rows. */
+    savedRows: (id) => plain(node(id).serialize().widgets_values[0]),
+
+    /** Where a socket can be pressed, in the window. */
+    socketPlace: (id, output, index) => {
+      const [x, y] = node(id).getConnectionPos(!output, index);
+      const { offset, scale } = app.canvas.ds;
+      const { left, top } = app.canvas.canvas.getBoundingClientRect();
+      return [(x + offset[0]) * scale + left, (y + offset[1]) * scale + top];
+    },
+
+    setRenderer: async (modern) => {
+      await app.extensionManager.setting.set("Comfy.VueNodes.Enabled", modern);
+      await settle();
+      await settle();
+    },
+
     setMode: (id, mode) => change(() => void (node(id).mode = mode)),
     resize: (id, size) => change(() => node(id).setSize(size)),
     sockets: (id) => node(id).inputs.map(({ name }) => name),
     only: (type) => {
       const [found, ...others] = app.canvas.graph.nodes.filter((each) => each.type === type);
       if (!found || others.length) throw new Error(`${type}: not exactly one`);
-      return found.id;
+      return idOf(found);
     },
     /** The names that a node's inputs and outputs are shown with. */
     labels: (id) => {
@@ -139,7 +173,7 @@ window.lab = (() => {
     execute: (command) => app.extensionManager.command.execute(command),
     scale: () => app.canvas.ds.scale,
     size: (id) => [...node(id).size],
-    byType: (type) => app.canvas.graph.nodes.filter((each) => each.type === type).map(({ id }) => id),
+    byType: (type) => app.canvas.graph.nodes.filter((each) => each.type === type).map(idOf),
 
     /** Copies nodes and pastes them beside the others; the graph then holds only the copies. */
     pasteCopiesOf: (ids) =>
@@ -152,6 +186,17 @@ window.lab = (() => {
         app.canvas.pasteFromClipboard();
       }),
 
+    /** Pastes a copy of a node beside it; the copy's id. */
+    copyOf: (id) =>
+      change(async () => {
+        app.canvas.selectItems([node(id)]);
+        app.canvas.copyToClipboard();
+        const before = new Set(app.canvas.graph.nodes);
+        app.canvas.pasteFromClipboard();
+        await settle();
+        return idOf(app.canvas.graph.nodes.find((each) => !before.has(each)));
+      }),
+
     undo: async () => (await tracker().undo(), settle()),
     redo: async () => (await tracker().redo(), settle()),
 
@@ -159,7 +204,7 @@ window.lab = (() => {
     wrap: (ids) =>
       change(() => {
         const { node: outer } = app.canvas.graph.convertToSubgraph(new Set(ids.map(node)));
-        return outer.id;
+        return idOf(outer);
       }),
 
     unwrap: (id) => change(() => void app.canvas.graph.unpackSubgraph(node(id))),
@@ -177,6 +222,8 @@ window.lab = (() => {
 
     /** Where a node is drawn, in the window. */
     frame: (id) => {
+      const drawn = LiteGraph.vueNodesMode && document.querySelector(`[data-node-id="${id}"]`);
+      if (drawn) return plain(drawn.getBoundingClientRect());
       const { pos, size } = node(id);
       const { offset, scale } = app.canvas.ds;
       const { left, top } = app.canvas.canvas.getBoundingClientRect();
@@ -201,6 +248,13 @@ window.lab = (() => {
 
     setPalette: async (name) => {
       await app.extensionManager.setting.set("Comfy.ColorPalette", name);
+      await settle();
+    },
+
+    /** What the host says when a node has run, here without a run. */
+    pretendOutput: async (id, output) => {
+      const executed = { node: String(id), display_node: String(id), prompt_id: "another", output };
+      app.api.dispatchCustomEvent("executed", executed);
       await settle();
     },
 

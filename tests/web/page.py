@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, expect
 
 from tests.support.host import LOCAL, Host
 
@@ -18,6 +18,7 @@ WINDOW = {"width": 1600, "height": 1000}
 STARTED = "window.app?.extensionManager && app.canvas?.graph"
 
 PATIENCE = 5.0
+STEP_MILLISECONDS = 70
 JPEG_QUALITY = 80
 MENU_AWAY = ".no-drag.fixed { display: none !important }"
 
@@ -40,6 +41,9 @@ HOSTS_OWN = re.compile(
 )
 """Errors that the page reports without us, too."""
 
+HOSTS_OWN_STACK = "autogrowInputDisconnected"
+"""In that of an error the newer page throws when a node with linked growing inputs is removed."""
+
 
 class Page:
     """One open page. ``ids`` are those of the graph that is shown."""
@@ -52,7 +56,7 @@ class Page:
         self.browser_page = browser.new_page(viewport=WINDOW, locale="en-US")
         self.browser_page.add_init_script(path=DRIVER)
         self.browser_page.on("console", self._hear)
-        self.browser_page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.browser_page.on("pageerror", self._catch)
         self.browser_page.route(re.compile(rf"^https?://(?!{LOCAL})"), lambda route: route.abort())
         self.browser_page.goto(f"http://{LOCAL}:{host.port}/")
         self._wait_until_started()
@@ -60,6 +64,11 @@ class Page:
     def reload(self) -> None:
         self.browser_page.reload()
         self._wait_until_started()
+
+    def after_subgraph(self) -> None:
+        """After a visit to one Nodes 2.0 draws no newly opened workflow until it is reloaded."""
+        if RENDERERS[self.renderer]:
+            self.reload()
 
     def close(self) -> None:
         self.browser_page.close()
@@ -80,16 +89,41 @@ class Page:
         result = self.queue()
         assert result["end"] == "execution_success", result
 
+    def save_as(self, name: str) -> Path:
+        """Saves the open workflow as a person does; the file on the host's disk."""
+        self.browser_page.keyboard.press("Control+s")
+        dialog = self.browser_page.get_by_role("dialog")
+        dialog.get_by_role("textbox").fill(name)
+        self.browser_page.keyboard.press("Enter")
+        file = self.host.folder / "user" / "default" / "workflows" / f"{name}.json"
+        self.wait(file.exists)
+        expect(dialog).to_have_count(0)
+        return file
+
     def report(self) -> Locator:
         """The report that is shown."""
         return self.browser_page.get_by_role("region", name="LoRA report")
+
+    def report_text(self) -> Locator:
+        """All of it, which is only seen where the report is open."""
+        return self.report().locator("pre")
+
+    def report_line(self) -> Locator:
+        """The button that says it in one line, and opens it."""
+        return self.report().get_by_role("button")
+
+    def turn_report(self, is_open: bool) -> None:
+        """Opens or closes it. The page remembers that for a while: across the tests, too."""
+        if (self.report_line().get_attribute("aria-expanded") == "true") != is_open:
+            self.report_line().click()
+        expect(self.report_text()).to_be_visible(visible=is_open)
 
     def expect_report(self, *parts: str) -> None:
         """A report is to be seen, with these parts in its text, and drawn like one."""
         expect(self.report()).to_be_visible()  # also fails for two of them
         for part in parts:
             expect(self.report()).to_contain_text(part)
-        expect(self.report()).to_have_css("white-space", "pre-wrap")
+        expect(self.report_text()).to_have_css("white-space", "pre-wrap")
         expect(self.report()).not_to_have_attribute("data-stale", re.compile(""))
 
     def expect_dimmed_report(self) -> None:
@@ -150,12 +184,18 @@ class Page:
     def expect_text(self, text: str) -> None:
         expect(self.browser_page.get_by_text(text).first).to_be_visible()
 
-    def wait(self, condition: Callable[[], object]) -> None:
-        """Until it holds."""
+    def wait(
+        self, condition: Callable[[], object], why: Callable[[], str] = lambda: "waited in vain"
+    ) -> None:
+        """Until it holds; else fail, saying why."""
         deadline = time.monotonic() + PATIENCE
         while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
+            assert time.monotonic() < deadline, why()
             self.browser_page.wait_for_timeout(20)
+
+    def breathe(self) -> None:
+        """As long as a person at least does, so that the next edit is a step of undo of its own."""
+        self.browser_page.wait_for_timeout(STEP_MILLISECONDS)
 
     def screenshot(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -179,6 +219,10 @@ class Page:
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not HOSTS_OWN.search(message.text):
             self.complaints.append(f"{message.text} ({message.location['url']})")
+
+    def _catch(self, error: Error) -> None:
+        if HOSTS_OWN_STACK not in (error.stack or ""):
+            self.complaints.append(str(error))
 
 
 def _write_settings(host: Host, settings: Mapping[str, object]) -> None:

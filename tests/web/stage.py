@@ -18,6 +18,12 @@ from tests.support.workflows import Graph, Prompt, render, stacked_loras
 WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_workflows"
 
+SHELF = tuple(
+    f"shelf/{name}.safetensors"
+    for name in ("ink", "light", "night ink", "people/ada", "people/bob", "people/cleo")
+)
+"""LoRAs to choose from, by name and folder."""
+
 CHROMIUM_ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -39,13 +45,17 @@ def running_browser(executable: str) -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def running_host(install: HostInstall, folder: Path) -> Iterator[Host]:
+def running_host(
+    install: HostInstall, folder: Path, arguments: tuple[str, ...] = ()
+) -> Iterator[Host]:
     """A host with two LoRAs for each kind: KIND_1.safetensors and KIND_2.safetensors."""
     models = ensure_models(install, {name: MODEL_FILES[name] for name in DEFAULT_NAMES})
-    host = Host(install, folder, models, ("--cache-lru", "100"))
+    host = Host(install, folder, models, ("--cache-lru", "100", *arguments))
     for kind in KINDS:
         for name, seed in zip(lora_names(kind), (1, 2), strict=True):
             write_lora(host.loras_dir / name, kind, seed=seed)
+    for seed, name in enumerate(SHELF, 10):
+        write_lora(host.loras_dir / name, "sd15", seed=seed)
     with host:
         yield host
 

@@ -27,8 +27,8 @@ def english(name):
 
 
 @pytest.fixture(scope="module")
-def schemas(host):
-    return {name: host.object_info(name)[name] for name in NODES}
+def schemas(any_host):
+    return {name: any_host.object_info(name)[name] for name in NODES}
 
 
 @pytest.mark.parametrize("file", sorted(WEB.rglob("*.*")), ids=lambda file: file.name)
@@ -43,6 +43,7 @@ def test_it_imports_only_itself_and_what_the_host_means_to_be_imported(file):
     assert set(imports) <= QUIET_IMPORTS | ours
 
 
+@pytest.mark.every_page
 @pytest.mark.usefixtures("page")
 def test_the_host_has_nothing_to_say_about_it(host):
     said = [line for line in host.log().splitlines() if "deprecat" in line.lower()]
@@ -77,8 +78,8 @@ def test_every_type_of_ours_has_a_name_for_people(schemas):
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_every_node_has_a_help_page(host, node):
-    url = f"http://127.0.0.1:{host.port}/extensions/lora-algebra/docs/{node}.md"
+def test_every_node_has_a_help_page(any_host, node):
+    url = f"http://127.0.0.1:{any_host.port}/extensions/lora-algebra/docs/{node}.md"
     with urllib.request.urlopen(url) as answer:
         assert answer.read().startswith(b"# ")
 

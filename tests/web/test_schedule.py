@@ -40,6 +40,7 @@ def test_a_new_node_shows_its_curve(page, shoot):
     shoot("schedule")
 
 
+@pytest.mark.every_page
 def test_it_follows_typing(page, node):
     page.type_into(node, "curve", "0:1, 1:0")
     page.expect_schedule("drawn", FADE)
@@ -110,6 +111,7 @@ def test_it_comes_back_with_a_saved_workflow(page, node):
     page.expect_schedule("drawn", FADE)
 
 
+@pytest.mark.every_page
 def test_it_follows_undo_and_redo_and_still_follows_typing(page, node):
     page.set(node, {"curve": "0:1, 1:0"})
     page.expect_schedule("drawn", FADE)
@@ -122,6 +124,7 @@ def test_it_follows_undo_and_redo_and_still_follows_typing(page, node):
     page.expect_schedule("drawn", "0.5 at 0 %, 0.5 at 25 %")
 
 
+@pytest.mark.every_page
 def test_a_pasted_copy_has_its_own(page, node):
     page.set(node, {"curve": "0:1, 1:0"})
     page.pasteCopiesOf([node])
@@ -145,6 +148,7 @@ def test_it_says_that_a_value_comes_by_a_link(page, node, shoot):
     page.expect_schedule("drawn", FADE)
 
 
+@pytest.mark.every_page
 def test_inside_a_subgraph_it_is_shown_where_the_node_is(page, node):
     outer = page.wrap([node])
     page.enter(outer)
@@ -155,9 +159,10 @@ def test_inside_a_subgraph_it_is_shown_where_the_node_is(page, node):
     page.expect_schedule("drawn", FADE)
     page.leave()
     assert page.schedule().count() == 0
-    page.reload()  # after a visit to a subgraph, Nodes 2.0 draws no newly opened workflow (1.45.21)
+    page.after_subgraph()
 
 
+@pytest.mark.every_page
 def test_it_lies_within_a_narrow_node(page, node, shoot):
     page.resize(node, [NARROW, 100])
     page.set(node, {"curve": "0:-0.123456, 0.5:1000"})

@@ -1,6 +1,158 @@
-/** Shows and hides below a row what is in its file. (stub) */
+/**
+ * Shows below a row what is in its file. Whatever comes from files is text, however it looks.
+ *
+ * @typedef {import("./registry.js").Row} Row
+ * @typedef {import("./registry.js").RowsWidget} RowsWidget
+ * @typedef {import("../facts.js").Facts} Facts
+ * @typedef {import("../facts.js").Reply} Reply
+ */
 
-/** @param {HTMLElement} row the row's element @param {import("./registry.js").Row} value @param {import("./registry.js").RowsWidget} widget @param {number} index */
-export function fillPanel(panel, value, widget, index) {
-  panel.textContent = value.name;
+import { app } from "../../../scripts/app.js";
+
+import { knownFacts, wholeFacts } from "../facts.js";
+import { recommendedText, runSentences } from "../feedback.js";
+import { library } from "../library.js";
+import { setting } from "../settings.js";
+import { loadStyle } from "../style.js";
+import { short, sizeText } from "../text.js";
+import { t } from "../words.js";
+import { make } from "./elements.js";
+import { copyButton, outside, sentence, words } from "./panel_parts.js";
+import { triggerPart } from "./panel_triggers.js";
+import { splitName } from "./value.js";
+
+const HASH_SHOWN = 12; // digits, as Civitai shows them
+
+/** What a panel shows, to know when to draw it anew. @type {WeakMap<HTMLElement, string>} */
+const drawn = new WeakMap();
+
+app.registerExtension({ name: "LoraAlgebra.Panel", init: () => loadStyle("panel.css") });
+
+/**
+ * Fills a panel; to be called again whenever its row is drawn.
+ *
+ * @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget @param {number} index
+ */
+export function fillPanel(panel, row, widget, index) {
+  const reply = knownFacts(row);
+  askForWhole(panel, row, widget);
+  const state = JSON.stringify([row.name, row.triggers, index, reply, runSentences(widget.node, row)]);
+  if (drawn.get(panel) === state) return;
+  drawn.set(panel, state);
+  const wasOpen = panel.querySelector("details")?.open ?? false;
+  const former = panel.dataset.file === row.name ? controls(panel) : new Map();
+  panel.dataset.file = row.name;
+  panel.classList.add("lora-algebra-panel");
+  panel.replaceChildren(...contents(row, widget, reply));
+  panel.querySelector("details")?.toggleAttribute("open", wasOpen);
+  for (const [key, control] of controls(panel)) if (former.has(key)) keep(former.get(key), control);
+}
+
+const controls = (panel) => new Map([...panel.querySelectorAll("[data-key]")].map((each) => [each.dataset.key, each]));
+
+/** Lets a control stay, in place of the new one of its kind: it may have the focus. */
+function keep(control, twin) {
+  for (const { name, value } of twin.attributes) control.setAttribute(name, value);
+  control.replaceChildren(...twin.childNodes);
+  twin.replaceWith(control);
+}
+
+/** Asks for all of it, the hash too, and shows that when it comes. */
+async function askForWhole(panel, row, widget) {
+  const asked = JSON.stringify([row.name, row.hash, row.size]);
+  if (!row.name || panel.dataset.asked === asked) return;
+  panel.dataset.asked = asked;
+  await Promise.all([wholeFacts(row), library.loadPictures()]);
+  drawn.delete(panel);
+  widget.refresh();
+}
+
+/** @param {Row} row @param {RowsWidget} widget @param {Reply | null | undefined} reply */
+function contents(row, widget, reply) {
+  if (!row.name) return [sentence(t("No file is chosen yet."))];
+  if (reply === undefined) return [sentence(t("Reading the file…"))];
+  if (reply === null) return [sentence(t("The host does not tell what is in this file."), "error")];
+  if (!reply.name) return [sentence(t("This file is not on the host."), "error"), fileRow(row.name)];
+  if (!reply.facts) return [sentence(reply.error ?? "", "error"), fileRow(reply.name)];
+  const { facts, name } = reply;
+  const run = runSentences(widget.node, row);
+  return [
+    make("div", { class: "top" }, ...pictureOf(name), heading(facts, run)),
+    factList(facts),
+    triggerPart(row, widget, facts),
+    ...words(t("Description"), facts.description),
+    ...words(t("Notes"), facts.notes),
+    fileRow(name, facts),
+    ...metadataPart(facts.metadata),
+  ].filter(Boolean);
+}
+
+/** @param {string} name of the file */
+function pictureOf(name) {
+  const source = library.picture(name);
+  if (!source) return [];
+  const picture = make("img", { src: source, alt: t("Preview of {name}", { name: splitName(name).base }) });
+  picture.style.height = `${setting("PreviewSize")}px`;
+  picture.addEventListener("error", () => {
+    library.hasNoPicture(name);
+    picture.remove();
+  });
+  return [picture];
+}
+
+/** Title, author, and what became of it. @param {Facts} facts @param {string[]} run */
+function heading({ title, author }, run) {
+  const by = author ? t("by {author}", { author }) : "";
+  const parts = [title && make("b", {}, outside(title)), by && outside(by), ...run.map(outside)];
+  return make("div", { class: "heading" }, ...parts.filter(Boolean).map((part) => make("p", {}, part)));
+}
+
+/** @param {Facts} facts */
+function factList(facts) {
+  const entries = pairs(facts).flatMap(([label, text]) => [make("dt", {}, label), make("dd", {}, outside(text))]);
+  return make("dl", {}, ...entries);
+}
+
+/** @returns {[label: string, text: string][]} */
+function pairs(facts) {
+  const layers = t("{model} of the model, {clip} of the text encoder", {
+    model: facts.model_layers,
+    clip: facts.clip_layers,
+  });
+  return [
+    [t("Made for"), facts.base],
+    [t("Kind"), [facts.families.join(" + "), rankText(facts.ranks)].filter(Boolean).join(", ")],
+    [t("Layers"), layers],
+    [t("Recommended"), facts.recommended && recommendedText(facts.recommended)],
+    [t("Trained with"), facts.trainer],
+    [t("Layer names"), facts.dialects.join(", ")],
+  ].filter(([, text]) => text);
+}
+
+function rankText(ranks) {
+  if (!ranks) return "";
+  const [low, high] = ranks;
+  return t("rank {rank}", { rank: low === high ? short(low) : `${short(low)}–${short(high)}` });
+}
+
+/** Where the file is, and by what its content can be found. @param {string} name @param {Facts} [facts] */
+function fileRow(name, facts) {
+  const copied = (key, shown, text, label) => make("span", {}, shown, copyButton(key, text, label));
+  const parts = [copied("name", make("code", {}, outside(name)), name, t("Copy the file's name"))];
+  if (facts) parts.push(sizeText(facts.size));
+  if (facts?.hash) {
+    const digits = make("code", { title: facts.hash }, facts.hash.slice(0, HASH_SHOWN));
+    parts.push(copied("hash", digits, facts.hash, t("Copy the hash of the content (AutoV3)")));
+  }
+  return make("p", { class: "file" }, ...parts);
+}
+
+/** @param {Record<string, string>} metadata */
+function metadataPart(metadata) {
+  const entries = Object.entries(metadata);
+  if (!entries.length) return [];
+  const rows = entries.map(([key, text]) =>
+    make("tr", {}, make("th", { scope: "row" }, outside(key)), make("td", {}, outside(text))));
+  const summary = make("summary", { "data-key": "metadata" }, t("Metadata ({count})", { count: entries.length }));
+  return [make("details", {}, summary, make("div", { class: "long", tabindex: 0 }, make("table", {}, ...rows)))];
 }

@@ -9,6 +9,7 @@ from . import watch
 from .adapters import TKAdapters, TKTamper
 from .gates import TKDeepClone, TKGates
 from .latents import TKConditioning, TKHash, TKSaveTensor, TKText
+from .recipes import TKRecipe
 from .reports import TKBase, TKCounters, TKProbe, TKSame
 from .values import TKStack, TKStacked, TKValue
 from .weights import TKLoadModel, TKPartial, TKStored, TKTextEncoder, TKWeights
@@ -24,6 +25,7 @@ NODES = [
     TKLoadModel,
     TKPartial,
     TKProbe,
+    TKRecipe,
     TKSame,
     TKSaveTensor,
     TKStack,

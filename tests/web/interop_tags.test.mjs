@@ -1,0 +1,52 @@
+// web/interop/tags.js against the table that lora_core/tags.py is held to as well.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import { findTags, readTags, TagError, writeTags } from "../../web/interop/tags.js";
+
+const table = JSON.parse(readFileSync(new URL("../data/tags.json", import.meta.url), "utf8"));
+const ORDERS = { "model first": "model", "text encoder first": "clip" };
+
+for (const { text, order, rest, entries } of table.good)
+  test(`${order}: ${text}`, () => assert.deepEqual(readTags(text, ORDERS[order]), { entries, rest }));
+
+for (const { text, order, why } of table.bad)
+  test(`refused, ${why}: ${text}`, () =>
+    assert.throws(() => readTags(text, ORDERS[order]), (error) => error instanceof TagError && error.why === why));
+
+test("one bad tag does not hide the others", () => {
+  const [bad, good] = findTags("<lora:ink:much> <lora:light:0.5>", "model");
+  assert.equal(bad.lora, "ink");
+  assert.equal(good.name, "light");
+});
+
+test("a word in place of the second number takes its place", () => {
+  const { entries } = readTags("<lora:ink:0.8:MIDD:0.4>", "model");
+  assert.deepEqual(entries, [{ name: "ink", model: 0.8, clip: 0.8, ignored: ["MIDD", "0.4"] }]);
+});
+
+const ROWS = [
+  { name: "style/ink.safetensors", strength: 0.8 },
+  { name: "light.v1.5.safetensors", strength: -0.5, strength_clip: 0.00001 },
+];
+
+test("tags are written without folder and suffix, in either order", () => {
+  assert.equal(writeTags(ROWS, "model"), "<lora:ink:0.8> <lora:light.v1.5:-0.5:0.00001>");
+  assert.equal(writeTags(ROWS, "clip"), "<lora:ink:0.8> <lora:light.v1.5:0.00001:-0.5>");
+});
+
+test("two files of one name keep their folders", () => {
+  const names = ["a/ink.safetensors", "b\\Ink.safetensors", "a/ink.safetensors"];
+  const rows = names.map((name) => ({ name, strength: 1 }));
+  assert.equal(writeTags(rows, "model"), "<lora:a/ink:1> <lora:b/Ink:1> <lora:a/ink:1>");
+});
+
+test("what was written can be read, whatever the name", () => {
+  for (const name of ["my: ink", "<script>", 'a "quoted" one', "line\nbreak", "墨"]) {
+    const { entries, rest } = readTags(writeTags([{ name, strength: 0.5, strength_clip: 1 }], "clip"), "clip");
+    assert.equal(rest, "");
+    assert.deepEqual([entries.length, entries[0].model, entries[0].clip], [1, 0.5, 1]);
+  }
+});

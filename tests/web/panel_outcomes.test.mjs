@@ -1,0 +1,83 @@
+// What a run has made of the files, and which words are chosen, as numbers and lists.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { against, counts, countsOf, outcomeNamed, titlesIn, triggerChoices, withToggled, worst } from "../../web/outcomes.js";
+import { printable, short, sizeText } from "../../web/text.js";
+
+const lora = (name, applied, found, warnings = []) => ({ name, applied, found, warnings });
+
+test("layers and warnings of all files add up", () => {
+  const loras = [lora("a", 18, 19, [{ code: "base", text: "" }]), lora("b", 20, 21)];
+  assert.deepEqual(countsOf(loras), { loras: 2, applied: 38, found: 40, warnings: 1 });
+  assert.deepEqual(countsOf([]), { loras: 0, applied: 0, found: 0, warnings: 0 });
+});
+
+test("files are counted in a report of which there is only the text", () => {
+  const text = "a.safetensors (LoRA, rank 4)\n    unknown, not applied: 1 (x)\nsub/b.safetensors (LoHa)\n    names: kohya";
+  assert.equal(titlesIn(text), 2);
+  assert.equal(titlesIn("No LoRA: the model is unchanged."), 0);
+});
+
+test("an outcome is found by any way to write its file's name", () => {
+  const outcome = lora("style\\Café.safetensors", 1, 1);
+  assert.equal(outcomeNamed([outcome], ["STYLE/cafe\u0301.safetensors"]), outcome);
+  assert.equal(outcomeNamed([outcome], ["Café.safetensors"]), undefined);
+  assert.equal(outcomeNamed([outcome], ["old.safetensors", "style/café.safetensors"]), outcome);
+});
+
+test("a row counts if it is on, named, and solo where any row is", () => {
+  const [a, b] = [{ on: true, name: "a" }, { on: true, name: "b" }];
+  assert.ok(counts(a, [a, b]));
+  assert.ok(!counts({ ...a, on: false }, [a, b]));
+  assert.ok(!counts({ on: true, name: "" }, [a, b]));
+  assert.ok(!counts(a, [a, { ...b, solo: true }]));
+  assert.ok(counts({ ...a, solo: true }, [a, b]));
+});
+
+test("of several outcomes the worst is shown", () => {
+  const [applied, partial, refused] = ["applied", "partial", "refused"].map((state) => ({ state }));
+  assert.equal(worst([applied, refused, partial]), refused);
+  assert.equal(worst([partial, applied]), partial);
+  assert.equal(worst([]), undefined);
+});
+
+test("a strength is held against what the file recommends", () => {
+  const range = { strength: 0.7, least: 0.6, most: 0.8 };
+  assert.equal(against(0.9, range), "above");
+  assert.equal(against(0.5, range), "below");
+  assert.equal(against(0.8, range), undefined);
+  assert.equal(against(1, { strength: 0.7, least: null, most: null }), "above");
+  assert.equal(against(0.1, { strength: 0.7, least: null, most: null }), undefined);
+  assert.equal(against(5, null), undefined);
+});
+
+test("without a choice the words that the file states are chosen", () => {
+  const facts = { triggers: [{ word: "ink", count: null }, { word: "1girl", count: 9 }], stated_triggers: ["ink"] };
+  const chosen = (row) => triggerChoices(row, facts).filter((choice) => choice.chosen).map(({ word }) => word);
+  assert.deepEqual(chosen({}), ["ink"]);
+  assert.deepEqual(chosen({ triggers: [] }), []);
+  assert.deepEqual(chosen({ triggers: ["mine", "1girl"] }), ["1girl", "mine"]);
+  assert.equal(triggerChoices({ triggers: ["mine"] }, facts).length, 3);
+  assert.deepEqual(triggerChoices({}, null), []);
+});
+
+test("a word is chosen and let go again, in the order of choosing", () => {
+  assert.deepEqual(withToggled(["a"], "b"), ["a", "b"]);
+  assert.deepEqual(withToggled(["a", "b"], "a"), ["b"]);
+});
+
+test("text is shown without what turns a line around, and else as it is", () => {
+  assert.equal(printable("safe\u202egpj.exe"), "safe\ufffdgpj.exe");
+  assert.equal(printable("a\u0000b\nc\u009f"), "a\ufffdb\nc\ufffd");
+  assert.equal(printable("\ud800x 😀 <b>"), "\ufffdx 😀 <b>");
+});
+
+test("numbers are short", () => {
+  assert.equal(sizeText(151_234_567), "151 MB");
+  assert.equal(sizeText(9_990_000), "10 MB");
+  assert.equal(sizeText(1_500), "1.5 KB");
+  assert.equal(sizeText(0), "0 B");
+  assert.equal(short(0.30000000000000004), "0.3");
+});

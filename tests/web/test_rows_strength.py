@@ -1,0 +1,123 @@
+"""Every way to set a strength."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("playwright")
+
+from tests.web.rows import Rows, row
+from tests.web.stage import SHELF
+
+pytestmark = pytest.mark.every_page
+
+INK = SHELF[0]
+
+
+@pytest.fixture
+def rows(page):
+    shown = Rows(page, page.add("LoRARows"))
+    shown.fill([row(INK)])
+    shown.show()
+    return shown
+
+
+def test_a_drag_changes_it_in_one_step_of_undo(rows):
+    rows.one_undo_step(lambda: rows.drag(rows.strength(0), right=40))
+    (raised,) = rows.saved()
+    assert 1 < raised["strength"] <= 2
+    rows.drag(rows.strength(0), right=-80)
+    rows.page.wait(lambda: rows.saved()[0]["strength"] < raised["strength"])
+
+
+def test_a_drag_does_not_move_the_node_or_the_canvas(rows):
+    before = rows.root.bounding_box()
+    rows.drag(rows.strength(0), right=40, down=60)
+    assert rows.root.bounding_box()["x"] == before["x"]
+    assert rows.root.bounding_box()["y"] == before["y"]
+
+
+def test_escape_takes_a_drag_back(rows):
+    x, y = rows.centre(rows.strength(0))
+    rows.mouse.move(x, y)
+    rows.mouse.down()
+    rows.mouse.move(x + 40, y)
+    rows.press("Escape")
+    rows.mouse.up()
+    rows.expect(row(INK))
+
+
+def test_the_wheel_changes_it_once_it_has_the_focus(rows):
+    scale = rows.page.scale()
+    rows.strength(0).focus()
+    rows.strength(0).hover()
+    rows.mouse.wheel(0, -100)
+    rows.expect(row(INK, 1.05))
+    rows.mouse.wheel(0, 100)
+    rows.mouse.wheel(0, 100)
+    rows.expect(row(INK, 0.95))
+    assert rows.page.scale() == scale
+
+
+def test_the_wheel_without_the_focus_is_left_to_the_page(rows):
+    rows.strength(0).hover()
+    rows.mouse.wheel(0, -100)
+    rows.page.breathe()
+    rows.expect(row(INK))
+    rows.page.view(1, [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("keys", "strength"),
+    [
+        ("ArrowUp", 1.05),
+        ("ArrowRight ArrowRight", 1.1),
+        ("ArrowDown", 0.95),
+        ("PageDown", 0.5),
+        ("Shift+ArrowUp", 1.5),
+        ("Control+ArrowUp", 1.005),
+        ("0 . 8 Enter", 0.8),
+        ("Enter - 1 , 2 5 Enter", -1.25),
+        ("Enter 5 Escape", 1),
+        ("Enter x y Enter", 1),
+        ("Enter 9 9 9 Enter", 100),
+    ],
+)
+def test_keys_change_it(rows, keys, strength):
+    rows.strength(0).focus()
+    rows.press(*keys.split())
+    rows.expect(row(INK, strength))
+    assert rows.page.byType("LoRARows") == [rows.node_id]
+
+
+def test_each_key_is_a_step_of_undo(rows):
+    rows.strength(0).focus()
+    rows.press("ArrowUp")
+    rows.page.breathe()
+    rows.press("ArrowUp")
+    rows.expect(row(INK, 1.1))
+    rows.page.breathe()
+    rows.page.undo()
+    rows.expect(row(INK, 1.05))
+
+
+def test_a_number_is_typed_after_a_double_click(rows):
+    rows.strength(0).dblclick()
+    rows.keyboard.type("0,35")
+    rows.press("Enter")
+    rows.expect(row(INK, 0.35))
+
+
+def test_the_text_strength_is_apart_when_asked_for_and_changes_alone(rows, shoot):
+    rows.menu(0, "Text strength apart")
+    rows.expect(row(INK, strength_clip=1))
+    rows.text_strength(0).focus()
+    rows.press("ArrowDown")
+    rows.expect(row(INK, strength_clip=0.95))
+    rows.drag(rows.strength(0), right=20)
+    (changed,) = rows.saved()
+    assert changed["strength"] > 1
+    assert changed["strength_clip"] == 0.95
+    shoot("rows_text_strength")
+    rows.menu(0, "Text strength together")
+    rows.expect(row(INK, changed["strength"]))

@@ -1,0 +1,136 @@
+/** "Convert to LoRA Rows": the LoRA nodes that are selected become lists of ours, links and all. */
+
+import { app } from "../../../scripts/app.js";
+
+import { library } from "../library.js";
+import { t } from "../words.js";
+import { addNode, inOneStep, ownTitle, say, selectedNodes, setValues, titleOf } from "./edit.js";
+import { withListedNames } from "./names.js";
+import { peerOf } from "./peers.js";
+import { planConversion } from "./plan.js";
+import { bring, linkInto, linksFrom, linksInto, neighbours, refreshPlaceholder, replaceOrigin, slotOf } from "./wires.js";
+
+export { expandSelected } from "./expand.js";
+
+/** @typedef {import("./wires.js").Node} Node @typedef {import("./plan.js").Unit} Unit */
+
+const LORA = "LORA_RECIPE";
+const WIDTH = 340;
+const GAP = 50;
+const END = { model: "ApplyToModel", stack: "ToLoRAStack" };
+
+/** Whether there is something to convert in a node. @param {Node} node */
+export const isConvertible = (node) => Boolean(peerOf(node.type)) && node.type !== "LoRARows";
+
+/**
+ * One step of undo; nothing is changed, and the user told why, if anything would be lost.
+ *
+ * @param {Node[]} [nodes] the selected ones
+ * @returns {Promise<boolean>} whether something was converted
+ */
+export async function convertSelected(nodes = selectedNodes()) {
+  const names = await library.load();
+  const { units, refusals } = planConversion(nodes.filter(({ graph }) => graph));
+  if (refusals.length) say("warn", [t("Nothing was converted."), ...refusals.map(explain)]);
+  else if (!units.length) say("info", [t("Select LoRA loaders or stackers to convert.")]);
+  if (refusals.length || !units.length) return false;
+  const made = inOneStep(() => units.map((unit) => convert(unit, names)));
+  app.canvas.selectItems(made.flat());
+  return true;
+}
+
+/** @param {import("./plan.js").Refusal} refusal */
+function explain({ node, why, name = "" }) {
+  const values = { node: titleOf(node), name };
+  return {
+    input: t("“{node}”: {name} comes by a link.", values),
+    output: t("“{node}”: the output {name} is linked, and LoRA Rows has no such output.", values),
+    scaled: t("“{node}”: what comes in as {name} would have to be scaled. Select its node, too.", values),
+    muted: t("“{node}” is off, and so is what comes in as {name}.", values),
+    strength: t("“{node}”: a strength would be more than 100.", values),
+    rows: t("“{node}”: there are more than 500 LoRAs.", values),
+  }[why];
+}
+
+/** @param {Unit} unit @param {string[]} names @returns {Node[]} the new nodes */
+function convert(unit, names) {
+  const first = unit.members[0];
+  const list = addNode("LoRARows", first);
+  const end = END[unit.kind] ? addNode(END[unit.kind], first) : undefined;
+  setValues(list, { rows: { version: 1, rows: withListedNames(unit.rows, names) } });
+  const sources = addSources(unit, list);
+  if (end) {
+    list.connect(0, end, slotOf(end.inputs, LORA));
+    if (unit.live) setValues(end, { mode: "live" });
+  }
+  const made = [...sources, list, ...(end ? [end] : [])];
+  dress(unit, list, end, made);
+  rewire(unit, list, end);
+  const others = new Set([...unit.members, ...made].flatMap((node) => [...neighbours(node)]));
+  for (const node of unit.members) node.graph.remove(node);
+  for (const node of others) if (node.graph) refreshPlaceholder(node);
+  return made;
+}
+
+/** What comes from elsewhere goes into the list; several of them through a sum. @returns {Node[]} */
+function addSources({ sources, members }, list) {
+  const add = (type) => addNode(type, members[0]);
+  const made = [];
+  const bringAll = sources.map(({ node, slot, type }) => {
+    const link = linksInto(node).find(({ target_slot: target }) => target === slot);
+    if (type === LORA) return (target, at) => bring(link, target, at);
+    const from = add("FromLoRAStack");
+    made.push(from);
+    bring(link, from, slotOf(from.inputs, type));
+    return (target, at) => from.connect(0, target, at);
+  });
+  if (sources.length === 1) bringAll[0](list, slotOf(list.inputs, LORA));
+  if (sources.length > 1) {
+    const sum = add("StackLoRAs");
+    made.push(sum);
+    bringAll.forEach((bringTo, index) => bringTo(sum, sum.findInputSlot(`loras.lora_${index}`)));
+    sum.connect(0, list, slotOf(list.inputs, LORA));
+  }
+  return made;
+}
+
+/** @param {Unit} unit @param {Node} list @param {Node} [end] */
+function rewire({ inputs, outputs }, list, end) {
+  for (const { node, type } of inputs) {
+    const link = linkInto(node, type);
+    if (link) bring(link, end, slotOf(end.inputs, type));
+  }
+  for (const { node, slot, as } of outputs) {
+    const isText = as === "triggers" || as === "tags";
+    const origin = isText || !end ? list : end;
+    const to = isText ? origin.findOutputSlot(as) : slotOf(origin.outputs, as);
+    for (const link of linksFrom(node)) if (link.origin_slot === slot) replaceOrigin(link, origin, to);
+  }
+}
+
+/** Where and how the new nodes are shown: in place of the old ones, called as these were. */
+function dress({ members, mode, kind }, list, end, made) {
+  const title = members.map(ownTitle).find(Boolean);
+  if (title) list.title = title;
+  const { color, bgcolor } = members.at(-1);
+  Object.assign(list, color ? { color } : {}, bgcolor ? { bgcolor } : {});
+  list.mode = mode;
+  if (end && kind === "model") end.mode = mode;
+  list.setSize([Math.max(WIDTH, list.size[0]), list.computeSize()[1]]);
+  place(made, members);
+}
+
+/** From left to right where there is room, else one below the other. */
+function place(made, members) {
+  const left = Math.min(...members.map(({ pos }) => pos[0]));
+  const top = Math.min(...members.map(({ pos }) => pos[1]));
+  const right = Math.max(...members.map(({ pos, size }) => pos[0] + size[0]));
+  const needed = made.reduce((sum, { size }) => sum + size[0] + GAP, -GAP);
+  const across = needed <= right - left;
+  let [x, y] = [left, top];
+  for (const node of made) {
+    node.pos = [x, y];
+    if (across) x += node.size[0] + GAP;
+    else y += node.size[1] + GAP;
+  }
+}

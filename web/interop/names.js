@@ -1,0 +1,54 @@
+/** From names as others write them to those that the host lists. */
+
+import { sameName } from "../rows/value.js";
+
+const SUFFIX = /\.(safetensors|sft|ckpt|pt|pth|bin)$/i;
+
+const wholeOf = (name) => name;
+const stemOf = (name) => name.replace(SUFFIX, "");
+const baseOf = (name) => name.slice(name.lastIndexOf("/") + 1);
+const stemOfBase = (name) => baseOf(stemOf(name));
+
+/**
+ * Finds the listed name that is meant: the same but for separators, case and accents; else the only one that
+ * becomes the same without its suffix; else the only one of that file name in any folder. A suffix counts
+ * where the name in question has one.
+ *
+ * @param {string[]} names
+ * @returns {(name: string) => string} the name itself if none or several are meant
+ */
+export function matcher(names) {
+  const listed = new Set(names);
+  const [whole, base, stem, stemBase] = [wholeOf, baseOf, stemOf, stemOfBase].map((key) => index(names, key));
+  return (name) => {
+    if (listed.has(name)) return name;
+    const asked = sameName(name);
+    const steps = SUFFIX.test(asked) ? [whole, base] : [whole, stem, stemBase];
+    const step = steps.find(({ key, names: keyed }) => keyed.has(key(asked)));
+    return step?.names.get(step.key(asked)) ?? name;
+  };
+}
+
+/** Names by a part of them; null where several share it. */
+function index(names, key) {
+  const keyed = new Map();
+  for (const name of names) {
+    const part = key(sameName(name));
+    keyed.set(part, keyed.has(part) ? null : name);
+  }
+  return { key, names: keyed };
+}
+
+/** @param {string} name @param {string[]} names */
+export const matchName = (name, names) => matcher(names)(name);
+
+/**
+ * Rows that know their file's content are left alone: another file of that name may be another LoRA.
+ *
+ * @param {import("../rows/registry.js").Row[]} rows @param {string[]} names
+ */
+export function withListedNames(rows, names) {
+  if (!rows.length) return rows;
+  const match = matcher(names);
+  return rows.map((row) => (row.hash ? row : { ...row, name: match(row.name) }));
+}

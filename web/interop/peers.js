@@ -1,0 +1,264 @@
+/**
+ * The LoRA nodes of other packs, of the host and of ours: one row of the table for each type, which
+ * says how to read rows of ours from a node as workflows save it, or as prompts hold it.
+ *
+ * @typedef {import("../rows/registry.js").Row} Row
+ * @typedef {Record<string, any>} SavedNode `{ type, widgets_values, properties }` of a workflow, or
+ *   `{ class_type, inputs }` of a prompt
+ * @typedef {{ kind: Kind, read: (saved: Saved) => Row[], widgets?: string[], modelOnly?: true, live?: true }} Peer
+ *   `widgets` are the names of its values in the order in which they are saved
+ * @typedef {"model" | "stack" | "lora"} Kind what it gives: a changed MODEL, a LORA_STACK, or our LORA
+ * @typedef {{ fields: Record<string, any>, values: any[], properties: Record<string, any> }} Saved
+ */
+
+import { readValue } from "../rows/value.js";
+import { findTags, TagError } from "./tags.js";
+
+const MOST_STRENGTH = 100;
+const SINGLE = ["lora_name", "strength_model", "strength_clip"];
+
+const count = (last) => Array.from({ length: last }, (_, index) => index + 1);
+
+/** @type {Record<string, Peer>} */
+const PEERS = {
+  LoraLoader: { kind: "model", widgets: SINGLE, read: single },
+  LoraLoaderModelOnly: { kind: "model", widgets: SINGLE, read: single, modelOnly: true },
+  LoraLoaderBypass: { kind: "model", widgets: SINGLE, read: single, live: true },
+  LoraLoaderBypassModelOnly: { kind: "model", widgets: SINGLE, read: single, modelOnly: true, live: true },
+  "LoraLoader|pysssss": { kind: "model", widgets: SINGLE, read: single },
+
+  "Power Lora Loader (rgthree)": { kind: "model", read: power },
+  "Lora Loader Stack (rgthree)": {
+    kind: "model",
+    widgets: count(4).flatMap((n) => [`lora_0${n}`, `strength_0${n}`]),
+    read: ({ fields }) => numbered(4, (n) => row(true, fields[`lora_0${n}`], fields[`strength_0${n}`])),
+  },
+  "DoRA Power LoRA Loader": { kind: "model", read: doraPower },
+  PowerLoraLoaderV2: { kind: "model", read: highAndLow },
+
+  "Lora Loader (LoraManager)": { kind: "model", read: managed },
+  "Lora Stacker (LoraManager)": { kind: "stack", read: managed },
+  "LoRA Text Loader (LoraManager)": {
+    kind: "model",
+    widgets: ["lora_syntax"],
+    read: ({ fields }) => rowsOfTags(fields.lora_syntax, "model"),
+  },
+
+  "LoRA Stacker": { kind: "stack", read: efficient },
+  "CR Load LoRA": {
+    kind: "model",
+    widgets: ["switch", ...SINGLE],
+    read: (saved) => single(saved, saved.fields.switch === "On"),
+  },
+  "CR LoRA Stack": {
+    kind: "stack",
+    widgets: count(3).flatMap((n) => [`switch_${n}`, `lora_name_${n}`, `model_weight_${n}`, `clip_weight_${n}`]),
+    read: comfyroll,
+  },
+  "CR Apply LoRA Stack": { kind: "model", read: () => [] },
+  "easy loraStack": {
+    kind: "stack",
+    widgets: [
+      ...["toggle", "mode", "num_loras"],
+      ...count(10).flatMap((n) => ["name", "strength", "model_strength", "clip_strength"].map((key) => `lora_${n}_${key}`)),
+    ],
+    read: easyStack,
+  },
+  "easy loraSwitcher": {
+    kind: "stack",
+    widgets: ["toggle", "select", "num_loras", "lora_strength", ...count(50).map((n) => `lora_${n}_name`)],
+    read: easySwitcher,
+  },
+  LocalLoraGallery: { kind: "model", read: gallery },
+  LocalLoraGalleryModelOnly: { kind: "model", read: gallery, modelOnly: true },
+  LocalLoraGalleryStacker: { kind: "stack", read: gallery },
+
+  LoadLoRA: {
+    kind: "lora",
+    widgets: ["lora_name", "strength"],
+    read: ({ fields }) => numbered(1, () => row(true, fields.lora_name, fields.strength)),
+  },
+  LoRARows: { kind: "lora", widgets: ["rows"], read: ({ fields }) => readValue(fields.rows).rows },
+  ScaleLoRA: { kind: "lora", widgets: ["strength_model", "strength_clip"], read: () => [] },
+  StackLoRAs: { kind: "lora", read: () => [] },
+};
+
+/** @param {string} type @returns {Peer | undefined} */
+export const peerOf = (type) => (Object.hasOwn(PEERS, type) ? PEERS[type] : undefined);
+
+/**
+ * The rows that a node holds, in its order, with names as it writes them.
+ *
+ * @param {SavedNode} node @returns {Row[] | undefined} undefined if it is none of those known
+ */
+export function rowsOfNode(node) {
+  const peer = peerOf(typeOf(node));
+  if (!peer) return undefined;
+  const rows = peer.read(savedOf(node, peer.widgets ?? []));
+  return peer.modelOnly ? rows.map((each) => ({ ...each, strength_clip: 0 })) : rows;
+}
+
+/** The values of a node by their names, as far as the table knows these. @param {SavedNode} node */
+export function fieldsOf(node) {
+  return savedOf(node, peerOf(typeOf(node))?.widgets ?? []).fields;
+}
+
+const typeOf = ({ type, class_type: classType }) => String(classType ?? type);
+
+/** @returns {Saved} */
+function savedOf({ inputs, widgets_values: values, widgets_values_named: named, class_type: api, properties }, widgets) {
+  const byName = api ? inputs : Array.isArray(values) ? named : values;
+  const given = isObject(byName) ? byName : {};
+  const list = !api && Array.isArray(values) ? values : Object.values(given);
+  const inOrder = api ? [] : widgets.map((name, index) => [name, list[index]]);
+  return { fields: { ...Object.fromEntries(inOrder), ...given }, values: list, properties: properties ?? {} };
+}
+
+/** A row, or undefined where a node names no file. What is no strength switches the row off. */
+function row(on, name, model = 1, clip = undefined) {
+  const file = typeof name === "object" && name ? name.content : name; // pysssss adds a picture
+  if (typeof file !== "string" || !file || file === "None") return undefined;
+  const [strength, text] = [strengthOf(model), clip === null || clip === undefined ? null : strengthOf(clip)];
+  const made = { on: on === true && !Number.isNaN(strength) && !Number.isNaN(text), name: file };
+  made.strength = strength || (Number.isNaN(strength) ? 1 : 0);
+  if (text !== null && text !== strength && !Number.isNaN(text)) made.strength_clip = text;
+  return made;
+}
+
+function strengthOf(value) {
+  const strength = typeof value === "string" && value.trim() ? Number(value) : value;
+  return typeof strength === "number" && Math.abs(strength) <= MOST_STRENGTH ? strength : NaN;
+}
+
+const numbered = (last, rowAt) => count(last).map(rowAt).filter(Boolean);
+
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+function single({ fields }, on = true) {
+  return numbered(1, () => row(on, ...SINGLE.map((name) => fields[name])));
+}
+
+/** rgthree's rows, wherever they stand between its other values. */
+function power({ values }) {
+  const rows = values.filter((value) => isObject(value) && "lora" in value);
+  return rows.map(({ on, lora, strength, strengthTwo }) => row(on, lora, strength, strengthTwo)).filter(Boolean);
+}
+
+/** siraxe: rows of rgthree's shape, some of them for a second model, which have no effect on the first. */
+function highAndLow({ values }) {
+  const isLow = ({ is_low: low, low_only: only }) => Boolean(low || only);
+  return values
+    .filter((value) => isObject(value) && "lora" in value)
+    .map((value) => [value, row(value.on && !isLow(value), value.lora, value.strength, value.strengthTwo)])
+    .filter(([, made]) => made)
+    .map(([value, made]) => (isLow(value) ? { ...made, note: "low" } : made));
+}
+
+/** xmarre: its own state in a workflow, rows of rgthree's shape or numbered values in a prompt. */
+function doraPower({ fields, values, properties }) {
+  const { rows, globals } = properties.dora_power_lora ?? {};
+  const on = (globals?.stack_enabled ?? fields.stack_enabled) !== false;
+  const own = Array.isArray(rows) ? rows.filter(isObject) : numberedRows(fields);
+  const read = own.map(({ enabled, name, strengthModel, strengthClip }) =>
+    row(on && enabled === true, name, strengthModel, strengthClip));
+  return [...read, ...power({ values }).map((each) => ({ ...each, on: on && each.on }))].filter(Boolean);
+}
+
+function numberedRows(fields) {
+  return Object.keys(fields)
+    .map((key) => /^(lora_\d+)_name$/.exec(key)?.[1])
+    .filter(Boolean)
+    .map((key) => ({
+      enabled: fields[`${key}_enabled`],
+      name: fields[`${key}_name`],
+      strengthModel: fields[`${key}_strength_model`],
+      strengthClip: fields[`${key}_strength_clip`],
+    }));
+}
+
+/** LoRA Manager: its list is what it applies; the tags beside it are another view of it. */
+function managed({ values }) {
+  const lists = values.map((value) => (isObject(value) ? value.__value__ : value));
+  const isRow = (value) => isObject(value) && typeof value.name === "string";
+  const rows = lists.find((list) => Array.isArray(list) && list.some(isRow)) ?? [];
+  return rows
+    .filter(isRow)
+    .map(({ active, name, strength, clipStrength }) => row(active, name, strength, clipStrength))
+    .filter(Boolean);
+}
+
+/** Efficiency: 50, 49 or 3 places; its first versions had neither a mode nor a count. */
+function efficient({ fields, values }) {
+  const named = "lora_name_1" in fields ? fields : efficientFields(values);
+  const advanced = named.input_mode ? named.input_mode === "advanced" : "model_str_1" in named;
+  const strengths = (n) => (advanced ? [named[`model_str_${n}`], named[`clip_str_${n}`]] : [named[`lora_wt_${n}`]]);
+  const last = Math.min(50, named.lora_count ?? 50);
+  return numbered(last, (n) => row(true, named[`lora_name_${n}`], ...strengths(n)));
+}
+
+function efficientFields(values) {
+  const hasMode = values[0] === "simple" || values[0] === "advanced";
+  const [mode, places] = hasMode ? values : [];
+  const list = hasMode ? values.slice(2) : values;
+  const apart = typeof list[1] === "number" && typeof list[2] === "number"; // name, model, clip
+  const keys = hasMode
+    ? ["lora_name", "lora_wt", "model_str", "clip_str"]
+    : apart ? ["lora_name", "model_str", "clip_str"] : ["lora_name", "lora_wt"];
+  const entries = list.map((value, index) => [
+    `${keys[index % keys.length]}_${Math.floor(index / keys.length) + 1}`, value,
+  ]);
+  return { ...Object.fromEntries(entries), ...(hasMode ? { input_mode: mode, lora_count: places } : {}) };
+}
+
+function comfyroll({ fields }) {
+  const at = (n) => [fields[`lora_name_${n}`], fields[`model_weight_${n}`], fields[`clip_weight_${n}`]];
+  return numbered(3, (n) => row(fields[`switch_${n}`] === "On", ...at(n)));
+}
+
+function easyStack({ fields }) {
+  const of = (n, key) => fields[`lora_${n}_${key}`];
+  const apart = (n) => [of(n, "model_strength"), of(n, "clip_strength")];
+  const strengths = (n) => (fields.mode === "advanced" ? apart(n) : [of(n, "strength")]);
+  const last = Math.min(10, fields.num_loras ?? 10);
+  return numbered(last, (n) => row(fields.toggle === true, of(n, "name"), ...strengths(n)));
+}
+
+/** Of its files only one has an effect; the others come along, switched off. */
+function easySwitcher({ fields }) {
+  const on = (n) => fields.toggle === true && n === fields.select;
+  const last = Math.min(50, fields.num_loras ?? 50);
+  return numbered(last, (n) => row(on(n), fields[`lora_${n}_name`], fields.lora_strength));
+}
+
+function gallery({ fields, values }) {
+  const candidates = [fields.selection_data, ...values].filter((value) => typeof value === "string");
+  const list = candidates.map(listOf).find((found) => found?.some((each) => isObject(each) && "lora" in each));
+  const rows = (list ?? []).filter(isObject);
+  return rows.map((each) => row(each.on, each.lora, each.strength, each.strength_clip)).filter(Boolean);
+}
+
+function listOf(text) {
+  try {
+    const list = JSON.parse(text);
+    return Array.isArray(list) ? list : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The rows of all tags in a text. One with an unreadable strength gives a row that is off, with the tag as
+ * its note.
+ *
+ * @param {unknown} text @param {import("./tags.js").Order} order @returns {Row[]}
+ */
+export function rowsOfTags(text, order) {
+  if (typeof text !== "string") return [];
+  return findTags(text, order)
+    .filter((found) => !(found instanceof TagError) || found.lora)
+    .map((found) =>
+      found instanceof TagError
+        ? { on: false, name: found.lora, strength: 1, note: found.tag }
+        : row(true, found.name, found.model, found.clip))
+    .filter(Boolean);
+}

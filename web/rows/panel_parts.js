@@ -1,0 +1,31 @@
+/** Small parts of the panel below a row. */
+
+import { printable } from "../text.js";
+import { t } from "../words.js";
+import { isolated, make } from "./elements.js";
+
+/** Text from outside: neither markup nor the direction of writing gets out of it. @param {string} text */
+export const outside = (text) => isolated(printable(text));
+
+export const sentence = (text, kind = "") => make("p", { class: `says ${kind}` }, outside(text));
+
+/** A longer text under its label. */
+export const words = (label, text) =>
+  text ? [make("p", { class: "label" }, label), make("div", { class: "long", tabindex: 0 }, outside(text))] : [];
+
+/** @param {string} key by which the button is known again @param {string} text @param {string} label */
+export function copyButton(key, text, label) {
+  const attributes = { type: "button", "data-key": `copy ${key}`, "data-text": text, "aria-label": label, title: label };
+  return make("button", { ...attributes, onclick: ({ currentTarget }) => copy(currentTarget) }, t("Copy"));
+}
+
+/** @param {HTMLElement} button which then says whether its text was copied */
+async function copy(button) {
+  try {
+    await navigator.clipboard.writeText(button.dataset.text); // is not there on pages from other machines without https
+    button.textContent = t("Copied");
+  } catch {
+    button.textContent = t("The browser does not allow it");
+  }
+  button.ariaLabel = button.textContent;
+}
