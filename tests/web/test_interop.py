@@ -54,9 +54,7 @@ class Sketch:
     def stranger(self, node_id: int, takes: list[str], gives: list[str]) -> None:
         inputs = [{"name": each.lower(), "type": each, "link": None} for each in takes]
         outputs = [{"name": each, "type": each, "links": None} for each in gives]
-        self.add(
-            node_id, {"type": f"Stranger {node_id}", "inputs": inputs, "outputs": outputs}
-        )
+        self.add(node_id, {"type": f"Stranger {node_id}", "inputs": inputs, "outputs": outputs})
 
     def link(self, origin: int, slot: int, target: int, to: int) -> None:
         output, taken = self.nodes[origin]["outputs"][slot], self.nodes[target]["inputs"][to]
@@ -124,7 +122,9 @@ class Interop:
 
     def rows(self, node_id: int | None = None) -> list[dict]:
         node_id = self.page.only("LoRARows") if node_id is None else node_id
-        code = "(id) => app.canvas.graph.getNodeById(id).widgets.find((w) => w.name === 'rows').value"
+        code = (
+            "(id) => app.canvas.graph.getNodeById(id).widgets.find((w) => w.name === 'rows').value"
+        )
         return json.loads(json.dumps(self.page.browser_page.evaluate(code, node_id)))["rows"]
 
     def links(self) -> set[tuple]:
@@ -138,7 +138,9 @@ class Interop:
         return {tuple(link) for link in self.page.browser_page.evaluate(code)}
 
     def types(self) -> list[str]:
-        return self.page.browser_page.evaluate("() => app.canvas.graph.nodes.map(({ type }) => type)")
+        return self.page.browser_page.evaluate(
+            "() => app.canvas.graph.nodes.map(({ type }) => type)"
+        )
 
     def said(self) -> str:
         toasts = self.page.browser_page.locator(".p-toast-message")
