@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from .files import LoraFile
 from .guess import base_of_file
 from .origin import dialects_of, trainer_of
+from .sidecars import read_sidecars
 from .targets import part_of
 from .text import printable
+from .triggers import stated_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Summary:
         base: The base model it looks made for.
         dialects: Whose names for layers it uses.
         trainer: Who has made it, as far as its notes tell.
+        triggers: Words that a prompt should hold, by its notes and those beside it.
         metadata: Its own notes.
     """
 
@@ -42,6 +45,7 @@ class Summary:
     base: str | None
     dialects: tuple[str, ...]
     trainer: str | None
+    triggers: tuple[str, ...]
     metadata: dict[str, str]
 
     def to_dict(self) -> dict[str, object]:
@@ -53,6 +57,7 @@ class Summary:
             ("size", f"{self.size:,} bytes, {self.parameters:,} parameters"),
             ("made for", self.base or "not known"),
             ("trainer", self.trainer or "not known"),
+            ("triggers", ", ".join(self.triggers) or "none stated"),
             ("names", ", ".join(self.dialects)),
             ("layers", f"{self.model} of the model, {self.clip} of the text encoder"),
             ("families", _counted(self.families)),
@@ -81,6 +86,7 @@ def inspect_file(file: LoraFile) -> Summary:
         base=base_of_file(file),
         dialects=dialects_of(modules),
         trainer=trainer_of(file.metadata, file.notes),
+        triggers=stated_words(file.metadata, read_sidecars(file.id.path).words),
         metadata=dict(file.metadata),
     )
 

@@ -22,7 +22,7 @@ def shortened(text: str, most: int) -> str:
     """``text``, printable, in at most ``most`` characters; a mark at its end says what was cut.
 
     >>> shortened("x" * 5000, 24)
-    'xxxxxx… (5,000 characters)'
+    'xxxx… (5,000 characters)'
     """
     if len(text) <= most:
         return printable(text)

@@ -27,7 +27,7 @@ const HEAD = 25;
 
 const MARGIN = 10; // around the box, on the canvas
 const MOST_LINES = 14; // what is longer scrolls
-const ROUNDING = 4; // pixels by which the host's heights and ours differ
+const SLACK = HEAD + 2 * MARGIN; // a node may not have had room for the line yet
 
 /** Where reports are open. @type {Set<string>} */
 const open = new Set();
@@ -145,15 +145,22 @@ function fold(node, element) {
   element.style.minHeight = `${HEAD + more}px`;
   if (isOpen) grow(node, more);
   else giveBack(node);
+  makeRoom(node);
   node.setDirtyCanvas(true, true);
 }
 
-/** Nodes 2.0 makes room by itself, the canvas does not always. @param {Node} node @param {number} more */
+/** Remembers how high a node is without the text. @param {Node} node @param {number} more for the text */
 function grow(node, more) {
-  const height = grown.get(node)?.height ?? node.size[1];
+  const least = LiteGraph.vueNodesMode ? 0 : node.computeSize()[1] - more;
+  const height = grown.get(node)?.height ?? Math.max(node.size[1], least);
   grown.set(node, { height, more });
-  const [width, now] = node.size;
-  if (!LiteGraph.vueNodesMode) node.setSize([width, Math.max(now, node.computeSize()[1])]);
+}
+
+/** Nodes 2.0 makes room by itself, the canvas does not always. @param {Node} node */
+function makeRoom(node) {
+  const [width, height] = node.size;
+  const need = node.computeSize()[1];
+  if (!LiteGraph.vueNodesMode && height < need) node.setSize([width, need]);
 }
 
 /** Takes back what only the text has needed. @param {Node} node */
@@ -170,7 +177,7 @@ function saveWithoutText(saved) {
 /** Whether a node is as high as the text needs, and not as the user wants. @param {Node} node */
 function isGrown(node) {
   const { height, more } = grown.get(node) ?? {};
-  return height !== undefined && node.size[1] <= height + more + ROUNDING;
+  return node.size[1] > height && node.size[1] <= height + more + SLACK;
 }
 
 /** Height in pixels of a text wrapped in a node of that width. */

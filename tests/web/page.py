@@ -124,12 +124,26 @@ class Page:
         """The report that is shown."""
         return self.browser_page.get_by_role("region", name="LoRA report")
 
+    def report_text(self) -> Locator:
+        """All of it, which is only seen where the report is open."""
+        return self.report().locator("pre")
+
+    def report_line(self) -> Locator:
+        """The button that says it in one line, and opens it."""
+        return self.report().get_by_role("button")
+
+    def turn_report(self, is_open: bool) -> None:
+        """Opens or closes it. The page remembers that for a while: across the tests, too."""
+        if (self.report_line().get_attribute("aria-expanded") == "true") != is_open:
+            self.report_line().click()
+        expect(self.report_text()).to_be_visible(visible=is_open)
+
     def expect_report(self, *parts: str) -> None:
         """A report is to be seen, with these parts in its text, and drawn like one."""
         expect(self.report()).to_be_visible()  # also fails for two of them
         for part in parts:
             expect(self.report()).to_contain_text(part)
-        expect(self.report()).to_have_css("white-space", "pre-wrap")
+        expect(self.report_text()).to_have_css("white-space", "pre-wrap")
         expect(self.report()).not_to_have_attribute("data-stale", re.compile(""))
 
     def expect_dimmed_report(self) -> None:

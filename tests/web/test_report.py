@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import pytest
 
 from tests.support.tiny_loras import write_lora
 
 pytest.importorskip("playwright")
+
+from playwright.sync_api import expect
 
 from tests.web.stage import lora_names, two_loras
 
@@ -48,13 +51,86 @@ def test_there_is_no_box_before_a_run(page, apply_node):
 def test_a_run_shows_it(page, apply_node, shoot):
     page.run()
     page.show([apply_node])
+    page.turn_report(True)
     page.expect_report(f"{FIRST} (LoRA, rank 4, SD 1.5)", f"{SAYS} 0.5", SECOND, f"{SAYS} 1")
     shoot("report")
 
 
+@pytest.mark.every_page
+def test_it_is_one_line_until_somebody_wants_to_read_it(page, apply_node, shoot):
+    page.run()
+    page.show([apply_node])
+    page.turn_report(False)
+    expect(page.report_line()).to_have_text("2 LoRAs, 22 of 22 layers")
+    assert box(page)["height"] < 40
+    shoot("report_line")
+
+
+def test_the_keyboard_opens_and_closes_it(page, apply_node):
+    page.run()
+    page.show([apply_node])
+    page.turn_report(False)
+    page.report_line().focus()
+    page.browser_page.keyboard.press("Enter")
+    expect(page.report_text()).to_be_visible()
+    page.browser_page.keyboard.press("Space")
+    expect(page.report_text()).not_to_be_visible()
+
+
+@pytest.mark.every_page
+def test_to_read_it_is_no_change_to_the_workflow_and_the_node_gives_the_room_back(page, apply_node):
+    page.run()
+    page.show([apply_node])
+    page.turn_report(False)
+    before, low = page.workflow(), page.size(apply_node)
+    page.turn_report(True)
+    page.wait(lambda: box(page)["height"] > 200)
+    page.settle()
+    assert page.workflow()["nodes"] == before["nodes"]
+    page.turn_report(False)
+    page.wait(lambda: page.size(apply_node) == low)
+
+
+def test_it_stays_open_over_undo_and_the_next_run(page, apply_node, lora_node):
+    page.run()
+    page.show([apply_node])
+    page.turn_report(True)
+    page.set(lora_node, {"strength": 0.25})
+    page.undo()
+    expect(page.report_text()).to_be_visible()
+    page.run()
+    expect(page.report_text()).to_be_visible()
+
+
+def test_an_output_of_an_older_version_is_shown_too(page, apply_node):
+    page.run()
+    page.show([apply_node])
+    page.turn_report(False)
+    page.pretendOutput(apply_node, {"text": ["a.safetensors (LoRA, rank 4)\n    names: kohya"]})
+    expect(page.report_line()).to_have_text("1 LoRA")
+    page.expect_report("names: kohya")
+
+
+def test_warnings_are_counted_in_the_line_and_told_once(page, apply_node):
+    page.run()
+    page.show([apply_node])
+    warned = {
+        "name": FIRST,
+        "applied": 11,
+        "found": 11,
+        "parts": [],
+        "warnings": [{"code": f"made_up_{time.monotonic()}", "text": "Something is odd about it."}],
+    }
+    toasts = page.browser_page.get_by_text("Something is odd about it.")
+    for _ in range(2):
+        page.pretendOutput(apply_node, {"text": [FIRST], "loras": [warned]})
+        expect(page.report_line()).to_have_text("1 LoRA, 11 of 11 layers; 1 warning")
+        expect(toasts).to_have_count(1)
+
+
 def test_it_keeps_its_lines_and_blanks(page):
     page.run()
-    lines = page.report().text_content().splitlines()
+    lines = page.report_text().text_content().splitlines()
     assert lines[:2] == [f"{FIRST} (LoRA, rank 4, SD 1.5)", f"    model: {SAYS} 0.5"]
 
 
@@ -63,6 +139,8 @@ def test_it_lies_within_its_node(page, apply_node, shoot):
     page.resize(apply_node, [NARROW, 100])
     page.run()
     page.show([apply_node])
+    page.turn_report(True)
+    page.settle()
     shoot("narrow")
     inner, outer = box(page), page.frame(apply_node)
     assert outer["left"] <= inner["x"]
@@ -74,9 +152,12 @@ def test_it_lies_within_its_node(page, apply_node, shoot):
 def test_the_node_only_grows_in_height(page, apply_node):
     page.resize(apply_node, [400, 100])
     page.run()
+    page.show([apply_node])
+    page.turn_report(True)
+    page.wait(lambda: box(page)["height"] > 200)
+    page.settle()
     width, height = page.size(apply_node)
     assert width == 400
-    assert height > 200
     page.run()
     assert page.size(apply_node) == [width, height]
 
@@ -85,6 +166,7 @@ def test_a_large_node_keeps_its_size_and_gives_it_to_the_report(page, apply_node
     page.resize(apply_node, [500, 600])
     page.run()
     page.show([apply_node])
+    page.turn_report(True)
     shoot("large")
     assert page.size(apply_node) == [500, 600]
     assert box(page)["height"] > 400
@@ -94,17 +176,19 @@ def test_the_wheel_scrolls_it_once_it_has_the_focus(page, apply_node):
     page.resize(apply_node, [NARROW, 100])
     page.run()
     page.show([apply_node])
-    page.report().click()
+    page.turn_report(True)
+    page.report_text().click()
     scale = page.scale()
     page.wheel_over_report(60)
-    page.wait(lambda: page.report().evaluate("box => box.scrollTop") > 0)
+    page.wait(lambda: page.report_text().evaluate("box => box.scrollTop") > 0)
     assert page.scale() == scale
 
 
 def test_its_text_can_be_selected(page, apply_node):
     page.run()
     page.show([apply_node])
-    page.report().click(click_count=3, position={"x": 40, "y": 12})
+    page.turn_report(True)
+    page.report_text().click(click_count=3, position={"x": 40, "y": 12})
     assert FIRST in page.browser_page.evaluate("getSelection().toString()")
 
 
@@ -236,7 +320,7 @@ def test_a_file_name_is_text_whatever_it_says(page, host, apply_node, lora_node,
     page.show([apply_node])
     page.expect_report(name)
     shoot("html")
-    assert page.report().evaluate("box => box.childElementCount") == 0
+    assert page.report_text().evaluate("box => box.childElementCount") == 0
     page.browser_page.wait_for_timeout(100)
     page.browser_page.remove_listener("dialog", hear)  # it would keep the page from being reloaded
     assert dialogs == []

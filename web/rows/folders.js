@@ -44,10 +44,11 @@ function treeItem({ path, name, depth, count }, folders, chosen) {
     "aria-expanded": hasMore ? String(chosen.startsWith(path)) : undefined,
     tabindex: selected ? 0 : -1,
     title: path || undefined,
-    style: `--depth: ${Math.max(0, depth - 1)}`,
   };
   const text = depth ? isolated(name) : t("All folders");
-  return make("div", properties, text, make("span", { class: "lora-algebra-count" }, String(count)));
+  const item = make("div", properties, text, make("span", { class: "lora-algebra-count" }, String(count)));
+  item.style.setProperty("--depth", Math.max(0, depth - 1));
+  return item;
 }
 
 function walk(element, event, choose) {

@@ -9,6 +9,8 @@ import { library } from "../library.js";
 import { loadStyle } from "../style.js";
 import { loadWords, t } from "../words.js";
 import { make } from "./elements.js";
+import { rememberFocus, restoreFocus } from "./focus.js";
+import { guardGestures } from "./gestures.js";
 import { List } from "./list.js";
 import { prepare } from "./picker.js";
 import { refreshAll, register, rowsWidgets } from "./registry.js";
@@ -47,6 +49,7 @@ app.registerExtension({
 /** Nodes 2.0 keeps showing the element of a node that undo has replaced. */
 function lookAgain() {
   for (const { node, element } of rowsWidgets()) takePlace(node, element);
+  restoreFocus();
   requestAnimationFrame(lookAgain);
 }
 
@@ -121,6 +124,8 @@ class Rows {
     after("onRemoved", () => leave());
     after("onSerialize", (saved) => (saved.size = [saved.size[0], saved.size[1] - this.#extra]));
     new ResizeObserver(() => this.#fit()).observe(this.list.content);
+    guardGestures(this.element);
+    rememberFocus(this.element, () => node.id);
     for (const type of ["dragover", "drop"]) this.element.addEventListener(type, (event) => this.#drop(event));
     // before Ctrl+Z, what it is to undo must be a step
     this.element.addEventListener("keydown", ({ key }) => /^(Control|Meta)$/.test(key) && this.#capture(), true);
