@@ -93,10 +93,9 @@ class Page:
     def add_by_search(self, name: str, place: tuple[float, float]) -> None:
         """Adds a node as a person does, beginning with two clicks on the empty canvas."""
         self.browser_page.mouse.dblclick(*place)
-        field = self.browser_page.get_by_role("dialog").get_by_role("combobox").first
-        field.wait_for()
+        self.browser_page.locator("input:focus").wait_for()
         self.browser_page.keyboard.type(name)
-        self.browser_page.get_by_role("dialog").get_by_text(name).first.wait_for()
+        self.browser_page.get_by_text(name).first.wait_for()
         before = len(self.workflow()["nodes"])
         self.browser_page.keyboard.press("Enter")
         self.wait(lambda: len(self.workflow()["nodes"]) > before)
