@@ -195,6 +195,19 @@ def is_hosts_own(place: tuple, value: object) -> bool:
     return key == "order" or value == [] or grows
 
 
+def broken_links(page) -> list[list]:
+    """Links of the saved workflow that the nodes at their ends do not know as it saves these."""
+    workflow = page.workflow()
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+
+    def is_broken(link: list) -> bool:
+        link_id, origin, slot, target, to, _ = link
+        known = nodes[origin]["outputs"][slot]["links"] or []
+        return link_id not in known or nodes[target]["inputs"][to]["link"] != link_id
+
+    return [link for link in workflow["links"] if is_broken(link)]
+
+
 def expected_rows(peer: dict) -> list[dict]:
     """Where nothing is known of a text encoder, a row need not say that it has no effect on one."""
     rows = listed(peer["rows"])
@@ -237,12 +250,14 @@ def test_a_saved_node_of_a_pack_that_is_not_installed(page, interop, name):
     assert interop.convert(PEER)
     assert interop.rows() == expected_rows(peer)
     assert interop.links() == expected_links(peer)
+    assert broken_links(page) == []
     after = saved_graph(page)
     page.undo()
     assert saved_graph(page) == before
     page.redo()
     assert saved_graph(page) == after
     assert interop.links() == expected_links(peer)
+    assert broken_links(page) == []
 
 
 def row(name: str, strength: float, **others: object) -> dict:
