@@ -12,6 +12,7 @@ pytest.importorskip("playwright")
 from tests.support.workflows import host_loras, render
 from tests.web.stage import numbered
 
+
 PEERS = {
     file.stem: json.loads(file.read_text(encoding="utf-8"))
     for file in sorted((Path(__file__).parents[1] / "data" / "peers").glob("*.json"))
@@ -145,6 +146,15 @@ class Interop:
             "() => app.canvas.graph.nodes.map(({ type }) => type)"
         )
 
+    def steps(self) -> int:
+        """How often one could undo, with what has changed since counted in."""
+        code = """() => {
+            const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker;
+            tracker.captureCanvasState();
+            return tracker.undoQueue.length;
+        }"""
+        return self.page.browser_page.evaluate(code)
+
     def said(self) -> str:
         toasts = self.page.browser_page.locator(".p-toast-message")
         return "\n".join(toasts.all_inner_texts())
@@ -166,16 +176,36 @@ def listed(rows: list[dict]) -> list[dict]:
 
 
 def saved_graph(page) -> dict:
-    """What is saved, without where the window looks: flat, so that a difference can be read."""
+    """What is saved, flat, so that a difference can be read; without what the host finds out by itself."""
     workflow = page.workflow()
-    workflow.pop("extra", None)
+    inner = workflow.pop("definitions", {}).get("subgraphs", [])
     flat = {}
-    for node in workflow.pop("nodes"):
-        named = {f"{node['id']} {node['type']} {key}": node[key] for key in node}
-        flat |= {
-            key: value for key, value in named.items() if value != []
-        }  # or missing, to the host
-    return flat | workflow
+    for where, graph in (("root", workflow), *((graph["id"], graph) for graph in inner)):
+        flat[where, "links"] = sorted(graph["links"], key=str)
+        for node in graph["nodes"]:
+            for key, value in node.items():
+                flat[where, f"{node['id']} {node['type']}", key] = value
+    return {place: value for place, value in flat.items() if not is_hosts_own(place, value)}
+
+
+def is_hosts_own(place: tuple, value: object) -> bool:
+    """The order of running, empty lists that may as well be missing, and heights by content."""
+    *_, node, key = place
+    grows = key == "size" and node.endswith(("StackLoRAs", "LoRARows"))
+    return key == "order" or value == [] or grows
+
+
+def broken_links(page) -> list[list]:
+    """Links of the saved workflow that the nodes at their ends do not know as it saves these."""
+    workflow = page.workflow()
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+
+    def is_broken(link: list) -> bool:
+        link_id, origin, slot, target, to, _ = link
+        known = nodes[origin]["outputs"][slot]["links"] or []
+        return link_id not in known or nodes[target]["inputs"][to]["link"] != link_id
+
+    return [link for link in workflow["links"] if is_broken(link)]
 
 
 def expected_rows(peer: dict) -> list[dict]:
@@ -220,12 +250,14 @@ def test_a_saved_node_of_a_pack_that_is_not_installed(page, interop, name):
     assert interop.convert(PEER)
     assert interop.rows() == expected_rows(peer)
     assert interop.links() == expected_links(peer)
+    assert broken_links(page) == []
     after = saved_graph(page)
     page.undo()
     assert saved_graph(page) == before
     page.redo()
     assert saved_graph(page) == after
     assert interop.links() == expected_links(peer)
+    assert broken_links(page) == []
 
 
 def row(name: str, strength: float, **others: object) -> dict:
@@ -263,6 +295,16 @@ class TestChains:
         page.redo()
         assert saved_graph(page) == after
 
+    @pytest.mark.every_page
+    def test_it_is_one_step_of_undo_also_when_the_page_has_settled(self, page, interop, loaders):
+        before = saved_graph(page)
+        steps = interop.steps()
+        assert interop.convert(*loaders)
+        page.browser_page.wait_for_timeout(200)
+        assert interop.steps() == steps + 1
+        page.undo()
+        assert saved_graph(page) == before
+
     def test_it_runs_and_applies_what_the_chain_applied(self, page, interop, loaders):
         interop.convert(*loaders)
         page.run()
@@ -272,7 +314,7 @@ class TestChains:
         assert "at strength 1.5" in text
         assert "at strength -0.25" in text
 
-    def test_only_some_of_them(self, interop, loaders):
+    def test_only_some_of_them(self, page, interop, loaders):
         assert interop.convert(loaders[1])
         assert interop.rows() == [row(B, -0.25)]
         links = interop.links()
@@ -329,14 +371,8 @@ class TestChains:
         page.enter(outer)
         assert interop.convert(*page.byType("LoraLoader"))
         links = interop.links()
-        assert {
-            ("edge", "MODEL", "ApplyToModel", "model"),
-            ("edge", "CLIP", "ApplyToModel", "clip"),
-        } <= links
-        assert {
-            ("ApplyToModel", "MODEL", "edge", "MODEL"),
-            ("ApplyToModel", "CLIP", "edge", "CLIP"),
-        } <= links
+        assert {("edge", "MODEL", "ApplyToModel", "model"), ("edge", "CLIP", "ApplyToModel", "clip")} <= links
+        assert {("ApplyToModel", "MODEL", "edge", "MODEL"), ("ApplyToModel", "CLIP", "edge", "CLIP")} <= links
         page.leave()
         after = page.prompt()
         assert {node["class_type"] for node in before.values()} - {
@@ -387,14 +423,11 @@ class TestStacks:
         } <= interop.links()
 
     @pytest.mark.usefixtures("workflow")
-    def test_with_the_node_that_applies_them_there_is_no_stack_any_more(self, interop):
+    def test_with_the_node_that_applies_them_there_is_no_stack_any_more(self, page, interop):
         assert interop.convert(10, 11, 12)
         assert "ToLoRAStack" not in interop.types()
         assert interop.links() == {
-            *(
-                (f"Stranger {SOURCE}", end.upper(), "ApplyToModel", end)
-                for end in ("model", "clip")
-            ),
+            *((f"Stranger {SOURCE}", end.upper(), "ApplyToModel", end) for end in ("model", "clip")),
             *(("ApplyToModel", end.upper(), f"Stranger {USER}", end) for end in ("model", "clip")),
             ("LoRARows", "LORA_RECIPE", "ApplyToModel", "lora"),
             (f"Stranger {BEFORE}", "LORA_STACK", "FromLoRAStack", "lora_stack"),
@@ -461,10 +494,7 @@ class TestOurs:
         assert interop.convert(*nodes[:4])
         links = interop.links()
         assert ("StackLoRAs", "LORA_RECIPE", "LoRARows", "lora") in links
-        assert {name for kind, _, _, name in links if kind == "ScheduleLoRA"} == {
-            "loras.lora_0",
-            "loras.lora_1",
-        }
+        assert {name for kind, _, _, name in links if kind == "ScheduleLoRA"} == {"loras.lora_0", "loras.lora_1"}
 
     def test_what_would_have_to_be_scaled_is_named(self, page, interop, nodes):
         assert not interop.convert(nodes[2], nodes[3], nodes[0])
