@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher, get_close_matches
+from heapq import nlargest
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
@@ -12,6 +13,7 @@ from .errors import LoraInputError
 
 LONGEST_NAME: Final = 4096
 CLOSE_NAMES: Final = 3
+SHORTLIST: Final = 50
 SUFFIX: Final = ".safetensors"
 
 
@@ -63,10 +65,22 @@ def no_such_file(asked: str, names: Sequence[str]) -> LoraInputError:
 def close_names(asked: str, names: Sequence[str]) -> list[str]:
     """Up to three of ``names`` that look like ``asked``, compared without folders and suffix."""
     by_word = {name: without_suffix(base_name(name)).casefold() for name in names}
-    words = without_suffix(base_name(asked)).casefold(), PureWindowsPath(asked).stem.casefold()
-    close = [c for word in words for c in get_close_matches(word, by_word.values(), CLOSE_NAMES)]
+    word, stem = without_suffix(base_name(asked)).casefold(), PureWindowsPath(asked).stem.casefold()
+    known = set(by_word.values())
+    close = _close(word, known) + (_close(stem, known) if stem != word else [])
     found = (name for name in by_word if by_word[name] in close)
     return sorted(found, key=lambda name: close.index(by_word[name]))[:CLOSE_NAMES]
+
+
+def _close(word: str, known: Iterable[str]) -> list[str]:
+    """The closest, by a slow measure, of those that are close by a fast one that flatters."""
+    matcher = SequenceMatcher(b=word)
+
+    def flattered(other: str) -> float:
+        matcher.set_seq1(other)
+        return matcher.quick_ratio()
+
+    return get_close_matches(word, nlargest(SHORTLIST, sorted(known), key=flattered), CLOSE_NAMES)
 
 
 def without_suffix(name: str) -> str:
