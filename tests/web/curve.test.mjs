@@ -1,4 +1,4 @@
-// What curve.js makes of the texts in tests/data/curves.json. Run by test_curve_js.py.
+// What curve.js makes of the texts in tests/data/curves.json. Run by test_web_js.py.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

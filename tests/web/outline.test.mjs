@@ -1,4 +1,4 @@
-// What is drawn and said of the curves in tests/data/curves.json. Run by test_curve_js.py.
+// What is drawn and said of the curves in tests/data/curves.json. Run by test_web_js.py.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

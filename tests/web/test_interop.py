@@ -146,6 +146,15 @@ class Interop:
             "() => app.canvas.graph.nodes.map(({ type }) => type)"
         )
 
+    def steps(self) -> int:
+        """How often one could undo, with what has changed since counted in."""
+        code = """() => {
+            const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker;
+            tracker.captureCanvasState();
+            return tracker.undoQueue.length;
+        }"""
+        return self.page.browser_page.evaluate(code)
+
     def said(self) -> str:
         toasts = self.page.browser_page.locator(".p-toast-message")
         return "\n".join(toasts.all_inner_texts())
@@ -167,14 +176,23 @@ def listed(rows: list[dict]) -> list[dict]:
 
 
 def saved_graph(page) -> dict:
-    """What is saved, without where the window looks: flat, so that a difference can be read."""
+    """What is saved, flat, so that a difference can be read; without what the host finds out by itself."""
     workflow = page.workflow()
-    workflow.pop("extra", None)
+    inner = workflow.pop("definitions", {}).get("subgraphs", [])
     flat = {}
-    for node in workflow.pop("nodes"):
-        named = {f"{node['id']} {node['type']} {key}": node[key] for key in node}
-        flat |= {key: value for key, value in named.items() if value != []}  # or missing, to the host
-    return flat | workflow
+    for where, graph in (("root", workflow), *((graph["id"], graph) for graph in inner)):
+        flat[where, "links"] = sorted(graph["links"], key=str)
+        for node in graph["nodes"]:
+            for key, value in node.items():
+                flat[where, f"{node['id']} {node['type']}", key] = value
+    return {place: value for place, value in flat.items() if not is_hosts_own(place, value)}
+
+
+def is_hosts_own(place: tuple, value: object) -> bool:
+    """The order of running, empty lists that may as well be missing, and heights by content."""
+    *_, node, key = place
+    grows = key == "size" and node.endswith(("StackLoRAs", "LoRARows"))
+    return key == "order" or value == [] or grows
 
 
 def expected_rows(peer: dict) -> list[dict]:
@@ -261,6 +279,16 @@ class TestChains:
         assert saved_graph(page) == before
         page.redo()
         assert saved_graph(page) == after
+
+    @pytest.mark.every_page
+    def test_it_is_one_step_of_undo_also_when_the_page_has_settled(self, page, interop, loaders):
+        before = saved_graph(page)
+        steps = interop.steps()
+        assert interop.convert(*loaders)
+        page.browser_page.wait_for_timeout(200)
+        assert interop.steps() == steps + 1
+        page.undo()
+        assert saved_graph(page) == before
 
     def test_it_runs_and_applies_what_the_chain_applied(self, page, interop, loaders):
         interop.convert(*loaders)

@@ -26,7 +26,10 @@ export class List {
     this.edit = host.edit;
     this.resized = host.resized;
     this.element = make("div", { class: "lora-algebra-list", role: "list" });
-    this.addButton = button("lora-algebra-add", icon("plus"), { "aria-haspopup": "dialog", onclick: () => this.addByPicker() });
+    this.addButton = button("lora-algebra-add", icon("plus"), {
+      "aria-haspopup": "dialog",
+      onclick: () => this.addByPicker(),
+    });
     this.addButton.append(t("Add LoRA"));
     this.content = make("div", { class: "lora-algebra-content" }, this.#makeToolbar(), this.element, this.addButton);
   }

@@ -39,12 +39,22 @@ export function fillPanel(panel, row, widget, index) {
   const state = JSON.stringify([row.name, row.triggers, index, reply, runSentences(widget.node, row)]);
   if (drawn.get(panel) === state) return;
   drawn.set(panel, state);
-  const focused = panel.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
   const wasOpen = panel.querySelector("details")?.open ?? false;
+  const former = panel.dataset.file === row.name ? controls(panel) : new Map();
+  panel.dataset.file = row.name;
   panel.classList.add("lora-algebra-panel");
-  panel.replaceChildren(...contents(row, widget, index, reply));
-  if (wasOpen) panel.querySelector("details")?.setAttribute("open", "");
-  if (focused) [...panel.querySelectorAll("[data-key]")].find(({ dataset }) => dataset.key === focused)?.focus();
+  panel.replaceChildren(...contents(row, widget, reply));
+  panel.querySelector("details")?.toggleAttribute("open", wasOpen);
+  for (const [key, control] of controls(panel)) if (former.has(key)) keep(former.get(key), control);
+}
+
+const controls = (panel) => new Map([...panel.querySelectorAll("[data-key]")].map((each) => [each.dataset.key, each]));
+
+/** Lets a control stay, in place of the new one of its kind: it may have the focus. */
+function keep(control, twin) {
+  for (const { name, value } of twin.attributes) control.setAttribute(name, value);
+  control.replaceChildren(...twin.childNodes);
+  twin.replaceWith(control);
 }
 
 /** Asks for all of it, the hash too, and shows that when it comes. */
@@ -57,19 +67,19 @@ async function askForWhole(panel, row, widget) {
   widget.refresh();
 }
 
-/** @param {Row} row @param {RowsWidget} widget @param {number} index @param {Reply | null | undefined} reply */
-function contents(row, widget, index, reply) {
+/** @param {Row} row @param {RowsWidget} widget @param {Reply | null | undefined} reply */
+function contents(row, widget, reply) {
   if (!row.name) return [sentence(t("No file is chosen yet."))];
   if (reply === undefined) return [sentence(t("Reading the file…"))];
   if (reply === null) return [sentence(t("The host does not tell what is in this file."), "error")];
-  if (reply.error) return [sentence(reply.error, "error"), fileRow(row.name)];
-  if (!reply.facts) return [sentence(t("This file is not on the host."), "error"), fileRow(row.name)];
+  if (!reply.name) return [sentence(t("This file is not on the host."), "error"), fileRow(row.name)];
+  if (!reply.facts) return [sentence(reply.error ?? "", "error"), fileRow(reply.name)];
   const { facts, name } = reply;
   const run = runSentences(widget.node, row);
   return [
     make("div", { class: "top" }, ...pictureOf(name), heading(facts, run)),
     factList(facts),
-    triggerPart(row, widget, index, facts),
+    triggerPart(row, widget, facts),
     ...words(t("Description"), facts.description),
     ...words(t("Notes"), facts.notes),
     fileRow(name, facts),

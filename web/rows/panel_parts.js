@@ -15,14 +15,14 @@ export const words = (label, text) =>
 
 /** @param {string} key by which the button is known again @param {string} text @param {string} label */
 export function copyButton(key, text, label) {
-  const attributes = { type: "button", "data-key": `copy ${key}`, "aria-label": label, title: label };
-  return make("button", { ...attributes, onclick: ({ currentTarget }) => copy(text, currentTarget) }, t("Copy"));
+  const attributes = { type: "button", "data-key": `copy ${key}`, "data-text": text, "aria-label": label, title: label };
+  return make("button", { ...attributes, onclick: ({ currentTarget }) => copy(currentTarget) }, t("Copy"));
 }
 
-/** @param {string} text @param {HTMLElement} button which then says whether it was copied */
-async function copy(text, button) {
+/** @param {HTMLElement} button which then says whether its text was copied */
+async function copy(button) {
   try {
-    await navigator.clipboard.writeText(text); // is not there on pages from other machines without https
+    await navigator.clipboard.writeText(button.dataset.text); // is not there on pages from other machines without https
     button.textContent = t("Copied");
   } catch {
     button.textContent = t("The browser does not allow it");

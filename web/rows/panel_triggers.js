@@ -7,23 +7,30 @@ import { copyButton, outside } from "./panel_parts.js";
 import { set } from "./value.js";
 
 /**
- * @param {import("./registry.js").Row} row @param {import("./registry.js").RowsWidget} widget @param {number} index
+ * @param {import("./registry.js").Row} row @param {import("./registry.js").RowsWidget} widget
  * @param {import("../facts.js").Facts} facts
  */
-export function triggerPart(row, widget, index, facts) {
-  const choices = triggerChoices(row, facts);
-  const chosen = row.triggers ?? facts.stated_triggers;
-  const choose = (triggers) => widget.edit((rows) => set(rows, index, { triggers }));
-  const words = choices.map((choice) => wordButton(choice, () => choose(withToggled(chosen, choice.word))));
+export function triggerPart(row, widget, facts) {
+  const stated = facts.stated_triggers;
+  const chosen = row.triggers ?? stated;
+  const choose = (change) => ({ currentTarget }) => edit(widget, currentTarget, (triggers) => change(triggers ?? stated));
+  const words = triggerChoices(row, facts).map((choice) =>
+    wordButton(choice, choose((triggers) => withToggled(triggers, choice.word))));
   return make(
     "div",
     { class: "triggers", role: "group", "aria-label": t("Trigger words") },
     make("p", { class: "label" }, t("Trigger words")),
     ...(words.length ? words : [make("span", { class: "none" }, t("The file states none."))]),
-    ...ownWord((word) => choose([...new Set([...chosen, word])])),
+    ownWord((field, word) => edit(widget, field, (triggers) => [...new Set([...(triggers ?? stated), word])])),
     ...(chosen.length ? [copyButton("triggers", chosen.join(", "), t("Copy the chosen trigger words"))] : []),
-    ...(row.triggers ? [resetButton(() => choose(undefined))] : []),
+    ...(row.triggers ? [resetButton(({ currentTarget }) => edit(widget, currentTarget, () => undefined))] : []),
   );
+}
+
+/** Changes the words of the row that a control stands in, wherever that row is by now. */
+function edit(widget, control, change) {
+  const index = Number(control.closest("[data-index]").dataset.index);
+  widget.edit((rows) => set(rows, index, { triggers: change(rows[index].triggers) }));
 }
 
 function wordButton({ word, count, chosen }, toggle) {
@@ -42,9 +49,12 @@ function ownWord(add) {
   const field = make("input", { type: "text", "data-key": "own word", "aria-label": label, placeholder: label });
   field.addEventListener("keydown", (event) => {
     event.stopPropagation(); // the host has commands on single keys
-    if (event.key === "Enter" && field.value.trim()) add(field.value.trim());
+    const word = field.value.trim();
+    if (event.key !== "Enter" || !word) return;
+    field.value = "";
+    add(field, word);
   });
-  return [field];
+  return field;
 }
 
 function resetButton(reset) {

@@ -62,7 +62,12 @@ class Picker {
       autocomplete: "off",
       spellcheck: "false",
     });
-    this.listbox = make("div", { id: "lora-algebra-options", role: "listbox", "aria-label": t("LoRAs"), class: "lora-algebra-options" });
+    this.listbox = make("div", {
+      id: "lora-algebra-options",
+      class: "lora-algebra-options",
+      role: "listbox",
+      "aria-label": t("LoRAs"),
+    });
     this.list = new VirtualList(this.listbox, (entry, index) => this.#option(entry, index));
     this.preview = make("div", { class: "lora-algebra-preview" });
     this.status = make("span", { class: "lora-algebra-found", role: "status" });

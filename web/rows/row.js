@@ -152,7 +152,8 @@ export class RowView {
   }
 
   #makeNote() {
-    const save = () => this.edit((rows, index) => (this.#noteChanged() ? edits.setNote(rows, index, this.note.value) : rows));
+    const changed = (rows, index) => edits.setNote(rows, index, this.note.value);
+    const save = () => this.#noteChanged() && this.edit(changed);
     const note = make("input", { class: "lora-algebra-note", type: "text", placeholder: t("Note") });
     note.addEventListener("blur", () => {
       save();

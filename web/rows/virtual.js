@@ -23,7 +23,7 @@ export class VirtualList {
     element.addEventListener("scroll", () => this.#draw());
   }
 
-  /** @param {any[]} items @param {{ cell: number, lineHeight: number }} shape `cell`: the least width of one; 0: the whole line */
+  /** @param {any[]} items @param {{ cell: number, lineHeight: number }} shape `cell`: least width; 0: all of it */
   show(items, { cell, lineHeight }) {
     this.#items = items;
     this.#lineHeight = lineHeight;

@@ -74,7 +74,12 @@ class Rows {
   constructor(node, name, options) {
     this.node = node;
     this.#value = edits.readValue(options.default);
-    this.element = make("div", { class: "lora-algebra-rows", role: "group", "aria-label": t("LoRA rows"), "data-node-widget": name });
+    this.element = make("div", {
+      class: "lora-algebra-rows",
+      role: "group",
+      "aria-label": t("LoRA rows"),
+      "data-node-widget": name,
+    });
     this.list = new List(this.#forOthers(), {
       edit: (change, how) => this.edit(change, how),
       resized: () => this.#fit(),
