@@ -136,20 +136,20 @@ def _past_gap(text: str, at: int) -> int:
 
 def _check_last(points: Sequence[Point]) -> None:
     """Refuses the last point where it cannot follow those before."""
-    (place, value), number = points[-1], len(points)
+    (place, value), count = points[-1], len(points)
     if not 0 <= place <= 1:
-        raise _refused(f"point {number} is at {float(place):g}", "places from 0 to 1")
+        raise _refused(f"point {count} is at {float(place):g}", "places from 0 to 1")
     if abs(value) > LARGEST_VALUE:
-        raise _refused(f"point {number} has the value {float(value):g}", f"at most {LARGEST_VALUE}")
-    if number > 1 and place < points[-2][0]:
+        raise _refused(f"point {count} has the value {float(value):g}", f"at most {LARGEST_VALUE}")
+    if count > 1 and place < points[-2][0]:
         before = float(points[-2][0])
         raise _refused(
-            f"point {number} is at {float(place):g}, before the point at {before:g}",
+            f"point {count} is at {float(place):g}, before the point at {before:g}",
             "points from left to right",
         )
-    if number > 2 and place == points[-3][0]:
+    if count > 2 and place == points[-3][0]:
         raise _refused(f"there are three points at {float(place):g}", "at most two")
-    if number > MOST_POINTS:
+    if count > MOST_POINTS:
         raise _refused("there are too many points", f"at most {MOST_POINTS}")
 
 
@@ -170,8 +170,8 @@ def number(text: str) -> Fraction:
     return Fraction(repr(max(-1e300, min(float(text), 1e300))))
 
 
-def _decimal(number: Fraction) -> str:
-    return repr(float(number)).removesuffix(".0")
+def _decimal(value: Fraction) -> str:
+    return repr(float(value)).removesuffix(".0")
 
 
 def _refused(

@@ -7,6 +7,7 @@ words and numbers only, since a reference to the model would keep it alive for e
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Final
@@ -43,7 +44,7 @@ class Held:
     def fits(self, models: Sequence[Model]) -> Fits:
         """What is known of files on these very views."""
         known, fits = self._fits
-        same = len(known) == len(models) and all(map(_is, known, models))
+        same = len(known) == len(models) and all(map(operator.is_, known, models))
         return fits if same else NONE_KNOWN
 
     def keep(self, models: Sequence[Model], fits: Fits) -> None:
@@ -66,7 +67,3 @@ def held_for(model: torch.nn.Module) -> Held:
     """What is held for a model; it goes when the model goes."""
     with _lock:
         return _held.setdefault(model, Held())
-
-
-def _is(one: Model, other: Model) -> bool:
-    return one is other

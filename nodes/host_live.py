@@ -82,7 +82,7 @@ class HostGate(Gate):
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class Attached:
     """One model that a stack has been put beside.
 
     Attributes:
@@ -100,7 +100,7 @@ class Beside:
     def __init__(self, key: str, stack: Stack, load_device: Any, offload_device: Any) -> None:
         self.key = key
         self.patcher = _patcher_of(stack, load_device, offload_device)
-        self._places: WeakKeyDictionary[torch.nn.Module, Place] = WeakKeyDictionary()
+        self._attached: WeakKeyDictionary[torch.nn.Module, Attached] = WeakKeyDictionary()
 
     @property
     def stack(self) -> Stack:
@@ -108,21 +108,21 @@ class Beside:
 
     def inject(self, patcher: ModelPatcher) -> None:
         """Puts the branches in place, once, however many clones ask for it."""
-        place = self.place(patcher.model)
-        if not place.handles:
-            own = patcher.get_additional_models_with_key(self.key)
-            stack: Stack = own[0].model if own else self.stack
-            place.handles.extend(stack.attach(patcher.model.get_submodule, place.gate))
+        own = self.attached(patcher.model)
+        if not own.handles:
+            moved = patcher.get_additional_models_with_key(self.key)
+            stack: Stack = moved[0].model if moved else self.stack
+            own.handles.extend(stack.attach(patcher.model.get_submodule, own.gate))
 
     def eject(self, patcher: ModelPatcher) -> None:
         """Takes them away again, if the model is not computing with them.
 
         The host does that for every clone of an injected model that is dropped, whenever it is.
         """
-        place = self.place(patcher.model)
-        if place.gate.rows is None:
-            while place.handles:
-                place.handles.pop().remove()
+        own = self.attached(patcher.model)
+        if own.gate.rows is None:
+            while own.handles:
+                own.handles.pop().remove()
 
     def is_meant_for(self, model: BaseModel) -> bool:
         """Not for a second model, that of a negative prompt, which gets the wrappers of the first."""
@@ -132,8 +132,8 @@ class Beside:
         known = patcher.injections.get(self.key, ())
         return any(injection.inject == self.inject for injection in known)
 
-    def place(self, model: torch.nn.Module) -> Place:
-        return self._places.setdefault(model, Place())
+    def attached(self, model: torch.nn.Module) -> Attached:
+        return self._attached.setdefault(model, Attached())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,13 +156,13 @@ class Live:
 
     def expect(self, patcher: ModelPatcher) -> None:
         """A sampler is about to use the model, of which every use needs the stack from now on."""
-        gate = self.beside.place(patcher.model).gate
+        gate = self.beside.attached(patcher.model).gate
         gate.expected = True
         gate.usual = None if self.recipe.varies else self._constant(patcher.load_device)
 
     def forget(self, patcher: ModelPatcher) -> None:
         """The sampler is done with the model."""
-        self.beside.place(patcher.model).gate.expected = False
+        self.beside.attached(patcher.model).gate.expected = False
 
     def apply_model(
         self,
@@ -186,7 +186,7 @@ class Live:
             rows = self._at(model, t, x.device)
         if model.current_patcher is not None:
             self.beside.inject(model.current_patcher)  # a dropped clone may have taken it away
-        gate = self.beside.place(model).gate
+        gate = self.beside.attached(model).gate
         before = gate.rows
         gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
         try:

@@ -15,7 +15,17 @@ window.lab = (() => {
     for (let frames = 0; frames < 2; frames += 1) await frame();
   };
 
+  const timed = async (act, made) => {
+    const start = performance.now();
+    act();
+    while (!made()) await frame();
+    await frame();
+    await new Promise((done) => setTimeout(done)); // after it is painted
+    return performance.now() - start;
+  };
+
   let captured = 0;
+  let ending = null;
 
   /** One edit of a user, so one step of undo. */
   const change = async (edit) => {
@@ -70,21 +80,26 @@ window.lab = (() => {
     prompt: async () => plain((await app.graphToPrompt()).output),
 
     /** Queues the open workflow and waits for its end: how it ended, and what the host said. */
-    queue: () => lab.ended(() => app.queuePrompt(0)),
+    async queue() {
+      lab.listen();
+      if (await app.queuePrompt(0)) return lab.ended();
+      return { end: "refused", detail: plain(app.extensionManager.lastNodeErrors ?? null) };
+    },
 
-    /** The same for what queues it; it says whether the host took it. */
-    async ended(start) {
+    /** Before something that queues the open workflow; ended() then waits for its end. */
+    listen() {
       const ends = ["execution_success", "execution_error", "execution_interrupted"];
       const listening = new AbortController();
-      const ended = new Promise((done) => {
+      ending = new Promise((done) => {
         for (const end of ends)
           app.api.addEventListener(end, ({ detail }) => done([end, detail]), {
             signal: listening.signal,
           });
-      });
-      const accepted = await start();
-      const [end, detail] = accepted ? await ended : ["refused", app.extensionManager.lastNodeErrors];
-      listening.abort();
+      }).finally(() => listening.abort());
+    },
+
+    async ended() {
+      const [end, detail] = await ending;
       await settle();
       return { end, detail: plain(detail ?? null) };
     },
@@ -244,6 +259,21 @@ window.lab = (() => {
         (pos[0] + size[0] / 2 + offset[0]) * scale + left,
         (pos[1] + y + LiteGraph.NODE_WIDGET_HEIGHT / 2 + offset[1]) * scale + top,
       ];
+    },
+
+    /** Milliseconds until what a click makes is drawn. */
+    timeClick: (button, made) =>
+      timed(() => document.querySelector(button).click(), () => document.querySelector(made)),
+
+    /** Milliseconds until a list that follows typing is drawn anew. */
+    timeTyping: (field, text, list) => {
+      const input = document.querySelector(field);
+      const former = document.querySelector(list);
+      const type = () => {
+        input.value = text;
+        input.dispatchEvent(new Event("input", { bubbles: true }));
+      };
+      return timed(type, () => document.querySelector(list) !== former);
     },
 
     setPalette: async (name) => {

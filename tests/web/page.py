@@ -54,6 +54,7 @@ class Page:
         self.complaints: list[str] = []
         _write_settings(host, QUIET | {"Comfy.VueNodes.Enabled": RENDERERS[renderer]})
         self.browser_page = browser.new_page(viewport=WINDOW, locale="en-US")
+        self.browser_page.set_default_timeout(2 * PATIENCE * 1000)
         self.browser_page.add_init_script(path=DRIVER)
         self.browser_page.on("console", self._hear)
         self.browser_page.on("pageerror", self._catch)
@@ -88,6 +89,27 @@ class Page:
         """Queue what is open, which must succeed."""
         result = self.queue()
         assert result["end"] == "execution_success", result
+
+    def add_by_search(self, name: str, place: tuple[float, float]) -> None:
+        """Adds a node as a person does, beginning with two clicks on the empty canvas."""
+        self.browser_page.mouse.dblclick(*place)
+        self.browser_page.locator("input:focus").wait_for()
+        self.browser_page.keyboard.type(name)
+        self.browser_page.get_by_text(name).first.wait_for()
+        before = len(self.workflow()["nodes"])
+        self.browser_page.keyboard.press("Enter")
+        self.wait(lambda: len(self.workflow()["nodes"]) > before)
+        expect(self.browser_page.get_by_role("dialog")).to_have_count(0)
+        self.browser_page.mouse.move(*place)  # the new node hangs on the mouse
+        self.browser_page.mouse.click(*place)
+
+    def drag_wire(self, source: tuple[int, int], target: tuple[int, int]) -> None:
+        """From an output to an input: (node, number of the socket)."""
+        mouse = self.browser_page.mouse
+        mouse.move(*self.socketPlace(source[0], True, source[1]))
+        mouse.down()
+        mouse.move(*self.socketPlace(target[0], False, target[1]), steps=4)
+        mouse.up()
 
     def save_as(self, name: str) -> Path:
         """Saves the open workflow as a person does; the file on the host's disk."""

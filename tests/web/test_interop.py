@@ -9,6 +9,10 @@ import pytest
 
 pytest.importorskip("playwright")
 
+from tests.support.workflows import host_loras, render
+from tests.web.stage import numbered
+
+
 PEERS = {
     file.stem: json.loads(file.read_text(encoding="utf-8"))
     for file in sorted((Path(__file__).parents[1] / "data" / "peers").glob("*.json"))
@@ -142,12 +146,22 @@ class Interop:
             "() => app.canvas.graph.nodes.map(({ type }) => type)"
         )
 
+    def steps(self) -> int:
+        """How often one could undo, with what has changed since counted in."""
+        code = """() => {
+            const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker;
+            tracker.captureCanvasState();
+            return tracker.undoQueue.length;
+        }"""
+        return self.page.browser_page.evaluate(code)
+
     def said(self) -> str:
         toasts = self.page.browser_page.locator(".p-toast-message")
         return "\n".join(toasts.all_inner_texts())
 
     def close_toasts(self) -> None:
-        self.page.browser_page.evaluate("() => app.extensionManager.toast.removeAll()")
+        close = "() => document.querySelectorAll('.p-toast-close-button').forEach((b) => b.click())"
+        self.page.browser_page.evaluate(close)
 
 
 @pytest.fixture
@@ -162,10 +176,32 @@ def listed(rows: list[dict]) -> list[dict]:
 
 
 def saved_graph(page) -> dict:
-    """What is saved, without where the window looks."""
+    """What is saved, flat, so that a difference can be read; without what the host finds out by itself."""
     workflow = page.workflow()
-    workflow.pop("extra", None)
-    return workflow | {"nodes": sorted(workflow["nodes"], key=lambda node: node["id"])}
+    inner = workflow.pop("definitions", {}).get("subgraphs", [])
+    flat = {}
+    for where, graph in (("root", workflow), *((graph["id"], graph) for graph in inner)):
+        flat[where, "links"] = sorted(graph["links"], key=str)
+        for node in graph["nodes"]:
+            for key, value in node.items():
+                flat[where, f"{node['id']} {node['type']}", key] = value
+    return {place: value for place, value in flat.items() if not is_hosts_own(place, value)}
+
+
+def is_hosts_own(place: tuple, value: object) -> bool:
+    """The order of running, empty lists that may as well be missing, and heights by content."""
+    *_, node, key = place
+    grows = key == "size" and node.endswith(("StackLoRAs", "LoRARows"))
+    return key == "order" or value == [] or grows
+
+
+def expected_rows(peer: dict) -> list[dict]:
+    """Where nothing is known of a text encoder, a row need not say that it has no effect on one."""
+    rows = listed(peer["rows"])
+    slots = {slot["type"] for slot in peer["node"]["inputs"]}
+    if "MODEL" not in slots or "CLIP" in slots:
+        return rows
+    return [{key: row[key] for key in row if key != "strength_clip"} for row in rows]
 
 
 def expected_links(peer: dict) -> set[tuple]:
@@ -193,33 +229,365 @@ def expected_links(peer: dict) -> set[tuple]:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-class TestPeers:
-    """Saved nodes of packs that are not installed here."""
+def test_a_saved_node_of_a_pack_that_is_not_installed(page, interop, name):
+    """Its rows and links are those it had, also when saved and opened; undo restores the very same."""
+    peer = PEERS[name]
+    page.load(surroundings(peer))
+    before = saved_graph(page)
+    assert interop.convert(PEER)
+    assert interop.rows() == expected_rows(peer)
+    assert interop.links() == expected_links(peer)
+    after = saved_graph(page)
+    page.undo()
+    assert saved_graph(page) == before
+    page.redo()
+    assert saved_graph(page) == after
+    assert interop.links() == expected_links(peer)
 
+
+def row(name: str, strength: float, **others: object) -> dict:
+    return {"on": True, "name": name, "strength": strength, **others}
+
+
+def core_chain(*loras: tuple[str, float]) -> dict:
+    """A prompt with the host's loaders one after the other, that can run."""
+    prompt = render("sd15clip", host_loras(*loras), png="chain")
+    del prompt["TKHash"]
+    return numbered(prompt)
+
+
+class TestChains:
     @pytest.fixture
-    def peer(self, page, name):
-        page.load(surroundings(PEERS[name]))
-        return PEERS[name]
+    def loaders(self, page):
+        page.loadPrompt(core_chain((A, 0.5), (B, -0.25), (A, 1)))
+        page.fixSeeds()
+        page.load(page.workflow())  # as the host saves it
+        return page.byType("LoraLoader")
 
-    def test_its_rows_and_links_are_those_it_had(self, interop, peer):
-        assert interop.convert(PEER)
-        without_text = "CLIP" not in {slot["type"] for slot in peer["node"]["inputs"]}
-        rows = listed(peer["rows"])
-        if without_text and "LORA_STACK" not in str(peer["node"]["outputs"]):
-            rows = [{key: row[key] for key in row if key != "strength_clip"} for row in rows]
-        assert interop.rows() == rows
-        assert interop.links() == expected_links(peer)
-
-    def test_undo_restores_the_very_same_and_redo_too(self, page, interop, peer):  # noqa: ARG002
+    @pytest.mark.every_page
+    def test_loaders_in_a_row_become_one_list(self, page, interop, loaders):
         before = saved_graph(page)
-        interop.convert(PEER)
+        assert interop.convert(*loaders)
+        assert interop.rows() == [row(A, 0.5), row(B, -0.25), row(A, 1)]
+        links = interop.links()
+        for end in ("model", "clip"):
+            assert ("CheckpointLoaderSimple", end.upper(), "ApplyToModel", end) in links
+        assert ("ApplyToModel", "MODEL", "KSampler", "model") in links
+        assert ("ApplyToModel", "CLIP", "CLIPTextEncode", "clip") in links
         after = saved_graph(page)
         page.undo()
         assert saved_graph(page) == before
         page.redo()
         assert saved_graph(page) == after
 
-    def test_saved_and_opened_again_every_link_is_there(self, page, interop, peer):
-        interop.convert(PEER)
+    @pytest.mark.every_page
+    def test_it_is_one_step_of_undo_also_when_the_page_has_settled(self, page, interop, loaders):
+        before = saved_graph(page)
+        steps = interop.steps()
+        assert interop.convert(*loaders)
+        page.browser_page.wait_for_timeout(200)
+        assert interop.steps() == steps + 1
+        page.undo()
+        assert saved_graph(page) == before
+
+    def test_it_runs_and_applies_what_the_chain_applied(self, page, interop, loaders):
+        interop.convert(*loaders)
+        page.run()
+        page.show([page.only("ApplyToModel")])
+        said = "() => document.querySelector('.lora-algebra-report').textContent"
+        text = page.browser_page.evaluate(said)
+        assert "at strength 1.5" in text
+        assert "at strength -0.25" in text
+
+    def test_only_some_of_them(self, page, interop, loaders):
+        assert interop.convert(loaders[1])
+        assert interop.rows() == [row(B, -0.25)]
+        links = interop.links()
+        assert ("LoraLoader", "MODEL", "ApplyToModel", "model") in links
+        assert ("ApplyToModel", "CLIP", "LoraLoader", "clip") in links
+
+    def test_what_is_used_in_between_stays_apart(self, page, interop, loaders):
+        """The first model is used by itself, too, so that it must not get the others' rows."""
+        preview = page.add("ModelSave")
+        page.connect(loaders[0], 0, preview, "model")
+        assert interop.convert(*loaders)
+        lists = page.byType("LoRARows")
+        assert sorted(len(interop.rows(each)) for each in lists) == [1, 2]
+        assert ("ApplyToModel", "MODEL", "ApplyToModel", "model") in interop.links()
+        assert ("ApplyToModel", "MODEL", "ModelSave", "model") in interop.links()
+
+    def test_a_loader_for_the_model_only_says_so_beside_others(self, page, interop, loaders):
+        only = page.add("LoraLoaderModelOnly")
+        page.set(only, {"lora_name": C, "strength_model": 0.75})
+        page.connect(loaders[2], 0, only, "model")
+        page.connect(only, 0, page.only("KSampler"), "model")
+        assert interop.convert(*loaders, only)
+        assert interop.rows()[3] == row(C, 0.75, strength_clip=0)
+        assert len(interop.rows()) == 4
+
+    @pytest.mark.parametrize("mode", [MUTED, BYPASSED])
+    def test_one_that_is_off_comes_off(self, page, interop, loaders, mode):
+        page.setMode(loaders[1], mode)
+        interop.convert(*loaders)
+        assert [each["on"] for each in interop.rows()] == [True, False, True]
+
+    def test_all_that_are_off_stay_off_as_a_whole(self, page, interop, loaders):
+        for loader in loaders:
+            page.setMode(loader, BYPASSED)
+        interop.convert(*loaders)
+        assert [each["on"] for each in interop.rows()] == [True, True, True]
+        modes = {node["type"]: node["mode"] for node in page.workflow()["nodes"]}
+        assert modes["LoRARows"] == modes["ApplyToModel"] == BYPASSED
+
+    def test_a_strength_by_a_link_is_named_and_nothing_is_touched(self, page, interop, loaders):
+        number = page.add("PrimitiveFloat")
+        page.connect(number, 0, loaders[1], "strength_model")
+        before = saved_graph(page)
+        assert not interop.convert(*loaders)
+        page.wait(lambda: "strength_model" in interop.said())
+        assert saved_graph(page) == before
+
+    @pytest.mark.every_page
+    def test_in_a_subgraph_with_links_over_its_edge(self, page, interop, loaders):
+        outer = page.wrap(loaders)
         page.load(page.workflow())
-        assert interop.links() == expected_links(peer)
+        before = page.prompt()
+        graph = saved_graph(page)
+        page.enter(outer)
+        assert interop.convert(*page.byType("LoraLoader"))
+        links = interop.links()
+        assert {("edge", "MODEL", "ApplyToModel", "model"), ("edge", "CLIP", "ApplyToModel", "clip")} <= links
+        assert {("ApplyToModel", "MODEL", "edge", "MODEL"), ("ApplyToModel", "CLIP", "edge", "CLIP")} <= links
+        page.leave()
+        after = page.prompt()
+        assert {node["class_type"] for node in before.values()} - {
+            node["class_type"] for node in after.values()
+        } == {"LoraLoader"}
+        page.undo()
+        assert saved_graph(page) == graph
+        assert page.prompt() == before
+        page.reload()  # after a visit to a subgraph, Nodes 2.0 draws no newly opened workflow (1.45.21)
+
+    def test_its_title_and_colours_are_kept(self, page, interop, loaders):
+        code = "(id) => Object.assign(app.canvas.graph.getNodeById(id), {title: 'My look', bgcolor: '#335'})"
+        page.browser_page.evaluate(f"({code}) && undefined", loaders[0])
+        page.browser_page.evaluate(f"(id) => void ({code})(id)", loaders[2])
+        interop.convert(*loaders)
+        (saved,) = (node for node in page.workflow()["nodes"] if node["type"] == "LoRARows")
+        assert saved["title"] == "My look"
+        assert saved["bgcolor"] == "#335"
+
+
+class TestStacks:
+    """comfyroll_stack → manager_stacker → CR Apply LoRA Stack, none of them installed."""
+
+    @pytest.fixture
+    def workflow(self, page):
+        sketch = Sketch()
+        for node_id in GIVES:
+            sketch.stranger(node_id, TAKES[node_id], GIVES[node_id])
+        sketch.add(10, PEERS["comfyroll_stack"]["node"])
+        sketch.add(11, PEERS["manager_stacker"]["node"])
+        sketch.add(12, PEERS["comfyroll_apply"]["node"])
+        for origin, target in ((SOURCE, 12), (BEFORE, 10), (10, 11), (11, 12), (12, USER)):
+            sketch.link_types(origin, target)
+        page.load(sketch.workflow)
+        return sketch
+
+    @pytest.mark.usefixtures("workflow")
+    def test_stackers_in_a_row_become_one_list_behind_what_comes_before(self, page, interop):
+        page.setMode(10, MUTED)
+        page.setMode(10, 0)
+        assert interop.convert(10, 11)
+        rows = [*PEERS["comfyroll_stack"]["rows"], *PEERS["manager_stacker"]["rows"]]
+        assert interop.rows() == listed(rows)
+        assert {
+            (f"Stranger {BEFORE}", "LORA_STACK", "FromLoRAStack", "lora_stack"),
+            ("FromLoRAStack", "LORA_RECIPE", "LoRARows", "lora"),
+            ("ToLoRAStack", "LORA_STACK", "CR Apply LoRA Stack", "lora_stack"),
+        } <= interop.links()
+
+    @pytest.mark.usefixtures("workflow")
+    def test_with_the_node_that_applies_them_there_is_no_stack_any_more(self, page, interop):
+        assert interop.convert(10, 11, 12)
+        assert "ToLoRAStack" not in interop.types()
+        assert interop.links() == {
+            *((f"Stranger {SOURCE}", end.upper(), "ApplyToModel", end) for end in ("model", "clip")),
+            *(("ApplyToModel", end.upper(), f"Stranger {USER}", end) for end in ("model", "clip")),
+            ("LoRARows", "LORA_RECIPE", "ApplyToModel", "lora"),
+            (f"Stranger {BEFORE}", "LORA_STACK", "FromLoRAStack", "lora_stack"),
+            ("FromLoRAStack", "LORA_RECIPE", "LoRARows", "lora"),
+        }
+
+    @pytest.mark.usefixtures("workflow")
+    def test_what_is_off_within_a_stack_does_not_swallow_a_link(self, page, interop):
+        page.setMode(10, MUTED)
+        assert not interop.convert(10, 11)
+        page.wait(lambda: "CR LoRA Stack" in interop.said())
+
+    def test_trigger_words_and_tags_have_their_place(self, page, interop, workflow):
+        workflow.link(11, 1, TEXT_USER, 0)
+        page.load(workflow.workflow)
+        assert interop.convert(11)
+        assert ("LoRARows", "STRING", f"Stranger {TEXT_USER}", "string") in interop.links()
+
+    def test_another_output_that_is_linked_is_named(self, page, interop, workflow):
+        workflow.link(10, 1, TEXT_USER, 0)
+        page.load(workflow.workflow)
+        assert not interop.convert(10)
+        page.wait(lambda: "show_help" in interop.said())
+
+
+class TestOurs:
+    """Two loaders, one of them scaled, a schedule, their sum, and what applies it."""
+
+    @pytest.fixture
+    def nodes(self, page):
+        first, second = (page.add("LoadLoRA", f"loader {i}", [60, 60 + 180 * i]) for i in (0, 1))
+        scale = page.add("ScaleLoRA", "scale", [400, 240])
+        stack = page.add("StackLoRAs", "stack", [700, 60])
+        end = page.add("ApplyToModel", "end", [1000, 60])
+        page.set(first, {"lora_name": A, "strength": 0.5})
+        page.set(second, {"lora_name": B, "strength": 2})
+        page.set(scale, {"strength_model": 0.5, "strength_clip": 0.25})
+        page.connect(second, 0, scale, "lora")
+        page.connect(first, 0, stack, "loras.lora_0")
+        page.connect(scale, 0, stack, "loras.lora_1")
+        page.connect(stack, 0, end, "lora")
+        page.load(page.workflow())  # as the host saves it
+        return first, second, scale, stack, end
+
+    @pytest.mark.every_page
+    def test_loaders_factors_and_sums_become_one_list(self, page, interop, nodes):
+        before = saved_graph(page)
+        assert interop.convert(*nodes[:4])
+        assert interop.rows() == [row(A, 0.5), row(B, 1, strength_clip=0.5)]
+        assert interop.links() == {("LoRARows", "LORA_RECIPE", "ApplyToModel", "lora")}
+        page.undo()
+        assert saved_graph(page) == before
+
+    def test_what_is_not_among_them_comes_in_by_its_link(self, page, interop, nodes):
+        schedule = page.add("ScheduleLoRA", "schedule", [400, 500])
+        page.connect(schedule, 0, nodes[3], "loras.lora_2")
+        assert interop.convert(*nodes[:4])
+        assert ("ScheduleLoRA", "LORA_RECIPE", "LoRARows", "lora") in interop.links()
+
+    def test_several_of_these_come_in_as_their_sum(self, page, interop, nodes):
+        for index in (2, 3):
+            schedule = page.add("ScheduleLoRA", f"schedule {index}", [400, 500])
+            page.connect(schedule, 0, nodes[3], f"loras.lora_{index}")
+        assert interop.convert(*nodes[:4])
+        links = interop.links()
+        assert ("StackLoRAs", "LORA_RECIPE", "LoRARows", "lora") in links
+        assert {name for kind, _, _, name in links if kind == "ScheduleLoRA"} == {"loras.lora_0", "loras.lora_1"}
+
+    def test_what_would_have_to_be_scaled_is_named(self, page, interop, nodes):
+        assert not interop.convert(nodes[2], nodes[3], nodes[0])
+        page.wait(lambda: "scale" in interop.said())
+        assert "LoRARows" not in interop.types()
+
+    def test_one_used_twice_is_a_list_of_its_own(self, page, interop, nodes):
+        other = page.add("ApplyToModel", "other", [1000, 400])
+        page.connect(nodes[0], 0, other, "lora")
+        assert interop.convert(*nodes[:4])
+        assert sorted(len(interop.rows(each)) for each in page.byType("LoRARows")) == [1, 1]
+        assert ("LoRARows", "LORA_RECIPE", "LoRARows", "lora") in interop.links()
+
+
+ROWS = [
+    row(A, 0.5),
+    row(B, 1, strength_clip=0.25),
+    {**row(A, 2), "on": False},
+    row("gone.safetensors", -0.75),
+]
+
+
+class TestExpansion:
+    @pytest.fixture
+    def rows(self, page):
+        node = page.add("LoRARows", "My look", [700, 60])
+        end = page.add("ApplyToModel", "end", [1200, 60])
+        page.set(node, {"rows": {"version": 1, "rows": ROWS}})
+        page.connect(node, 0, end, "lora")
+        page.load(page.workflow())  # as the host saves it
+        return node
+
+    @pytest.mark.every_page
+    def test_a_list_becomes_nodes_and_these_the_same_list(self, page, interop, rows):
+        before = saved_graph(page)
+        assert interop.expand(rows)
+        types = sorted(interop.types())
+        assert types == ["ApplyToModel", *["LoadLoRA"] * 4, "ScaleLoRA", "StackLoRAs"]
+        expanded = saved_graph(page)
+        page.undo()
+        assert saved_graph(page) == before
+        page.redo()
+        assert saved_graph(page) == expanded
+        ours = [id for kind in ("LoadLoRA", "ScaleLoRA", "StackLoRAs") for id in page.byType(kind)]
+        assert interop.convert(*ours)
+        assert interop.rows() == ROWS
+        assert interop.links() == {("LoRARows", "LORA_RECIPE", "ApplyToModel", "lora")}
+
+    def test_what_comes_in_goes_into_the_sum(self, page, interop, rows):
+        schedule = page.add("ScheduleLoRA", "schedule", [60, 500])
+        page.connect(schedule, 0, rows, "lora")
+        assert interop.expand(rows)
+        assert ("ScheduleLoRA", "LORA_RECIPE", "StackLoRAs", "loras.lora_4") in interop.links()
+
+    def test_a_single_row_needs_no_sum(self, page, interop, rows):
+        page.set(rows, {"rows": {"version": 1, "rows": ROWS[:1]}})
+        assert interop.expand(rows)
+        assert interop.links() == {("LoadLoRA", "LORA_RECIPE", "ApplyToModel", "lora")}
+
+    def test_more_rows_than_a_sum_has_sockets(self, page, interop, rows):
+        many = [row(A, strength / 100) for strength in range(1, 53)]
+        page.set(rows, {"rows": {"version": 1, "rows": many}})
+        assert interop.expand(rows)
+        loads = page.byType("LoadLoRA")
+        assert len(loads) == 52
+        assert interop.convert(*loads, *page.byType("StackLoRAs"))
+        assert interop.rows() == many
+
+    def test_a_linked_text_is_named_and_nothing_is_touched(self, page, interop, rows):
+        text = page.add("CLIPTextEncode")
+        page.connect(rows, 1, text, "text")
+        before = saved_graph(page)
+        assert not interop.expand(rows)
+        page.wait(lambda: "triggers" in interop.said())
+        assert saved_graph(page) == before
+
+    def test_notes_that_have_no_place_are_said(self, page, interop, rows):
+        page.set(rows, {"rows": {"version": 1, "rows": [row(A, 1, note="mine")]}})
+        assert interop.expand(rows)
+        page.wait(lambda: "notes" in interop.said())
+
+
+class TestMenu:
+    @pytest.mark.every_page
+    def test_a_node_offers_it(self, page, interop):
+        loader = page.add("LoraLoader", "Load", [400, 300])
+        page.set(loader, {"lora_name": A})
+        page.select(loader)
+        page.show([loader])
+        page.browser_page.wait_for_timeout(100)
+        frame = page.frame(loader)
+        page.browser_page.mouse.click(frame["left"] + 60, frame["top"] - 12, button="right")
+        page.browser_page.get_by_text("Convert to LoRA Rows", exact=True).click()
+        page.wait(lambda: page.byType("LoRARows"))
+        assert interop.rows() == [row(A, 1)]
+
+    def test_a_list_offers_to_be_copied_as_tags(self, page, interop):
+        page.browser_page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        node = page.add("LoRARows", "list", [400, 300])
+        page.set(node, {"rows": {"version": 1, "rows": ROWS}})
+        items = """async (id) => {
+            const node = app.canvas.graph.getNodeById(id);
+            app.canvas.selectItems([node]);
+            const items = app.collectNodeMenuItems(node).filter(Boolean);
+            items.find(({ content }) => content === "Copy as tags").callback();
+            await lab.settle();
+        }"""
+        page.browser_page.evaluate(items, node)
+        page.wait(lambda: "Copied" in interop.said())
+        copied = page.browser_page.evaluate("() => navigator.clipboard.readText()")
+        assert copied == "<lora:sd15_1:0.5> <lora:sd15_2:1:0.25> <lora:gone:-0.75>"

@@ -34,7 +34,11 @@ export async function convertSelected(nodes = selectedNodes()) {
   if (refusals.length) say("warn", [t("Nothing was converted."), ...refusals.map(explain)]);
   else if (!units.length) say("info", [t("Select LoRA loaders or stackers to convert.")]);
   if (refusals.length || !units.length) return false;
-  const made = inOneStep(() => units.map((unit) => convert(unit, names)));
+  const places = units.map(({ members }) => boundsOf(members));
+  const made = await inOneStep(
+    () => units.map((unit, index) => convert(unit, names, places[index])),
+    (nodes) => nodes.forEach((each, index) => place(each, places[index])),
+  );
   app.canvas.selectItems(made.flat());
   return true;
 }
@@ -53,7 +57,7 @@ function explain({ node, why, name = "" }) {
 }
 
 /** @param {Unit} unit @param {string[]} names @returns {Node[]} the new nodes */
-function convert(unit, names) {
+function convert(unit, names, bounds) {
   const first = unit.members[0];
   const list = addNode("LoRARows", first);
   const end = END[unit.kind] ? addNode(END[unit.kind], first) : undefined;
@@ -64,7 +68,8 @@ function convert(unit, names) {
     if (unit.live) setValues(end, { mode: "live" });
   }
   const made = [...sources, list, ...(end ? [end] : [])];
-  dress(unit, list, end, made);
+  dress(unit, list, end);
+  place(made, bounds);
   rewire(unit, list, end);
   const others = new Set([...unit.members, ...made].flatMap((node) => [...neighbours(node)]));
   for (const node of unit.members) node.graph.remove(node);
@@ -108,8 +113,8 @@ function rewire({ inputs, outputs }, list, end) {
   }
 }
 
-/** Where and how the new nodes are shown: in place of the old ones, called as these were. */
-function dress({ members, mode, kind }, list, end, made) {
+/** The new nodes are called, coloured and switched as the old ones were. */
+function dress({ members, mode, kind }, list, end) {
   const title = members.map(ownTitle).find(Boolean);
   if (title) list.title = title;
   const { color, bgcolor } = members.at(-1);
@@ -117,20 +122,21 @@ function dress({ members, mode, kind }, list, end, made) {
   list.mode = mode;
   if (end && kind === "model") end.mode = mode;
   list.setSize([Math.max(WIDTH, list.size[0]), list.computeSize()[1]]);
-  place(made, members);
+}
+
+function boundsOf(nodes) {
+  const left = Math.min(...nodes.map(({ pos }) => pos[0]));
+  const top = Math.min(...nodes.map(({ pos }) => pos[1]));
+  return { left, top, width: Math.max(...nodes.map(({ pos, size }) => pos[0] + size[0])) - left };
 }
 
 /** From left to right where there is room, else one below the other. */
-function place(made, members) {
-  const left = Math.min(...members.map(({ pos }) => pos[0]));
-  const top = Math.min(...members.map(({ pos }) => pos[1]));
-  const right = Math.max(...members.map(({ pos, size }) => pos[0] + size[0]));
+function place(made, { left, top, width }) {
   const needed = made.reduce((sum, { size }) => sum + size[0] + GAP, -GAP);
-  const across = needed <= right - left;
   let [x, y] = [left, top];
   for (const node of made) {
     node.pos = [x, y];
-    if (across) x += node.size[0] + GAP;
+    if (needed <= width) x += node.size[0] + GAP;
     else y += node.size[1] + GAP;
   }
 }

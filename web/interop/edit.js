@@ -4,21 +4,38 @@ import { app } from "../../../scripts/app.js";
 
 import { t } from "../words.js";
 
+const FRAMES = 3; // after which new nodes have their size
+const PATIENCE = 500; // milliseconds, in a window that is not to be seen and so draws nothing
+
 /**
+ * One step of undo, also where the size of a node is only known once it is drawn.
+ *
  * @template T
  * @param {() => T} edit must not wait for anything
- * @returns {T}
+ * @param {(made: T) => void} [arrange] what then depends on sizes
+ * @returns {Promise<T>}
  */
-export function inOneStep(edit) {
+export async function inOneStep(edit, arrange = () => {}) {
   const tracker = app.extensionManager.workflow.activeWorkflow?.changeTracker;
   (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // what is not yet a step becomes one of its own
-  app.canvas.emitBeforeChange();
+  tracker?.beforeChange();
   try {
-    return edit();
-  } finally {
-    app.canvas.emitAfterChange();
+    const made = edit();
     app.canvas.setDirty(true, true);
+    await drawn();
+    arrange(made);
+    return made;
+  } finally {
+    app.canvas.setDirty(true, true);
+    tracker?.afterChange();
   }
+}
+
+function drawn() {
+  const frames = async () => {
+    for (let frame = 0; frame < FRAMES; frame += 1) await new Promise(requestAnimationFrame);
+  };
+  return Promise.race([frames(), new Promise((done) => setTimeout(done, PATIENCE))]);
 }
 
 /** @param {string} type @param {import("./wires.js").Node} like is in the same graph */

@@ -32,7 +32,7 @@ export async function expandSelected(nodes = selectedNodes()) {
   else if (!lists.length) say("info", [t("Select LoRA Rows with LoRAs in it to expand.")]);
   if (refusals.length || !lists.length) return false;
   const left = lists.flatMap(leftOut);
-  const made = inOneStep(() => lists.flatMap(expand));
+  const made = await inOneStep(() => lists.flatMap(expand), (nodes) => nodes.forEach(fit));
   app.canvas.selectItems(made);
   if (left.length) say("info", [t("Loaders have no place for these:"), ...left]);
   return true;
@@ -69,6 +69,11 @@ function expand(list) {
   list.graph.remove(list);
   for (const node of others) if (node.graph) refreshPlaceholder(node);
   return [...made.flat(), ...stacks];
+}
+
+/** A sum has got its sockets one by one. */
+function fit(node) {
+  node.setSize([node.size[0], Math.max(node.size[1], node.computeSize()[1])]);
 }
 
 /** A loader, and behind it a factor where texts have a strength of their own. */

@@ -45,7 +45,7 @@ export const originOf = (link, graph) => graph.getNodeById(link.origin_id) ?? un
 export function bring(link, node, slot) {
   const { graph } = node;
   const input = node.inputs[slot];
-  if (link.origin_id === SUBGRAPH_INPUT) graph.inputs[link.origin_slot].connect(input, node, link.parentId);
+  if (Number(link.origin_id) === SUBGRAPH_INPUT) graph.inputs[link.origin_slot].connect(input, node, link.parentId);
   else originOf(link, graph).connect(link.origin_slot, node, slot, link.parentId);
 }
 
@@ -53,7 +53,7 @@ export function bring(link, node, slot) {
 export function replaceOrigin(link, node, slot) {
   const { graph } = node;
   const { target_id: target, target_slot: targetSlot, parentId } = link;
-  if (target === SUBGRAPH_OUTPUT) graph.outputs[targetSlot].connect(node.outputs[slot], node, parentId);
+  if (Number(target) === SUBGRAPH_OUTPUT) graph.outputs[targetSlot].connect(node.outputs[slot], node, parentId);
   else node.connect(slot, graph.getNodeById(target), targetSlot, parentId);
 }
 
