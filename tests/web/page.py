@@ -99,6 +99,9 @@ class Page:
         before = len(self.workflow()["nodes"])
         self.browser_page.keyboard.press("Enter")
         self.wait(lambda: len(self.workflow()["nodes"]) > before)
+        expect(self.browser_page.get_by_role("dialog")).to_have_count(0)
+        self.browser_page.mouse.move(*place)  # the new node hangs on the mouse
+        self.browser_page.mouse.click(*place)
 
     def drag_wire(self, source: tuple[int, int], target: tuple[int, int]) -> None:
         """From an output to an input: (node, number of the socket)."""
