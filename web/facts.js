@@ -19,7 +19,8 @@ import { refreshAll } from "./rows/registry.js";
 /** Answers that somebody waits for already. @type {WeakSet<Promise<unknown>>} */
 const awaited = new WeakSet();
 
-const identity = ({ hash, size }) => ({ hash, size });
+/** By what a row's file is found: its content only matters where its name is not listed. */
+const identity = ({ name, hash, size }) => (library.listed(name) === undefined ? { hash, size } : {});
 
 /** What the host has said, with the hash of the content if that was asked for. @param {Row} row @returns {Reply | null | undefined} */
 export function knownFacts(row) {

@@ -59,9 +59,9 @@ function keep(control, twin) {
 
 /** Asks for all of it, the hash too, and shows that when it comes. */
 async function askForWhole(panel, row, widget) {
-  const asked = JSON.stringify([row.name, row.hash, row.size]);
-  if (!row.name || panel.dataset.asked === asked) return;
-  panel.dataset.asked = asked;
+  const isAsked = panel.dataset.asked === row.name && knownFacts(row) !== undefined;
+  if (!row.name || isAsked) return;
+  panel.dataset.asked = row.name;
   await Promise.all([wholeFacts(row), library.loadPictures()]);
   drawn.delete(panel);
   widget.refresh();
