@@ -302,6 +302,7 @@ window.lab = (() => {
       const top = Math.min(...nodes.map(({ pos }) => pos[1])) - title - margin;
       const right = Math.max(...nodes.map(({ pos, size }) => pos[0] + size[0])) + margin;
       const bottom = Math.max(...nodes.map(({ pos, size }) => pos[1] + size[1])) + margin;
+      app.canvas.deselectAll();
       await app.extensionManager.command.execute("Workspace.ToggleFocusMode");
       const scale = Math.min(1, innerWidth / (right - left), innerHeight / (bottom - top));
       app.canvas.ds.scale = scale;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, TimeoutError, expect
 
 from tests.support.host import LOCAL, Host
 
@@ -19,6 +20,7 @@ STARTED = "window.app?.extensionManager && app.canvas?.graph"
 
 PATIENCE = 5.0
 STEP_MILLISECONDS = 70
+TRIES = 3
 JPEG_QUALITY = 80
 MENU_AWAY = ".no-drag.fixed { display: none !important }"
 
@@ -92,8 +94,12 @@ class Page:
 
     def add_by_search(self, name: str, place: tuple[float, float]) -> None:
         """Adds a node as a person does, beginning with two clicks on the empty canvas."""
-        self.browser_page.mouse.dblclick(*place)
-        self.browser_page.locator("input:focus").wait_for()
+        field = self.browser_page.locator("input:focus")
+        for _ in range(TRIES):
+            self.browser_page.mouse.dblclick(*place)
+            with contextlib.suppress(TimeoutError):
+                field.wait_for(timeout=1000)
+                break
         self.browser_page.keyboard.type(name)
         self.browser_page.get_by_text(name).first.wait_for()
         before = len(self.workflow()["nodes"])

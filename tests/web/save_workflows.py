@@ -9,14 +9,21 @@ import json
 import tempfile
 from pathlib import Path
 
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
 from tests.support.host import find_host
 from tests.support.tiny_loras import KINDS, write_lora
 from tests.web.page import Page
+from tests.web.rows import Rows
 from tests.web.stage import (
     EXAMPLES,
     WORKFLOWS,
+    applied_rows,
     example,
     find_chromium,
+    rows_example,
     running_browser,
     running_host,
     two_loras,
@@ -24,6 +31,7 @@ from tests.web.stage import (
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXAMPLE = "lora_algebra"
+ROWS_EXAMPLE = "lora_rows"
 
 # id -> x, y, width, height; in the order of stage.example()
 LAYOUT = {
@@ -44,6 +52,44 @@ THUMBNAIL = range(1, 7)  # the algebra, without the sampling behind it
 VIEW = 0.58, [130, 220]  # all of it in a window of common size
 SHOWN = {1: "sd15.safetensors", 2: "character.safetensors", 3: "ink.safetensors"}
 
+ROWS_LAYOUT = {
+    1: (0, 420, 340, 100),
+    2: (0, 0, 420, 340),
+    3: (480, 0, 320, 110),
+    4: (480, 200, 320, 250),
+    5: (860, 0, 320, 130),
+    6: (860, 200, 320, 130),
+    7: (860, 400, 320, 110),
+    8: (1240, 0, 290, 290),
+    9: (1240, 400, 290, 60),
+    10: (1590, 0, 320, 360),
+}
+"""In the order of stage.rows_example()."""
+
+ROWS_THUMBNAIL = range(1, 5)
+ROWS_VIEW = 0.7, [120, 160]
+
+SHOWN_ROWS = [
+    {"on": True, "name": "style/ink wash.safetensors", "strength": 0.8},
+    {"on": True, "name": "style/morning light.safetensors", "strength": 0.45, "note": "for skies"},
+    {"on": True, "name": "people/Ada.safetensors", "strength": 1.0, "strength_clip": 0.5},
+    {"on": False, "name": "style/film grain.safetensors", "strength": 0.3},
+    {"on": True, "name": "detail/slider.safetensors", "strength": -1.5},
+]
+
+STYLES = ("charcoal", "gouache", "neon night", "paper cut", "soft pencil", "woodblock print")
+"""Beside those of SHOWN_ROWS, for the picker."""
+
+PANEL_NOTES = {
+    "modelspec.title": "Ink wash",
+    "modelspec.author": "somebody",
+    "modelspec.trigger_phrase": "ink wash",
+    "modelspec.description": "Soft washes of ink on wet paper. Best between 0.6 and 1.",
+    "ss_base_model_version": "sd_v1",
+    "ss_network_dim": "8",
+    "ss_tag_frequency": json.dumps({"3_ink": {"ink wash": 40, "mountain": 12, "boat": 9}}),
+}
+
 REPORTED = {
     1: (0, 400, 280, 100),
     2: (0, 0, 280, 90),
@@ -52,6 +98,9 @@ REPORTED = {
     5: (600, 0, 430, 200),
 }
 """LAYOUT for the picture of a report; in the order of stage.two_loras()."""
+
+APPLIED = {1: (0, 420, 280, 100), 2: (0, 0, 420, 330), 3: (480, 0, 420, 120)}
+"""The same for rows; in the order of stage.applied_rows()."""
 
 SCHEDULED = {"curve": "0:0, 0.3:1, 0.6:1, 1:0.25 cosine", "end_percent": 0.9}
 
@@ -77,11 +126,72 @@ def save_example(page: Page) -> None:
     write(EXAMPLES / f"{EXAMPLE}.json", page.workflow())
 
 
+def save_rows_example(page: Page) -> None:
+    """Without any rows: the files are each user's own."""
+    page.loadPrompt(rows_example())
+    page.fixSeeds()
+    page.layOut(ROWS_LAYOUT)
+    page.nameFiles({1: SHOWN[1]})
+    page.set(2, {"rows": {"version": 1, "rows": SHOWN_ROWS}})
+    page.take_picture(EXAMPLES / f"{ROWS_EXAMPLE}.jpg", ROWS_THUMBNAIL)
+    page.nameFiles({1: None})
+    page.set(2, {"rows": {"version": 1, "rows": []}})
+    page.layOut({2: ROWS_LAYOUT[2]})
+    page.view(*ROWS_VIEW)
+    write(EXAMPLES / f"{ROWS_EXAMPLE}.json", page.workflow())
+
+
+def picture_rows(page: Page) -> None:
+    """A list after its run, and the folded report of it."""
+    page.loadPrompt(applied_rows("sd15", SHOWN_ROWS))
+    page.layOut(APPLIED | {number: ASIDE.get(number, ASIDE[6]) for number in range(4, 10)})
+    page.run()
+    page.take_picture(DOCS / f"rows_{page.renderer}.png", [2, 3])
+
+
+def picture_choosing(page: Page) -> None:
+    """The picker as a list and with pictures, and what is in a file."""
+    page.clear()
+    rows = Rows(page, page.add("LoRARows", "LoRA Rows"))
+    rows.fill(SHOWN_ROWS)
+    rows.show()
+    rows.add_button().click()
+    rows.picker().get_by_role("treeitem", name="style").click()
+    rows.press("ArrowDown", "ArrowDown")
+    page.browser_page.wait_for_load_state("networkidle")  # the pictures
+    rows.picker().screenshot(path=DOCS / "rows_picker.png")
+    rows.picker().get_by_role("button", name="Show pictures").click()
+    page.browser_page.wait_for_load_state("networkidle")
+    rows.picker().screenshot(path=DOCS / "rows_grid.png")
+    rows.picker().get_by_role("button", name="Show a list").click()
+    rows.press("Escape")
+    rows.details(0).click()
+    rows.panel(0).get_by_text("SD 1.5").wait_for()
+    page.browser_page.wait_for_load_state("networkidle")
+    page.take_picture(DOCS / "rows_panel.png", [rows.node_id])
+
+
+def fill_shelf(loras: Path) -> None:
+    """The files of SHOWN_ROWS and more, each with a picture."""
+    names = [row["name"] for row in SHOWN_ROWS]
+    names += [f"style/{name}.safetensors" for name in STYLES]
+    for seed, name in enumerate(names, 20):
+        file = loras / name
+        write_lora(file, "sd15", seed=seed, rank=8)
+        made = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
+        made = torch.nn.functional.interpolate(made, size=256, mode="bicubic").clamp(0, 1)
+        pixels = (made[0].permute(1, 2, 0) * 255).byte().numpy()
+        Image.fromarray(pixels).save(file.with_suffix(".png"))
+    first = loras / SHOWN_ROWS[0]["name"]
+    save_file(load_file(first), first, metadata=PANEL_NOTES)
+
+
 def picture_report(page: Page) -> None:
     """A finished run in the page's renderer."""
     page.loadPrompt(two_loras("sd15", SHOWN[2], SHOWN[3]))
     page.layOut(REPORTED | ASIDE)
     page.run()
+    page.turn_report(True)
     page.take_picture(DOCS / f"report_{page.renderer}.png", REPORTED)
 
 
@@ -111,15 +221,20 @@ def main() -> None:
     ):
         for seed in (2, 3):
             write_lora(host.loras_dir / SHOWN[seed], "sd15", seed=seed, rank=8)
+        fill_shelf(host.loras_dir)
         page = Page(browser, host, "classic")
         for kind in KINDS:
             save_kind(page, kind)
         save_example(page)
+        save_rows_example(page)
+        picture_choosing(page)
         picture_report(page)
+        picture_rows(page)
         picture_schedule(page)
         page.close()
         page = Page(browser, host, "nodes2")
         picture_report(page)
+        picture_rows(page)
         picture_schedule(page)
         page.close()
 

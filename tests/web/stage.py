@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.support.host import Host, HostInstall, ensure_models
 from tests.support.tiny_loras import KINDS, write_lora
 from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
-from tests.support.workflows import Graph, Prompt, render, stacked_loras
+from tests.support.workflows import Graph, Prompt, apply_lora, render, stacked_loras
 
 WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_workflows"
@@ -73,17 +73,33 @@ def two_loras(kind: str, *names: str) -> Prompt:
 
 
 def example() -> Prompt:
-    """What a new user opens: stock nodes, and the whole algebra between loader and sampler."""
+    """What shows the whole algebra to a new user, between the host's own loader and sampler."""
     graph = Graph()
     model, clip, vae = _outputs(graph.add("CheckpointLoaderSimple", ckpt_name=""), 3)
     first, second = ([graph.add("LoadLoRA", lora_name="", strength=1.0), 0] for _ in range(2))
     scaled = graph.add("ScaleLoRA", lora=second, strength_model=0.6, strength_clip=0.3)
     stack = graph.add("StackLoRAs", **{"loras.lora_0": first, "loras.lora_1": [scaled, 0]})
     model, clip, _ = _outputs(graph.add("ApplyToModel", lora=[stack, 0], model=model, clip=clip), 3)
+    return _sampled(graph, model, clip, vae, "a lighthouse at dawn, ink")
+
+
+def rows_example() -> Prompt:
+    """What a new user opens first: one list of LoRAs, and its trigger words in the prompt."""
+    graph = Graph()
+    model, clip, vae = _outputs(graph.add("CheckpointLoaderSimple", ckpt_name=""), 3)
+    lora, triggers, _ = _outputs(graph.add("LoRARows", rows={"version": 1, "rows": []}), 3)
+    model, clip, _ = _outputs(graph.add("ApplyToModel", lora=lora, model=model, clip=clip), 3)
+    parts = {"string_a": "a lighthouse at dawn", "string_b": triggers, "delimiter": ", "}
+    text = [graph.add("StringConcatenate", **parts), 0]
+    return _sampled(graph, model, clip, vae, text)
+
+
+def _sampled(graph: Graph, model: list, clip: list, vae: list, text: str | list) -> Prompt:
+    """With the host's own nodes behind the LoRAs, up to the saved picture."""
     sampler = graph.add(
         "KSampler",
         model=model,
-        positive=[graph.add("CLIPTextEncode", clip=clip, text="a lighthouse at dawn, ink"), 0],
+        positive=[graph.add("CLIPTextEncode", clip=clip, text=text), 0],
         negative=[graph.add("CLIPTextEncode", clip=clip, text="blurry, watermark"), 0],
         latent_image=[graph.add("EmptyLatentImage", width=512, height=512, batch_size=1), 0],
         seed=7,
@@ -96,6 +112,18 @@ def example() -> Prompt:
     image = graph.add("VAEDecode", samples=[sampler, 0], vae=vae)
     graph.add("SaveImage", images=[image, 0], filename_prefix="lora_algebra")
     return numbered(graph.prompt)
+
+
+def applied_rows(kind: str, rows: list[dict]) -> Prompt:
+    """A workflow that can run: a list of LoRAs, applied."""
+
+    def chain(graph: Graph, model: list, clip: list | None) -> tuple[list, list | None]:
+        lora = [graph.add("LoRARows", rows={"version": 1, "rows": rows}), 0]
+        return apply_lora(graph, lora, model, clip)
+
+    prompt = render(kind, chain, png=kind)
+    del prompt["TKHash"]
+    return numbered(prompt)
 
 
 def numbered(prompt: Prompt) -> Prompt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import statistics
 
 import pytest
 
@@ -22,6 +23,9 @@ pytestmark = pytest.mark.every_page
 INK = SHELF[0]
 OWN = "shelf/own.safetensors"
 MANY = 10_000
+NOTHING = b"\x02" + bytes(7) + b"{}"
+"""A file without tensors."""
+
 MEGABYTE = 1_000_000
 HUGE = 50 * MEGABYTE
 
@@ -117,7 +121,7 @@ def many(host):
         file = folder / f"style {number % 40:02}" / f"file {number:05} by nobody.safetensors"
         if number < 40:
             file.parent.mkdir(parents=True)
-        file.touch()
+        file.write_bytes(NOTHING)
     yield folder
     shutil.rmtree(folder)
 
@@ -138,7 +142,13 @@ def test_ten_thousand_files_open_and_are_searched_at_once(rows, many, show, stan
     add, option = ".lora-algebra-add", ".lora-algebra-picker [role=option]"
     first = page.timeClick(add, option)
     rows.press("Escape")
-    opened = page.timeClick(add, option)
+    page.browser_page.wait_for_load_state("networkidle")
+    again = []
+    for _ in range(5):
+        again.append(page.timeClick(add, option))
+        rows.press("Escape")
+    opened = statistics.median(again)
+    rows.add_button().click()
     shoot("rows_ten_thousand")
     field = ".lora-algebra-picker [role=combobox]"
     typed = max(
@@ -149,11 +159,11 @@ def test_ten_thousand_files_open_and_are_searched_at_once(rows, many, show, stan
     rows.press("Escape")
     used = heap(page) - empty
     show(
-        f"10,000 files in {stand}: picker opens in {first:.0f} ms, again in {opened:.0f} ms; "
+        f"10,000 files in {stand}: picker opens in {first:.0f} ms, then in {opened:.0f} ms (median of 5); "
         f"keystroke to list at most {typed:.0f} ms; {used / MEGABYTE:.1f} MB more in the heap"
     )
     assert drawn < 100
-    assert opened < 400  # a tenth of it on a quiet machine
+    assert opened < 400  # 30 to 60 on a quiet machine
     assert typed < 400
     assert used < 60 * MEGABYTE
 
@@ -195,10 +205,10 @@ def test_what_a_file_says_stays_text(rows, hostile, shoot, show, stand):
     panel.get_by_text("eltit").first.wait_for()
     rows.show()
     shoot("rows_hostile")
-    page.run()
-    foreign = "script, iframe, style, math, b, u, i, a[href^='javascript'], img[src='x']"
+    assert page.queue()["end"] == "execution_error"  # so large a header is no sound one
+    foreign = "script, iframe, style, math, a[href^='javascript'], img[src='x'], bdi *"
     for place in (rows.root, page.browser_page.locator(".lora-algebra-panel")):
-        assert place.locator(foreign).count() == 0
+        assert place.locator(foreign).evaluate_all("all => all.map((one) => one.outerHTML)") == []
         assert place.locator("[onerror], [onclick], [onload]").count() == 0
     told = panel.text_content()
     assert "<script>alert(2)</script>" in told

@@ -51,7 +51,7 @@ def test_a_graph_is_built_from_nothing_by_mouse_and_keyboard(page, host, shoot):
     result = page.ended()
     assert result["end"] == "execution_success", result
     ran = host.result(result["detail"]["prompt_id"]).report(str(end))
-    terms = {term["file"]["name"]: term["model"] for term in ran["recipe"]["terms"]}
+    terms = {term["name"]: term["model"] for term in ran["recipe"]["terms"]}
     assert terms.keys() == {NIGHT, CLEO}
     shoot("rows_from_nothing")
 

@@ -181,6 +181,19 @@ class TestExample:
         assert second[0]["inputs"]["lora"][0]["class_type"] == "LoadLoRA"
         assert sampler["positive"][0]["inputs"]["clip"][0]["inputs"] == apply
 
+    @pytest.mark.every_page
+    def test_the_one_of_rows_opens_without_an_error_and_names_no_file(self, page, shoot):
+        example = json.loads((EXAMPLES / "lora_rows.json").read_text(encoding="utf-8"))
+        page.load(example)
+        shoot("example_rows")
+        page.expect_no_error()
+        assert len(page.workflow()["links"]) == len(example["links"])
+        sampler = meaning(page, "KSampler")["inputs"]
+        apply = sampler["model"][0]["inputs"]
+        assert apply["lora"][0]["inputs"]["rows"] == {"version": 1, "rows": []}
+        text = sampler["positive"][0]["inputs"]["text"][0]["inputs"]
+        assert text["string_b"] == [apply["lora"][0], 1]
+
     def test_it_is_among_the_templates(self, page, shoot):
         page.open_templates("lora-algebra")
         card = page.browser_page.get_by_test_id("template-workflow-lora_algebra")
