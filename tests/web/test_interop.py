@@ -12,7 +12,6 @@ pytest.importorskip("playwright")
 from tests.support.workflows import host_loras, render
 from tests.web.stage import numbered
 
-
 PEERS = {
     file.stem: json.loads(file.read_text(encoding="utf-8"))
     for file in sorted((Path(__file__).parents[1] / "data" / "peers").glob("*.json"))
@@ -314,7 +313,7 @@ class TestChains:
         assert "at strength 1.5" in text
         assert "at strength -0.25" in text
 
-    def test_only_some_of_them(self, page, interop, loaders):
+    def test_only_some_of_them(self, interop, loaders):
         assert interop.convert(loaders[1])
         assert interop.rows() == [row(B, -0.25)]
         links = interop.links()
@@ -371,8 +370,14 @@ class TestChains:
         page.enter(outer)
         assert interop.convert(*page.byType("LoraLoader"))
         links = interop.links()
-        assert {("edge", "MODEL", "ApplyToModel", "model"), ("edge", "CLIP", "ApplyToModel", "clip")} <= links
-        assert {("ApplyToModel", "MODEL", "edge", "MODEL"), ("ApplyToModel", "CLIP", "edge", "CLIP")} <= links
+        assert {
+            ("edge", "MODEL", "ApplyToModel", "model"),
+            ("edge", "CLIP", "ApplyToModel", "clip"),
+        } <= links
+        assert {
+            ("ApplyToModel", "MODEL", "edge", "MODEL"),
+            ("ApplyToModel", "CLIP", "edge", "CLIP"),
+        } <= links
         page.leave()
         after = page.prompt()
         assert {node["class_type"] for node in before.values()} - {
@@ -423,11 +428,14 @@ class TestStacks:
         } <= interop.links()
 
     @pytest.mark.usefixtures("workflow")
-    def test_with_the_node_that_applies_them_there_is_no_stack_any_more(self, page, interop):
+    def test_with_the_node_that_applies_them_there_is_no_stack_any_more(self, interop):
         assert interop.convert(10, 11, 12)
         assert "ToLoRAStack" not in interop.types()
         assert interop.links() == {
-            *((f"Stranger {SOURCE}", end.upper(), "ApplyToModel", end) for end in ("model", "clip")),
+            *(
+                (f"Stranger {SOURCE}", end.upper(), "ApplyToModel", end)
+                for end in ("model", "clip")
+            ),
             *(("ApplyToModel", end.upper(), f"Stranger {USER}", end) for end in ("model", "clip")),
             ("LoRARows", "LORA_RECIPE", "ApplyToModel", "lora"),
             (f"Stranger {BEFORE}", "LORA_STACK", "FromLoRAStack", "lora_stack"),
@@ -494,7 +502,10 @@ class TestOurs:
         assert interop.convert(*nodes[:4])
         links = interop.links()
         assert ("StackLoRAs", "LORA_RECIPE", "LoRARows", "lora") in links
-        assert {name for kind, _, _, name in links if kind == "ScheduleLoRA"} == {"loras.lora_0", "loras.lora_1"}
+        assert {name for kind, _, _, name in links if kind == "ScheduleLoRA"} == {
+            "loras.lora_0",
+            "loras.lora_1",
+        }
 
     def test_what_would_have_to_be_scaled_is_named(self, page, interop, nodes):
         assert not interop.convert(nodes[2], nodes[3], nodes[0])
