@@ -11,6 +11,7 @@ from ..lora_core.recipe import FileId, Recipe, Term
 from ..lora_core.resolve import Asked
 from ..lora_core.rows import Row, active_rows, read_rows
 from ..lora_core.tags import written_tags
+from .notices import refusals_told
 from .plain_errors import plain_errors
 from .several import files_of, objections, states
 from .types import CATEGORY, Lora, Rows, lora_input
@@ -65,7 +66,7 @@ class LoRARows(io.ComfyNode):
 
     @classmethod
     def execute(cls, rows: object = None, lora: Recipe | None = None) -> io.NodeOutput:
-        with plain_errors():
+        with plain_errors(), refusals_told():
             active = active_rows(read_rows(rows))
             files = files_of(row.asked for row in active)
             own = [Term(f, row.model, row.clip) for row, f in zip(active, files, strict=True)]

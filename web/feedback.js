@@ -11,13 +11,16 @@ import { app } from "../../scripts/app.js";
 
 import { factsSoon, knownFacts } from "./facts.js";
 import { against, counts, outcomeNamed, worst } from "./outcomes.js";
-import { refreshAll, widgetOf } from "./rows/registry.js";
+import { refreshAll, rowsWidgets, widgetOf } from "./rows/registry.js";
 import { sameName } from "./rows/value.js";
 import { applyNodes, follow, isStale, locator, outputOf } from "./runs.js";
 import { sentencesOn, warningOn } from "./sentences.js";
 import { printable, short } from "./text.js";
 import { rowsAbove } from "./upstream.js";
 import { loadWords, t } from "./words.js";
+
+/** Warnings that the node shows, but of which nobody must be told: many leave CLIP unconnected on purpose. */
+const QUIET = ["clip_not_connected"];
 
 /** Nodes that say with `text` what they have not understood. */
 const READERS = ["FromLoRAStack", "FromLoRATags"];
@@ -41,6 +44,7 @@ app.registerExtension({
   setup() {
     follow(forgetRefusal);
     follow(lookAgain);
+    api.addEventListener("execution_start", forgetRefusedRows);
     api.addEventListener("lora_algebra.refused", ({ detail }) => rememberRefusal(detail));
     api.addEventListener("executed", ({ detail }) => warn(detail.output, nodeAt(String(detail.display_node ?? detail.node))));
   },
@@ -80,20 +84,27 @@ export function recommendedText({ strength, least, most }) {
   return most === null ? t("at least {least}", { least: short(least) }) : t("at most {most}", { most: short(most) });
 }
 
-/** What the Apply nodes below a row have made of it. @param {Node} node @param {Row} row @returns {Shown | undefined} */
-const lastRun = (node, row) => worst((appliedBy.get(node) ?? []).map((apply) => ofRun(apply, row)).filter(Boolean));
+/** What the node of a row and the Apply nodes below have made of it. @param {Node} node @param {Row} row @returns {Shown | undefined} */
+const lastRun = (node, row) =>
+  worst([refusedBy(node, row), ...(appliedBy.get(node) ?? []).map((apply) => ofRun(apply, row))].filter(Boolean));
 
 /** The same as sentences, none before a run. @param {Node} node @param {Row} row */
 export const runSentences = (node, row) => lastRun(node, row)?.title.split("\n") ?? [];
 
+/** @param {Row} row */
+const namesOf = (row) => [row.name, knownFacts(row)?.name].filter(Boolean);
+
+/** @param {Node} node that may have refused it @param {Row} row @returns {Shown | undefined} */
+function refusedBy(node, row) {
+  const refusal = node.graph && refusals.get(placeOf(node)); // a node is filled before it has a place
+  if (!refusal || namesOf(row).every((name) => sameName(name) !== sameName(refusal.file))) return undefined;
+  return { state: "refused", text: t("refused"), title: printable(refusal.message) };
+}
+
 /** What one Apply node says of a row. @param {Node} apply @param {Row} row @returns {Shown | undefined} */
 function ofRun(apply, row) {
-  const names = [row.name, knownFacts(row)?.name].filter(Boolean);
-  const refusal = refusals.get(placeOf(apply));
-  if (refusal && names.some((name) => sameName(name) === sameName(refusal.file)))
-    return { state: "refused", text: t("refused"), title: printable(refusal.message) };
-  const outcome = outcomeNamed(outputOf(apply)?.loras ?? [], names);
-  if (!outcome) return undefined;
+  const outcome = outcomeNamed(outputOf(apply)?.loras ?? [], namesOf(row));
+  if (!outcome || refusedBy(apply, row)) return refusedBy(apply, row);
   const text = `${outcome.applied}/${outcome.found}`;
   const title = sentencesOn(outcome).map(printable).join("\n");
   return isStale(apply) ? { state: "stale", text, title } : { state: outcome.state, text, title };
@@ -116,13 +127,18 @@ function lookAgain() {
 function rememberRefusal({ node, file, message }) {
   if (!file) return;
   const known = node === null ? undefined : nodeAt(String(node));
-  for (const apply of known ? [known] : applyNodes()) refusals.set(placeOf(apply), { file, message });
+  for (const refusing of known ? [known] : applyNodes()) refusals.set(placeOf(refusing), { file, message });
   lookAgain();
 }
 
 /** A new run, or what came of it, has the last word. @param {Node} apply */
 function forgetRefusal(apply) {
   if (isStale(apply) || outputOf(apply)) refusals.delete(placeOf(apply));
+}
+
+/** The same for the nodes of rows, which may refuse a file by themselves. */
+function forgetRefusedRows() {
+  for (const { node } of rowsWidgets()) refusals.delete(placeOf(node));
 }
 
 /** The node that the host calls so: "6:4" is node 4 of the subgraph in node 6. @returns {Node | undefined} */
@@ -139,7 +155,8 @@ const placeOf = (node) => `${app.extensionManager.workflow.activeWorkflow?.path}
 function warn({ loras = [], text = [] } = {}, node) {
   for (const outcome of loras)
     for (const warning of outcome.warnings ?? [])
-      warnOnce(`${outcome.name} ${warning.code}`, outcome.name, warningOn(outcome, warning));
+      if (!QUIET.includes(warning.code))
+        warnOnce(`${outcome.name} ${warning.code}`, outcome.name, warningOn(outcome, warning));
   if (READERS.includes(node?.comfyClass)) for (const line of text) warnOnce(line, node.title, line);
 }
 

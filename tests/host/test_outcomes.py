@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.host.files import make_loras
 from tests.support.samples import pair, write
-from tests.support.workflows import render, stacked_loras
+from tests.support.workflows import Graph, render, stacked_loras
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,20 @@ def test_a_refusal_is_told_to_who_has_queued(host, good, overflowing):
     assert told["message"] == result.error.strip()
     assert told["expected"]
     assert told["found"]
+
+
+def test_a_damaged_file_is_told_by_the_rows_that_name_it(host, good):
+    damaged = host.loras_dir / "damaged.safetensors"
+    damaged.write_bytes((host.loras_dir / good).read_bytes()[:-1])
+    graph = Graph()
+    rows = graph.add("LoRARows", rows={"rows": [{"name": good}, {"name": damaged.name}]})
+    graph.add("TKValue", value=[rows, 0])
+    host.told()
+    result = host.run(graph.prompt, expect_error=True)
+    ((event, told, _),) = host.told()
+    assert event == "lora_algebra.refused"
+    assert (told["node"], told["file"]) == (rows, damaged.name)
+    assert told["message"] == result.error.strip()
 
 
 def test_nothing_is_told_where_nothing_is_refused(host, good):

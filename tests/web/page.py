@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, TimeoutError, expect
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    Error,
+    Locator,
+    TimeoutError,
+    expect,
+)
 
 from tests.support.host import LOCAL, Host
 
@@ -60,6 +68,7 @@ class Page:
         self.browser_page.add_init_script(path=DRIVER)
         self.browser_page.on("console", self._hear)
         self.browser_page.on("pageerror", self._catch)
+        self.browser_page.on("dialog", self._answer)
         self.browser_page.route(re.compile(rf"^https?://(?!{LOCAL})"), lambda route: route.abort())
         self.browser_page.goto(f"http://{LOCAL}:{host.port}/")
         self._wait_until_started()
@@ -203,6 +212,7 @@ class Page:
         self.browser_page.get_by_text(pack, exact=True).click()
 
     def open_help(self, node_id: int) -> None:
+        self.show([node_id])
         self.select(node_id)
         self.browser_page.get_by_test_id("info-button").click()
 
@@ -247,6 +257,12 @@ class Page:
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not HOSTS_OWN.search(message.text):
             self.complaints.append(f"{message.text} ({message.location['url']})")
+
+    def _answer(self, dialog: Dialog) -> None:
+        if dialog.type == "beforeunload":
+            return dialog.accept()
+        self.complaints.append(f"{dialog.type}: {dialog.message}")
+        return dialog.dismiss()
 
     def _catch(self, error: Error) -> None:
         if HOSTS_OWN_STACK not in (error.stack or ""):

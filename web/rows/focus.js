@@ -2,13 +2,17 @@
 
 import { rowsWidgets } from "./registry.js";
 
-/** @type {{ element: HTMLElement, id: string, place: number, className: string } | null} */
+/** @type {{ element: HTMLElement, id: string, workflow: unknown, place: number, className: string } | null} */
 let last = null;
 
-/** @param {HTMLElement} element of a widget @param {() => unknown} id of its node */
-export function rememberFocus(element, id) {
+/**
+ * @param {HTMLElement} element of a widget
+ * @param {() => { id: unknown, workflow: unknown }} where its node is
+ */
+export function rememberFocus(element, where) {
   element.addEventListener("focusin", ({ target }) => {
-    last = { element, id: String(id()), place: placeOf(element, target), className: target.className };
+    const { id, workflow } = where();
+    last = { element, id: String(id), workflow, place: placeOf(element, target), className: target.className };
   });
   element.addEventListener("focusout", ({ target }) => {
     queueMicrotask(() => {
@@ -20,8 +24,9 @@ export function rememberFocus(element, id) {
 /** Which of its kind a control is. */
 const placeOf = (element, { className }) => [...element.getElementsByClassName(className)].indexOf(document.activeElement);
 
-/** To be called now and then. */
-export function restoreFocus() {
+/** To be called now and then. @param {unknown} workflow that is shown: another one has other nodes of the same ids */
+export function restoreFocus(workflow) {
+  if (last && last.workflow !== workflow) last = null;
   if (!last || last.element.isConnected || document.activeElement !== document.body) return;
   const { id, place, className } = last;
   const heir = rowsWidgets().find(({ node, element }) => String(node.id) === id && element.isConnected);

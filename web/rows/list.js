@@ -62,6 +62,12 @@ export class List {
     if (focused && !focused.isConnected) this.focusRow(0);
   }
 
+  /** Each view stays with its row, where more than an edit has made another object of it. */
+  follow(former, rows) {
+    const heirs = new Map(former.map((row, index) => [row, rows[index]]));
+    for (const view of this.views) view.row = heirs.get(view.row) ?? view.row;
+  }
+
   #showTools(rows) {
     const text = rows.length && edits.allOn(rows) ? t("All off") : t("All on");
     setAttributes(this.allButton, { "aria-label": text, title: text });

@@ -49,7 +49,7 @@ app.registerExtension({
 /** Nodes 2.0 keeps showing the element of a node that undo has replaced. */
 function lookAgain() {
   for (const { node, element } of rowsWidgets()) takePlace(node, element);
-  restoreFocus();
+  restoreFocus(workflow());
   requestAnimationFrame(lookAgain);
 }
 
@@ -130,7 +130,7 @@ class Rows {
     after("onSerialize", (saved) => (saved.size = [saved.size[0], saved.size[1] - this.#extra]));
     new ResizeObserver(() => this.#fit()).observe(this.list.content);
     guardGestures(this.element);
-    rememberFocus(this.element, () => node.id);
+    rememberFocus(this.element, () => ({ id: node.id, workflow: workflow() }));
     for (const type of ["dragover", "drop"]) this.element.addEventListener(type, (event) => this.#drop(event));
     // before Ctrl+Z, what it is to undo must be a step
     this.element.addEventListener("keydown", ({ key }) => /^(Control|Meta)$/.test(key) && this.#capture(), true);
@@ -151,6 +151,7 @@ class Rows {
     const changed = change(this.#value.rows);
     if (changed === this.#value.rows) return;
     const rows = edits.withIdentities(edits.tidyRows(changed), (name) => library.identity(name));
+    this.list.follow(changed, rows);
     if (!held) this.#capture(); // what was held before is a step of its own
     this.#value = { ...this.#value, rows };
     this.#sync();
@@ -233,8 +234,11 @@ class Rows {
   }
 }
 
+/** The one that is shown. */
+const workflow = () => app.extensionManager?.workflow?.activeWorkflow;
+
 /** Lets the host take a step of undo. */
 function capture() {
-  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  const tracker = workflow()?.changeTracker;
   (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
 }
