@@ -67,11 +67,6 @@ def read_sidecars(path: str | os.PathLike[str]) -> Sidecars:
     )
 
 
-def sidecars_state(path: str | os.PathLike[str]) -> tuple[int, ...]:
-    """When each of them was last changed, in nanoseconds; 0 where there is none."""
-    return tuple(_changed(where) for where, _ in _readers(Path(path)))
-
-
 def _readers(path: Path) -> tuple[tuple[Path, Callable[[str], Sidecars]], ...]:
     return (
         (path.with_suffix(".json"), _a1111),
@@ -81,16 +76,15 @@ def _readers(path: Path) -> tuple[tuple[Path, Callable[[str], Sidecars]], ...]:
     )
 
 
-def _changed(path: Path) -> int:
+def _is_file(path: Path) -> bool:
     try:
-        status = path.lstat()  # a link in a downloaded archive could lead to any file
+        return stat.S_ISREG(path.lstat().st_mode)  # a link in a downloaded archive could lead to any
     except (OSError, ValueError):
-        return 0
-    return max(status.st_mtime_ns, 1) if stat.S_ISREG(status.st_mode) else 0
+        return False
 
 
 def _text(path: Path) -> str:
-    if not _changed(path):
+    if not _is_file(path):
         return ""
     try:
         with path.open("rb") as source:
