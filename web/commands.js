@@ -8,7 +8,6 @@ import { loadWords, t } from "./words.js";
 
 const ROWS = "LoRARows";
 const PACK = "LoRA Algebra";
-const PAGE = "https://github.com/lora-algebra/lora-algebra";
 
 const COMMANDS = [
   { id: "LoraAlgebra.AddRows", label: "Add LoRA Rows", icon: "pi pi-plus", function: addRows },
@@ -41,7 +40,6 @@ app.registerExtension({
   commands: COMMANDS,
   keybindings: KEYS,
   menuCommands: [{ path: ["Extensions", PACK], commands: COMMANDS.map(({ id }) => id) }],
-  aboutPageBadges: [{ label: PACK, url: PAGE, icon: "pi pi-github" }],
 });
 
 /** Puts an empty node into the middle of what is to be seen, and selects it. */

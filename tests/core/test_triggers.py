@@ -7,7 +7,7 @@ import pytest
 
 from lora_core.facts import stated_triggers
 from lora_core.files import identify
-from lora_core.sidecars import Recommended, read_sidecars, sidecars_state
+from lora_core.sidecars import Recommended, read_sidecars
 from lora_core.triggers import triggers_of
 from tests.support.samples import pair, write
 
@@ -208,13 +208,3 @@ def test_only_regular_files_that_are_not_too_long_are_read(tmp_path):
     long = {"trainedWords": [{"word": "x"}], "filler": "x" * 2**20}
     (tmp_path / SIDECARS["rgthree"]).write_text(json.dumps(long))
     assert read_sidecars(path) == read_sidecars(tmp_path / "nothing.safetensors")
-
-
-def test_their_state_changes_with_them(tmp_path):
-    path = tmp_path / "ink.v2.safetensors"
-    before = sidecars_state(path)
-    assert before == (0, 0, 0, 0)
-    notes = tmp_path / SIDECARS["rgthree"]
-    notes.write_text("{}")
-    os.utime(notes, ns=(5, 5))
-    assert sidecars_state(path) == (0, 0, 5, 0)

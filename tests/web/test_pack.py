@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import urllib.request
 from pathlib import Path
@@ -12,14 +13,25 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
 ENGLISH = ROOT / "locales" / "en"
-NODES = ("LoadLoRA", "ScaleLoRA", "StackLoRAs", "ApplyToModel", "ScheduleLoRA", "SpreadLoRA")
-QUIET_IMPORTS = {"../../scripts/api.js", "../../scripts/app.js"}
+NODES = tuple(
+    json.loads((ROOT / "tests" / "host" / "object_info.json").read_text(encoding="utf-8"))
+)
+SERVED = "/extensions/lora-algebra"
+QUIET_IMPORTS = {"/scripts/api.js", "/scripts/app.js"}
 
 DANGEROUS = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|v-html|\beval\b|new Function"
     r"|https?://(?!www\.w3\.org/2000/svg\b)|setAttribute\(.on"
 )
 """The one address that may stand there is a name: of SVG, without which nothing can be drawn."""
+
+
+def address(file):
+    """Where a page finds a file of ours."""
+    return posixpath.normpath(f"{SERVED}/{file.relative_to(WEB).as_posix()}")
+
+
+OURS = {address(file) for file in WEB.rglob("*.js")}
 
 
 def english(name):
@@ -36,11 +48,10 @@ def test_nothing_in_it_can_turn_text_into_code(file):
     assert not DANGEROUS.search(file.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("file", sorted(WEB.glob("*.js")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sorted(WEB.rglob("*.js")), ids=lambda file: file.name)
 def test_it_imports_only_itself_and_what_the_host_means_to_be_imported(file):
-    imports = re.findall(r'^import .* from "(.*)";', file.read_text(), re.MULTILINE)
-    ours = {f"./{other.name}" for other in WEB.glob("*.js")}
-    assert set(imports) <= QUIET_IMPORTS | ours
+    imports = re.findall(r'^(?:import|export) .* from "(.*)";', file.read_text(), re.MULTILINE)
+    assert {address(file.parent / imported) for imported in imports} <= QUIET_IMPORTS | OURS
 
 
 @pytest.mark.every_page
