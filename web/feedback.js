@@ -9,11 +9,12 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 
+import { library } from "./library.js";
 import { factsSoon, knownFacts } from "./facts.js";
 import { against, counts, outcomeNamed, worst } from "./outcomes.js";
 import { refreshAll, rowsWidgets, widgetOf } from "./rows/registry.js";
 import { sameName } from "./rows/value.js";
-import { applyNodes, follow, isStale, locator, outputOf } from "./runs.js";
+import { APPLY, applyNodes, follow, isStale, locator, outputOf } from "./runs.js";
 import { sentencesOn, warningOn } from "./sentences.js";
 import { printable, short } from "./text.js";
 import { rowsAbove } from "./upstream.js";
@@ -45,6 +46,7 @@ app.registerExtension({
     follow(forgetRefusal);
     follow(lookAgain);
     api.addEventListener("execution_start", forgetRefusedRows);
+    api.addEventListener("reconnected", () => library.renew().then(refreshAll)); // what failed is asked again
     api.addEventListener("lora_algebra.refused", ({ detail }) => rememberRefusal(detail));
     api.addEventListener("executed", ({ detail }) => warn(detail.output, nodeAt(String(detail.display_node ?? detail.node))));
   },
@@ -67,7 +69,7 @@ export function outcomeOf(node, row) {
  * @param {Row} row @param {import("./facts.js").Facts | null} [facts]
  * @returns {{ text: string, title: string } | undefined}
  */
-export function adviceFor(row, facts) {
+function adviceFor(row, facts) {
   const side = against(row.strength, facts?.recommended);
   if (!side) return undefined;
   const values = { strength: short(row.strength), recommended: recommendedText(facts.recommended) };
@@ -139,6 +141,7 @@ function forgetRefusal(apply) {
 /** The same for the nodes of rows, which may refuse a file by themselves. */
 function forgetRefusedRows() {
   for (const { node } of rowsWidgets()) refusals.delete(placeOf(node));
+  lookAgain();
 }
 
 /** The node that the host calls so: "6:4" is node 4 of the subgraph in node 6. @returns {Node | undefined} */
@@ -152,8 +155,9 @@ function nodeAt(executionId) {
 const placeOf = (node) => `${app.extensionManager.workflow.activeWorkflow?.path} ${locator(node)}`;
 
 /** Tells what is odd about files; on Apply nodes it also stays in the report and on the rows. */
-function warn({ loras = [], text = [] } = {}, node) {
-  for (const outcome of loras)
+function warn(output, node) {
+  const { loras = [], text = [] } = output ?? {}; // null comes for nodes that had nothing to do
+  for (const outcome of node?.comfyClass === APPLY ? loras : [])
     for (const warning of outcome.warnings ?? [])
       if (!QUIET.includes(warning.code))
         warnOnce(`${outcome.name} ${warning.code}`, outcome.name, warningOn(outcome, warning));

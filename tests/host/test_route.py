@@ -158,10 +158,10 @@ class TestFilesThatAreDamaged:
 
     @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
     def test_a_link_that_leads_nowhere(self, host):
-        link = host.loras_dir / "dangling.safetensors"
+        link = host.loras_dir / "leads_nowhere.safetensors"
         link.symlink_to("nowhere")
         try:
-            told = ask(host, "dangling.safetensors")
+            told = ask(host, "leads_nowhere.safetensors")
         finally:
             link.unlink()
         assert (told["facts"], "not there" in told["error"]) == (None, True)

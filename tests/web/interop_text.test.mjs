@@ -84,6 +84,14 @@ test("prompts", () => {
   for (const value of [prompt, { prompt }, { output: prompt }]) assert.deepEqual(json(value), [row("ink.safetensors")]);
 });
 
+test("factors in a prompt are taken along, too", () => {
+  const prompt = {
+    1: { class_type: "LoadLoRA", inputs: { lora_name: "ink", strength: 1 } },
+    2: { class_type: "ScaleLoRA", inputs: { lora: ["1", 0], strength_model: 0.5, strength_clip: 0.25 } },
+  };
+  assert.deepEqual(json(prompt), [row("ink.safetensors", 0.5, { strength_clip: 0.25 })]);
+});
+
 test("names of files, one in a line, as far as they are listed", () => {
   assert.deepEqual(read("ink\r\n\"style/light.safetensors\"\n\nnothing\n"), [row("ink.safetensors"), row("style/light.safetensors")]);
   assert.deepEqual(read("a sentence about ink"), []);

@@ -224,6 +224,9 @@ window.lab = (() => {
 
     unwrap: (id) => change(() => void app.canvas.graph.unpackSubgraph(node(id))),
 
+    /** How many lists of rows our scripts hold. */
+    listsAlive: async () => (await import("/extensions/lora-algebra/rows/registry.js")).rowsWidgets().length,
+
     enter: async (id) => {
       const outer = node(id);
       app.canvas.openSubgraph(outer.subgraph, outer);

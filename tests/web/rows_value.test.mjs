@@ -110,6 +110,19 @@ test("normalised strengths add up to one, with signs, ratios and silent rows as 
   assert.deepEqual(edits.normalise([row("a", 0)]), [row("a", 0)]);
 });
 
+test("solo rows silence others of their own list, and none of another", () => {
+  const rows = [row("a", 1, { solo: true }), row("b"), { ...row("c", 1, { solo: true }), on: false }];
+  assert.deepEqual(edits.withoutSolo(rows), [row("a"), { ...row("b"), on: false }, { ...row("c"), on: false }]);
+  const others = [row("a"), row("b")];
+  assert.equal(edits.withoutSolo(others), others);
+});
+
+test("a run gets all but the notes", () => {
+  const value = { version: 1, kept: 1, rows: [row("a", 1, { note: "n", mine: [1] }), row("b")] };
+  assert.deepEqual(edits.forPrompt(value), { version: 1, kept: 1, rows: [row("a", 1, { mine: [1] }), row("b")] });
+  assert.equal(value.rows[0].note, "n");
+});
+
 test("rows without a hash get what is known, others keep theirs", () => {
   const known = (name) => (name === "a" ? { hash: "new", size: 1 } : undefined);
   const rows = [row("a"), row("a", 1, { hash: "old", size: 2 }), row("b")];

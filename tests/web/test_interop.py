@@ -448,6 +448,17 @@ class TestStacks:
         assert not interop.convert(10, 11)
         page.wait(lambda: "CR LoRA Stack" in interop.said())
 
+    def test_what_a_node_that_is_off_would_apply_comes_off(self, page, interop):
+        sketch = Sketch()
+        for name, node_id in (("manager_stacker", 11), ("comfyroll_apply", 12)):
+            sketch.add(node_id, PEERS[name]["node"])
+        sketch.link_types(11, 12)
+        page.load(sketch.workflow)
+        page.setMode(12, BYPASSED)
+        assert interop.convert(11, 12)
+        rows = listed(PEERS["manager_stacker"]["rows"])
+        assert interop.rows() == [each | {"on": False} for each in rows]
+
     def test_trigger_words_and_tags_have_their_place(self, page, interop, workflow):
         workflow.link(11, 1, TEXT_USER, 0)
         page.load(workflow.workflow)

@@ -174,3 +174,40 @@ def test_text_from_the_clipboard_becomes_rows(three):
         ("bob", 0.7),
         (BOB.removesuffix(".safetensors"), 0.7),
     }
+
+
+def test_copied_nodes_become_rows(three):
+    page = three.page
+    loader = page.add("LoadLoRA", "loader", [500, 60])
+    page.set(loader, {"lora_name": CLEO, "strength": 0.3})
+    expected = [row(INK), row(LIGHT, 0.5), row(ADA, -0.25), row(CLEO, 0.3)]
+    page.select(loader)
+    three.press("Control+c")
+    three.switch(0).focus()
+    three.press("Control+v")
+    three.expect(*expected)
+    three.tool("Paste").click()
+    three.expect(*expected, row(CLEO, 0.3))
+    assert page.byType("LoadLoRA") == [loader]
+
+
+def test_the_keyboard_stays_with_a_row_whose_control_is_gone(three):
+    three.fill([row(INK), row("gone/light.safetensors", 0.5)])
+    offer = three.item(1).get_by_role("button", name="Use shelf/light")
+    offer.focus()
+    three.press("Enter")
+    three.expect(row(INK), row(LIGHT, 0.5))
+    more = three.item(1).get_by_role("button", name="More for")
+    assert more.evaluate("more => more === document.activeElement")
+    three.tool("Clear").focus()
+    three.press("Enter")
+    assert three.add_button().evaluate("add => add === document.activeElement")
+
+
+def test_undo_closes_the_menu_of_what_it_takes_away(three):
+    three.switch(0).click()
+    three.page.breathe()
+    three.item(0).get_by_role("button", name="More for").click()
+    three.press("Control+z")
+    three.expect(row(INK), row(LIGHT, 0.5), row(ADA, -0.25))
+    assert three.browser_page.get_by_role("menu").count() == 0

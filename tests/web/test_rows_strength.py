@@ -59,6 +59,18 @@ def test_the_wheel_changes_it_once_it_has_the_focus(rows):
     assert rows.page.scale() == scale
 
 
+def test_the_wheel_turns_ten_steps_with_shift_and_one_for_many_small_turns(rows):
+    rows.strength(0).focus()
+    rows.strength(0).hover()
+    rows.keyboard.down("Shift")
+    rows.mouse.wheel(0, -100)
+    rows.keyboard.up("Shift")
+    rows.expect(row(INK, 1.5))
+    for _ in range(8):
+        rows.mouse.wheel(0, -10)
+    rows.expect(row(INK, 1.6))
+
+
 def test_the_wheel_without_the_focus_is_left_to_the_page(rows):
     rows.strength(0).hover()
     rows.mouse.wheel(0, -100)

@@ -61,6 +61,7 @@ function expand(list) {
   const input = linkInto(list, LORA);
   const ends = made.map((nodes) => nodes.at(-1));
   const stacks = input || ends.length > 1 ? addSums(list, ends, input) : [];
+  if (list.mode === MUTED) for (const stack of stacks) stack.mode = MUTED; // nor does what comes in
   const end = stacks.at(-1) ?? ends[0];
   const title = list.title === list.constructor.title ? undefined : list.title;
   if (title) end.title = title;

@@ -27,7 +27,7 @@ function items(node) {
 }
 
 /** The rows of a list that count, as <lora:…> tags on the clipboard. @param {import("./wires.js").Node} node */
-export async function copyTags(node) {
+async function copyTags(node) {
   const { rows } = node.widgets.find(({ name }) => name === "rows").value;
   const tags = writeTags(activeRows(rows), setting("TagOrder"));
   if (!tags) return say("info", [t("There are no LoRAs switched on.")]);

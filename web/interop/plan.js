@@ -131,7 +131,7 @@ function planUnit(chain, absorbed) {
 /** All rows below the end of a unit, from the first applied to the last. */
 class Gathering {
   members = [];
-  /** @type {{ node: Node, row: Row }[]} */
+  /** @type {{ node: Node, end: Node, row: Row }[]} `end`: the node of the chain that takes it */
   entries = [];
   sources = [];
   refusals = [];
@@ -141,7 +141,7 @@ class Gathering {
     for (const node of chain) this.#join(node);
     const [mode, ...others] = new Set(this.members.map((node) => (isOff(node) ? node.mode : 0)));
     this.mode = others.length ? 0 : mode;
-    for (const node of chain) this.#gather(node, { model: 1, clip: 1, on: true });
+    for (const node of chain) this.#gather(node, { model: 1, clip: 1, on: true, end: node });
   }
 
   #join(node) {
@@ -158,17 +158,17 @@ class Gathering {
     });
   }
 
-  #gather(node, { model, clip, on }) {
+  #gather(node, { model, clip, on, end }) {
     const mode = this.mode ? 0 : node.mode; // what is off as a whole stays so as a whole
     const factors = node.type === "ScaleLoRA" && mode !== BYPASSED ? fieldsOf(node.serialize()) : {};
     const below = { model: model * (factors.strength_model ?? 1), clip: clip * (factors.strength_clip ?? 1) };
     for (const { slot, child } of this.#below(node)) {
-      const passes = mode === BYPASSED && node.type === "StackLoRAs" ? slot === 0 : mode !== MUTED || kindOf(node) === "model";
-      if (child) this.#gather(child, { ...below, on: on && passes });
+      const passes = mode === BYPASSED ? bypassGives(node, slot) : mode !== MUTED;
+      if (child) this.#gather(child, { ...below, on: on && passes, end });
       else this.#addSource(node, slot, { ...below, on: on && passes });
     }
     const rows = rowsOfNode(node.serialize()).map((row) => scaled(row, model, clip));
-    for (const row of rows) this.entries.push({ node, row: on && mode !== MUTED && mode !== BYPASSED ? row : { ...row, on: false } });
+    for (const row of rows) this.entries.push({ node, end, row: on && mode !== MUTED && mode !== BYPASSED ? row : { ...row, on: false } });
   }
 
   #addSource(node, slot, { model, clip, on }) {
@@ -177,6 +177,9 @@ class Gathering {
     this.sources.push({ node, slot, type: node.inputs[slot].type });
   }
 }
+
+/** Whether a node that is bypassed gives on what comes in there; one that applies gives its model on, and no LoRAs. */
+const bypassGives = (node, slot) => kindOf(node) !== "model" && (node.type !== "StackLoRAs" || slot === 0);
 
 function scaled(row, model, clip) {
   if (model === 1 && clip === 1) return row;
@@ -188,10 +191,9 @@ const withText = ({ strength_clip: _, ...row }, text) => (text === row.strength 
 
 /** Loaders without a text encoder have no effect on it; where none has one, rows need not say so. */
 function forClip({ entries, members }, clipUsers) {
-  const rows = entries.map(({ node, row }) => {
-    if (kindOf(node) !== "model") return row;
+  const rows = entries.map(({ node, end, row }) => {
     if (!clipUsers.length) return peerOf(node.type).modelOnly ? withText(row, row.strength) : row;
-    return clipUsers.includes(node) ? row : withText(row, 0);
+    return clipUsers.includes(end) ? row : withText(row, 0);
   });
   return plain(entries.map(({ node }, index) => ({ node, row: rows[index] })), members);
 }

@@ -41,7 +41,7 @@ function rowsOfJson(value) {
   if (Array.isArray(value.rows)) return value.rows.every(isRow) ? readValue(value).rows : [];
   if (Array.isArray(value.nodes)) return rowsOfWorkflow(value);
   const prompt = [value.prompt, value.output, value].find(isPrompt);
-  return prompt ? Object.values(prompt).flatMap((node) => rowsOf(node)) : [];
+  return prompt ? rowsOfGraph(graphOf(prompt)) : [];
 }
 
 const isRow = (value) => isObject(value) && typeof value.name === "string" && ("on" in value || "strength" in value);
@@ -54,6 +54,16 @@ const rowsOf = (node) => (isObject(node) && rowsOfNode(node)) || [];
 function rowsOfWorkflow({ nodes, links, definitions, subgraphs = definitions?.subgraphs }) {
   const inner = Array.isArray(subgraphs) ? subgraphs.filter((each) => Array.isArray(each?.nodes)) : [];
   return [{ nodes, links }, ...inner].flatMap(rowsOfGraph);
+}
+
+/** A prompt in the form of a workflow. */
+function graphOf(prompt) {
+  const nodes = Object.entries(prompt)
+    .filter(([, node]) => isObject(node))
+    .map(([id, node]) => ({ ...node, id, type: node.class_type }));
+  const links = nodes.flatMap(({ id, inputs }) =>
+    Object.values(inputs ?? {}).filter(Array.isArray).map(([origin]) => ({ origin_id: String(origin), target_id: id })));
+  return { nodes, links };
 }
 
 function rowsOfGraph({ nodes, links }) {

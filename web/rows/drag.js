@@ -1,8 +1,5 @@
 /** Moves rows by their grips, with mouse, pen or finger. */
 
-const EDGE = 24; // pixels at the ends of the list that scroll it
-const SCROLL = 8;
-
 /**
  * @param {PointerEvent} event of a grip
  * @param {HTMLElement} list whose children are the rows
@@ -16,7 +13,6 @@ export function dragRow(event, list, row, drop) {
   let to = from;
 
   const move = ({ clientY }) => {
-    scroll(list, clientY);
     to = placeAt(list, from, clientY);
     mark(list, row, from, to);
   };
@@ -28,14 +24,9 @@ export function dragRow(event, list, row, drop) {
   event.currentTarget.setPointerCapture(event.pointerId);
   event.currentTarget.addEventListener("pointermove", move, { signal });
   event.currentTarget.addEventListener("pointerup", () => end(true), { signal });
-  event.currentTarget.addEventListener("pointercancel", () => end(false), { signal });
+  for (const type of ["pointercancel", "lostpointercapture"])
+    event.currentTarget.addEventListener(type, () => end(false), { signal });
   addEventListener("keydown", ({ key }) => key === "Escape" && end(false), { signal, capture: true });
-}
-
-function scroll(list, y) {
-  const { top, bottom } = list.getBoundingClientRect();
-  if (y < top + EDGE) list.scrollTop -= SCROLL;
-  else if (y > bottom - EDGE) list.scrollTop += SCROLL;
 }
 
 /** The place of the row, if it is dropped at this height: below all whose middle is above. */

@@ -10,13 +10,16 @@ export function guardGestures(element) {
     const { key, ctrlKey, metaKey } = event;
     if (OURS.has(key) && !ctrlKey && !metaKey) event.stopPropagation(); // the host would delete the node
   });
-  element.addEventListener("wheel", (event) => LiteGraph.vueNodesMode || app.canvas.processMouseWheel(event), {
+  element.addEventListener("wheel", (event) => LiteGraph.vueNodesMode || scrolls(event) || app.canvas.processMouseWheel(event), {
     passive: false,
   });
   pan(element, "pointerdown", ({ button }) => button === 1, "processMouseDown");
   pan(element, "pointermove", ({ buttons }) => buttons & 4, "processMouseMove");
   pan(element, "pointerup", ({ button }) => button === 1, "processMouseUp");
 }
+
+/** The same rule as that of Nodes 2.0: what has the focus may keep the wheel. */
+const scrolls = ({ target }) => target.closest("[data-capture-wheel]")?.contains(document.activeElement);
 
 /** Nodes 2.0 does it itself. */
 function pan(element, type, isMiddle, process) {

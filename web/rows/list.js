@@ -1,6 +1,7 @@
 /** The rows on the page, between the buttons for all of them and the one that adds some. */
 
 import { library } from "../library.js";
+import { clipboardText } from "../interop/clipboard.js";
 import { rowsFromText } from "../interop/paste.js";
 import { t } from "../words.js";
 import { icon, make, setAttributes, setText } from "./elements.js";
@@ -15,6 +16,7 @@ const IDENTITY_WAIT = 400; // milliseconds that a choice waits for the file's ha
 export class List {
   /** @type {RowView[]} */
   views = [];
+  #adding = Promise.resolve();
 
   /**
    * @param {import("./registry.js").RowsWidget} widget
@@ -54,12 +56,18 @@ export class List {
   /** Shows the rows as they are now; what has the focus keeps it. @param {import("./registry.js").Row[]} rows */
   render(rows) {
     const focused = this.content.contains(document.activeElement) ? document.activeElement : null;
+    const at = focused && this.views.find(({ element }) => element.contains(focused));
     this.views = this.#viewsFor(rows);
     const active = new Set(edits.activeRows(rows));
     this.views.forEach((view, index) => view.update(rows[index], index, active.has(rows[index])));
     this.#showTools(rows);
-    if (focused?.isConnected && document.activeElement !== focused) focused.focus();
-    if (focused && !focused.isConnected) this.focusRow(0);
+    if (focused && (focused.disabled || document.activeElement !== focused)) this.#refocus(focused, at);
+  }
+
+  /** What had the focus may be gone, or of no use any more; its row may be gone, too. */
+  #refocus(focused, view) {
+    if (focused.isConnected && !focused.disabled) focused.focus();
+    else (this.views.includes(view) ? view.more : this.addButton).focus({ preventScroll: true });
   }
 
   /** Each view stays with its row, where more than an edit has made another object of it. */
@@ -130,7 +138,12 @@ export class List {
     openPicker(view.file, { current: view.row.name, onPick: (name) => this.#choose(view, name) });
   }
 
-  async #add(name) {
+  /** One after the other, in the order in which they were chosen. */
+  #add(name) {
+    this.#adding = this.#adding.then(() => this.#addNow(name));
+  }
+
+  async #addNow(name) {
     const identity = await this.#identify(name);
     this.edit((rows) => edits.add(rows, edits.newRow(name, identity)));
     this.element.lastElementChild?.scrollIntoView({ block: "nearest" });
@@ -161,17 +174,8 @@ export class List {
 
   /** Adds the rows that a text stands for. @returns {boolean} whether there were any */
   addText(text) {
-    const rows = rowsFromText(text);
-    if (rows.length) this.edit((former) => edits.add(former, ...edits.tidyRows(rows)));
+    const rows = edits.tidyRows(rowsFromText(text));
+    if (rows.length) this.edit((former) => edits.add(former, ...(former.length ? edits.withoutSolo(rows) : rows)));
     return rows.length > 0;
-  }
-}
-
-/** @returns {Promise<string | null>} null if the browser does not let us read it */
-async function clipboardText() {
-  try {
-    return await navigator.clipboard.readText();
-  } catch {
-    return null;
   }
 }

@@ -11,11 +11,11 @@ import { openPopup } from "./popup.js";
  */
 export function openMenu(label, items, anchor, opener) {
   const menu = make("div", { class: "lora-algebra-popup lora-algebra-menu", role: "menu", "aria-label": label });
-  const close = openPopup(menu, anchor, { opener, onClose: () => opener.removeAttribute("aria-expanded") });
+  const close = () => closePopup();
   menu.append(...items.map((item) => menuItem(item, close)));
   menu.addEventListener("keydown", (event) => walk(menu, event, close));
+  const closePopup = openPopup(menu, anchor, { opener, onClose: () => opener.removeAttribute("aria-expanded") });
   opener.setAttribute("aria-expanded", "true");
-  dispatchEvent(new Event("resize")); // it has its size only now
   menu.firstElementChild.focus();
 }
 

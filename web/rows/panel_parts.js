@@ -11,7 +11,7 @@ export const sentence = (text, kind = "") => make("p", { class: `says ${kind}` }
 
 /** A longer text under its label. */
 export const words = (label, text) =>
-  text ? [make("p", { class: "label" }, label), make("div", { class: "long", tabindex: 0 }, outside(text))] : [];
+  text ? [make("p", { class: "label" }, label), make("div", { class: "long", tabindex: 0, "data-capture-wheel": "true" }, outside(text))] : [];
 
 /** @param {string} key by which the button is known again @param {string} text @param {string} label */
 export function copyButton(key, text, label) {

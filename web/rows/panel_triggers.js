@@ -50,7 +50,7 @@ function ownWord(add) {
   field.addEventListener("keydown", (event) => {
     event.stopPropagation(); // the host has commands on single keys
     const word = field.value.trim();
-    if (event.key !== "Enter" || !word) return;
+    if (event.key !== "Enter" || event.isComposing || !word) return;
     field.value = "";
     add(field, word);
   });

@@ -2,7 +2,7 @@
 
 import { t } from "../words.js";
 import { make, setText } from "./elements.js";
-import { openPopup } from "./popup.js";
+import { keepFocus, openPopup } from "./popup.js";
 
 /**
  * @param {HTMLElement} opener
@@ -17,6 +17,7 @@ export function askForText(opener, accept, text) {
   const add = () => (accept(field.value) ? close() : setText(say, nothing));
   box.append(field, say, make("button", { type: "button", onclick: add }, t("Add rows")));
   setText(say, text === undefined ? t("Paste text with <lora:…> tags, or nodes copied from a graph.") : nothing);
+  keepFocus(box);
   field.value = text?.slice(0, 2000) ?? "";
   const close = openPopup(box, opener, { opener });
   field.focus();

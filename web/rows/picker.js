@@ -6,7 +6,7 @@ import { t } from "../words.js";
 import { icon, isolated, make, setAttributes, setText } from "./elements.js";
 import { makeTree } from "./folders.js";
 import { makePicture } from "./picture.js";
-import { openPopup } from "./popup.js";
+import { keepFocus, openPopup } from "./popup.js";
 import { folders, makeIndex, search } from "./search.js";
 import { VirtualList } from "./virtual.js";
 
@@ -90,7 +90,7 @@ class Picker {
     this.listbox.addEventListener("click", (event) => this.#click(event));
     this.listbox.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
     this.listbox.addEventListener("mousemove", (event) => this.#hover(event));
-    this.element.addEventListener("keydown", (event) => this.#trap(event));
+    keepFocus(this.element);
     this.resized = new ResizeObserver(() => this.#show());
     this.resized.observe(this.listbox);
   }
@@ -107,7 +107,7 @@ class Picker {
     if (library.names) this.#begin();
     else setText(this.status, t("Loading…"));
     const changed = await library.refreshNames();
-    if (changed && this.element.isConnected) this.#begin();
+    if ((changed || !this.found) && this.element.isConnected) this.#begin();
     await library.loadPictures();
     this.list.renew();
     this.#showPreview();
@@ -166,7 +166,7 @@ class Picker {
     this.#showPreview();
     clearTimeout(this.#prefetch);
     const entry = this.found[this.list.current];
-    if (entry) this.#prefetch = setTimeout(() => library.ask(entry.name, { content: true }), PREFETCH);
+    if (entry) this.#prefetch = setTimeout(() => library.ask(entry.name), PREFETCH);
   }
 
   #showPreview() {
@@ -176,6 +176,7 @@ class Picker {
   }
 
   #key(event) {
+    if (event.isComposing) return;
     const { columns, page, current } = this.list;
     const across = this.#grid ? { ArrowLeft: current - 1, ArrowRight: current + 1 } : {};
     const steps = {
@@ -193,7 +194,7 @@ class Picker {
   }
 
   #step(index) {
-    if (index >= 0 && index < this.found.length) this.#go(index);
+    if (this.found?.[index]) this.#go(index);
   }
 
   #click(event) {
@@ -229,15 +230,5 @@ class Picker {
     setAttributes(this.gridButton, { "aria-label": text, title: text });
     this.gridButton.replaceChildren(icon(this.#grid ? "list" : "grid"));
     this.element.dataset.view = this.#grid ? "grid" : "list";
-  }
-
-  /** The focus stays in the dialog. */
-  #trap(event) {
-    if (event.key !== "Tab") return;
-    const stops = [...this.element.querySelectorAll("input, button, [role=treeitem][tabindex='0']")];
-    const seen = stops.filter((stop) => stop.offsetParent !== null);
-    const at = seen.indexOf(document.activeElement);
-    event.preventDefault();
-    seen.at((at + (event.shiftKey ? -1 : 1)) % seen.length).focus();
   }
 }

@@ -37,6 +37,7 @@ export function openPopup(element, anchor, { opener, onClose } = {}) {
   });
   element.addEventListener("keydown", (event) => {
     event.stopPropagation();
+    if (isUndo(event)) return closeQuietly(); // the host undoes all the same, and what this belongs to goes
     if (event.key !== "Escape") return;
     event.preventDefault();
     close();
@@ -46,8 +47,23 @@ export function openPopup(element, anchor, { opener, onClose } = {}) {
   return close;
 }
 
+/** Tab goes round within a dialog. @param {HTMLElement} element */
+export function keepFocus(element) {
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Tab") return;
+    const stops = [...element.querySelectorAll("input, textarea, button, [role=treeitem][tabindex='0']")];
+    const seen = stops.filter((stop) => stop.offsetParent !== null);
+    const at = seen.indexOf(document.activeElement);
+    event.preventDefault();
+    seen.at((at + (event.shiftKey ? -1 : 1)) % seen.length).focus();
+  });
+}
+
+const isUndo = ({ key, ctrlKey, metaKey, target }) =>
+  (ctrlKey || metaKey) && /^[yz]$/i.test(key) && !/^(INPUT|TEXTAREA)$/.test(target.tagName);
+
 /** Where something is, or a point. */
-export function rectOf(anchor) {
+function rectOf(anchor) {
   const { left, right, top, bottom } = anchor instanceof Element ? anchor.getBoundingClientRect() : anchor;
   return { left, right, top, bottom };
 }

@@ -1,5 +1,5 @@
 /**
- * The rows widgets of all open workflows, for those who show or change rows from outside.
+ * The rows widgets of the open workflow, for those who show or change rows from outside.
  *
  * @typedef {{ on: boolean, solo?: boolean, name: string, strength: number, strength_clip?: number,
  *   hash?: string, size?: number, note?: string, triggers?: string[] }} Row unknown keys are kept
@@ -15,6 +15,11 @@ const widgets = new Set();
 export function register(widget) {
   widgets.add(widget);
   return () => widgets.delete(widget);
+}
+
+/** @param {(widget: RowsWidget) => unknown} isLive */
+export function keepOnly(isLive) {
+  for (const widget of widgets) if (!isLive(widget)) widgets.delete(widget);
 }
 
 /** @returns {RowsWidget[]} */

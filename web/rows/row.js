@@ -161,6 +161,7 @@ export class RowView {
     });
     note.addEventListener("keydown", (event) => {
       event.stopPropagation();
+      if (event.isComposing) return;
       if (event.key === "Escape") note.value = this.row.note ?? "";
       if (event.key === "Escape" || event.key === "Enter") this.more.focus();
     });

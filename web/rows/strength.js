@@ -6,6 +6,7 @@ import { parseStrength, tidy } from "./value.js";
 
 const STEP_PIXELS = 4;
 const DEAD_PIXELS = 3; // a hand trembles
+const NOTCH_PIXELS = 40; // of the wheel
 const COARSE = 10; // with Shift
 const FINE = 0.1; // with Ctrl or Alt
 
@@ -14,6 +15,7 @@ const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 
 
 export class Strength {
   #value = 1;
+  #turned = 0; // pixels of the wheel that are not yet a step
   #number = make("span", { class: "lora-algebra-number" });
 
   /**
@@ -99,15 +101,20 @@ export class Strength {
     element.setPointerCapture(event.pointerId);
     element.addEventListener("pointermove", move, { signal });
     element.addEventListener("pointerup", () => end(value), { signal });
-    element.addEventListener("pointercancel", cancel, { signal });
+    for (const type of ["pointercancel", "lostpointercapture"]) element.addEventListener(type, cancel, { signal });
     addEventListener("keydown", ({ key }) => key === "Escape" && cancel(), { signal, capture: true });
   }
 
   #wheel(event) {
-    if (document.activeElement !== this.element || event.ctrlKey || !event.deltaY) return;
+    const turned = event.deltaY || event.deltaX; // with Shift the browser takes it for sideways
+    if (document.activeElement !== this.element || event.ctrlKey || !turned) return;
     event.preventDefault();
     event.stopPropagation();
-    this.#set(this.#value - Math.sign(event.deltaY) * stepOf(event), true);
+    const pixels = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? turned : Math.sign(turned) * NOTCH_PIXELS;
+    this.#turned = Math.sign(this.#turned) === Math.sign(pixels) ? this.#turned + pixels : pixels;
+    if (Math.abs(this.#turned) < NOTCH_PIXELS) return; // touchpads send many small turns
+    this.#turned = 0;
+    this.#set(this.#value - Math.sign(pixels) * stepOf(event), true);
   }
 
   #key(event) {
@@ -153,6 +160,7 @@ export class Strength {
     input.addEventListener("blur", () => end(true, false));
     input.addEventListener("keydown", (event) => {
       event.stopPropagation();
+      if (event.isComposing) return;
       if (event.key === "Enter" || event.key === "Escape") end(event.key === "Enter", true);
     });
   }

@@ -78,6 +78,11 @@ export function tidy(strength) {
   return Math.round(within * DECIMALS) / DECIMALS || 0; // never -0
 }
 
+/** What a run gets of a value: notes are for people, and must not make the host compute anything again. @param {Value} value */
+export function forPrompt({ rows, ...others }) {
+  return structuredClone({ ...others, rows: rows.map(({ note, ...row }) => row) });
+}
+
 /** What was typed as a strength: "0.8", ".8", "0,8". @returns {number | null} null if it is none */
 export function parseStrength(text) {
   const typed = text.trim().replace(",", ".").replace("−", "-");
@@ -147,6 +152,12 @@ export function rename(rows, index, name, { hash, size } = {}) {
   const former = same ? {} : { triggers: undefined, hash: undefined, size: undefined };
   const known = hash === undefined ? {} : { hash, size };
   return set(rows, index, { name, ...former, ...known });
+}
+
+/** The same rows for a longer list, in which those that are solo would silence all others. */
+export function withoutSolo(rows) {
+  if (!rows.some(({ solo }) => solo)) return rows;
+  return rows.map(({ solo, ...row }) => ({ ...row, on: row.on && solo === true }));
 }
 
 /** Which rows count: those that are on and have a file, and of these only the solo ones, if any row is solo. */

@@ -5,6 +5,7 @@
 
 import { app } from "../../../scripts/app.js";
 
+import { pastedText } from "../interop/clipboard.js";
 import { library } from "../library.js";
 import { loadStyle } from "../style.js";
 import { loadWords, t } from "../words.js";
@@ -13,7 +14,7 @@ import { rememberFocus, restoreFocus } from "./focus.js";
 import { guardGestures } from "./gestures.js";
 import { List } from "./list.js";
 import { prepare } from "./picker.js";
-import { refreshAll, register, rowsWidgets } from "./registry.js";
+import { keepOnly, refreshAll, register, rowsWidgets } from "./registry.js";
 import * as edits from "./value.js";
 
 const TYPE = "LORA_ROWS";
@@ -46,17 +47,25 @@ app.registerExtension({
   },
 });
 
-/** Nodes 2.0 keeps showing the element of a node that undo has replaced. */
+/** Nodes 2.0 keeps showing the element of a node that undo has replaced; also where a subgraph shows it. */
 function lookAgain() {
-  for (const { node, element } of rowsWidgets()) takePlace(node, element);
+  keepOnly(({ node }) => isLive(node));
+  const shown = [...document.getElementsByClassName("lora-algebra-rows")];
+  for (const { node, element } of rowsWidgets()) takePlace(node, element, shown);
   restoreFocus(workflow());
   requestAnimationFrame(lookAgain);
 }
 
-function takePlace(node, element) {
-  if (element.isConnected || node.graph !== app.canvas.graph) return;
-  const former = document.querySelector(`[data-node-id="${node.id}"] .lora-algebra-rows`);
-  if (former && rowsWidgets().every((widget) => widget.element !== former)) former.replaceWith(element);
+/** The host drops what is inside of subgraphs without a word. */
+const isLive = ({ graph }) => graph && (graph.isRootGraph || app.rootGraph.subgraphs.get(graph.id) === graph);
+
+function takePlace(node, element, shown) {
+  const place = `${node.graph.id}:${node.id}`; // the same after undo
+  element.dataset.place = place;
+  if (element.isConnected) return;
+  const isFormer = (other) =>
+    other.dataset.place === place && rowsWidgets().every((widget) => widget.element !== other);
+  shown.find(isFormer)?.replaceWith(element);
 }
 
 /** @param {import("@comfyorg/comfyui-frontend-types").LGraphNode} node */
@@ -110,7 +119,7 @@ class Rows {
       hideInPanel: true,
       socketless: true,
     });
-    widget.serializeValue = () => structuredClone(this.#value);
+    widget.serializeValue = () => edits.forPrompt(this.#value);
     return widget;
   }
 
@@ -167,7 +176,7 @@ class Rows {
   /** What comes goes with the next edit. */
   #askForIdentities() {
     for (const { name, hash } of this.#value.rows)
-      if (name && !hash && library.listed(name)) library.ask(library.listed(name), { content: true });
+      if (name && !hash && library.listed(name)) library.ask(name, { content: true });
   }
 
   #capture() {
@@ -228,7 +237,7 @@ class Rows {
 
   #pasted(event) {
     if (event.target.tagName === "INPUT") return event.stopPropagation();
-    if (!this.list.addText(event.clipboardData?.getData("text/plain") ?? "")) return;
+    if (!this.list.addText(pastedText(event.clipboardData))) return;
     event.preventDefault();
     event.stopPropagation();
   }
