@@ -24,7 +24,7 @@ from tests.support.host import LOCAL, Host
 
 DRIVER = Path(__file__).with_name("page.js")
 WINDOW = {"width": 1600, "height": 1000}
-STARTED = "window.app?.extensionManager && app.canvas?.graph"
+STARTED = "window.app?.extensionManager?.workflow?.activeWorkflow && app.canvas?.graph"
 
 PATIENCE = 5.0
 STEP_MILLISECONDS = 70

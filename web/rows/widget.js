@@ -56,8 +56,12 @@ function lookAgain() {
   requestAnimationFrame(lookAgain);
 }
 
-/** The host drops what is inside of subgraphs without a word. */
-const isLive = ({ graph }) => graph && (graph.isRootGraph || app.rootGraph.subgraphs.get(graph.id) === graph);
+/** The host drops what is inside of subgraphs without a word. @param {import("./registry.js").RowsWidget["node"]} node */
+function isLive(node) {
+  const { graph, id } = node;
+  const isOpen = graph && (graph.isRootGraph || app.rootGraph.subgraphs.get(graph.id) === graph);
+  return isOpen && graph.getNodeById(id) === node;
+}
 
 function takePlace(node, element, shown) {
   const place = `${node.graph.id}:${node.id}`; // the same after undo
