@@ -8,7 +8,7 @@ from threading import Lock
 from typing import BinaryIO, Final
 
 from .errors import LoraFileError
-from .file_faults import SNIFFED, check_beginning, header_end
+from .file_faults import SNIFFED, check_beginning, check_size, header_end
 from .header import changed, identify, opened, unopened
 from .term import FileId
 
@@ -49,9 +49,11 @@ def content_hash(file: FileId) -> str:
     It is what kohya's trainers write as ``sshs_model_hash`` and Civitai calls AutoV3.
 
     Raises:
-        LoraFileError: The file has changed since it was identified, cannot be read, or is none.
+        LoraFileError: The file has changed since it was identified, cannot be read, is none, or is
+            larger than any LoRA.
     """
     try:
+        check_size(file.size)
         with opened(file) as source:
             found = _hashed(source, file.size)
         if identify(file.path, file.name) != file:

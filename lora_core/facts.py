@@ -26,7 +26,7 @@ LARGEST_SHOWN_HEADER: Final = 64 * 2**20
 """Bytes; four times as many as that of a LoRA which can be applied."""
 
 MOST_WORDS: Final = 4_000_000
-"""Quotes, or commas, in a header: what bounds the memory that reading it takes."""
+"""Quotes, commas or brackets of a kind in a header: what bounds the memory that reading it takes."""
 
 MOST_TENSORS: Final = 100_000
 

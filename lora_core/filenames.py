@@ -14,6 +14,7 @@ from .errors import LoraInputError
 LONGEST_NAME: Final = 4096
 CLOSE_NAMES: Final = 3
 SHORTLIST: Final = 50
+SHOWN_NAMES: Final = 5
 SUFFIX: Final = ".safetensors"
 
 
@@ -51,7 +52,9 @@ def same_names(asked: object, names: Sequence[str]) -> list[str]:
 def only_one(asked: str, same: Sequence[str]) -> str:
     """The one name in ``same``; LoraInputError if there are several."""
     if len(same) > 1:
-        raise _refused(asked, f"there are several such files: {', '.join(same)}.")
+        more = ", …" if len(same) > SHOWN_NAMES else "."
+        first = ", ".join(same[:SHOWN_NAMES])
+        raise _refused(asked, f"there are several such files: {first}{more}")
     return same[0]
 
 

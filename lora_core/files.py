@@ -187,13 +187,16 @@ def _file(file: FileId, head: Head, tensors: Mapping[str, torch.Tensor]) -> Lora
 def _buffer(file: FileId) -> torch.Tensor:
     """All of the file in memory: a mapped file that is cut short would end the process."""
     with opened(file) as source:
-        check_beginning(source.read(SNIFFED), file.size)
-        check_size(file.size)
-        source.seek(0)
-        buffer = torch.empty(file.size, dtype=torch.uint8)
-        if cast(Any, source).readinto(_array(buffer)) != file.size:
-            raise changed(file)
-        return buffer
+        try:
+            check_beginning(source.read(SNIFFED), file.size)
+            check_size(file.size)
+            source.seek(0)
+            buffer = torch.empty(file.size, dtype=torch.uint8)
+            if cast(Any, source).readinto(_array(buffer)) != file.size:
+                raise changed(file)
+            return buffer
+        except OSError as error:
+            raise unopened(error) from error
 
 
 def _modules(

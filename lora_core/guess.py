@@ -25,10 +25,10 @@ NAMED: Final = (
     (re.compile(r"lora_te2_|text_encoder_2\."), "SDXL"),
 )
 
-CROSS_ATTENTION: Final = re.compile(
-    r"(^unet\.|(down|up|mid|input|output|middle)_blocks?[._]).*attn2[._](processor\.)?to_[kv]"
-)
+UNET: Final = re.compile(r"^unet\.|(down|up|mid|input|output|middle)_blocks?[._]")
+CROSS_ATTENTION: Final = re.compile(r"attn2[._](processor\.)?to_[kv]")
 """Of a UNet; others have layers of this name, too."""
+
 CONTEXT_WIDTH: Final[Mapping[int, str]] = {768: "SD 1.5", 1024: "SD 2", 2048: "SDXL"}
 
 
@@ -50,8 +50,14 @@ def _named(names: Iterable[str]) -> str | None:
 def _by_width(file: LoraFile) -> str | None:
     """SD 1.5, SD 2 and SDXL name their layers alike, but read text of different widths."""
     for name, module in file.modules.items():
-        if CROSS_ATTENTION.search(name):
+        if _reads_text(name):
             for delta in module.deltas:
                 if delta.inputs is not None:
                     return CONTEXT_WIDTH.get(delta.inputs)
     return None
+
+
+def _reads_text(name: str) -> bool:
+    """Two searches, since one for both parts takes quadratic time in a long name."""
+    unet = UNET.search(name)
+    return unet is not None and CROSS_ATTENTION.search(name, unet.end()) is not None

@@ -78,16 +78,13 @@ def read_head(file: FileId, largest: int = LARGEST_HEADER, words: int | None = N
     Args:
         file: Which file, and which state of it.
         largest: How many bytes it may have.
-        words: How many words or numbers at most, None for any number.
+        words: How many words, numbers, lists or objects at most, None for any number.
 
     Raises:
         LoraFileError: The header is damaged, or too large.
     """
-    with opened(file) as source:
-        beginning = source.read(SNIFFED)
-        check_beginning(beginning, file.size, largest)
-        beginning += source.read(max(0, header_end(beginning) - SNIFFED))
-    if words is not None and max(beginning.count(b'"'), beginning.count(b",")) > words:
+    beginning = _beginning(file, largest)
+    if words is not None and max(map(beginning.count, (b'"', b",", b"[", b"{"))) > words:
         raise LoraFileError(
             "has a header with too much in it to be shown.",
             expected=f"at most {words} words",
@@ -100,6 +97,16 @@ def read_head(file: FileId, largest: int = LARGEST_HEADER, words: int | None = N
         raise explain(beginning, file.size, error) from error
 
 
+def _beginning(file: FileId, largest: int) -> bytes:
+    with opened(file) as source:
+        try:
+            beginning = source.read(SNIFFED)
+            check_beginning(beginning, file.size, largest)
+            return beginning + source.read(max(0, header_end(beginning) - SNIFFED))
+        except OSError as error:
+            raise unopened(error) from error
+
+
 def head_of(beginning: bytes) -> Head:
     """What stands in the bytes in front of the data, once the library has found them sound."""
     header = read_header(beginning)
@@ -109,6 +116,7 @@ def head_of(beginning: bytes) -> Head:
 
 def check_whole(file: FileId) -> None:
     """Lets the library look at the header, and makes sure that it saw what was read."""
+    _check_path(file)
     try:
         with cast(Any, safetensors.safe_open)(file.path, framework="pt"):
             pass
@@ -116,6 +124,18 @@ def check_whole(file: FileId) -> None:
         raise changed(file) from error
     with opened(file):
         pass
+
+
+def _check_path(file: FileId) -> None:
+    """The library opens no other paths, and would tell the whole of it."""
+    try:
+        file.path.encode()
+    except UnicodeEncodeError as error:
+        raise LoraFileError(
+            "has a path that is no text, which the safetensors library cannot open. Rename it.",
+            expected="a path in UTF-8",
+            found="other bytes",
+        ) from error
 
 
 def opened(file: FileId) -> BinaryIO:

@@ -6,19 +6,22 @@ import json
 import math
 from typing import Final, cast
 
-LONGEST: Final = 8 * 2**20
+LONGEST: Final = 2 * 2**20
 """Characters; more than kohya's table of 60,000 tags needs."""
+
+MOST_BRACKETS: Final = 200_000
+"""Lists and objects, each of which takes many times its two characters in memory."""
 
 LONGEST_WHOLE_NUMBER: Final = 18
 """Digits; reading a long one takes quadratic time."""
 
 
 def loose_json(text: str) -> object:
-    """What ``text`` says, None if it is damaged or too long.
+    """What ``text`` says, None if it is damaged or too much to read.
 
     Numbers that are none (NaN, infinite ones, whole ones beyond 18 digits) are None.
     """
-    if len(text) > LONGEST:
+    if too_much(text):
         return None
     try:
         return json.loads(
@@ -26,6 +29,11 @@ def loose_json(text: str) -> object:
         )
     except (ValueError, RecursionError):
         return None
+
+
+def too_much(text: str) -> bool:
+    """Whether reading ``text`` as JSON could take much memory or time."""
+    return len(text) > LONGEST or text.count("[") + text.count("{") > MOST_BRACKETS
 
 
 def fields(value: object) -> dict[str, object]:

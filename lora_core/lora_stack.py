@@ -115,9 +115,9 @@ def _fields(entry: object) -> tuple[object, object, object, tuple[str, ...]]:
     if isinstance(entry, Mapping):
         named = cast("Mapping[str, Any]", entry)
         model, clip = named.get("strength"), named.get("clip_strength")
-        others = named.keys() - {"name", "lora", "strength", "clip_strength"}
+        others = named.keys() - {"name", "lora", "strength", "clip_strength", "active"}
         ignored = tuple(f"{key}={_shown(named[key])}" for key in sorted(others))
-        return named.get("name"), model, model if clip is None else clip, ignored
+        return _chosen(named), model, model if clip is None else clip, ignored
     fields: list[Any] = (
         list(cast("Sequence[Any]", entry)) if isinstance(entry, list | tuple) else []
     )
@@ -125,6 +125,16 @@ def _fields(entry: object) -> tuple[object, object, object, tuple[str, ...]]:
         name, model, clip, *others = fields
         return name, model, clip, tuple(_shown(other) for other in others)
     raise _wrong("an entry", "(name, strength, strength)", cast(object, entry))
+
+
+def _chosen(named: Mapping[str, Any]) -> object:
+    """The name in an object, None where it is switched off."""
+    active = named.get("active", True)
+    if not isinstance(active, bool):
+        raise _wrong("active", "true or false", active)
+    if "name" not in named:
+        raise _wrong("an entry", "an object with a name", named)
+    return named["name"] if active else None
 
 
 def _strength(key: str, value: object) -> Fraction:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
+from .loose_json import fields, loose_json, text_of
 from .settings import NOTED, Notes
 
 DIALECTS: Final = (
@@ -125,11 +125,9 @@ _BASES: Final = frozenset(base for _, base in STATED)
 
 def _software(text: str) -> str | None:
     """ai-toolkit's note: a name and a version."""
-    try:
-        noted: Any = json.loads(text)
-        return f"{noted['name']} {noted['version']}"
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+    noted = fields(loose_json(text))
+    name, version = text_of(noted.get("name")), text_of(noted.get("version"))
+    return f"{name} {version}" if name and version else None
 
 
 def _kohya(metadata: Mapping[str, str]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from .filenames import (
     SUFFIX,
@@ -15,6 +15,9 @@ from .filenames import (
     same_names,
     without_suffix,
 )
+
+GENERIC: Final = frozenset(("adapter_model", "pytorch_lora_weights"))
+"""What peft and diffusers call every file, so that only its folder says which it is."""
 
 How: TypeAlias = Literal["path", "spelling", "content", "basename"]
 
@@ -52,7 +55,8 @@ def resolve(
 ) -> Found:
     """The one of ``names`` that is ``asked`` for: by its path, its spelling, or its content.
 
-    Without a known content, the only file of the same base name is meant as well.
+    Without a known content, the only file of the same base name is meant as well, unless trainers
+    give that name to every file.
 
     Args:
         asked: The file that is meant.
@@ -68,11 +72,11 @@ def resolve(
         return Found(same[0], "path" if same[0] == asked.name else "spelling")
     if asked.hash is not None:
         alike = _of_content(asked, names, size_of, hash_of)
-        if alike:
-            return Found(alike[0], "content")
+        if alike is not None:
+            return Found(alike, "content")
     if same:
         return Found(only_one(asked.name, same), "spelling")
-    if asked.hash is None:
+    if asked.hash is None and not _is_told_by_folder(asked.name):
         bases = [name for name in names if _base(name) == _base(asked.name)]
         if bases:
             return Found(only_one(asked.name, bases), "basename")
@@ -91,11 +95,15 @@ def _of_content(
     names: Sequence[str],
     size_of: Callable[[str], int | None],
     hash_of: Callable[[str], str | None],
-) -> list[str]:
-    """All with the very content, first those of the same base name."""
+) -> str | None:
+    """One with the very content, of several rather one of the same base name."""
     sizes = [name for name in names if asked.size is not None and size_of(name) == asked.size]
-    alike = [name for name in sizes if hash_of(name) == asked.hash]
-    return sorted(alike, key=lambda name: (_base(name) != _base(asked.name), name))
+    sizes.sort(key=lambda name: (_base(name) != _base(asked.name), name))
+    return next((name for name in sizes if hash_of(name) == asked.hash), None)
+
+
+def _is_told_by_folder(asked: str) -> bool:
+    return _base(asked) in GENERIC and base_name(asked) != asked
 
 
 def _base(name: str) -> str:

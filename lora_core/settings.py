@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
 from .errors import LoraFileError
+from .loose_json import too_much
 from .patterns import Patterns, matches_whole
 from .spellings import PEFT_PREFIX
 
@@ -147,6 +148,8 @@ class Notes:
 
 
 def _document(text: str) -> dict[str, object] | None:
+    if too_much(text):
+        return None
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

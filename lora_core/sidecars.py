@@ -78,7 +78,8 @@ def _readers(path: Path) -> tuple[tuple[Path, Callable[[str], Sidecars]], ...]:
 
 def _is_file(path: Path) -> bool:
     try:
-        return stat.S_ISREG(path.lstat().st_mode)  # a link in a downloaded archive could lead to any
+        # not through a link, which in a downloaded archive could lead to any file
+        return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
         return False
 

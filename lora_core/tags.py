@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
 from .errors import LoraError, LoraInputError
-from .filenames import base_name, without_suffix
+from .filenames import base_name, folded, without_suffix
 from .json_text import LARGEST
 from .strength import NUMBER, typed_strength
 from .term import FileId, Term
@@ -66,30 +66,40 @@ def read_tags(text: str, order: Order = "model first") -> tuple[tuple[Tag, ...],
     return tuple(_tag(body, order) for body in bodies), rest
 
 
-def written_tags(terms: Iterable[Term], order: Order = "model first") -> str:
-    """The tags of terms that do not vary, in their order."""
+def written_tags(terms: Iterable[Term], listed: Iterable[str], order: Order = "model first") -> str:
+    """The tags of terms that do not vary, in their order; of ``listed`` files, each means one."""
     terms = tuple(terms)
-    names = tag_names(terms)
-    return " ".join(_written(names[term.file.name], term, order) for term in terms)
+    called = tag_names((term.file.name for term in terms), listed)
+    return " ".join(_written(called[term.file.name], term, order) for term in terms)
 
 
-def tag_names(terms: Iterable[Term]) -> dict[str, str]:
-    """What each file is called in tags: without suffix, and without folder if that is enough."""
-    files = {term.file.name for term in terms}
-    short = {name: without_suffix(base_name(name)) for name in files}
-    uses = Counter(name.casefold() for name in short.values())
-    return {
-        name: _sayable(short[name] if uses[short[name].casefold()] == 1 else without_suffix(name))
-        for name in files
-    }
+def tag_names(files: Iterable[str], listed: Iterable[str]) -> dict[str, str]:
+    """What each of ``files`` is called in tags, by which it is found among the ``listed`` ones.
+
+    Without suffix, and without folder if that is enough.
+    """
+    files = set(files)
+    uses = Counter(way for name in files.union(listed) for way in set(map(folded, _ways(name))))
+    return {name: _sayable(_shortest(name, uses)) for name in files}
 
 
-def hashes_line(terms: Iterable[Term], hash_of: Callable[[FileId], str]) -> str:
+def check_readable(term: Term) -> None:
+    """Refuses strengths that are beyond those which tags are read with."""
+    try:
+        typed_strength(float(term.model))
+        typed_strength(float(term.clip))
+    except LoraInputError as error:
+        raise error.in_file(term.file.name) from None
+
+
+def hashes_line(
+    terms: Iterable[Term], listed: Iterable[str], hash_of: Callable[[FileId], str]
+) -> str:
     """What A1111 writes below a prompt, and Civitai reads: the beginning of each content hash."""
     terms = tuple(terms)
-    names = tag_names(terms)
+    called = tag_names((term.file.name for term in terms), listed)
     entries = [
-        f"{NO_ALIAS.sub('', names[term.file.name])}: {hash_of(term.file)[:12]}" for term in terms
+        f"{NO_ALIAS.sub('', called[term.file.name])}: {hash_of(term.file)[:12]}" for term in terms
     ]
     return f'Lora hashes: "{", ".join(entries)}"' if entries else ""
 
@@ -117,14 +127,17 @@ def _divided(body: str) -> tuple[str, list[str]]:
         name, rest = quoted[1], quoted[2]
     else:
         name, _, rest = body.partition(":")
-    if not name.strip():
+        name = name.strip()
+    if not name:
         raise _refused(f"<lora:{body[:80]}>", "the name of a LoRA", "none")
-    return name.strip(), [argument.strip() for argument in (rest or "").split(":")]
+    return name, [argument.strip() for argument in (rest or "").split(":")]
 
 
 def _strengths(arguments: Iterable[str], order: Order) -> tuple[Fraction, Fraction, list[str]]:
     """Those for model and text encoders, and what is not understood."""
     placed, named, ignored = _understood(arguments)
+    if named:
+        order = "text encoder first"  # names of strengths are A1111's, and so is the rest
     first, second = NAMED if order == "model first" else NAMED[::-1]
     one = typed_strength(named.get(first) or placed[0] or 1)
     two = typed_strength(text) if (text := named.get(second) or placed[1]) else one
@@ -165,10 +178,21 @@ def _decimal(strength: Fraction) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _ways(name: str) -> tuple[str, str]:
+    """How a file is found without its suffix: by its base name, and by its path."""
+    return without_suffix(base_name(name)), without_suffix(name)
+
+
+def _shortest(name: str, uses: Counter[str]) -> str:
+    """The first way that nothing else is found by, with no second suffix that would be dropped."""
+    sure = (way for way in _ways(name) if uses[folded(way)] == 1 and without_suffix(way) == way)
+    return next(sure, name)
+
+
 def _sayable(name: str) -> str:
     """``name`` as no tag could end in it; what cannot be written is no part of any other name."""
     said = UNSAYABLE.sub("\N{REPLACEMENT CHARACTER}", printable(name.replace("\\", "/")))
-    return f'"{said}"' if ":" in said else said
+    return f'"{said}"' if ":" in said or said != said.strip() else said
 
 
 def _refused(what: str, expected: str, found: str) -> LoraInputError:

@@ -79,8 +79,13 @@ def _phrase(metadata: Mapping[str, str]) -> list[str]:
 
 def _words(texts: Iterable[str]) -> list[str]:
     """The words of texts that divide them by commas."""
-    parts = (part for text in texts for part in text[:LONGEST_TEXT].split(","))
+    parts = (part for text in texts for part in _parts(text))
     return [word for word in map(_word, parts) if word]
+
+
+def _parts(text: str) -> list[str]:
+    parts = text[:LONGEST_TEXT].split(",")
+    return parts if len(text) <= LONGEST_TEXT else parts[:-1]  # the last may be half a word
 
 
 def _word(text: str) -> str:

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..lora_core.lora_stack import read_stack
 from ..lora_core.recipe import Recipe, Term
+from .host import listed_states
 from .plain_errors import plain_errors
 from .several import files_of, notice
 from .types import CATEGORY, Lora, LoraStack, lora_input
@@ -40,6 +41,11 @@ class FromLoRAStack(io.ComfyNode):
             ],
             outputs=[Lora.Output(display_name="LORA")],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_others: object) -> object:
+        """The states of all files, since it is told too late which are meant."""
+        return listed_states()
 
     @classmethod
     def execute(cls, lora_stack: object = None, lora: Recipe | None = None) -> io.NodeOutput:

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ..lora_core.recipe import Recipe, Term
 from ..lora_core.resolve import Asked
 from ..lora_core.tags import ORDERS, Order, read_tags
+from .host import listed_states
 from .plain_errors import plain_errors
 from .several import files_of, notice, objections, states
 from .types import CATEGORY, Lora, lora_input
@@ -57,7 +58,8 @@ class FromLoRATags(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, text: str | None = None, **_others: object) -> object:
-        return states(lambda: _asked(text))
+        """The files' states; of all that there are, if the text is linked and comes later."""
+        return listed_states() if text is None else states(lambda: _asked(text))
 
     @classmethod
     def execute(

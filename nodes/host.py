@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import logging
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import folder_paths
 
+from ..lora_core.beside import config_changed
 from ..lora_core.content import shared_hashes
 from ..lora_core.divide import Halves, Layers, Mode, Weights, halves
 from ..lora_core.errors import LoraError, LoraFileError, LoraInputError, LoraMismatchError
@@ -44,6 +47,23 @@ Patched: TypeAlias = "tuple[Any, ...]"
 def lora_names() -> list[str]:
     """What the host lists in its loras folders."""
     return folder_paths.get_filename_list(LORAS)
+
+
+def listed_states() -> str:
+    """One number for the states of all listed files: any change of any of them changes it."""
+    digest = hashlib.sha256()
+    for folder in folder_paths.get_folder_paths(LORAS):
+        for name in lora_names():
+            digest.update(repr((name, _state(Path(folder, name)))).encode())
+    return digest.hexdigest()
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return ()
+    return status.st_mtime_ns, status.st_size, status.st_ino, config_changed(path)
 
 
 def find_lora(asked: object) -> FileId:

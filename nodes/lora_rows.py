@@ -11,6 +11,7 @@ from ..lora_core.recipe import FileId, Recipe, Term
 from ..lora_core.resolve import Asked
 from ..lora_core.rows import Row, active_rows, read_rows
 from ..lora_core.tags import written_tags
+from .host import lora_names
 from .notices import refusals_told
 from .plain_errors import plain_errors
 from .several import files_of, objections, states
@@ -61,8 +62,11 @@ class LoRARows(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, rows: object = None, **_others: object) -> object:
-        """The files' states, and their words, which may stand beside them."""
-        return states(lambda: _asked(rows), stated_triggers)
+        """The files' states, and the words of those whose rows have chosen none."""
+        return [
+            states(lambda: _asked(rows)),
+            states(lambda: _asked(rows, wordless=True), stated_triggers),
+        ]
 
     @classmethod
     def execute(cls, rows: object = None, lora: Recipe | None = None) -> io.NodeOutput:
@@ -73,12 +77,14 @@ class LoRARows(io.ComfyNode):
             incoming = (lora or Recipe()).terms
             constant = [term for term in incoming if not term.varying]
             whole = Recipe((*own, *incoming))
-            tags = written_tags(_in_order([*own, *constant]))
+            tags = written_tags(_in_order([*own, *constant]), lora_names())
             return io.NodeOutput(whole, ", ".join(_words(active, files)), tags)
 
 
-def _asked(rows: object) -> Iterable[Asked]:
-    return [row.asked for row in active_rows(read_rows(rows))]
+def _asked(rows: object, wordless: bool = False) -> Iterable[Asked]:
+    """The files of rows that count; of those without trigger words only, if asked so."""
+    active = active_rows(read_rows(rows))
+    return [row.asked for row in active if row.triggers is None or not wordless]
 
 
 def _words(rows: Iterable[Row], files: Iterable[FileId]) -> Iterable[str]:

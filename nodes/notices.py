@@ -18,8 +18,8 @@ def refusals_told() -> Generator[None]:
     try:
         yield
     except LoraError as error:
-        server = PromptServer.instance
-        if server.client_id is not None:  # else it would go to every page
+        server = getattr(PromptServer, "instance", None)  # there is none in a script
+        if server and server.client_id is not None:  # else it would go to every page
             server.send_sync(REFUSED, _fields(error, server.last_node_id), server.client_id)
         raise
 

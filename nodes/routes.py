@@ -39,7 +39,13 @@ FLAG = re.compile(r"[01]")
 
 
 def add_routes() -> None:
-    """Gives the running server the route."""
+    """Gives the running server the route, unless another copy of the pack has done so.
+
+    The host would not start with two of them.
+    """
+    server = getattr(PromptServer, "instance", None)  # there is none in a script
+    if server is None or any(getattr(route, "path", None) == PATH for route in server.routes):
+        return
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def lora(request: web.Request) -> web.Response:
@@ -50,7 +56,7 @@ def add_routes() -> None:
         async with turns:  # a slow disk must not keep the event loop, nor all threads
             return _answer(await asyncio.to_thread(_told, asked, content))
 
-    PromptServer.instance.routes.get(PATH)(lora)
+    server.routes.get(PATH)(lora)
 
 
 def _answer(body: bytes, status: int = 200) -> web.Response:

@@ -11,10 +11,14 @@ from ..lora_core.errors import LoraError
 from ..lora_core.files import shared_cache
 from ..lora_core.recipe import FileId
 from ..lora_core.resolve import Asked
+from ..lora_core.text import shortened
 from .host import Library
 
 SHOWN = 5
 """Of many missing files, those that are named."""
+
+LONGEST_LINE = 300
+"""Of what is told of a tag, which may hold anything."""
 
 log = logging.getLogger("lora-algebra")
 
@@ -50,7 +54,8 @@ def files_of(several: Iterable[Asked]) -> list[FileId]:
 
 def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str, ...]]:
     """What the node shows, and the log, of what is not understood beside each name."""
-    lines = tuple(f"{name}: ignored {', '.join(words)}" for name, words in ignored if words)
+    told = (f"{name}: ignored {', '.join(words)}" for name, words in ignored if words)
+    lines = tuple(shortened(line, LONGEST_LINE) for line in told)
     for line in lines:
         log.warning("%s", line)
     return {"text": lines} if lines else {}

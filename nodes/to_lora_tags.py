@@ -6,9 +6,9 @@ from comfy_api.latest import io
 
 from ..lora_core.lora_stack import check_constant
 from ..lora_core.recipe import Recipe
-from ..lora_core.tags import ORDERS, Order, hashes_line, written_tags
+from ..lora_core.tags import ORDERS, Order, check_readable, hashes_line, written_tags
 from .from_lora_tags import ORDER_TOOLTIP
-from .host import content_of, current
+from .host import content_of, current, lora_names
 from .plain_errors import plain_errors
 from .types import CATEGORY, lora_input
 
@@ -51,4 +51,7 @@ class ToLoRATags(io.ComfyNode):
             terms = current(lora or Recipe()).terms
             for term in terms:
                 check_constant(term, "a tag")
-            return io.NodeOutput(written_tags(terms, order), hashes_line(terms, content_of))
+                check_readable(term)
+            listed = lora_names()
+            tags = written_tags(terms, listed, order)
+            return io.NodeOutput(tags, hashes_line(terms, listed, content_of))

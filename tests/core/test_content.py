@@ -9,6 +9,7 @@ import pytest
 import lora_core.content
 from lora_core.content import ContentHashes, content_hash
 from lora_core.errors import LoraFileError
+from lora_core.file_faults import LARGEST_FILE
 from lora_core.files import identify
 from tests.support.samples import pair, raw, write
 
@@ -65,6 +66,16 @@ def test_what_is_no_safetensors_file_has_no_hash(tmp_path, content):
     with pytest.raises(LoraFileError) as refused:
         content_hash(identify(file))
     assert refused.value.file == "bad.safetensors"
+
+
+def test_a_file_larger_than_any_lora_is_not_hashed(tmp_path):
+    file = tmp_path / "checkpoint.safetensors"
+    with file.open("wb") as written:
+        written.write(raw({}))
+        written.truncate(LARGEST_FILE + 1)  # a hole, which takes no room
+    with pytest.raises(LoraFileError, match="Is it a checkpoint") as refused:
+        content_hash(identify(file))
+    assert refused.value.file == "checkpoint.safetensors"
 
 
 def test_a_file_that_is_gone_is_refused(file):

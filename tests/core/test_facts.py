@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 import torch
@@ -143,7 +144,11 @@ def test_texts_are_printable_and_bounded(facts):
 def test_a_lone_surrogate_does_not_break_the_answer(facts):
     header = {"__metadata__": {"modelspec.title": "a"}, **GOOD}
     text = json.dumps(header).replace('"a"', r'"\ud83d"').encode()
-    assert "lone surrogate" not in (facts(raw(0, bytes(16), text=text)).error or "")
+    assert "unexpected end of hex escape" in (facts(raw(0, bytes(16), text=text)).error or "")
+    found = facts(
+        pair("some_layer", 4, 4), json={"notes": "a\ud83db", "activation text": "\ud83dc"}
+    )
+    assert (found.notes, found.stated_triggers) == ("a\ufffdb", ("c",))
 
 
 @pytest.mark.parametrize(
@@ -176,12 +181,19 @@ def with_note(text: str) -> str:
     return json.dumps({"__metadata__": {"note": f"<b>{text}"}, **GOOD}, ensure_ascii=False)
 
 
+def with_noted_config(value: str, times: int) -> str:
+    config = json.dumps({"r": [json.loads(value)] * times})
+    return json.dumps({"__metadata__": {"lora_adapter_metadata": config}, **GOOD})
+
+
 HUGE = {
     "one value of 50 MB": with_note("x" * 50_000_000),
     "60 MB of emoji": with_note("😀" * 15_000_000),
     "keys": json.dumps({"__metadata__": {str(number): "" for number in range(1_100_000)}}),
     "dimensions": '{"a":{"dtype":"F32","shape":[' + "1," * 20_000_000 + '1],"data_offsets":[0,4]}}',
+    "lists in lists": with_noted_config("[" * 900 + "]" * 900, 33_000),
     "70 MB": with_note("x" * 70_000_000),
+    "4 million lists": with_noted_config("[" * 900 + "]" * 900, 4_400),
 }
 MEGABYTES = 500
 
@@ -227,12 +239,29 @@ def test_giant_metadata_is_cut(huge, kind):
 
 
 @needs_proc
-@pytest.mark.parametrize("kind", ["keys", "dimensions", "70 MB"])
+@pytest.mark.parametrize("kind", ["keys", "dimensions", "lists in lists", "70 MB"])
 def test_what_would_take_too_much_memory_is_not_read(huge, kind):
     told, error, seconds = huge[kind]
     assert seconds < 1
     assert "has a header" in error
     assert (told["size"] > 10_000_000, told["metadata"]) == (True, {})
+
+
+@needs_proc
+def test_notes_of_millions_of_lists_are_not_read(huge):
+    told, error, seconds = huge["4 million lists"]
+    assert seconds < 1
+    assert (told["families"], error) == (["LoRA"], None)
+
+
+@pytest.mark.parametrize("name", ["up_blocks.", "unet.attn2_to_", ".processor.", "blocks_1_"])
+def test_a_name_of_8_mb_keeps_nobody_waiting(facts, name):
+    long = name * (8_000_000 // len(name))
+    content = raw({key.replace("lora_unet_a", long): value for key, value in GOOD.items()})
+    started = time.process_time()
+    found = facts(content + bytes(16))
+    assert time.process_time() - started < 5
+    assert (found.model_layers + found.clip_layers, found.families) == (1, ("LoRA",))
 
 
 def test_a_hundred_thousand_notes(facts):

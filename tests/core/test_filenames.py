@@ -59,6 +59,15 @@ def test_two_that_can_be_meant_are_both_named():
         choose_name("a.ST", ["a.st", "A.st"])
 
 
+SPELLINGS = ["ink.st", "inK.st", "iNk.st", "iNK.st", "Ink.st", "InK.st"]
+
+
+def test_of_many_that_can_be_meant_the_first_are_named():
+    with pytest.raises(LoraInputError) as refused:
+        choose_name("INK.st", [*SPELLINGS, "light.st"])
+    assert str(refused.value).endswith("ink.st, inK.st, iNk.st, iNK.st, Ink.st, …")
+
+
 def test_close_names_come_closest_first():
     with pytest.raises(LoraInputError, match=r"Close names: style/light\.safetensors"):
         choose_name("lights.safetensors", NAMES)

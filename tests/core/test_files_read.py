@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lora_core import LoraFileError, files, load
-from lora_core.files import FileCache, identify, read_file
+from lora_core.facts import facts_of
+from lora_core.files import FileCache, check_file, identify, read_file
 from lora_core.recipe import FileId
 from tests.support.samples import pair, write
 
@@ -137,3 +138,29 @@ def test_eight_threads_read_once(tmp_path, monkeypatch):
     assert len(found) == 800
     assert all(each is held for each in found)
     assert len(reads) == 1
+
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, names of any bytes")
+
+
+@needs_linux
+def test_a_disk_that_fails_is_told_of(tmp_path):
+    path = tmp_path / "ink.safetensors"
+    path.symlink_to("/proc/self/mem")  # whose first bytes give an input/output error
+    file = identify(path)
+    for read in (read_file, check_file):
+        with pytest.raises(LoraFileError, match=r'"ink\.safetensors": cannot be opened: Input/out'):
+            read(file)
+    assert "Input/output error" in (facts_of(file).error or "")
+
+
+@needs_linux
+def test_a_name_that_is_no_text_is_refused_without_its_path(tmp_path):
+    path = os.fsencode(write(tmp_path / "ink.safetensors", PAIR))
+    other = path.replace(b"ink", b"ink\xff")
+    os.rename(path, other)  # noqa: PTH104 (paths are bytes)
+    file = identify(os.fsdecode(other))
+    for read in (read_file, check_file):
+        with pytest.raises(LoraFileError, match="a path that is no text") as refused:
+            read(file)
+        assert str(tmp_path) not in str(refused.value)

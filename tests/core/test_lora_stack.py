@@ -34,6 +34,10 @@ READ = {
     "nothing chosen in between": [
         ("None", 1.0, 1.0), (None, 1.0, 1.0), ("", 1, 1), ("ink", 0.8, 0.4), {"name": None}
     ],
+    "objects that are switched on and off": [
+        {"name": "ink", "strength": 0.8, "clip_strength": 0.4, "active": True},
+        {"name": "off", "strength": 1, "active": False},
+    ],
 }  # fmt: skip
 
 
@@ -70,6 +74,8 @@ BAD = {
     "a word": ([("ink", "abc", 1.0)], "model strength", 1),
     "true": ([("ink", True, 1.0)], "model strength", 1),
     "nothing": ([("ink", 1.0, None)], "clip strength", 1),
+    "an object without name": ([{"lora": "ink", "strength": 1}], "an entry", 1),
+    "a switch that is none": ([{"name": "ink", "strength": 1, "active": "no"}], "active", 1),
     "an object without strength": ([{"name": "ink"}], "model strength", 1),
 }
 

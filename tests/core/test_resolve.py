@@ -13,6 +13,8 @@ FILES = {  # name to size and content
     "copy/light2.safetensors": (20, "c"),
     "broken.safetensors": (None, None),
     "v1.5.safetensors": (10, "e"),
+    "flux/adapter_model.safetensors": (40, "f"),
+    "wan/pytorch_lora_weights.safetensors": (40, "g"),
 }
 NAMES = [*FILES]
 
@@ -56,6 +58,14 @@ FOUND = {
         ("new/moved.safetensors", "basename"),
     ),
     "the only one of that word": (("MOVED",), ("new/moved.safetensors", "basename")),
+    "a name that trainers give to every file, without a folder": (
+        ("adapter_model",),
+        ("flux/adapter_model.safetensors", "basename"),
+    ),
+    "the same with its folder": (
+        ("flux/adapter_model",),
+        ("flux/adapter_model.safetensors", "spelling"),
+    ),
     "a word with a dot": (("v1.5",), ("v1.5.safetensors", "basename")),
 }
 
@@ -73,6 +83,8 @@ REFUSED = {
     "a hash without a size": (("old/was.safetensors", "d"), "no such file"),
     "the base name, but another content": (("old/moved.safetensors", "z", 1), "no such file"),
     "two of the base name": (("old/ink.safetensors",), "several such files: ink.safetensors, style/ink"),
+    "another folder's file of a name that trainers give": (("wan/adapter_model.safetensors",), "no such file"),
+    "the same without suffix": (("flux\\PyTorch_lora_weights",), "no such file"),
     "a word for two": (("ink",), "several such files"),
     "a part of a name": (("mov",), "no such file"),
     "a way out": (("../ink.safetensors", "a", 10), "no name in the loras folder"),
@@ -100,6 +112,12 @@ def test_only_files_of_the_right_size_are_hashed_and_only_if_nothing_else_tells(
     assert library.hashed == []
     library.find("gone.safetensors", "d", 30)
     assert library.hashed == ["new/moved.safetensors"]
+
+
+def test_once_the_content_is_found_nothing_else_is_hashed():
+    library = Library()
+    library.find("old/light2.safetensors", "c", 20)
+    assert library.hashed == ["copy/light2.safetensors"]
 
 
 def test_two_spellings_are_told_apart_by_content():

@@ -243,3 +243,11 @@ def test_a_name_for_some_blocks_as_diffusers_writes_them_is_no_pattern():
     names = {f"^transformer_blocks.{n}.proj": n for n in range(40)}
     assert Patterns.of(names).number("transformer_blocks.7.proj") == 7
     assert Patterns.of(names).number("single_transformer_blocks.7.proj") is None
+
+
+@pytest.mark.parametrize("value", ["[[]" + ",[]" * 200_000 + "]", '"' + "x" * 3_000_000 + '"'])
+def test_a_config_that_is_too_much_to_read_is_unreadable(value):
+    text = '{"r": 4, "x": ' + value + "}"
+    assert Notes.read({"lora_adapter_metadata": text}).unreadable
+    assert Notes.read({}, text).unreadable
+    assert not Notes.read({}, text[:14] + '"few"}').unreadable

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_core.errors import LoraInputError
-from lora_core.tags import ORDERS, hashes_line, read_tags, written_tags
+from lora_core.resolve import Asked, resolve
+from lora_core.tags import ORDERS, check_readable, hashes_line, read_tags, written_tags
 from lora_core.term import FileId, Term
 
 TABLE = json.loads((Path(__file__).parents[1] / "data" / "tags.json").read_text("utf-8"))
@@ -84,33 +85,69 @@ def term(name, model=1, clip=None, inode=0):
     ],
 )
 def test_tags_are_written_for_those_who_read_them(terms, order, tags):
-    assert written_tags(terms, order) == tags
+    assert written_tags(terms, [], order) == tags
 
 
-names = st.text(
-    st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters='<>"/\\'), min_size=1
-).filter(lambda name: name == name.strip() and "\u202a" not in name)
+@pytest.mark.parametrize("entry", TABLE["written"], ids=lambda entry: entry["tag"])
+def test_files_are_called_as_the_table_says(entry):
+    listed = [*entry["others"], entry["name"]]
+    assert written_tags([term(entry["name"])], listed) == entry["tag"]
+    assert found(entry["tag"], listed) == [entry["name"]]
+
+
+def found(tags, listed):
+    """The files that are meant by a text."""
+    nothing_known = {}.get
+    tags, _ = read_tags(tags)
+    return [resolve(Asked(t.name), listed, nothing_known, nothing_known).name for t in tags]
+
+
+def is_sayable(name):
+    """Names of nothing but dots are never listed, and a drive is none of the host's folders."""
+    return name.strip(".") and all(map(str.isprintable, name)) and name[1:2] != ":"
+
+
+letters = st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters='<>"/\\')
+names = st.one_of(st.text(letters, min_size=1), st.text("iI .:", min_size=1)).filter(is_sayable)
+endings = st.sampled_from(
+    [".safetensors", ".SAFETENSORS", ".safetensors.safetensors", " .safetensors"]
+)
+paths = st.builds(lambda folder, name, end: folder + name + end,
+                  st.sampled_from(["", "a/", "A/", "b/c/", "d\\e\\", " /"]), names, endings)  # fmt: skip
 strengths = st.decimals(-100, 100, places=4).map(Fraction)
 
 
 @settings(deadline=None, max_examples=100)
 @given(
-    st.dictionaries(names.map(str.casefold), st.tuples(strengths, strengths), max_size=4),
+    st.dictionaries(paths, st.tuples(strengths, strengths), max_size=4),
+    st.sets(paths, max_size=4),
     st.sampled_from(ORDERS),
 )
-def test_what_is_written_is_read(entries, order):
-    terms = [term(f"dir/{name}.safetensors", *each) for name, each in entries.items()]
-    tags, rest = read_tags(written_tags(terms, order), order)
+def test_what_is_written_is_read_and_means_the_same_files(entries, others, order):
+    terms = [term(name, *each) for name, each in entries.items()]
+    listed = sorted(others.union(entries))
+    written = written_tags(terms, listed, order)
+    tags, rest = read_tags(written, order)
     assert rest.strip() == ""
     assert [(tag.model, tag.clip) for tag in tags] == list(entries.values())
-    assert [tag.name for tag in tags if tag.name.isprintable()] == [
-        name for name in entries if name.isprintable()
-    ]
+    assert found(written, listed) == list(entries)
+
+
+@pytest.mark.parametrize("each", [term("a/ink.safetensors", 100.5, 1), term("ink", 1, -101)])
+def test_strengths_that_no_tag_is_read_with_are_refused(each):
+    with pytest.raises(LoraInputError, match="from -100 to 100") as refused:
+        check_readable(each)
+    assert refused.value.file == each.file.name
+    check_readable(term("ink", 100, -100))
 
 
 def test_hashes_are_written_as_a1111_does():
     terms = [term("style/my: ink, v2.safetensors"), term("light.safetensors")]
-    line = hashes_line(terms, lambda file: hashlib.sha256(file.name.encode()).hexdigest())
+    line = hashes_line(terms, [], lambda file: hashlib.sha256(file.name.encode()).hexdigest())
     first, second = (hashlib.sha256(t.file.name.encode()).hexdigest()[:12] for t in terms)
     assert line == f'Lora hashes: "my ink v2: {first}, light: {second}"'
-    assert hashes_line([], str) == ""
+    assert hashes_line([], [], str) == ""
+    listed = ["style/light.safetensors"]
+    assert hashes_line(terms[1:], listed, lambda _: "f" * 64).endswith(
+        '"light.safetensors: ffffffffffff"'
+    )

@@ -126,6 +126,12 @@ def test_there_are_at_most_sixty():
     assert told[0].count == 100_000
 
 
+def test_a_text_that_is_cut_ends_in_a_whole_word(stated):
+    phrase = "ink, " + "x" * 150 + ", " + ", ".join(["brush"] * 2000)
+    assert phrase[:10_000].endswith(", b")
+    assert stated({"modelspec.trigger_phrase": phrase}) == ("ink", "x" * 150, "brush")
+
+
 def test_words_come_without_what_cannot_be_shown(stated):
     phrase = "safe\u202egpj, a\x00b, \x1b[31mred, \ud800x".encode("utf-8", "replace").decode()
     assert stated({"modelspec.trigger_phrase": phrase}) == ("safegpj", "ab", "[31mred", "?x")
@@ -137,6 +143,7 @@ NO_NOTES = [
     "null",
     "[1, 2]",
     "[" * 100_000,
+    "[" + "[]," * 200_000 + "[]]",
     '{"a":' * 100_000,
     '{"a": %s}' % ("9" * 100_000),
     '{"activation text": 5, "trainedWords": "x", "civitai": [], "preferred weight": "a"}',

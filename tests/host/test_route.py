@@ -309,7 +309,7 @@ def test_no_other_site_may_read_the_answer(host, good):
 
 
 def test_a_slow_disk_keeps_nobody_else_waiting(host, content):
-    """The testkit lets files of that name take their time to open."""
+    """The testkit lets files of that name take their time to open. Three are looked at together."""
     with listed(host, "on a slow disk.safetensors", content) as name:
         took: list[float] = []
 
@@ -327,6 +327,8 @@ def test_a_slow_disk_keeps_nobody_else_waiting(host, content):
         answered = time.monotonic() - started
         for thread in waiting:
             thread.join()
+        together = host.counters()["slow_at_once"]
+    assert together == 3
     assert min(took) > 0.5
     assert answered < 0.8
 

@@ -191,6 +191,28 @@ def test_tags_keep_the_folder_only_where_two_rows_need_it(host, loras):
     assert tags == "<lora:other:1> <lora:b/same:0.5:0> <lora:a/same:-0.25>"
 
 
+def test_tags_mean_their_files_among_all_that_are_listed(host, loras):
+    for name in ("alike.safetensors", "deep/alike.safetensors"):
+        host.add_lora(host.loras_dir / loras[0], name)
+    for name, tag in (("alike", "alike.safetensors"), ("deep/alike", "deep/alike")):
+        tags = rows_give(host, saved(row(f"{name}.safetensors")))["tags"]
+        assert tags == f"<lora:{tag}:1>"
+        read = values(host, "FromLoRATags", ("lora",), text=tags, order="model first")
+        assert names(read) == [f"{name}.safetensors"]
+
+
+def test_headers_are_read_for_words_only_where_a_row_has_chosen_none(host, loras):
+    def opened(*rows):
+        """Of a prompt that is in the cache already."""
+        rows_give(host, saved(*rows))
+        before = host.counters()["opened_files"]
+        rows_give(host, saved(*rows))
+        return host.counters()["opened_files"] - before
+
+    assert opened(row(loras[0], triggers=["ink"]), row(loras[1], triggers=[])) == 0
+    assert opened(row(loras[0])) > 0
+
+
 BAD = {
     "NaN": (lambda name: saved(row(name), row(name, float("nan"))), "row 2: strength must be"),
     "a word": (lambda name: saved(row(name, "abc")), "row 1: strength must be a number"),

@@ -109,6 +109,23 @@ def test_nothing_is_an_empty_lora(host, inputs):
     assert empty == []
 
 
+def test_a_stack_is_read_again_when_a_file_is_replaced_and_only_then(host, loras):
+    name = host.add_lora(host.loras_dir / loras[0], "stacked.safetensors")
+
+    def ran():
+        graph = Graph()
+        stack = [graph.add("TKStacked", name=name, model=1.0, clip=1.0), 0]
+        node = graph.add("FromLoRAStack", lora_stack=stack)
+        graph.add("TKValue", value=[node, 0])
+        return node in host.run(graph.prompt).executed
+
+    assert ran()
+    assert not ran()
+    host.add_lora(host.loras_dir / loras[1], name)
+    assert ran()
+    assert not ran()
+
+
 NAMES = {
     "another spelling": "STYLE\\Only.safetensors",
     "without suffix": "style/only",

@@ -56,6 +56,19 @@ def test_a_text_that_is_linked_is_read_when_it_comes(host, loras):
     assert result.report(rest) == " on"
 
 
+def test_what_is_told_of_a_tag_is_printable_and_short(host, loras):
+    (name, _) = loras
+    graph = Graph()
+    node = graph.add(
+        "FromLoRATags", text=f"<lora:{name}:1:1:\x1b[31m{'x' * 9000}>", order="model first"
+    )
+    graph.add("TKValue", value=[node, 0])
+    (line,) = host.run(graph.prompt).outputs[node]["text"]
+    assert line.startswith(f"{name}: ignored \ufffd[31mxxx")
+    assert len(line) == 300
+    assert line in host.log()
+
+
 def test_what_is_not_understood_is_told_on_the_node_and_in_the_log(host, loras):
     text = "<lora:flux_1:0.7:0.2:lbw=XYZ:8>"
     graph = Graph()
@@ -141,6 +154,35 @@ def test_nothing_is_no_tags(host):
     result = host.run(graph.prompt)
     assert [result.report(each) for each in shown] == ["", ""]
     assert read(host, "a cat") == ([], "a cat")
+
+
+def test_a_strength_that_no_tag_is_read_with_is_refused(host, loras, show):
+    graph = Graph()
+    lora = [graph.add("LoadLoRA", lora_name=loras[0], strength=10.0), 0]
+    for model, clip in ((10.0, -10.0), (1.0, 1.05)):
+        lora = [graph.add("ScaleLoRA", lora=lora, strength_model=model, strength_clip=clip), 0]
+    graph.add("TKValue", value=[graph.add("ToLoRATags", lora=lora, order="model first"), 0])
+    said = host.run(graph.prompt, expect_error=True).error
+    show(f"ToLoRATags, a large strength: {said.strip()}")
+    assert loras[0] in said
+    assert "must be a number from -100 to 100, not -105.0" in said
+
+
+def test_a_linked_text_is_read_again_when_a_file_is_replaced_and_only_then(host, loras):
+    name = host.add_lora(host.loras_dir / loras[0], "retrained.safetensors")
+
+    def ran():
+        graph = Graph()
+        text = [graph.add("TKText", text="<lora:retrained:1>"), 0]
+        node = graph.add("FromLoRATags", text=text, order="model first")
+        graph.add("TKValue", value=[node, 0])
+        return node in host.run(graph.prompt).executed
+
+    assert ran()
+    assert not ran()
+    host.add_lora(host.loras_dir / loras[1], name)
+    assert ran()
+    assert not ran()
 
 
 def test_a_file_that_is_replaced_is_read_again(host, loras):

@@ -16,6 +16,14 @@ for (const { text, order, why } of table.bad)
   test(`refused, ${why}: ${text}`, () =>
     assert.throws(() => readTags(text, ORDERS[order]), (error) => error instanceof TagError && error.why === why));
 
+for (const { name, others, tag } of table.written)
+  test(`written: ${tag}`, () => assert.equal(writeTags([{ name, strength: 1 }], [...others, name], "model"), tag));
+
+test("a row in another spelling is the listed file, and no second one", () => {
+  const row = { name: "STYLE\\Ink.safetensors", strength: 1 };
+  assert.equal(writeTags([row], ["style/ink.safetensors"], "model"), "<lora:Ink:1>");
+});
+
 test("one bad tag does not hide the others", () => {
   const [bad, good] = findTags("<lora:ink:much> <lora:light:0.5>", "model");
   assert.equal(bad.lora, "ink");
@@ -33,19 +41,20 @@ const ROWS = [
 ];
 
 test("tags are written without folder and suffix, in either order", () => {
-  assert.equal(writeTags(ROWS, "model"), "<lora:ink:0.8> <lora:light.v1.5:-0.5:0.00001>");
-  assert.equal(writeTags(ROWS, "clip"), "<lora:ink:0.8> <lora:light.v1.5:0.00001:-0.5>");
+  assert.equal(writeTags(ROWS, [], "model"), "<lora:ink:0.8> <lora:light.v1.5:-0.5:0.00001>");
+  assert.equal(writeTags(ROWS, [], "clip"), "<lora:ink:0.8> <lora:light.v1.5:0.00001:-0.5>");
 });
 
 test("two files of one name keep their folders", () => {
   const names = ["a/ink.safetensors", "b\\Ink.safetensors", "a/ink.safetensors"];
   const rows = names.map((name) => ({ name, strength: 1 }));
-  assert.equal(writeTags(rows, "model"), "<lora:a/ink:1> <lora:b/Ink:1> <lora:a/ink:1>");
+  assert.equal(writeTags(rows, [], "model"), "<lora:a/ink:1> <lora:b/Ink:1> <lora:a/ink:1>");
 });
 
 test("what was written can be read, whatever the name", () => {
   for (const name of ["my: ink", "<script>", 'a "quoted" one', "line\nbreak", "墨"]) {
-    const { entries, rest } = readTags(writeTags([{ name, strength: 0.5, strength_clip: 1 }], "clip"), "clip");
+    const row = { name, strength: 0.5, strength_clip: 1 };
+    const { entries, rest } = readTags(writeTags([row], [name], "clip"), "clip");
     assert.equal(rest, "");
     assert.deepEqual([entries.length, entries[0].model, entries[0].clip], [1, 0.5, 1]);
   }

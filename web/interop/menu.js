@@ -2,6 +2,7 @@
 
 import { app } from "../../../scripts/app.js";
 
+import { library } from "../library.js";
 import { setting } from "../settings.js";
 import { activeRows } from "../rows/value.js";
 import { t } from "../words.js";
@@ -29,7 +30,7 @@ function items(node) {
 /** The rows of a list that count, as <lora:…> tags on the clipboard. @param {import("./wires.js").Node} node */
 async function copyTags(node) {
   const { rows } = node.widgets.find(({ name }) => name === "rows").value;
-  const tags = writeTags(activeRows(rows), setting("TagOrder"));
+  const tags = writeTags(activeRows(rows), library.names ?? [], setting("TagOrder"));
   if (!tags) return say("info", [t("There are no LoRAs switched on.")]);
   if (await copy(tags)) say("info", [t("Copied:"), tags]);
   else say("warn", [t("The browser does not let the page copy:"), tags]);

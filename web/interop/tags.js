@@ -14,6 +14,7 @@ const QUOTED = /^\s*"([^"]*)"\s*(?=:|$)/u;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/iu;
 const NAMED = /^(te|unet)\s*=\s*(.*)$/isu;
 const UNSAYABLE = /[<>"\p{Cc}]/gu;
+const SUFFIX = /\.safetensors$/iu;
 const MOST_STRENGTH = 100;
 
 /** A tag that cannot be read; `why` is "name", "quote", "strength" or "closed". */
@@ -54,7 +55,8 @@ export function findTags(text, order) {
 function readTag(tag, body, order) {
   const { name, parts } = divide(tag, body);
   const { placed, named, ignored } = understand(parts);
-  const [first, second] = order === "clip" ? ["te", "unet"] : ["unet", "te"];
+  const isA1111 = order === "clip" || Object.keys(named).length > 0; // where strengths have names, so is the rest
+  const [first, second] = isA1111 ? ["te", "unet"] : ["unet", "te"];
   const strength = (text) => readStrength(text, () => new TagError("strength", tag, name));
   const strengths = { [first]: strength(named[first] || placed[0] || "1") };
   const text = named[second] || placed[1];
@@ -66,7 +68,7 @@ function divide(tag, body) {
   const [quoted, inside] = QUOTED.exec(body) ?? [];
   if (quoted === undefined && body.trim().startsWith('"')) throw new TagError("quote", tag);
   const [plain, ...parts] = (quoted === undefined ? body : body.slice(quoted.length)).split(":");
-  const name = (inside ?? plain).trim();
+  const name = inside ?? plain.trim();
   if (!name) throw new TagError("name", tag);
   return { name, parts: parts.map((part) => part.trim()) };
 }
@@ -94,12 +96,13 @@ function readStrength(text, failure) {
 }
 
 /**
- * The tags of rows. A file is called without suffix, and without folder where that is enough.
+ * The tags of rows. A file is called without suffix, and without folder where that is enough to find it.
  *
- * @param {{ name: string, strength: number, strength_clip?: number }[]} rows @param {Order} order
+ * @param {{ name: string, strength: number, strength_clip?: number }[]} rows
+ * @param {string[]} listed the names of all files @param {Order} order
  */
-export function writeTags(rows, order) {
-  const names = tagNames(rows.map(({ name }) => name));
+export function writeTags(rows, listed, order) {
+  const names = tagNames(rows.map(({ name }) => name), listed);
   return rows.map((row) => writeTag(names.get(row.name), row, order)).join(" ");
 }
 
@@ -108,20 +111,27 @@ function writeTag(name, { strength, strength_clip: text = strength }, order) {
   return `<lora:${[name, ...strengths.map(decimal)].join(":")}>`;
 }
 
-function tagNames(names) {
-  const short = new Map(names.map((name) => [name, splitName(name).base]));
-  const alike = (base) => [...short.values()].filter((other) => sameName(other) === sameName(base)).length;
-  const called = (name) => {
-    const { folder, base } = splitName(name);
-    return sayable(alike(base) === 1 ? base : folder + base);
-  };
-  return new Map([...short.keys()].map((name) => [name, called(name)]));
+function tagNames(names, listed) {
+  const known = new Set(listed.map(sameName));
+  const uses = new Map();
+  for (const name of new Set([...listed, ...names.filter((name) => !known.has(sameName(name)))]))
+    for (const way of new Set(ways(name).map(sameName))) uses.set(way, (uses.get(way) ?? 0) + 1);
+  return new Map(names.map((name) => [name, sayable(shortest(name, uses))]));
 }
+
+const withoutSuffix = (name) => name.replace(SUFFIX, "");
+
+/** How a file is found without its suffix: by its base name, and by its path. */
+const ways = (name) => [withoutSuffix(name.slice(splitName(name).folder.length)), withoutSuffix(name)];
+
+/** The first way that nothing else is found by, with no second suffix that would be dropped. */
+const shortest = (name, uses) =>
+  ways(name).find((way) => uses.get(sameName(way)) === 1 && withoutSuffix(way) === way) ?? name;
 
 /** A name as no tag could end in it; what cannot be written is no part of any other name. */
 function sayable(name) {
   const said = name.replaceAll("\\", "/").replace(UNSAYABLE, "\u{FFFD}");
-  return said.includes(":") ? `"${said}"` : said;
+  return said.includes(":") || said !== said.trim() ? `"${said}"` : said;
 }
 
 /** Without an exponent, which not every reader of tags knows. */

@@ -7,6 +7,7 @@ to wake the worker.
 
 import functools
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -28,6 +29,7 @@ counts: Counter[str] = Counter(
     _apply_model=0,
     unload_all_models=0,
     reset=0,
+    slow_at_once=0,  # the most of them that were waiting for a slow disk together
     opened_files=0,  # .safetensors files opened from Python: by us, since the host's library is none
 )
 """Calls so far in this process, by function."""
@@ -42,6 +44,9 @@ _told: list[tuple[str, dict, str | None]] = []
 
 SLOW = "slow disk"
 """Files with this in their path take their time to open."""
+
+_waiting: set[int] = set()
+"""The threads that open such files."""
 
 
 def forget_executed() -> None:
@@ -87,9 +92,16 @@ def _count_opened_files() -> None:
         if event == "open" and str(arguments[0]).endswith(".safetensors"):
             counts["opened_files"] += 1
             if SLOW in str(arguments[0]):
-                time.sleep(0.5)
+                _wait()
 
     sys.addaudithook(heard)
+
+
+def _wait() -> None:
+    _waiting.add(threading.get_ident())
+    counts["slow_at_once"] = max(counts["slow_at_once"], len(_waiting))
+    time.sleep(0.5)
+    _waiting.discard(threading.get_ident())
 
 
 def _record_executed_nodes(server: PromptServer) -> None:
