@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { matchName } from "../../web/interop/names.js";
 import { readRows } from "../../web/interop/text.js";
 
-const NAMES = ["ink.safetensors", "style/light.safetensors", "a/twin.safetensors", "b/twin.safetensors", "v1.5.safetensors"];
+const NAMES = ["c/adapter_model.safetensors", "ink.safetensors", "style/light.safetensors", "a/twin.safetensors", "b/twin.safetensors", "v1.5.safetensors"];
 const read = (text, order = "model") => readRows(text, order, NAMES);
 const json = (value) => read(JSON.stringify(value));
 const row = (name, strength = 1, others = {}) => ({ on: true, name, strength, ...others });
@@ -25,6 +25,9 @@ for (const [asked, found] of [
   ["twin", "twin"],
   ["ink.ckpt", "ink.ckpt"],
   ["in", "in"],
+  ["d/adapter_model.safetensors", "d/adapter_model.safetensors"],
+  ["d/adapter_model", "d/adapter_model"],
+  ["adapter_model", "c/adapter_model.safetensors"],
   ["", ""],
 ])
   test(`the name "${asked}" means "${found}"`, () => assert.equal(matchName(asked, NAMES), found));

@@ -4,6 +4,9 @@ import { sameName } from "../rows/value.js";
 
 const SUFFIX = /\.(safetensors|sft|ckpt|pt|pth|bin)$/i;
 
+/** Names that trainers give every file: there the folder says which one it is, as in lora_core/resolve.py. */
+const GENERIC = /\/(adapter_model|pytorch_lora_weights)(\.safetensors)?$/;
+
 const wholeOf = (name) => name;
 const stemOf = (name) => name.replace(SUFFIX, "");
 const baseOf = (name) => name.slice(name.lastIndexOf("/") + 1);
@@ -24,7 +27,8 @@ export function matcher(names) {
     if (listed.has(name)) return name;
     const asked = sameName(name);
     const steps = SUFFIX.test(asked) ? [whole, base] : [whole, stem, stemBase];
-    const step = steps.find(({ key, names: keyed }) => keyed.has(key(asked)));
+    const sure = GENERIC.test(asked) ? steps.filter((step) => step !== base && step !== stemBase) : steps;
+    const step = sure.find(({ key, names: keyed }) => keyed.has(key(asked)));
     return step?.names.get(step.key(asked)) ?? name;
   };
 }
