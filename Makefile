@@ -10,13 +10,17 @@ READY := .venv/.ready
 
 SHOTS ?= shots
 
-.PHONY: demo test fidelity bench shots setup lint test-core test-host test-web clean
+.PHONY: demo test test-rest fidelity bench shots setup lint test-core test-host test-web clean
 
 demo: $(READY)
 	$(BIN)/python -m tools.demo
 
+# the page waits for most of its time, so its tests run beside the others
 test: lint
-	$(BIN)/python -m pytest -q
+	$(MAKE) --no-print-directory --jobs=2 $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) test-rest test-web
+
+test-rest: $(READY)
+	$(BIN)/python -m pytest -q tests/core tests/host
 
 # every family and dialect, beside ComfyUI's own loader; fails if anything is missing
 fidelity: $(READY)

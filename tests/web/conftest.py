@@ -145,6 +145,7 @@ def shoot(page: Page, stand: Stand) -> Callable[[str], None]:
 
     def take(name: str) -> None:
         if folder:
+            page.settle()
             page.screenshot(Path(folder) / f"{name}_{stand.suffix()}.png")
 
     return take

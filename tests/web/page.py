@@ -24,7 +24,8 @@ from tests.support.host import LOCAL, Host
 
 DRIVER = Path(__file__).with_name("page.js")
 WINDOW = {"width": 1600, "height": 1000}
-STARTED = "window.app?.extensionManager?.workflow?.activeWorkflow && app.canvas?.graph"
+STARTED = "window.app?.extensionManager && app.canvas?.graph"
+RESTORED = "app.extensionManager.workflow.activeWorkflow"
 
 PATIENCE = 5.0
 STEP_MILLISECONDS = 70
@@ -253,6 +254,8 @@ class Page:
     def _wait_until_started(self) -> None:
         self.browser_page.wait_for_function(STARTED, timeout=60_000)
         self.browser_page.wait_for_load_state("networkidle")
+        with contextlib.suppress(TimeoutError):  # there may be none
+            self.browser_page.wait_for_function(RESTORED, timeout=1000 * PATIENCE)
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not HOSTS_OWN.search(message.text):

@@ -178,6 +178,7 @@ def test_text_from_the_clipboard_becomes_rows(three):
 
 def test_copied_nodes_become_rows(three):
     page = three.page
+    page.browser_page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     loader = page.add("LoadLoRA", "loader", [500, 60])
     page.set(loader, {"lora_name": CLEO, "strength": 0.3})
     expected = [row(INK), row(LIGHT, 0.5), row(ADA, -0.25), row(CLEO, 0.3)]

@@ -1,7 +1,7 @@
 /** What is on the clipboard, also where it is the host's: copied nodes are no plain text there. */
 
 const NODES = "litegrapheditor_clipboard"; // the host's, in the browser's store
-const HELD = /data-metadata="([A-Za-z0-9+/=]+)"/;
+const HELD = /data-(?:comfy-)?metadata="([A-Za-z0-9+/=]+)"/; // older and newer pages
 
 /** Of a paste event. @param {DataTransfer | null} data */
 export function pastedText(data) {
