@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL.ImageFont import truetype
 
+from tests.support.pixels import places
+
 NODES = Path(__file__).parents[2] / "nodes"
 TEXT = 14
 GAP = 8
@@ -45,18 +47,11 @@ def drawn(cells, columns, gap=GAP, dark=False, **words):
     return image
 
 
-def found(whole, part):
-    """Where ``part`` is in ``whole``, as [(x, y)]."""
-    height, width = part.shape[:2]
-    same = (whole[..., None, :] == part[0, 0]).all(-1)[..., 0].nonzero().tolist()
-    return [(x, y) for y, x in same if torch.equal(whole[y : y + height, x : x + width], part)]
-
-
 def without(whole, cells):
     """The ink of everything but the cells: True where something is written."""
     rest = whole.clone()
     for cell in cells:
-        ((x, y),) = found(whole, cell)
+        ((x, y),) = places(whole, cell)
         rest[y : y + cell.shape[0], x : x + cell.shape[1]] = 1
     return rest[..., 0] < 0.5
 
@@ -71,7 +66,7 @@ def test_without_words_it_is_the_images_and_the_gap(count, columns, gap):
     assert whole.shape == (gap + rows * (48 + gap), gap + columns * (64 + gap), 3)
     for index, cell in enumerate(cells):
         row, column = divmod(index, columns)
-        assert found(whole, cell) == [(gap + column * (64 + gap), gap + row * (48 + gap))]
+        assert places(whole, cell) == [(gap + column * (64 + gap), gap + row * (48 + gap))]
     assert not without(whole, cells).any()
 
 
@@ -86,7 +81,7 @@ def test_no_words_ever_touch_an_image(count, columns, words, gap):
     cells = images(count, 20, 24)
     labels = [*words, *[""] * count][:count]
     whole = drawn(cells, columns, gap, captions=labels)
-    assert all(found(whole, cell) for cell in cells)
+    assert all(places(whole, cell) for cell in cells)
 
 
 def ink_by_cell(whole, cells):
@@ -94,8 +89,8 @@ def ink_by_cell(whole, cells):
     ink = without(whole, cells)
     amounts = []
     for cell in cells:
-        ((x, y),) = found(whole, cell)
-        above = max([0, *(b + c.shape[0] for c in cells for _, b in found(whole, c) if b < y)])
+        ((x, y),) = places(whole, cell)
+        above = max([0, *(b + c.shape[0] for c in cells for _, b in places(whole, c) if b < y)])
         amounts.append(int(ink[above:y, x : x + cell.shape[1]].sum()))
     assert sum(amounts) == ink.sum()
     return amounts
@@ -113,12 +108,12 @@ def test_captions_stand_above_their_images_and_blanks_stay_blank():
 def test_headers_stand_above_columns_and_beside_rows():
     cells = images(6)
     whole = drawn(cells, 3, top=["a", "b", "c"], left=["wide row", "x"])
-    places = [found(whole, cell)[0] for cell in cells]
-    (left, top), ink = places[0], without(whole, cells)
+    corners = [places(whole, cell)[0] for cell in cells]
+    (left, top), ink = corners[0], without(whole, cells)
     assert left > GAP + 20
     assert top > GAP + TEXT
-    assert [x for x, _ in places[:3]] == [left, left + 72, left + 144]
-    assert [y for _, y in places[::3]] == [top, top + 56]
+    assert [x for x, _ in corners[:3]] == [left, left + 72, left + 144]
+    assert [y for _, y in corners[::3]] == [top, top + 56]
     for x in (left, left + 72, left + 144):
         assert ink[:top, x : x + 64].any()
     for y in (top, top + 56):
@@ -139,18 +134,18 @@ def test_images_of_other_sizes_lie_in_the_middle_of_their_cells():
     cells = [*images(1, 48, 64), *images(1, 20, 30, seed=1), *images(1, 48, 10, seed=2)]
     whole = drawn(cells, 3)
     assert whole.shape == (64, 8 + 3 * 72, 3)
-    assert [found(whole, cell) for cell in cells] == [[(8, 8)], [(97, 22)], [(179, 8)]]
+    assert [places(whole, cell) for cell in cells] == [[(8, 8)], [(97, 22)], [(179, 8)]]
 
 
 def test_alpha_and_grey_are_kept_and_made_up():
     (colour,), (clear,), (grey,) = images(1), images(1, channels=4), images(1, channels=1)
     whole = drawn([colour, clear, grey], 3)
     assert whole.shape[-1] == 4
-    assert found(whole, clear)
-    assert found(whole[..., :3], colour) == found(
+    assert places(whole, clear)
+    assert places(whole[..., :3], colour) == places(
         whole, torch.cat([colour, torch.ones(48, 64, 1)], -1)
     )
-    assert found(whole[..., :3], grey.expand(-1, -1, 3))
+    assert places(whole[..., :3], grey.expand(-1, -1, 3))
     assert whole[0, 0].tolist() == [1, 1, 1, 1]
 
 
@@ -159,8 +154,8 @@ def test_half_precision_stays_and_both_become_the_larger():
     assert drawn([half], 1).dtype == torch.float16
     whole = drawn([half, full], 2)
     assert whole.dtype == torch.float32
-    assert found(whole, half.float())
-    assert found(whole, full)
+    assert places(whole, half.float())
+    assert places(whole, full)
 
 
 def batches(*lengths):
@@ -181,7 +176,7 @@ def test_batches_of_one_length_are_a_grid_for_each_of_their_images():
     video = grid.draw(frames, 3, grid.Words(["a", "b", "c"]), grid.Look(TEXT))
     assert len(video) == 4
     for frame, cells in zip(video, frames, strict=True):
-        assert all(found(frame, cell) for cell in cells)
+        assert all(places(frame, cell) for cell in cells)
 
 
 def test_batches_of_several_lengths_lie_side_by_side_under_their_labels():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_core.curve import Curve
@@ -36,11 +36,13 @@ def labels(*args):
     return [item.label for item in sweep(*args)]
 
 
+@settings(deadline=None)
 @given(recipes, values)
 def test_each_item_is_the_lora_times_a_value(lora, factors):
     assert [item.recipe for item in sweep(lora, tuple(factors))] == [s * lora for s in factors]
 
 
+@settings(deadline=None)
 @given(recipes, values, recipes, values)
 def test_a_cross_is_all_sums_row_by_row(lora, factors, across, others):
     items = sweep(lora, tuple(factors), across, tuple(others))
@@ -49,6 +51,7 @@ def test_a_cross_is_all_sums_row_by_row(lora, factors, across, others):
     ]
 
 
+@settings(deadline=None)
 @given(
     recipes,
     st.lists(st.integers(-9, 9).map(Fraction), min_size=2, max_size=5, unique=True),
@@ -62,6 +65,7 @@ def test_the_labels_of_a_cross_say_what_table_it_is(lora, factors, across, other
     assert columns_of(said) == (len(factors) if across else None)  # else all rows are the same
 
 
+@settings(deadline=None)
 @given(recipes, values)
 def test_the_labels_of_a_row_say_nothing_of_a_table(lora, factors):
     said = labels(lora, tuple(factors))
