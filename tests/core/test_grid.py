@@ -105,6 +105,17 @@ def test_captions_stand_above_their_images_and_blanks_stay_blank():
     assert one > 20
 
 
+def test_long_captions_stay_above_their_own_image():
+    cells = images(3)
+    whole = drawn(cells, 3, captions=[LONG, LONG.replace(" ", "_"), "ink"])
+    ink = without(whole, cells)
+    for cell in cells:
+        ((x, _),) = places(whole, cell)
+        assert ink[:, x : x + 64].any()
+        ink[:, x : x + 64] = False
+    assert not ink.any()
+
+
 def test_headers_stand_above_columns_and_beside_rows():
     cells = images(6)
     whole = drawn(cells, 3, top=["a", "b", "c"], left=["wide row", "x"])

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from tests.host.files import assert_nothing_is_left, base_hash, make_loras
 from tests.support.pixels import places
+from tests.support.samples import pair, write
 from tests.support.workflows import Graph, apply_lora, load, sample, stack_loras
 
 KINDS = ("flux", "sd15")
@@ -46,9 +47,9 @@ def row(graph, name=None, values="0, 0.5, 1"):
     return graph.add("SweepLoRA", **lora, values=values, across_values="0, 1")
 
 
-def images_of(graph, kind, lora=None):
+def images_of(graph, kind, lora):
     parts = load(graph, kind)
-    model, clip = apply_lora(graph, lora, parts.model) if lora else (parts.model, None)
+    model, clip = apply_lora(graph, lora, parts.model, parts.clip)
     latent = sample(graph, kind, model, clip, steps=STEPS)
     return [graph.add("VAEDecode", samples=latent, vae=parts.vae), 0]
 
@@ -111,6 +112,20 @@ def test_an_xy_plot_is_one_prompt_and_each_cell_is_a_render_of_its_own(host, lor
     show(
         f"{kind}: 3 x 2 in one prompt: 6 images, {len(whole[0])}x{len(whole)}, cells bit-identical"
     )
+
+
+@pytest.mark.usefixtures("clip_models_dir")
+def test_the_text_encoder_goes_along(host, loras, tmp_path):
+    """Each cell is a render of its own, and not the one of the text encoder as it was."""
+    text = pair("lora_te_text_model_encoder_layers_0_mlp_fc1", 3072, 768)
+    file = write(tmp_path / "text.safetensors", {key: 0.05 * v for key, v in text.items()})
+    names = loras["sd15"][0], host.add_lora(file)
+    graph = Graph()
+    sweep = cross(graph, names, "0, 1", "0, 1")
+    images, _ = pixels(host, graph, images_of(graph, "sd15clip", [sweep, 0]))
+    for image, strengths in zip(images, ((v, a) for a in (0, 1) for v in (0, 1)), strict=True):
+        assert torch.equal(image[0], alone(host, "sd15clip", names, strengths))
+    assert not any(torch.equal(images[i], images[j]) for i in range(4) for j in range(i))
 
 
 def test_the_same_plot_again_costs_nothing_and_another_value_is_another(host, loras):
@@ -235,10 +250,8 @@ def test_columns_come_from_a_wire_or_a_number_and_the_look_from_its_inputs(host,
     made = [graph.add("TKImages", batches="1 1 1 1"), 0]
     linked = grid(graph, made, columns=[sweep, 2], gap=0)
     typed = grid(graph, made, columns=3, gap=5, background="black")
-    ((first, second), _) = (
-        [pixels(host, graph, link, f"grid{i}")[0][0][0] for i, link in enumerate((linked, typed))],
-        None,
-    )
+    ((first,),), _ = pixels(host, graph, linked, "linked")
+    ((second,),), _ = pixels(host, graph, typed, "typed")
     assert first.shape == (2 * 32, 2 * 48, 3)
     assert second.shape == (2 * 37 + 5, 3 * 53 + 5, 3)
     assert not second[0, 0].any()
