@@ -4,11 +4,13 @@ from .apply_to_model import ApplyToModel
 from .from_lora_stack import FromLoRAStack
 from .from_lora_tags import FromLoRATags
 from .load_lora import LoadLoRA
+from .lora_grid import LoRAGrid
 from .lora_rows import LoRARows
 from .scale_lora import ScaleLoRA
 from .schedule_lora import ScheduleLoRA
 from .spread_lora import SpreadLoRA
 from .stack_loras import StackLoRAs
+from .sweep_lora import SweepLoRA
 from .to_lora_stack import ToLoRAStack
 from .to_lora_tags import ToLoRATags
 
@@ -24,4 +26,6 @@ NODES = [
     ToLoRAStack,
     FromLoRATags,
     ToLoRATags,
+    SweepLoRA,
+    LoRAGrid,
 ]

@@ -9,11 +9,12 @@ import { activeRows, sameName } from "./rows/value.js";
 
 const STATES = ["none", "applied", "stale", "partial", "refused"]; // the worst one last
 
-/** @param {Outcome[]} loras */
+/** Each file once, though a node that runs over a list tells of it in every run. @param {Outcome[]} loras */
 export function countsOf(loras) {
-  const sum = (count) => loras.reduce((total, lora) => total + count(lora), 0);
+  const files = [...new Map(loras.map((lora) => [lora.name, lora])).values()];
+  const sum = (count) => files.reduce((total, lora) => total + count(lora), 0);
   return {
-    loras: loras.length,
+    loras: files.length,
     applied: sum(({ applied }) => applied),
     found: sum(({ found }) => found),
     warnings: sum(({ warnings = [] }) => warnings.length),

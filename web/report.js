@@ -61,7 +61,7 @@ function showOutput(node) {
 /** @param {Node} node @param {Output} output */
 function show(node, output) {
   const { element } = reportOf(node) ?? addReport(node);
-  const text = output.text.join("\n");
+  const text = output.text.join("\n\n"); // of a list, one after the other
   element.querySelector("pre").textContent = text;
   element.querySelector("button span").textContent = summary(output, text);
   element.classList.toggle("warns", Boolean(output.loras && countsOf(output.loras).warnings));

@@ -16,6 +16,7 @@ from lora_core.__main__ import main
 from lora_core.curve import Curve
 from lora_core.rows import read_rows
 from lora_core.spread import parse_spread
+from lora_core.sweep import parse_values
 from lora_core.tags import read_tags
 from tests.support.samples import bits, net, pair, write
 
@@ -65,7 +66,12 @@ def test_the_readmes_files_exist():
 
 @pytest.mark.parametrize(
     ("page", "parse"),
-    [("ScheduleLoRA", Curve.parse), ("SpreadLoRA", parse_spread), ("FromLoRATags", read_tags)],
+    [
+        ("ScheduleLoRA", Curve.parse),
+        ("SpreadLoRA", parse_spread),
+        ("SweepLoRA", parse_values),
+        ("FromLoRATags", read_tags),
+    ],
 )
 def test_the_texts_that_the_help_teaches_are_read(page, parse):
     text = (ROOT / "web" / "docs" / f"{page}.md").read_text(encoding="utf-8")

@@ -14,6 +14,11 @@ test("layers and warnings of all files add up", () => {
   assert.deepEqual(countsOf([]), { loras: 0, applied: 0, found: 0, warnings: 0 });
 });
 
+test("a file of several runs, as of a sweep, is counted once", () => {
+  const run = [lora("a", 18, 19, [{ code: "base", text: "" }]), lora("b", 20, 21)];
+  assert.deepEqual(countsOf([...run, ...run, run[0]]), countsOf(run));
+});
+
 test("files are counted in a report of which there is only the text", () => {
   const text = "a.safetensors (LoRA, rank 4)\n    unknown, not applied: 1 (x)\nsub/b.safetensors (LoHa)\n    names: kohya";
   assert.equal(titlesIn(text), 2);

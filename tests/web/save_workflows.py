@@ -23,6 +23,7 @@ from tests.web.stage import (
     applied_rows,
     example,
     find_chromium,
+    grid_example,
     rows_example,
     running_browser,
     running_host,
@@ -32,6 +33,7 @@ from tests.web.stage import (
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXAMPLE = "lora_algebra"
 ROWS_EXAMPLE = "lora_rows"
+GRID_EXAMPLE = "lora_grid"
 
 # id -> x, y, width, height; in the order of stage.example()
 LAYOUT = {
@@ -68,6 +70,25 @@ ROWS_LAYOUT = {
 
 ROWS_THUMBNAIL = range(1, 5)
 ROWS_VIEW = 0.7, [120, 160]
+
+GRID_LAYOUT = {
+    1: (0, 400, 300, 100),
+    2: (0, 0, 300, 90),
+    3: (0, 180, 300, 90),
+    4: (360, 60, 300, 150),
+    5: (720, 60, 320, 110),
+    6: (1100, 0, 320, 130),
+    7: (1100, 200, 320, 130),
+    8: (1100, 400, 320, 110),
+    9: (1480, 0, 290, 290),
+    10: (1480, 400, 290, 60),
+    11: (1830, 0, 300, 220),
+    12: (2190, 0, 420, 420),
+}
+"""In the order of stage.grid_example()."""
+
+GRID_THUMBNAIL = range(2, 6)
+GRID_VIEW = 0.52, [120, 240]
 
 SHOWN_ROWS = [
     {"on": True, "name": "style/ink wash.safetensors", "strength": 0.8},
@@ -139,6 +160,17 @@ def save_rows_example(page: Page) -> None:
     page.layOut({2: ROWS_LAYOUT[2]})
     page.view(*ROWS_VIEW)
     write(EXAMPLES / f"{ROWS_EXAMPLE}.json", page.workflow())
+
+
+def save_grid_example(page: Page) -> None:
+    page.loadPrompt(grid_example())
+    page.fixSeeds()
+    page.layOut(GRID_LAYOUT)
+    page.nameFiles(SHOWN)
+    page.take_picture(EXAMPLES / f"{GRID_EXAMPLE}.jpg", GRID_THUMBNAIL)
+    page.nameFiles(dict.fromkeys(SHOWN))
+    page.view(*GRID_VIEW)
+    write(EXAMPLES / f"{GRID_EXAMPLE}.json", page.workflow())
 
 
 def picture_rows(page: Page) -> None:
@@ -227,6 +259,7 @@ def main() -> None:
             save_kind(page, kind)
         save_example(page)
         save_rows_example(page)
+        save_grid_example(page)
         picture_choosing(page)
         picture_report(page)
         picture_rows(page)

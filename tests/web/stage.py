@@ -94,8 +94,27 @@ def rows_example() -> Prompt:
     return _sampled(graph, model, clip, vae, text)
 
 
-def _sampled(graph: Graph, model: list, clip: list, vae: list, text: str | list) -> Prompt:
-    """With the host's own nodes behind the LoRAs, up to the saved picture."""
+def grid_example() -> Prompt:
+    """An XY plot of two LoRAs, from one run of the queue."""
+    graph = Graph()
+    model, clip, vae = _outputs(graph.add("CheckpointLoaderSimple", ckpt_name=""), 3)
+    first, second = ([graph.add("LoadLoRA", lora_name="", strength=1.0), 0] for _ in range(2))
+    texts = {"values": "0, 0.5, 1", "across_values": "0, 0.5, 1"}
+    sweep = graph.add("SweepLoRA", lora=first, across=second, **texts)
+    lora, labels, _ = _outputs(sweep, 3)
+    model, clip, _ = _outputs(graph.add("ApplyToModel", lora=lora, model=model, clip=clip), 3)
+    return _sampled(graph, model, clip, vae, "a lighthouse at dawn, ink", labels)
+
+
+def _sampled(
+    graph: Graph,
+    model: list,
+    clip: list,
+    vae: list,
+    text: str | list,
+    labels: list | None = None,
+) -> Prompt:
+    """With the host's own nodes behind the LoRAs, up to the saved picture, a grid if labelled."""
     sampler = graph.add(
         "KSampler",
         model=model,
@@ -110,6 +129,9 @@ def _sampled(graph: Graph, model: list, clip: list, vae: list, text: str | list)
         denoise=1.0,
     )
     image = graph.add("VAEDecode", samples=[sampler, 0], vae=vae)
+    if labels:
+        look = {"columns": 0, "text_size": 0, "gap": 8, "background": "white"}
+        image = graph.add("LoRAGrid", images=[image, 0], **look, labels=labels)
     graph.add("SaveImage", images=[image, 0], filename_prefix="lora_algebra")
     return numbered(graph.prompt)
 

@@ -8,7 +8,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import watch
 from .adapters import TKAdapters, TKTamper
 from .gates import TKDeepClone, TKGates
-from .latents import TKConditioning, TKHash, TKSaveTensor, TKText
+from .latents import TKConditioning, TKHash, TKImages, TKPixels, TKSaveTensor, TKText
 from .recipes import TKRecipe
 from .reports import TKBase, TKCounters, TKProbe, TKSame
 from .values import TKStack, TKStacked, TKValue
@@ -22,8 +22,10 @@ NODES = [
     TKDeepClone,
     TKGates,
     TKHash,
+    TKImages,
     TKLoadModel,
     TKPartial,
+    TKPixels,
     TKProbe,
     TKRecipe,
     TKSame,

@@ -1,4 +1,4 @@
-"""Conditioning without a text encoder, and latents as numbers that a test can compare."""
+"""Conditioning without a text encoder, and latents and images as numbers that a test can compare."""
 
 import hashlib
 
@@ -96,3 +96,41 @@ class TKSaveTensor(ReportNode):
     @classmethod
     def execute(cls, latent: dict, name: str = "latent") -> io.NodeOutput:
         return report({"file": save_tensors(name, {"samples": latent["samples"]})})
+
+
+class TKImages(io.ComfyNode):
+    """A list of seeded random images: a batch of as many as each of the numbers in ``batches``."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKImages",
+            category="testkit",
+            inputs=[io.String.Input("batches", default="1")],
+            outputs=[io.Image.Output(is_output_list=True)],
+        )
+
+    @classmethod
+    def execute(cls, batches: str) -> io.NodeOutput:
+        generator = torch.Generator().manual_seed(1)
+        lengths = map(int, batches.split())
+        return io.NodeOutput([torch.rand(n, 32, 48, 3, generator=generator) for n in lengths])
+
+
+class TKPixels(ReportNode):
+    """Saves all images of all runs of it, as tensors ``0``, ``1``, ... of output/NAME.safetensors."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKPixels",
+            category="testkit",
+            is_output_node=True,
+            is_input_list=True,
+            inputs=[io.Image.Input("images"), io.String.Input("name")],
+        )
+
+    @classmethod
+    def execute(cls, images: list[torch.Tensor], name: list[str]) -> io.NodeOutput:
+        tensors = {str(index): image.contiguous() for index, image in enumerate(images)}
+        return report({"file": save_tensors(name[0], tensors), "count": len(images)})

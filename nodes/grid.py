@@ -1,0 +1,191 @@
+"""Draws images side by side, with captions or with headers of columns and rows; without the host.
+
+Images are (height, width, channels), with values from 0 to 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .lettering import Lettering, fitted
+
+ONE_ROW: Final = 6
+"""So many images are put into one row, when nobody says otherwise."""
+
+TEXT_SHARE: Final = 18
+"""Of a cell's shorter side that text is high, when nobody says otherwise; and at least this:"""
+LEAST_TEXT: Final = 12
+
+WHITE: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a grid looks.
+
+    Attributes:
+        text_size: In pixels; 0 goes by the images.
+        gap: Pixels around each image.
+        dark: Light text on black.
+    """
+
+    text_size: int = 0
+    gap: int = 8
+    dark: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is written: above each image, or above each column and beside each row."""
+
+    captions: Sequence[str] = ()
+    top: Sequence[str] = ()
+    left: Sequence[str] = ()
+
+    def all(self) -> Iterable[str]:
+        return (*self.captions, *self.top, *self.left)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where everything is, in pixels.
+
+    Attributes:
+        width, height: Of a cell.
+        left: Of the headers of rows, ``top`` of those of columns, ``caption`` of one above an image.
+    """
+
+    count: int
+    columns: int
+    width: int
+    height: int
+    gap: int
+    left: int
+    top: int
+    caption: int
+
+    @property
+    def rows(self) -> int:
+        return math.ceil(self.count / self.columns)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        x, y = self.corner(self.columns * self.rows - 1)
+        return x + self.width + self.gap, y + self.height + self.gap
+
+    def corner(self, index: int) -> tuple[int, int]:
+        """Where the cell of an image begins."""
+        row, column = divmod(index, self.columns)
+        x = self.left + self.gap + column * (self.width + self.gap)
+        return x, self.top + self.gap + self.caption + row * (self.caption + self.height + self.gap)
+
+
+def frames_of(items: Sequence[Tensor]) -> list[list[Tensor]]:
+    """The images of each grid to draw, of batches of images.
+
+    Batches of one length are several images at each place of a grid, as the frames of videos are:
+    a grid of the first ones, one of the second ones, and so on. All others lie side by side.
+    """
+    lengths = {len(item) for item in items}
+    if len(items) > 1 and len(lengths) == 1:
+        return [[item[index] for item in items] for index in range(lengths.pop())]
+    return [[image for item in items for image in item]]
+
+
+def labels_of(labels: Sequence[str], items: Sequence[Tensor], count: int) -> list[str]:
+    """One of ``labels`` for each of ``count`` images of a grid; those that are missing are empty."""
+    if len(labels) == len(items) < count:
+        labels = [label for label, item in zip(labels, items, strict=True) for _ in item]
+    return [*labels, *[""] * count][:count]
+
+
+def near_square(count: int) -> int:
+    """How many columns to use when nobody says."""
+    return count if count <= ONE_ROW else math.ceil(math.sqrt(count))
+
+
+def draw(frames: Sequence[Sequence[Tensor]], columns: int, words: Words, look: Look) -> Tensor:
+    """A grid for each of ``frames``, all of one size: (grids, height, width, channels).
+
+    Every image is copied as it is, into the middle of its cell if others are larger.
+    """
+    images = [image for frame in frames for image in frame]
+    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
+    size = look.text_size or max(LEAST_TEXT, min(width, height) // TEXT_SHARE)
+    lettering = fitted(words.all(), max(1, width - size // 3), size)
+    table = _table(len(frames[0]), columns, (width, height), words, lettering, look.gap)
+    channels = max(3, *(image.shape[-1] for image in images))
+    sheet = torch.from_numpy(_sheet(table, words, lettering, look.dark)) / WHITE
+    dtype = reduce(torch.promote_types, (image.dtype for image in images))
+    empty = _in_channels(sheet.to(images[0].device, dtype).unsqueeze(-1), channels)
+    grids = empty.repeat(len(frames), 1, 1, 1)
+    for grid, frame in zip(grids, frames, strict=True):
+        for index, image in enumerate(frame):
+            _put(grid, _in_channels(image, channels), table, index)
+    return grids
+
+
+def _table(
+    count: int,
+    columns: int,
+    cell: tuple[int, int],
+    words: Words,
+    lettering: Lettering,
+    gap: int,
+) -> Table:
+    """Leaves as much room for words as the largest of them needs."""
+    margin = lettering.line_height // 2
+
+    def high(texts: Sequence[str]) -> int:
+        return max(map(lettering.height, texts)) + margin if any(texts) else 0
+
+    left = max(map(lettering.width, words.left)) + 2 * margin if any(words.left) else 0
+    top, caption = high(words.top), high(words.captions)
+    return Table(count, min(columns, count), *cell, gap, left, top, caption)
+
+
+def _sheet(table: Table, words: Words, lettering: Lettering, dark: bool) -> np.ndarray:
+    """The words and the background, as (height, width) of bytes."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("L", table.size, 0 if dark else WHITE)
+    draw = ImageDraw.Draw(image)
+    ink = WHITE if dark else 0
+    margin = lettering.line_height // 4
+
+    def write(text: str, centre: float, top: float) -> None:
+        for number, line in enumerate(lettering.lines[text]):
+            at = (centre, top + number * lettering.line_height)
+            draw.text(at, line, fill=ink, font=lettering.font, anchor="ma")
+
+    for index, text in enumerate([*words.captions, *words.top]):
+        x, y = table.corner(index)
+        write(text, x + table.width / 2, y - margin - lettering.height(text))
+    for row, text in enumerate(words.left):
+        _, y = table.corner(row * table.columns)
+        write(text, table.left / 2, y + (table.height - lettering.height(text)) / 2)
+    return np.array(image)
+
+
+def _put(grid: Tensor, image: Tensor, table: Table, index: int) -> None:
+    x, y = table.corner(index)
+    height, width = image.shape[:2]
+    x, y = x + (table.width - width) // 2, y + (table.height - height) // 2
+    grid[y : y + height, x : x + width] = image
+
+
+def _in_channels(image: Tensor, channels: int) -> Tensor:
+    """``image``, grey in all colours if it has but one channel, opaque if it has no alpha."""
+    if image.shape[-1] == 1:
+        image = image.expand(*image.shape[:-1], 3)
+    if image.shape[-1] < channels:
+        image = torch.cat([image, torch.ones_like(image[..., :1])], dim=-1)
+    return image

@@ -1,0 +1,101 @@
+"""The node that makes a list of strengths, for everything behind it to run over."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..lora_core.errors import LoraError
+from ..lora_core.recipe import Recipe
+from ..lora_core.sweep import ONE, check_count, parse_values, sweep
+from .plain_errors import plain_errors
+from .types import CATEGORY, Lora, lora_input
+
+DEFAULT = "0, 0.5, 1"
+UNLINKED = object()
+
+
+class SweepLoRA(io.ComfyNode):
+    """A LoRA at several strengths, or against another one, as a list."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SweepLoRA",
+            display_name="Sweep LoRA",
+            category=CATEGORY,
+            description="A LoRA or a stack at several strengths, or two of them against each "
+            "other (XY plot): all that is behind it runs once for each.",
+            search_aliases=[
+                "xy plot",
+                "xyz plot",
+                "lora xy plot",
+                "lora sweep",
+                "lora strengths",
+                "lora plot",
+                "compare loras",
+            ],
+            inputs=[
+                lora_input(),
+                io.String.Input(
+                    "values", default=DEFAULT, tooltip="Its strengths: 0, 0.5, 1 or 0..1 x 5"
+                ),
+                Lora.Input(
+                    "across",
+                    optional=True,
+                    tooltip="A second LoRA or stack, added at each of its own strengths to each of "
+                    "the first: a table instead of a row",
+                ),
+                io.String.Input(
+                    "across_values",
+                    default=DEFAULT,
+                    tooltip="The strengths of the second one, if there is one",
+                ),
+            ],
+            outputs=[
+                Lora.Output(
+                    "lora", display_name="LORA", is_output_list=True, tooltip="One after the other"
+                ),
+                io.String.Output(
+                    "label",
+                    display_name="label",
+                    is_output_list=True,
+                    tooltip="Name and strength of each, for LoRA Grid or a file name",
+                ),
+                io.Int.Output(
+                    "columns", display_name="columns", tooltip="How many values the first one has"
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        values: str | None = DEFAULT,
+        across: object = UNLINKED,
+        across_values: str | None = DEFAULT,
+    ) -> bool | str:
+        """Says what is wrong before anything runs; what is linked comes later."""
+        try:
+            columns = ONE if values is None else parse_values(values)
+            crossed = across is not UNLINKED and across_values is not None
+            rows = parse_values(across_values or "", "across_values") if crossed else ONE
+            check_count(columns, rows)
+        except LoraError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        values: str,
+        across_values: str = DEFAULT,
+        lora: Recipe | None = None,
+        across: Recipe | None = None,
+    ) -> io.NodeOutput:
+        with plain_errors():
+            columns = parse_values(values)
+            rows = ONE if across is None else parse_values(across_values, "across_values")
+            items = sweep(lora or Recipe(), columns, across, rows)
+        return io.NodeOutput(
+            [item.recipe for item in items], [item.label for item in items], len(columns)
+        )
