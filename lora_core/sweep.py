@@ -74,7 +74,8 @@ def sweep(
     >>> [item.label for item in sweep(ink, parse_values("0, 1"), light, parse_values("-1, 0.5"))]
     ['ink 0, light -1', 'ink 1, light -1', 'ink 0, light 0.5', 'ink 1, light 0.5']
     """
-    names = tag_names((*lora.terms, *(across or Recipe()).terms))
+    terms = (*lora.terms, *(across or Recipe()).terms)
+    names = tag_names((term.file.name for term in terms), ())
     columns = [Item(value * lora, _label(lora, value, names)) for value in values]
     if across is None:
         check_count(values)
