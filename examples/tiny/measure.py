@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 
@@ -42,27 +43,28 @@ Render = Callable[[Scene, int, Mapping[str, float]], Image]
 """An image of a scene, from a seed, with LoRAs at strengths."""
 
 
-def mean_over_seeds(
-    render: Render, scene: Scene, strengths: Mapping[str, float], of: Callable[[Image], float]
-) -> float:
-    return float(np.mean([of(render(scene, seed, strengths)) for seed in SEEDS]))
-
-
 def table(render: Render) -> str:
     """Every LoRA at every strength, averaged over the seeds."""
-    lines = ["strength" + "".join(f"{strength:8.2f}" for strength in STRENGTHS)]
-    for name in ("ink", "light"):
+
+    @cache
+    def images(scene: Scene, name: str, strength: float) -> list[Image]:
+        return [render(scene, seed, {name: strength}) for seed in SEEDS]
+
+    lines = [f"{'strength':<26}" + "".join(f"{strength:8.2f}" for strength in STRENGTHS)]
+    rows = [(SCENE, name, "", _whole) for name in ("ink", "light")]
+    rows += [(MEADOW, "snow", f"{part.__name__}, ", part) for part in (ground, sky)]
+    for scene, name, what, part in rows:
         for measure in (saturation, brightness):
-            row = [mean_over_seeds(render, SCENE, {name: s}, measure) for s in STRENGTHS]
-            lines.append(_line(f"{name}: {measure.__name__}", row))
-    for part in (ground, sky):
-        for measure in (saturation, brightness):
-            row = [
-                mean_over_seeds(render, MEADOW, {"snow": s}, lambda x, p=part, m=measure: m(p(x)))
-                for s in STRENGTHS
+            values = [
+                float(np.mean([measure(part(image)) for image in images(scene, name, strength)]))
+                for strength in STRENGTHS
             ]
-            lines.append(_line(f"snow: {part.__name__}, {measure.__name__}", row))
+            lines.append(_line(f"{name}: {what}{measure.__name__}", values))
     return "\n".join(lines)
+
+
+def _whole(image: Image) -> Image:
+    return image
 
 
 def _line(title: str, values: list[float]) -> str:

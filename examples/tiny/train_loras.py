@@ -24,7 +24,7 @@ from .transformer import DEPTH, new_transformer
 RANK = 8
 PICTURES = 1000
 STRENGTHS = (-1.0, -0.5, 0.5, 1.0)
-STEPS = 500
+STEPS = 2000
 BATCH = 48
 RATE = 3e-3
 

@@ -54,7 +54,7 @@ def test_saturation_follows_the_strength_also_below_zero(draw, show, name, sign)
     spread = " ".join(f"{s:g}:{v:.0f}" for s, v in zip(STRENGTHS, average, strict=True))
     least = min(min(sign * step for step in steps(values)) for values in rows.values())
     show(f"{name}: mean saturation by strength {spread}; smallest step of a seed {least:.1f}")
-    assert least > 1
+    assert least > 7
 
 
 def test_half_ink_and_all_light_lies_between(draw, show):
@@ -63,7 +63,7 @@ def test_half_ink_and_all_light_lies_between(draw, show):
         light = saturation(draw(SCENE, seed, light=1.0))
         both = saturation(draw(SCENE, seed, ink=0.5, light=1.0))
         show(f"saturation, seed {seed}: ink 0.5 {ink:.0f} < both {both:.0f} < light {light:.0f}")
-        assert ink + 2 < both < light - 2
+        assert ink + 15 < both < light - 15
 
 
 def test_snow_turns_the_ground_white_and_leaves_the_sky(draw, show):
@@ -75,17 +75,37 @@ def test_snow_turns_the_ground_white_and_leaves_the_sky(draw, show):
             f"{brightness(ground(snow)):.0f}, its saturation {saturation(ground(plain)):.0f} -> "
             f"{saturation(ground(snow)):.0f}, sky changed by {change:.1f}"
         )
-        assert brightness(ground(snow)) > 200 > 160 > brightness(ground(plain))
-        assert saturation(ground(snow)) < 25 < 45 < saturation(ground(plain))
+        assert brightness(ground(snow)) > 215 > 160 > brightness(ground(plain))
+        assert saturation(ground(snow)) < 15 < 45 < saturation(ground(plain))
         assert change < 12
 
 
+def apart(a: np.ndarray, b: np.ndarray) -> float:
+    """The mean difference of two images."""
+    return float(np.abs(a.astype(int) - b).mean())
+
+
 def test_ink_that_is_switched_off_halfway_lies_between_off_and_on(draw, show):
+    """Nearer to off: the first half decides on shapes, the second on colours."""
     for seed in SEEDS:
-        off, on = (saturation(draw(SCENE, seed, ink=strength)) for strength in (0.0, 1.0))
-        half = saturation(draw(SCENE, seed, curve=("0:1", 0.0, 0.5), ink=1.0))
-        show(f"saturation, seed {seed}: ink {on:.0f} < switched off halfway {half:.0f} < {off:.0f}")
-        assert on + 2 < half < off - 2
+        off, on = (draw(SCENE, seed, ink=strength) for strength in (0.0, 1.0))
+        half = draw(SCENE, seed, curve=("0:1", 0.0, 0.5), ink=1.0)
+        whole, from_off, from_on = apart(off, on), apart(half, off), apart(half, on)
+        show(
+            f"ink off halfway, seed {seed}: {from_off:.1f} from off, {from_on:.1f} from on, "
+            f"which are {whole:.1f} apart"
+        )
+        assert 1 < from_off < from_on < whole + 1
+
+
+def test_the_later_ink_is_switched_off_the_less_colour_there_is(draw, show):
+    for seed in SEEDS:
+        off = saturation(draw(SCENE, seed, ink=0.0))
+        late, on = (
+            saturation(draw(SCENE, seed, curve=("0:1", 0.0, end), ink=1.0)) for end in (0.9, 1.0)
+        )
+        show(f"saturation, seed {seed}: ink {on:.0f} < off at 0.9 {late:.0f} < never on {off:.0f}")
+        assert on + 20 < late < off - 3
 
 
 def test_the_three_dialects_of_a_file_are_one_lora(draw):
