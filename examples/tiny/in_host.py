@@ -1,0 +1,108 @@
+"""Renders in ComfyUI: prompts of its own loaders, the scene's node, and this pack's nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tests.support.host import PACKS, Host, HostInstall, Prompt
+from tests.support.workflows import Chain, Graph, Link, no_loras
+
+from .draw import SIZE, Scene
+from .files import DIALECTS, MODELS, NAMES, SCENE_NODE, TRANSFORMER, VAE, lora_file
+from .scene_node.condition import ATTRIBUTES
+
+STEPS = 12
+GUIDANCE = 2.0
+ALL_PACKS = {**PACKS, "tiny-scene": SCENE_NODE}
+
+
+def start(install: HostInstall, folder: Path, *arguments: str) -> Host:
+    """A server that has the tiny model, its LoRAs and the scene's node; not yet running."""
+    host = Host(install, folder, MODELS, arguments, ALL_PACKS)
+    for name in NAMES:
+        for dialect in DIALECTS:
+            host.add_lora(lora_file(name, dialect))
+    return host
+
+
+def lora_name(name: str, dialect: str = "kohya") -> str:
+    """How a node chooses the file."""
+    return lora_file(name, dialect).name
+
+
+def sampled(
+    graph: Graph,
+    scene: Scene,
+    seed: int | Link,
+    chain: Chain = no_loras,
+    *,
+    steps: int = STEPS,
+    cfg: float = GUIDANCE,
+    batch: int = 1,
+) -> Link:
+    """Adds all nodes up to the sampler; its LATENT. Images of a batch start from the same noise."""
+    loader = graph.add("UNETLoader", unet_name=TRANSFORMER.name, weight_dtype="default")
+    model, _ = chain(graph, [loader, 0], None)
+    values = dict(zip(ATTRIBUTES, scene.values(), strict=True))
+    asked: Link = [graph.add("TinyScene", **values), 0]
+    latent: Link = [
+        graph.add("EmptySD3LatentImage", width=SIZE, height=SIZE, batch_size=batch),
+        0,
+    ]
+    if batch > 1:
+        same = graph.add("LatentBatchSeedBehavior", samples=latent, seed_behavior="fixed")
+        latent = [same, 0]
+    node = graph.add(
+        "KSampler",
+        model=model,
+        positive=asked,
+        negative=[graph.add("ConditioningZeroOut", conditioning=asked), 0],
+        latent_image=latent,
+        seed=seed,
+        steps=steps,
+        cfg=cfg,
+        sampler_name="euler",
+        scheduler="simple",
+        denoise=1.0,
+    )
+    return [node, 0]
+
+
+def decoded(graph: Graph, latent: Link) -> Link:
+    """Adds the VAE; its IMAGE."""
+    vae = graph.add("VAELoader", vae_name=VAE.name)
+    return [graph.add("VAEDecode", samples=latent, vae=[vae, 0]), 0]
+
+
+def prompt(
+    scene: Scene,
+    seed: int,
+    chain: Chain = no_loras,
+    *,
+    png: str = "landscape",
+    save: str | None = None,
+    **sampling: Any,
+) -> Prompt:
+    """From loaders to "SaveImage"; ``save`` also writes the latents, by the test kit's node."""
+    graph = Graph()
+    latent = sampled(graph, scene, seed, chain, **sampling)
+    graph.add("SaveImage", images=decoded(graph, latent), filename_prefix=png)
+    if save:
+        graph.add("TKSaveTensor", latent=latent, name=save)
+    return graph.prompt
+
+
+def images(host: Host, wanted: Prompt) -> list[np.ndarray]:
+    """Runs a prompt; the images that "SaveImage" wrote, (64, 64, 3) in bytes."""
+    saved = host.run(wanted).outputs["SaveImage"]["images"]
+    folder = host.output_dir
+    return [_read(folder / each["subfolder"] / each["filename"]) for each in saved]
+
+
+def _read(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB"))
