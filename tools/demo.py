@@ -1,8 +1,8 @@
-"""``make demo``: the main job, end to end, on files made here. Results are in demo/.
+"""``make demo``: the main job, end to end, on files of ours. Results are in demo/.
 
-In the real ComfyUI if one is found: a saved workflow chains LoRAs with our nodes, ComfyUI loads
-it, patches a real model, and queued prompts render to PNG. Else the same sum on a checkpoint file,
-by the command line.
+First a picture (tools/picture.py). Then, in the real ComfyUI if one is found: a saved workflow chains
+LoRAs with our nodes, ComfyUI loads it, patches a real model, and queued prompts render to PNG. Else
+diffusers makes the picture, and the same sum goes into a checkpoint file by the command line.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
+from examples.tiny import in_host
 from tests.support import workflows
 from tests.support.host import Host, HostInstall, RunResult, ensure_models, find_host
 from tests.support.tiny_loras import delta, targets, write_lora
 from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
+from tools import picture
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "demo"
@@ -36,14 +39,27 @@ def main() -> None:
     DEMO.mkdir()
     install = find_host()
     if install:
+        print(f"ComfyUI {install.version} at {install.path}\n")
+        picture_in_host(install)
         demo_in_host(install)
     else:
-        print("No ComfyUI found (COMFYUI_PATH, or ~/comfy/ComfyUI): the same sum without it.\n")
+        print("No ComfyUI found (COMFYUI_PATH, or ~/comfy/ComfyUI): the same without it.\n")
+        save_picture("diffusers and lora_core", picture.by_diffusers)
         demo_by_command()
 
 
+def picture_in_host(install: HostInstall) -> None:
+    with tempfile.TemporaryDirectory() as folder, in_host.start(install, Path(folder)) as host:
+        save_picture("ComfyUI", lambda: picture.by_host(host))
+
+
+def save_picture(maker: str, make: Callable[[], picture.Images]) -> None:
+    images, seconds = picture.timed(make)
+    picture.draw(images).save(DEMO / "picture.png")
+    print(f"demo/picture.png: {len(images)} images by {maker}, {seconds:.2f} s each\n")
+
+
 def demo_in_host(install: HostInstall) -> None:
-    print(f"ComfyUI {install.version} at {install.path}")
     models = ensure_models(install, {name: MODEL_FILES[name] for name in DEFAULT_NAMES})
     with tempfile.TemporaryDirectory() as folder, Host(install, Path(folder), models) as host:
         add_loras(host)

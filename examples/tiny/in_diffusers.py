@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,8 +81,12 @@ def render(
     *,
     steps: int = STEPS,
     guidance: float = GUIDANCE,
+    after_step: Callable[..., dict[str, Any]] | None = None,
 ) -> tuple[torch.Tensor, np.ndarray]:
-    """The latents (1, 16, 8, 8), and the image (64, 64, 3) in bytes as the host saves it."""
+    """The latents (1, 16, 8, 8), and the image (64, 64, 3) in bytes as the host saves it.
+
+    ``after_step`` is the pipeline's ``callback_on_step_end``.
+    """
     tokens, pooled = condition(scene.values())
     latents = pipe(
         prompt_embeds=tokens,
@@ -95,6 +100,7 @@ def render(
         height=SIZE,
         width=SIZE,
         output_type="latent",
+        callback_on_step_end=after_step,
     ).images
     return latents, decode(pipe.vae, latents)
 
