@@ -78,9 +78,7 @@ def _readers(path: Path) -> tuple[tuple[Path, Callable[[str], Sidecars]], ...]:
 
 def _is_file(path: Path) -> bool:
     try:
-        return stat.S_ISREG(
-            path.lstat().st_mode
-        )  # a link in a downloaded archive could lead to any
+        return stat.S_ISREG(path.lstat().st_mode)  # a link in a downloaded archive could lead to any
     except (OSError, ValueError):
         return False
 
