@@ -12,6 +12,9 @@ SHOTS ?= shots
 
 .PHONY: demo test test-rest fidelity bench shots setup lint test-core test-host test-web clean
 
+# threads that wait for each other are far slower than one where several programs share the cores
+demo test-rest test-core test-host test-web shots: export OMP_NUM_THREADS = 1
+
 demo: $(READY)
 	$(BIN)/python -m tools.demo
 

@@ -22,15 +22,13 @@ from PIL import Image
 
 import lora_core
 from examples.tiny import in_diffusers, in_host
-from examples.tiny.draw import Scene
 from examples.tiny.files import lora_file
 from examples.tiny.flow import SHIFT, sigmas
 from tests.support.host import Host, Prompt
 from tests.support.workflows import Chain, Graph, Link, apply_lora, no_loras, stacked_loras
 
 ROOT = Path(__file__).parents[1]
-SCENE = Scene(sun=0.25, height=0.75, hour=0.5, hills=0.8, trees=0.5, lake=0.6)
-SEED = 1
+SCENE, SEED = in_host.XY_SCENE, in_host.XY_SEED
 LARGER = 2
 COLUMNS = 6
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tests.support.host import PACKS, Host, HostInstall, Prompt
-from tests.support.workflows import Chain, Graph, Link, no_loras
+from tests.support.workflows import Chain, Graph, Link, apply_lora, no_loras
 
 from .draw import SIZE, Scene
 from .files import DIALECTS, MODELS, NAMES, SCENE_NODE, TRANSFORMER, VAE, lora_file
@@ -17,6 +17,9 @@ from .scene_node.condition import ATTRIBUTES
 
 STEPS = 12
 GUIDANCE = 2.0
+XY_INK, XY_LIGHT = "-0.5, 0, 0.5, 1", "0, 0.5, 1"
+XY_SCENE = Scene(sun=0.3, height=0.7, hour=0.45, hills=0.5, trees=0.4, lake=0.6)
+XY_SEED = 7
 ALL_PACKS = {**PACKS, "tiny-scene": SCENE_NODE}
 
 
@@ -93,6 +96,26 @@ def prompt(
     graph.add("SaveImage", images=decoded(graph, latent), filename_prefix=png)
     if save:
         graph.add("TKSaveTensor", latent=latent, name=save)
+    return graph.prompt
+
+
+def xy_plot() -> Prompt:
+    """Ink against light, as one image: a row for each strength of light."""
+    graph = Graph()
+    ink, light = (
+        [graph.add("LoadLoRA", lora_name=lora_name(name), strength=1.0), 0]
+        for name in ("ink", "light")
+    )
+    values = {"values": XY_INK, "across_values": XY_LIGHT}
+    sweep = graph.add("SweepLoRA", lora=ink, across=light, **values)
+
+    def chain(graph: Graph, model: Link, clip: Link | None) -> tuple[Link, Link | None]:
+        return apply_lora(graph, [sweep, 0], model, clip, "auto")
+
+    cells = decoded(graph, sampled(graph, XY_SCENE, XY_SEED, chain))
+    look = {"columns": 0, "text_size": 0, "gap": 8, "background": "white"}
+    grid = graph.add("LoRAGrid", images=cells, **look, labels=[sweep, 1])
+    graph.add("SaveImage", images=[grid, 0], filename_prefix="xy_plot")
     return graph.prompt
 
 

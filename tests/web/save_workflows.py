@@ -6,6 +6,7 @@ Run by hand: ``python -m tests.web.save_workflows``.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from examples.tiny import in_host
 from tests.support.host import find_host
 from tests.support.tiny_loras import KINDS, write_lora
 from tests.web.page import Page
@@ -24,13 +26,15 @@ from tests.web.stage import (
     example,
     find_chromium,
     grid_example,
+    numbered,
     rows_example,
     running_browser,
     running_host,
     two_loras,
 )
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
 EXAMPLE = "lora_algebra"
 ROWS_EXAMPLE = "lora_rows"
 GRID_EXAMPLE = "lora_grid"
@@ -89,6 +93,26 @@ GRID_LAYOUT = {
 
 GRID_THUMBNAIL = range(2, 6)
 GRID_VIEW = 0.52, [120, 240]
+
+XY_PLOT = ROOT / "examples" / "tiny" / "xy_plot.json"
+XY_LAYOUT = {
+    1: (0, 0, 300, 90),
+    2: (0, 160, 300, 90),
+    3: (360, 40, 300, 150),
+    4: (360, 260, 300, 90),
+    5: (720, 40, 320, 110),
+    6: (360, 420, 300, 180),
+    7: (720, 420, 320, 110),
+    8: (720, 600, 320, 60),
+    9: (1100, 40, 290, 290),
+    10: (1100, 420, 290, 60),
+    11: (1450, 420, 300, 60),
+    12: (1450, 40, 300, 220),
+    13: (1810, 40, 420, 420),
+}
+"""In the order of in_host.xy_plot()."""
+
+XY_VIEW = 0.6, [120, 160]
 
 SHOWN_ROWS = [
     {"on": True, "name": "style/ink wash.safetensors", "strength": 0.8},
@@ -171,6 +195,18 @@ def save_grid_example(page: Page) -> None:
     page.nameFiles(dict.fromkeys(SHOWN))
     page.view(*GRID_VIEW)
     write(EXAMPLES / f"{GRID_EXAMPLE}.json", page.workflow())
+
+
+def save_xy_plot(page: Page) -> None:
+    """Of the tiny model, which its host must have; and the image that it makes."""
+    page.loadPrompt(numbered(in_host.xy_plot()))
+    page.fixSeeds()
+    page.layOut(XY_LAYOUT)
+    page.view(*XY_VIEW)
+    write(XY_PLOT, page.workflow())
+    page.run()
+    (image,) = page.host.output_dir.glob("xy_plot*.png")
+    shutil.copy(image, DOCS / "xy_plot.png")
 
 
 def picture_rows(page: Page) -> None:
@@ -269,6 +305,14 @@ def main() -> None:
         picture_report(page)
         picture_rows(page)
         picture_schedule(page)
+        page.close()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        in_host.start(install, Path(folder)) as host,
+        running_browser(chromium) as browser,
+    ):
+        page = Page(browser, host, "classic")
+        save_xy_plot(page)
         page.close()
 
 
