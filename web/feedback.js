@@ -14,7 +14,7 @@ import { factsSoon, knownFacts } from "./facts.js";
 import { against, counts, outcomeNamed, worst } from "./outcomes.js";
 import { refreshAll, rowsWidgets, widgetOf } from "./rows/registry.js";
 import { sameName } from "./rows/value.js";
-import { APPLY, applyNodes, follow, isStale, locator, outputOf } from "./runs.js";
+import { APPLY, applyNodes, follow, isStale, outputOf, placeOf } from "./runs.js";
 import { sentencesOn, warningOn } from "./sentences.js";
 import { printable, short } from "./text.js";
 import { rowsAbove } from "./upstream.js";
@@ -150,9 +150,6 @@ function nodeAt(executionId) {
   const graph = ids.slice(0, -1).reduce((outer, id) => outer?.getNodeById(id)?.subgraph, app.rootGraph);
   return graph?.getNodeById(ids.at(-1)) ?? undefined;
 }
-
-/** A node among those of all open workflows. @param {Node} node */
-const placeOf = (node) => `${app.extensionManager.workflow.activeWorkflow?.path} ${locator(node)}`;
 
 /** Tells what is odd about files; on Apply nodes it also stays in the report and on the rows. */
 function warn(output, node) {

@@ -12,7 +12,7 @@
 import { app } from "../../scripts/app.js";
 
 import { countsOf, titlesIn } from "./outcomes.js";
-import { afterwards, APPLY, follow, isStale, locator, outputOf } from "./runs.js";
+import { afterwards, APPLY, follow, isStale, outputOf, placeOf } from "./runs.js";
 import { loadStyle } from "./style.js";
 import { loadWords, t } from "./words.js";
 
@@ -105,10 +105,13 @@ function reportOf(node) {
 /** Adds a widget that neither the workflow nor the prompt will hold. @param {Node} node */
 function addReport(node) {
   const element = emptyReport(() => {
-    const place = placeOf(node);
-    if (!open.delete(place)) open.add(place);
+    text.hidden = !text.hidden;
+    if (text.hidden) open.delete(placeOf(node));
+    else open.add(placeOf(node));
     fold(node, element);
   });
+  const text = element.querySelector("pre");
+  text.hidden = !open.has(placeOf(node));
   const widget = node.addDOMWidget(WIDGET, "LORA_REPORT", element, {
     serialize: false,
     hideInPanel: true,
@@ -135,12 +138,11 @@ function emptyReport(turn) {
   return element;
 }
 
-/** Shows the whole report or only its line. @param {Node} node @param {HTMLElement} element */
+/** Makes as much room as the whole report needs, or only its line. @param {Node} node @param {HTMLElement} element */
 function fold(node, element) {
   const text = element.querySelector("pre");
-  const isOpen = open.has(placeOf(node));
+  const isOpen = !text.hidden;
   element.querySelector("button").ariaExpanded = String(isOpen);
-  text.hidden = !isOpen;
   const more = isOpen ? heightOf(text.textContent, node.size[0]) : 0;
   element.style.minHeight = `${HEAD + more}px`;
   if (isOpen) grow(node, more);
@@ -187,6 +189,3 @@ function heightOf(text, width) {
   const lines = rows.reduce((sum, count) => sum + Math.max(1, count), 0);
   return Math.min(lines, MOST_LINES) * LINE_HEIGHT + FRAME;
 }
-
-/** A node among those of all open workflows. @param {Node} node */
-const placeOf = (node) => `${app.extensionManager.workflow.activeWorkflow?.path} ${locator(node)}`;

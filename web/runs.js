@@ -65,6 +65,9 @@ export function locator({ graph, id }) {
   return graph.isRootGraph ? String(id) : `${graph.id}:${id}`;
 }
 
+/** A node among those of all open workflows. @param {Node} node */
+export const placeOf = (node) => `${app.extensionManager.workflow.activeWorkflow?.path} ${locator(node)}`;
+
 /** Lets `then` follow whatever `object` does in `method` already. */
 export function afterwards(object, method, then) {
   const first = object[method];

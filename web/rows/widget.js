@@ -140,7 +140,7 @@ class Rows {
     };
     after("onAdded", () => (leave(), (leave = register(this.others))));
     after("onRemoved", () => leave());
-    after("onSerialize", (saved) => (saved.size = [saved.size[0], saved.size[1] - this.#extra]));
+    after("onSerialize", (saved) => (saved.size = [saved.size[0], this.#given(saved.size[1])]));
     new ResizeObserver(() => this.#fit()).observe(this.list.content);
     guardGestures(this.element);
     rememberFocus(this.element, () => ({ id: node.id, workflow: workflow() }));
@@ -169,7 +169,7 @@ class Rows {
     this.#value = { ...this.#value, rows };
     this.#sync();
     this.list.render(rows);
-    this.#fit();
+    this.#fit({ edited: true });
     this.hosted.callback?.(this.#value);
     this.node.setDirtyCanvas(true, true);
     this.#askForIdentities();
@@ -207,19 +207,26 @@ class Rows {
   }
 
   /**
-   * Makes the node as high as it must be. What the user or the rows have given it stays; what is only
-   * for a panel or an offer is taken back with it, and is not saved: nobody has edited anything.
+   * Makes the node as high as it must be. What the user or an edit has given it stays; what is only for a
+   * panel or an offer, or for rows as this page draws them, is not saved: nobody has edited anything, and
+   * undo would meet with a change that it has not made.
    */
-  #fit() {
+  #fit({ edited = false } = {}) {
     const { node } = this;
     const need = this.#needed();
     if (need === null) return;
     const now = node.size[1];
     const byHost = now > this.#height && Math.abs(now - need) < 1; // Nodes 2.0 has been faster than we
-    const given = Math.max((byHost ? this.#height : now) - this.#extra, need - this.list.unfoldedHeight());
+    const least = edited ? need - this.list.unfoldedHeight() : 0;
+    const given = Math.max(this.#given(byHost ? this.#height : now), least);
     this.#extra = Math.max(0, need - given);
     this.#height = given + this.#extra;
     if (now !== this.#height) node.setSize([node.size[0], this.#height]);
+  }
+
+  /** Of a height of the node, what is to be kept; all but a panel's, if the user has made it higher. */
+  #given(height) {
+    return height - (height > this.#height ? Math.min(this.#extra, this.list.unfoldedHeight()) : this.#extra);
   }
 
   /** The least height of the node, or null where it is not drawn. */
