@@ -224,6 +224,13 @@ window.lab = (() => {
 
     unwrap: (id) => change(() => void app.canvas.graph.unpackSubgraph(node(id))),
 
+    /** Gives a list that is shown its rows, as an edit of a user does: with the height that they need. */
+    enterRows: (id, rows) =>
+      change(async () => {
+        const { widgetOf } = await import("/extensions/lora-algebra/rows/registry.js");
+        widgetOf(node(id)).edit(() => rows);
+      }),
+
     /** How many lists of rows our scripts hold. */
     listsAlive: async () => (await import("/extensions/lora-algebra/rows/registry.js")).rowsWidgets().length,
 

@@ -41,6 +41,10 @@ class Rows:
         """As the workflow may hold them; one step of undo."""
         self.page.set(self.node_id, {"rows": {"version": 1, "rows": [*rows]}})
 
+    def enter(self, rows: Iterable[Row]) -> None:
+        """As a user does, so with the height that they need."""
+        self.page.enterRows(self.node_id, [*rows])
+
     def show(self) -> None:
         self.page.show([self.node_id])
 

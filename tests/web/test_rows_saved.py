@@ -35,13 +35,18 @@ THREE = [row(INK), row(LIGHT, 0.5), row(ADA, -0.25)]
 
 @pytest.fixture
 def rows(page):
-    """Of a node whose recipe can be looked at."""
-    node = page.add("LoRARows", "rows", [60, 60])
-    page.connect(node, 0, page.add("TKRecipe", "recipe", [560, 60]), "lora")
-    shown = Rows(page, node)
-    shown.fill(THREE)
+    shown = Rows(page, page.add("LoRARows", "rows", [60, 60]))
     shown.show()
+    shown.enter(THREE)
     return shown
+
+
+@pytest.fixture
+def measured(rows):
+    """The same, and its recipe can be looked at."""
+    recipe = rows.page.add("TKRecipe", "recipe", [560, 60])
+    rows.page.connect(rows.node_id, 0, recipe, "lora")
+    return rows
 
 
 def fingerprint(page, host):
@@ -67,9 +72,9 @@ def exported(page):
 
 
 def test_twelve_rows_mean_the_same_saved_reloaded_imported_and_without_a_page(
-    rows, host, show, stand, shoot
+    measured, host, show, stand, shoot
 ):
-    page = rows.page
+    rows, page = measured, measured.page
     rows.fill(TWELVE)
     rows.expect(*TWELVE)
     shoot("rows_twelve")
@@ -165,8 +170,8 @@ def edited_with_hashes(rows):
     return all("hash" in each for each in rows.value()["rows"])
 
 
-def test_a_note_makes_nothing_run_again(rows, host):
-    page = rows.page
+def test_a_note_makes_nothing_run_again(measured, host):
+    rows, page = measured, measured.page
     page.wait(lambda: edited_with_hashes(rows))  # an edit brings what is known of the files by then
     before = fingerprint(page, host)
     rows.menu(0, "Note")

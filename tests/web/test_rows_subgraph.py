@@ -20,8 +20,8 @@ def rows(page):
     node = page.add("LoRARows", "rows", [60, 60])
     page.connect(node, 0, page.add("TKRecipe", "recipe", [560, 60]), "lora")
     shown = Rows(page, node)
-    shown.fill(THREE)
     shown.show()
+    shown.enter(THREE)
     yield shown
     page.after_subgraph()
 

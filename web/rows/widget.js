@@ -82,7 +82,7 @@ class Rows {
   #value;
   #waiting = 0; // timer of an edit that may go on
   #extra = 0; // of the node's height, for what is unfolded
-  #height = Infinity; // that we have given the node
+  #height = Infinity; // that the node has got from a workflow or from us
 
   constructor(node, name, options) {
     this.node = node;
@@ -140,6 +140,10 @@ class Rows {
     };
     after("onAdded", () => (leave(), (leave = register(this.others))));
     after("onRemoved", () => leave());
+    after("onConfigure", () => {
+      this.#height = node.size[1];
+      this.#extra = 0;
+    });
     after("onSerialize", (saved) => (saved.size = [saved.size[0], this.#given(saved.size[1])]));
     new ResizeObserver(() => this.#fit()).observe(this.list.content);
     guardGestures(this.element);
@@ -215,18 +219,20 @@ class Rows {
     const { node } = this;
     const need = this.#needed();
     if (need === null) return;
-    const now = node.size[1];
-    const byHost = now > this.#height && Math.abs(now - need) < 1; // Nodes 2.0 has been faster than we
     const least = edited ? need - this.list.unfoldedHeight() : 0;
-    const given = Math.max(this.#given(byHost ? this.#height : now), least);
+    const given = Math.max(this.#given(node.size[1]), least);
     this.#extra = Math.max(0, need - given);
     this.#height = given + this.#extra;
-    if (now !== this.#height) node.setSize([node.size[0], this.#height]);
+    if (node.size[1] !== this.#height) node.setSize([node.size[0], this.#height]);
   }
 
   /** Of a height of the node, what is to be kept; all but a panel's, if the user has made it higher. */
   #given(height) {
-    return height - (height > this.#height ? Math.min(this.#extra, this.list.unfoldedHeight()) : this.#extra);
+    if (height <= this.#height) return height - this.#extra;
+    const need = this.#needed();
+    const byHost = need === null || Math.abs(height - need) < 1; // it has been faster than we
+    if (byHost) return this.#height - this.#extra;
+    return height - Math.min(this.#extra, this.list.unfoldedHeight());
   }
 
   /** The least height of the node, or null where it is not drawn. */
