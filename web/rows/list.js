@@ -140,6 +140,7 @@ export class List {
 
   /** One after the other, in the order in which they were chosen. */
   #add(name) {
+    library.use(name); // the picker may be opened again before it is there
     this.#adding = this.#adding.then(() => this.#addNow(name));
   }
 
