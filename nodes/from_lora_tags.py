@@ -59,7 +59,9 @@ class FromLoRATags(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, text: str | None = None, **_others: object) -> object:
         """The files' states; of all that there are, if the text is linked and comes later."""
-        return listed_states() if text is None else states(lambda: _asked(text))
+        if text is None:
+            return listed_states()
+        return states(lambda: [(asked, None) for asked in _asked(text)])
 
     @classmethod
     def execute(

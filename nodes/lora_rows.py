@@ -14,7 +14,7 @@ from ..lora_core.tags import written_tags
 from .host import lora_names
 from .notices import refusals_told
 from .plain_errors import plain_errors
-from .several import files_of, objections, states
+from .several import More, files_of, objections, states
 from .types import CATEGORY, Lora, Rows, lora_input
 
 
@@ -63,10 +63,7 @@ class LoRARows(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, rows: object = None, **_others: object) -> object:
         """The files' states, and the words of those whose rows have chosen none."""
-        return [
-            states(lambda: _asked(rows)),
-            states(lambda: _asked(rows, wordless=True), stated_triggers),
-        ]
+        return states(lambda: [(row.asked, _words_of(row)) for row in active_rows(read_rows(rows))])
 
     @classmethod
     def execute(cls, rows: object = None, lora: Recipe | None = None) -> io.NodeOutput:
@@ -81,10 +78,13 @@ class LoRARows(io.ComfyNode):
             return io.NodeOutput(whole, ", ".join(_words(active, files)), tags)
 
 
-def _asked(rows: object, wordless: bool = False) -> Iterable[Asked]:
-    """The files of rows that count; of those without trigger words only, if asked so."""
-    active = active_rows(read_rows(rows))
-    return [row.asked for row in active if row.triggers is None or not wordless]
+def _asked(rows: object) -> Iterable[Asked]:
+    return [row.asked for row in active_rows(read_rows(rows))]
+
+
+def _words_of(row: Row) -> More:
+    """What gives a row's words, if they are those of its file."""
+    return stated_triggers if row.triggers is None else None
 
 
 def _words(rows: Iterable[Row], files: Iterable[FileId]) -> Iterable[str]:

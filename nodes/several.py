@@ -25,6 +25,9 @@ log = logging.getLogger("lora-algebra")
 Read = Callable[[], Iterable[Asked]]
 """Gives the files that an input asks for; LoraError if the input itself is wrong."""
 
+More = Callable[[FileId], object] | None
+"""What else of a file matters."""
+
 
 async def objections(read: Read) -> bool | str:
     """True, or what is wrong with each of the first few that are asked for.
@@ -34,14 +37,11 @@ async def objections(read: Read) -> bool | str:
     return await asyncio.to_thread(_objections, read)
 
 
-def states(read: Read, more: Callable[[FileId], object] | None = None) -> object:
-    """The files as they are now, so that one trained anew under its old name is read anew.
-
-    ``more`` gives what else of a file matters.
-    """
+def states(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
+    """The files as they are now, so that one trained anew under its old name is read anew."""
     try:
         library = Library()
-        return [_state(library, asked, more) for asked in read()]
+        return [_state(library, asked, more) for asked, more in read()]
     except LoraError as error:
         return str(error)
 
@@ -80,7 +80,7 @@ def _wrong(library: Library, asked: Asked) -> str | None:
     return None
 
 
-def _state(library: Library, asked: Asked, more: Callable[[FileId], object] | None) -> object:
+def _state(library: Library, asked: Asked, more: More) -> object:
     try:
         file = library.find(asked)
     except LoraError as error:

@@ -6,14 +6,11 @@ Drawn by the nodes' own grid, in ComfyUI or in diffusers.
 
 from __future__ import annotations
 
-import importlib
-import sys
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,13 +18,13 @@ import torch
 from PIL import Image
 
 import lora_core
-from examples.tiny import in_diffusers, in_host
+from examples.tiny import in_host
 from examples.tiny.files import lora_file
 from examples.tiny.flow import SHIFT, sigmas
+from tests.support.alone import node_module
 from tests.support.host import Host, Prompt
 from tests.support.workflows import Chain, Graph, Link, apply_lora, no_loras, stacked_loras
 
-ROOT = Path(__file__).parents[1]
 SCENE, SEED = in_host.XY_SCENE, in_host.XY_SEED
 LARGER = 2
 COLUMNS = 6
@@ -75,13 +72,16 @@ def by_host(host: Host) -> Images:
 
 def by_diffusers() -> Images:
     """By diffusers' own pipeline, with ``lora_core`` applied to its transformer."""
-    pipe = in_diffusers.pipeline()
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # of what is not needed here
+    from examples.tiny.in_diffusers import pipeline
+
+    pipe = pipeline()
     return [_rendered(pipe, cell) for cell in (*SUMS, *RAMP, *SCHEDULES)]
 
 
 def draw(images: Images) -> Image.Image:
     """All of them with their labels, larger but not smoothed."""
-    grid = _drawing()
+    grid = node_module("grid")
     large = [image.repeat(LARGER, axis=0).repeat(LARGER, axis=1) for image in images]
     cells = [torch.from_numpy(image).float() / 255 for image in large]
     words = grid.Words([cell.label for cell in (*SUMS, *RAMP, *SCHEDULES)])
@@ -122,10 +122,12 @@ def _ramp() -> Prompt:
 
 def _rendered(pipe: Any, cell: Cell) -> np.ndarray:
     """A LoRA that ends part of the way is taken off where the sampler passes that place."""
+    from examples.tiny.in_diffusers import render
+
     recipes = [
         each * lora_core.load(lora_file(name, "diffusers")) for name, each in cell.strengths.items()
     ]
-    places = [_progress(float(sigma)) for sigma in sigmas(in_diffusers.STEPS)]
+    places = [_progress(float(sigma)) for sigma in sigmas(in_host.STEPS)]
     with ExitStack() as applied:
         if recipes and places[0] <= cell.until:
             stack = sum(recipes[1:], recipes[0])
@@ -136,17 +138,9 @@ def _rendered(pipe: Any, cell: Cell) -> np.ndarray:
                 applied.close()
             return kept
 
-        return in_diffusers.render(pipe, SCENE, SEED, after_step=after)[1]
+        return render(pipe, SCENE, SEED, after_step=after)[1]
 
 
 def _progress(sigma: float) -> float:
     """The share of the way at a noise level, as ComfyUI counts it."""
     return 1 - sigma / (SHIFT - (SHIFT - 1) * sigma)
-
-
-def _drawing() -> Any:
-    """nodes/grid.py without the nodes beside it, which need ComfyUI."""
-    alone = ModuleType("nodes_alone")
-    alone.__path__ = [str(ROOT / "nodes")]
-    sys.modules.setdefault("nodes_alone", alone)
-    return importlib.import_module("nodes_alone.grid")

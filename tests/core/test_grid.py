@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-import sys
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -14,26 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL.ImageFont import truetype
 
+from tests.support.alone import node_module
 from tests.support.pixels import places
 
-NODES = Path(__file__).parents[2] / "nodes"
 TEXT = 14
 GAP = 8
-
-
-@pytest.fixture(scope="module", autouse=True)
-def drawing():
-    """The two modules, without the nodes beside them, which need the host."""
-    alone = ModuleType("nodes_alone")
-    alone.__path__ = [str(NODES)]
-    sys.modules["nodes_alone"] = alone
-    yield
-    for name in [n for n in sys.modules if n.partition(".")[0] == "nodes_alone"]:
-        del sys.modules[name]
-
-
-def module(name):
-    return importlib.import_module(f"nodes_alone.{name}")
 
 
 def images(count, height=48, width=64, channels=3, seed=0):
@@ -42,7 +23,7 @@ def images(count, height=48, width=64, channels=3, seed=0):
 
 
 def drawn(cells, columns, gap=GAP, dark=False, **words):
-    grid = module("grid")
+    grid = node_module("grid")
     (image,) = grid.draw([cells], columns, grid.Words(**words), grid.Look(TEXT, gap, dark))
     return image
 
@@ -174,12 +155,12 @@ def batches(*lengths):
 
 
 def test_one_batch_lies_side_by_side():
-    ((*cells,),) = module("grid").frames_of(batches(3))
+    ((*cells,),) = node_module("grid").frames_of(batches(3))
     assert len(cells) == 3
 
 
 def test_batches_of_one_length_are_a_grid_for_each_of_their_images():
-    grid, items = module("grid"), batches(4, 4, 4)
+    grid, items = node_module("grid"), batches(4, 4, 4)
     frames = grid.frames_of(items)
     assert [[image.sum() for image in frame] for frame in frames] == [
         [item[k].sum() for item in items] for k in range(4)
@@ -191,7 +172,7 @@ def test_batches_of_one_length_are_a_grid_for_each_of_their_images():
 
 
 def test_batches_of_several_lengths_lie_side_by_side_under_their_labels():
-    grid, items = module("grid"), batches(1, 3)
+    grid, items = node_module("grid"), batches(1, 3)
     (cells,) = grid.frames_of(items)
     assert len(cells) == 4
     assert grid.labels_of(["base", "ink"], items, 4) == ["base", "ink", "ink", "ink"]
@@ -204,7 +185,7 @@ def test_batches_of_several_lengths_lie_side_by_side_under_their_labels():
     ("count", "columns"), [(1, 1), (3, 3), (6, 6), (7, 3), (9, 3), (10, 4), (16, 4), (17, 5)]
 )
 def test_columns_when_nobody_says(count, columns):
-    assert module("grid").near_square(count) == columns
+    assert node_module("grid").near_square(count) == columns
 
 
 LONG = "a watercolour of a lighthouse at dawn with a very long description that never ends"
@@ -213,7 +194,7 @@ LONG = "a watercolour of a lighthouse at dawn with a very long description that 
 @pytest.mark.parametrize("text", [LONG, LONG.replace(" ", "_"), LONG[:30], "ink 0.5", "a\nb", ""])
 @pytest.mark.parametrize("width", [3, 40, 64, 300])
 def test_words_are_wrapped_made_smaller_and_cut_to_the_width(text, width):
-    lettering = module("lettering").fitted([text], width, 24)
+    lettering = node_module("lettering").fitted([text], width, 24)
     lines = lettering.lines[text]
     assert len(lines) <= 3
     assert all(lettering.font.getlength(line) <= max(width, 24) for line in lines)
@@ -223,7 +204,7 @@ def test_words_are_wrapped_made_smaller_and_cut_to_the_width(text, width):
 
 
 def test_words_with_room_keep_their_size_and_all_have_one_size():
-    fitted = module("lettering").fitted
+    fitted = node_module("lettering").fitted
     assert fitted(["ink 0.5"], 300, 24).font.size == 24
     both = fitted(["ink 0.5", "a_word_that_is_too_wide"], 200, 24)
     assert 12 <= both.font.size < 24
@@ -231,7 +212,7 @@ def test_words_with_room_keep_their_size_and_all_have_one_size():
 
 
 def letters(text):
-    return "".join(module("lettering").fitted([text], 10000, 20).lines[text])
+    return "".join(node_module("lettering").fitted([text], 10000, 20).lines[text])
 
 
 def test_letters_that_no_font_has_are_boxes_and_no_error():
@@ -241,12 +222,12 @@ def test_letters_that_no_font_has_are_boxes_and_no_error():
 
 
 def family(text):
-    return module("lettering").fitted([text], 300, 20).font.getname()[0]
+    return node_module("lettering").fitted([text], 300, 20).font.getname()[0]
 
 
 def test_pillows_own_font_does_for_ascii_and_where_there_is_no_better(monkeypatch):
     assert family("ink 0.5, 0.5 (a + b)") == "Aileron"
-    monkeypatch.setattr(module("lettering"), "OTHER_FONTS", ("no such font.ttf",))
+    monkeypatch.setattr(node_module("lettering"), "OTHER_FONTS", ("no such font.ttf",))
     assert family("größer \u4e2d") == "Aileron"
 
 
@@ -257,5 +238,5 @@ def test_for_letters_that_it_lacks_the_systems_fonts_are_asked():
         pytest.skip("no DejaVu Sans on this system")
     text = "größer, плёнка"
     assert family(text) != "Aileron"
-    font = module("lettering").fitted([text], 300, 20).font
-    assert not module("lettering")._lacking(font, text)
+    font = node_module("lettering").fitted([text], 300, 20).font
+    assert not node_module("lettering")._lacking(font, text)

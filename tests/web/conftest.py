@@ -18,6 +18,7 @@ from tests.support.host import Host, find_host, skip_notice
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.web.interop import Interop
     from tests.web.page import Page
 
 SHOTS = "LORA_ALGEBRA_SHOTS"
@@ -136,6 +137,14 @@ def page(open_page: Page) -> Iterator[Page]:
     open_page.complaints.clear()
     yield open_page
     assert open_page.complaints == []
+
+
+@pytest.fixture
+def interop(page: Page) -> Iterator[Interop]:
+    from tests.web.interop import Interop
+
+    yield Interop(page)
+    Interop(page).close_toasts()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from examples.tiny import in_host
 from tests.support.host import find_host
 from tests.support.tiny_loras import KINDS, write_lora
+from tests.support.workflows import Prompt
 from tests.web.page import Page
 from tests.web.rows import Rows
 from tests.web.stage import (
@@ -160,15 +161,26 @@ def save_kind(page: Page, kind: str) -> None:
 
 
 def save_example(page: Page) -> None:
+    save_nameless(page, EXAMPLE, example(), LAYOUT, THUMBNAIL, VIEW)
+
+
+def save_nameless(
+    page: Page,
+    name: str,
+    prompt: Prompt,
+    layout: dict[int, tuple[int, int, int, int]],
+    thumbnail: range,
+    view: tuple[float, list[int]],
+) -> None:
     """The files it names are each user's own, so it names none: the host then takes the first."""
-    page.loadPrompt(example())
+    page.loadPrompt(prompt)
     page.fixSeeds()
-    page.layOut(LAYOUT)
+    page.layOut(layout)
     page.nameFiles(SHOWN)
-    page.take_picture(EXAMPLES / f"{EXAMPLE}.jpg", THUMBNAIL)
+    page.take_picture(EXAMPLES / f"{name}.jpg", thumbnail)
     page.nameFiles(dict.fromkeys(SHOWN))
-    page.view(*VIEW)
-    write(EXAMPLES / f"{EXAMPLE}.json", page.workflow())
+    page.view(*view)
+    write(EXAMPLES / f"{name}.json", page.workflow())
 
 
 def save_rows_example(page: Page) -> None:
@@ -184,17 +196,6 @@ def save_rows_example(page: Page) -> None:
     page.layOut({2: ROWS_LAYOUT[2]})
     page.view(*ROWS_VIEW)
     write(EXAMPLES / f"{ROWS_EXAMPLE}.json", page.workflow())
-
-
-def save_grid_example(page: Page) -> None:
-    page.loadPrompt(grid_example())
-    page.fixSeeds()
-    page.layOut(GRID_LAYOUT)
-    page.nameFiles(SHOWN)
-    page.take_picture(EXAMPLES / f"{GRID_EXAMPLE}.jpg", GRID_THUMBNAIL)
-    page.nameFiles(dict.fromkeys(SHOWN))
-    page.view(*GRID_VIEW)
-    write(EXAMPLES / f"{GRID_EXAMPLE}.json", page.workflow())
 
 
 def save_xy_plot(page: Page) -> None:
@@ -295,7 +296,7 @@ def main() -> None:
             save_kind(page, kind)
         save_example(page)
         save_rows_example(page)
-        save_grid_example(page)
+        save_nameless(page, GRID_EXAMPLE, grid_example(), GRID_LAYOUT, GRID_THUMBNAIL, GRID_VIEW)
         picture_choosing(page)
         picture_report(page)
         picture_rows(page)

@@ -140,7 +140,6 @@ export class List {
 
   /** One after the other, in the order in which they were chosen. */
   #add(name) {
-    library.use(name); // the picker may be opened again before it is there
     this.#adding = this.#adding.then(() => this.#addNow(name));
   }
 
@@ -155,13 +154,11 @@ export class List {
   }
 
   rename(view, name, identity) {
-    library.use(name);
     view.edit(edits.rename, name, identity);
   }
 
   /** The file's hash and size, if they come soon: later they would be an edit that nobody made. */
   async #identify(name) {
-    library.use(name);
     const late = new Promise((done) => setTimeout(done, IDENTITY_WAIT));
     await Promise.race([library.ask(name, { content: true }), late]);
     return library.identity(name);

@@ -214,6 +214,7 @@ class Picker {
     const stays = this.many && (shiftKey || ctrlKey || metaKey);
     if (stays) setText(this.status, t("Added {name}", { name: entry.base }));
     else this.close();
+    library.use(entry.name);
     this.onPick(entry.name);
   }
 

@@ -1,6 +1,7 @@
 /** One row on the page. Its elements stay while it does: a control that has the focus keeps it. */
 
 import { outcomeOf } from "./../feedback.js";
+import { library } from "../library.js";
 import { setting } from "../settings.js";
 import { t } from "../words.js";
 import { dragRow } from "./drag.js";
@@ -144,7 +145,10 @@ export class RowView {
   }
 
   #offer(name, sure) {
-    const take = () => this.list.rename(this, name, sure ? { hash: this.row.hash, size: this.row.size } : undefined);
+    const take = () => {
+      library.use(name);
+      this.list.rename(this, name, sure ? { hash: this.row.hash, size: this.row.size } : undefined);
+    };
     return button("lora-algebra-offer", isolated(t("Use {name}", { name: pathName(name) })), {
       onclick: take,
       title: name,

@@ -9,7 +9,7 @@ import { pastedText } from "../interop/clipboard.js";
 import { library } from "../library.js";
 import { loadStyle } from "../style.js";
 import { loadWords, t } from "../words.js";
-import { make } from "./elements.js";
+import { make, setAttributes } from "./elements.js";
 import { rememberFocus, restoreFocus } from "./focus.js";
 import { guardGestures } from "./gestures.js";
 import { List } from "./list.js";
@@ -50,8 +50,7 @@ app.registerExtension({
 /** Nodes 2.0 keeps showing the element of a node that undo has replaced; also where a subgraph shows it. */
 function lookAgain() {
   keepOnly(({ node }) => isLive(node));
-  const shown = [...document.getElementsByClassName("lora-algebra-rows")];
-  for (const { node, element } of rowsWidgets()) takePlace(node, element, shown);
+  for (const { node, element } of rowsWidgets()) takePlace(node, element);
   restoreFocus(workflow());
   requestAnimationFrame(lookAgain);
 }
@@ -63,13 +62,14 @@ function isLive(node) {
   return isOpen && graph.getNodeById(id) === node;
 }
 
-function takePlace(node, element, shown) {
+/** In every frame, so it does nothing where there is nothing to do. */
+function takePlace(node, element) {
   const place = `${node.graph.id}:${node.id}`; // the same after undo
-  element.dataset.place = place;
+  setAttributes(element, { "data-place": place });
   if (element.isConnected) return;
   const isFormer = (other) =>
     other.dataset.place === place && rowsWidgets().every((widget) => widget.element !== other);
-  shown.find(isFormer)?.replaceWith(element);
+  [...document.getElementsByClassName("lora-algebra-rows")].find(isFormer)?.replaceWith(element);
 }
 
 /** @param {import("@comfyorg/comfyui-frontend-types").LGraphNode} node */
