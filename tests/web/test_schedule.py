@@ -177,6 +177,13 @@ def test_it_lies_within_a_narrow_node(page, node, shoot):
     assert page.size(node)[0] == NARROW
 
 
+@pytest.mark.every_page
+def test_its_line_has_a_colour(page, node):
+    page.show([node])
+    line = page.schedule().locator("polyline")
+    assert line.evaluate("line => getComputedStyle(line).stroke") not in {"none", "rgb(0, 0, 0)"}
+
+
 def test_a_collapsed_node_hides_it(page, node):
     page.collapse(node)
     page.wait(lambda: page.schedule().count() == 0)
