@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
 import comfy.model_management
@@ -18,8 +18,10 @@ from torch.utils.hooks import RemovableHandle
 from ..lora_core.errors import LoraInputError
 from ..lora_core.live import Factor, Gate, Lane, Stack
 from ..lora_core.progress import progress_at
+from ..lora_core.reach import Reach
 from ..lora_core.recipe import Recipe
 from ..lora_core.targets import Shape
+from .host_reach import Routes, evaluated
 from .plain_errors import plain_errors
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ ALWAYS: Final = -1.0
 
 KEPT_STACKS: Final = 2
 """For each model: the one in use, and the one that it is compared with."""
+
+routes: Final = Routes()
 
 
 class HostFactor(Factor):
@@ -86,10 +90,12 @@ class Attached:
     """One model that a stack has been put beside.
 
     Attributes:
+        reach: Which of its layers the branches reach.
         gate: The same for as long as the model lives.
         handles: Of the branches that are there right now.
     """
 
+    reach: Reach
     gate: HostGate = field(default_factory=HostGate)
     handles: list[RemovableHandle] = field(default_factory=list[RemovableHandle])
 
@@ -110,9 +116,13 @@ class Beside:
         """Puts the branches in place, once, however many clones ask for it."""
         own = self.attached(patcher.model)
         if not own.handles:
-            moved = patcher.get_additional_models_with_key(self.key)
-            stack: Stack = moved[0].model if moved else self.stack
+            stack = self.stack_of(patcher)
             own.handles.extend(stack.attach(patcher.model.get_submodule, own.gate))
+
+    def stack_of(self, patcher: ModelPatcher) -> Stack:
+        """The stack, or its copy on the device of this patcher."""
+        moved = patcher.get_additional_models_with_key(self.key)
+        return moved[0].model if moved else self.stack
 
     def eject(self, patcher: ModelPatcher) -> None:
         """Takes them away again, if the model is not computing with them.
@@ -133,7 +143,11 @@ class Beside:
         return any(injection.inject == self.inject for injection in known)
 
     def attached(self, model: torch.nn.Module) -> Attached:
-        return self._attached.setdefault(model, Attached())
+        known = self._attached.get(model)
+        if known is None:
+            known = self._attached[model] = Attached(Reach(routes.of(model)))
+            known.reach.begin(self.stack.lanes)
+        return known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +170,9 @@ class Live:
 
     def expect(self, patcher: ModelPatcher) -> None:
         """A sampler is about to use the model, of which every use needs the stack from now on."""
-        gate = self.beside.attached(patcher.model).gate
+        own = self.beside.attached(patcher.model)
+        own.reach.begin(self.beside.stack.lanes)
+        gate = own.gate
         gate.expected = True
         gate.usual = None if self.recipe.varies else self._constant(patcher.load_device)
 
@@ -184,16 +200,23 @@ class Live:
         with plain_errors():
             _check_images(self.recipe.images, chunks, len(x))
             rows = self._at(model, t, x.device)
-        if model.current_patcher is not None:
-            self.beside.inject(model.current_patcher)  # a dropped clone may have taken it away
-        gate = self.beside.attached(model).gate
-        before = gate.rows
-        gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
+        patcher, stack = model.current_patcher, self.beside.stack
+        if patcher is not None:
+            self.beside.inject(patcher)  # a dropped clone may have taken it away
+            stack = self.beside.stack_of(patcher)
+        own = self.beside.attached(model)
+        before = own.gate.rows
+        own.gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
+
+        def run() -> Any:
+            given = _copied_control(control)
+            return executor(x, t, c_concat, c_crossattn, given, options, **kwargs)
+
         try:
             with plain_errors():
-                return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+                return evaluated(model, stack, own.gate, own.reach, run)
         finally:
-            gate.rows = before
+            own.gate.rows = before
 
     def _at(self, model: BaseModel, sigmas: torch.Tensor, device: torch.device) -> torch.Tensor:
         """The gate at a noise level, the same for all evaluations there."""
@@ -291,6 +314,14 @@ def _patcher_of(
     patcher = comfy.model_patcher.CoreModelPatcher(stack, load_device, offload_device)
     patcher.cached_patcher_init = (_copied, (stack, load_device, offload_device))
     return patcher
+
+
+def _copied_control(control: Any) -> Any:
+    """The model takes what a ControlNet gives out of its lists; an evaluation may be done again."""
+    if not isinstance(control, dict):
+        return control
+    entries = cast("dict[str, Any]", control).items()
+    return {key: [*value] if isinstance(value, list) else value for key, value in entries}
 
 
 def _copied(stack: Stack, *devices: Any, **_others: Any) -> ModelPatcher:
