@@ -24,15 +24,17 @@ the host brings the weight to the device, or by another tensor in its place."""
 
 
 class Watch:
-    """Notes which of some parameters are read; as a context, for one evaluation of their model.
+    """Notes which of some parameters are read; as a context, while their model computes."""
 
-    Attributes:
-        read: Their keys.
-    """
-
-    def __init__(self, parameters: Mapping[str, tuple[torch.nn.Module, str]]) -> None:
-        """Takes for every key the layer, and the parameter's name on it."""
-        self.read: set[str] = set()
+    def __init__(
+        self, parameters: Mapping[str, tuple[torch.nn.Module, str]], read: set[str]
+    ) -> None:
+        """
+        Args:
+            parameters: For every key the layer, and the parameter's name on it.
+            read: Gets the keys of those that are read.
+        """
+        self._read = read
         self._watched: dict[torch.nn.Module, dict[str, str]] = {}
         self._plain: list[tuple[torch.nn.Module, dict[str, Any]]] = []
         for key, (module, name) in parameters.items():
@@ -42,7 +44,7 @@ class Watch:
         for module, keys in self._watched.items():
             plain = vars(module)["_parameters"]
             self._plain.append((module, plain))
-            vars(module)["_parameters"] = _Noting(plain, keys, self.read)
+            vars(module)["_parameters"] = _Noting(plain, keys, self._read)
         return self
 
     def __exit__(
@@ -73,6 +75,24 @@ class _Noting(dict[str, Any]):
         return super().__getitem__(name)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What was seen of the parameters of a stack while their model computed.
+
+    Attributes:
+        reached: Those whose layers ran through their ``forward``.
+        moved: Those that were changed by the host's function for them.
+        read: Those of the watched ones that were read.
+    """
+
+    reached: set[str] = field(default_factory=set[str])
+    moved: set[str] = field(default_factory=set[str])
+    read: set[str] = field(default_factory=set[str])
+
+    def __or__(self, other: Seen) -> Seen:
+        return Seen(self.reached | other.reached, self.moved | other.moved, self.read | other.read)
+
+
 @dataclass(slots=True, eq=False)
 class Reach:
     """What is known of the parameters of a stack on one model, in one run of a sampler.
@@ -92,26 +112,20 @@ class Reach:
         self.branches.clear()
         self.pending = {key for key in keys if self.routes.get(key) != "parameter"}
 
-    def learn(
-        self,
-        reached: Iterable[str],
-        moved: Iterable[str],
-        read: Iterable[str],
-        functions: Callable[[str], bool],
-    ) -> bool:
-        """Takes note of one evaluation; True if it has missed a change and has to be done again.
+    def learn(self, seen: Seen, has_function: Callable[[str], bool]) -> set[str]:
+        """Takes note of one evaluation; the keys whose change it has missed, which now have a route.
+
+        A layer that is called, too, counts as called: models read weights to learn their type.
 
         Args:
-            reached: Keys whose layers have run through their ``forward``.
-            moved: Keys whose weight went through the host's function for it.
-            read: Keys of watched parameters that were read.
-            functions: Whether the host has such a function for a key.
+            seen: In this evaluation, and in what came before it.
+            has_function: Whether the host takes a parameter through a function that can be added to.
         """
-        self.branches.update(key for key in reached if key not in self.routes)
-        self.pending.difference_update(reached, moved)
-        missed = self.pending.intersection(read)
+        self.branches.update(seen.reached.difference(self.routes))
+        self.pending -= seen.reached | seen.moved
+        missed = self.pending & seen.read
         for key in missed:
-            first = key not in self.routes and functions(key)
-            self.routes[key] = "weight" if first else "parameter"
-        self.pending.difference_update(key for key in missed if self.routes[key] == "parameter")
-        return bool(missed)
+            by_function = key not in self.routes and has_function(key)
+            self.routes[key] = "weight" if by_function else "parameter"
+        self.pending -= {key for key in missed if self.routes[key] == "parameter"}
+        return missed

@@ -3,6 +3,7 @@ injections, with gates that are open only while a model with them is computing."
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -18,10 +19,9 @@ from torch.utils.hooks import RemovableHandle
 from ..lora_core.errors import LoraInputError
 from ..lora_core.live import Factor, Gate, Lane, Stack
 from ..lora_core.progress import progress_at
-from ..lora_core.reach import Reach
 from ..lora_core.recipe import Recipe
 from ..lora_core.targets import Shape
-from .host_reach import Routes, evaluated
+from .host_reach import MOST_TRIES, Again, Routes, Run
 from .plain_errors import plain_errors
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ KEPT_STACKS: Final = 2
 """For each model: the one in use, and the one that it is compared with."""
 
 routes: Final = Routes()
+
+log: Final = logging.getLogger("lora-algebra")
 
 
 class HostFactor(Factor):
@@ -90,12 +92,12 @@ class Attached:
     """One model that a stack has been put beside.
 
     Attributes:
-        reach: Which of its layers the branches reach.
+        run: Sees to it that no change is missed.
         gate: The same for as long as the model lives.
         handles: Of the branches that are there right now.
     """
 
-    reach: Reach
+    run: Run
     gate: HostGate = field(default_factory=HostGate)
     handles: list[RemovableHandle] = field(default_factory=list[RemovableHandle])
 
@@ -145,8 +147,8 @@ class Beside:
     def attached(self, model: torch.nn.Module) -> Attached:
         known = self._attached.get(model)
         if known is None:
-            known = self._attached[model] = Attached(Reach(routes.of(model)))
-            known.reach.begin(self.stack.lanes)
+            known = self._attached[model] = Attached(Run(routes.of(model)))
+            known.run.reach.begin(self.stack.lanes)
         return known
 
 
@@ -166,19 +168,28 @@ class Live:
         self._rows.clear()  # the same noise level may be another progress to another clone
         with plain_errors():
             _check_images(self.recipe.images, 1, len(noise))
+        guider = executor.class_obj
+        conds = {kind: [*map(dict, own)] for kind, own in guider.conds.items()}
+        for _ in range(MOST_TRIES - 1):
+            try:
+                return executor(noise, *args, **kwargs)
+            except Again:
+                log.info("a layer was used past its forward: sampling begins once more")
+                guider.conds = {kind: [*map(dict, own)] for kind, own in conds.items()}
         return executor(noise, *args, **kwargs)
 
     def expect(self, patcher: ModelPatcher) -> None:
         """A sampler is about to use the model, of which every use needs the stack from now on."""
         own = self.beside.attached(patcher.model)
-        own.reach.begin(self.beside.stack.lanes)
-        gate = own.gate
-        gate.expected = True
-        gate.usual = None if self.recipe.varies else self._constant(patcher.load_device)
+        own.gate.expected = True
+        own.gate.usual = None if self.recipe.varies else self._constant(patcher.load_device)
+        own.run.prepare(patcher.model, self.beside.stack_of(patcher), own.gate)
 
     def forget(self, patcher: ModelPatcher) -> None:
         """The sampler is done with the model."""
-        self.beside.attached(patcher.model).gate.expected = False
+        own = self.beside.attached(patcher.model)
+        own.gate.expected = False
+        own.run.end()
 
     def apply_model(
         self,
@@ -214,7 +225,7 @@ class Live:
 
         try:
             with plain_errors():
-                return evaluated(model, stack, own.gate, own.reach, run)
+                return own.run.evaluate(model, stack, own.gate, run)
         finally:
             own.gate.rows = before
 

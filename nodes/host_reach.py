@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -13,7 +14,7 @@ import torch
 from ..lora_core.branches import Branch
 from ..lora_core.errors import LoraInputError, LoraMismatchError
 from ..lora_core.live import Gate, Stack
-from ..lora_core.reach import Reach, Route, Watch
+from ..lora_core.reach import Reach, Route, Seen, Watch
 
 T = TypeVar("T")
 
@@ -34,55 +35,77 @@ class Routes:
         return self._known.setdefault(model, {})
 
 
-def evaluated(
-    model: torch.nn.Module, stack: Stack, gate: Gate, reach: Reach, run: Callable[[], T]
-) -> T:
-    """The result of an evaluation of ``model`` from which no change of ``stack`` is missing.
+class Again(Exception):  # noqa: N818 (nothing is wrong: a sampler has to begin once more)
+    """A layer was used past its ``forward`` before the first evaluation of a run."""
 
-    It is done again when a layer turns out to be used past its ``forward``; the model is remembered.
 
-    Args:
-        model: The host's, with the branches in place.
-        stack: What is beside it.
-        gate: Open.
-        reach: What is known of both.
-        run: Evaluates the model.
+class Run:
+    """One run of a sampler with a stack beside a model: what is missed is found, and done again.
 
-    Raises:
-        LoraInputError: Such a layer cannot have a strength for each image.
-        LoraMismatchError: Such a layer can only be changed by a merge.
+    Attributes:
+        reach: What is known of the stack's parameters on the model.
     """
-    for _ in range(MOST_TRIES):
-        result, complete = _tried(model, stack, gate, reach, run)
-        if complete:
-            return result
-    first = min(reach.routes)
-    raise LoraMismatchError(
-        f"ComfyUI computes {first} in a way that a live LoRA cannot reach. Set the mode to merge.",
-        key=first,
-        expected="a layer that is called, or a weight that is read",
-        found="neither",
-    )
+
+    def __init__(self, routes: dict[str, Route]) -> None:
+        self.reach = Reach(routes)
+        self._preparing = ExitStack()
+        self._before = Seen()
+
+    def prepare(self, model: torch.nn.Module, stack: Stack, gate: Gate) -> None:
+        """From here to the first evaluation, the host may use layers for what it computes only once."""
+        self.end()
+        self.reach.begin(stack.lanes)
+        self._before = self._preparing.enter_context(_changed(model, stack, gate, self.reach))
+
+    def end(self) -> None:
+        """Takes away what ``prepare`` has put in place."""
+        self._preparing.close()
+
+    def evaluate(self, model: torch.nn.Module, stack: Stack, gate: Gate, run: Callable[[], T]) -> T:
+        """The result of an evaluation from which no change of ``stack`` is missing.
+
+        It is done again when a layer turns out to be used past its ``forward``.
+
+        Args:
+            model: The host's, with the branches in place.
+            stack: What is beside it.
+            gate: Open.
+            run: Evaluates the model.
+
+        Raises:
+            Again: What is missing was used before, so that the sampler has to begin once more.
+            LoraInputError: Such a layer cannot have a strength for each image.
+            LoraMismatchError: Such a layer can only be changed by a merge.
+        """
+        self.end()
+        missed: set[str] = set()
+        for _ in range(MOST_TRIES):
+            with _changed(model, stack, gate, self.reach) as seen:
+                result = run()
+            missed = self.reach.learn(seen | self._before, partial(_has_function, model))
+            if missed & self._before.read:
+                raise Again
+            if not missed:
+                self._before = Seen()
+                return result
+        raise _unreachable(missed)
 
 
-def _tried(
-    model: torch.nn.Module, stack: Stack, gate: Gate, reach: Reach, run: Callable[[], T]
-) -> tuple[T, bool]:
-    """The result of one evaluation, and whether nothing was missing from it."""
-    reached: set[str] = set()
-    moved: set[str] = set()
+@contextmanager
+def _changed(model: torch.nn.Module, stack: Stack, gate: Gate, reach: Reach) -> Generator[Seen]:
+    """The model with a change on every known route, and watched for others."""
+    seen = Seen()
     elsewhere = [key for key in stack.lanes if key in reach.routes]
-    gate.elsewhere, gate.reached = frozenset(elsewhere), reached
+    gate.elsewhere, gate.reached = frozenset(elsewhere), seen.reached
     try:
-        with Watch(_places(model, reach.pending)) as watch, ExitStack() as changes:
+        with Watch(_places(model, reach.pending), seen.read), ExitStack() as changes:
             for key, (layer, name) in _places(model, elsewhere).items():
-                change = _Change(key, stack.branch(key), gate, moved)
+                change = _Change(key, stack.branch(key), gate, seen.moved)
                 way = _by_function if reach.routes[key] == "weight" else _by_tensor
                 changes.enter_context(way(layer, name, change))
-            result = run()
+            yield seen
     finally:
         gate.elsewhere, gate.reached = frozenset(), None
-    return result, not reach.learn(reached, moved, watch.read, functions=_has_function(model))
 
 
 class _Change:
@@ -93,7 +116,7 @@ class _Change:
 
     def __call__(self, weight: torch.Tensor) -> torch.Tensor:
         self._moved.add(self.key)
-        rows = self._gate.rows
+        rows = self._gate.passed_by() if self._gate.rows is None else self._gate.rows
         if rows is None:
             return weight
         if len(rows) > 1:
@@ -112,14 +135,20 @@ def _places(model: torch.nn.Module, keys: Iterable[str]) -> Mapping[str, Place]:
     return {key: (model.get_submodule(layer), name) for key, layer, name in parts}
 
 
-def _has_function(model: torch.nn.Module) -> Callable[[str], bool]:
-    """Whether the host brings a parameter to its device by a function that can be added to."""
+def _has_function(model: torch.nn.Module, key: str) -> bool:
+    """Whether the host takes a parameter through a function that can be added to."""
+    ((layer, name),) = _places(model, [key]).values()
+    return hasattr(layer, f"{name}_function")
 
-    def has(key: str) -> bool:
-        ((layer, name),) = _places(model, [key]).values()
-        return hasattr(layer, f"{name}_function")
 
-    return has
+def _unreachable(keys: Iterable[str]) -> LoraMismatchError:
+    first = min(keys)
+    return LoraMismatchError(
+        f"ComfyUI computes {first} in a way that a live LoRA cannot reach. Set the mode to merge.",
+        key=first,
+        expected="a layer that is called, or a weight that is read",
+        found="neither",
+    )
 
 
 @contextmanager
