@@ -164,9 +164,10 @@ def _deltas(match: Match) -> list[Delta]:
 
 
 def _plain(lora: LoraReport) -> dict[str, object]:
-    plain = asdict(lora)
+    plain: dict[str, object] = asdict(lora)
     del plain["said"]  # is among the warnings
-    return plain | {"warnings": [warning.to_dict() for warning in lora.warnings]}
+    plain["warnings"] = [warning.to_dict() for warning in lora.warnings]
+    return plain
 
 
 def _part(match: Match, part: Part) -> PartReport:

@@ -40,7 +40,7 @@ def ask(host, name, **more):
     assert len(body) <= 64 * 1024
     assert str(host.folder) not in body.decode()
     told = json.loads(body, parse_constant=no_constant)
-    assert told.keys() == {"asked", "name", "how", "close", "facts", "error"}
+    assert told.keys() == {"asked", "name", "how", "close", "warnings", "facts", "error"}
     assert told["asked"] == name
     return told
 
