@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeAlias
 
-from .course import Course
+from .course import Course, images_of
 from .strength import bounded
 from .warning import LoraWarning, united
 
@@ -96,14 +96,18 @@ class Term:
         varying = [(known.times(course), strength) for known, strength in self.varying]
         return replace(self, model=Fraction(0), varying=(*varying, (course, self.model)))
 
-    def at(self, progress: float) -> list[float]:
-        """The strength for the denoiser at a progress, for each image or for all of them."""
-        factors = [(float(strength), course.at(progress)) for course, strength in self.varying]
-        images = max((len(values) for _, values in factors), default=1)
-        each = [(s, values * (images // len(values))) for s, values in factors]
+    def at(self, progress: float, images: int = 1) -> list[float]:
+        """The strength for the denoiser at a progress, for each image or for all of them.
+
+        ``images`` says how many there are, where no spread does.
+        """
+        images = images_of(course for course, _ in self.varying) or images
+        factors = [(float(s), course.at(progress, images)) for course, s in self.varying]
+        count = max((len(values) for _, values in factors), default=1)
+        each = [(s, values * (count // len(values))) for s, values in factors]
         return [
             float(self.model) + sum(s * values[image] for s, values in each)
-            for image in range(images)
+            for image in range(count)
         ]
 
 
