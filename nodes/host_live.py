@@ -3,7 +3,6 @@ injections, with gates that are open only while a model with them is computing."
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -21,7 +20,7 @@ from ..lora_core.live import Factor, Gate, Lane, Stack
 from ..lora_core.progress import progress_at
 from ..lora_core.recipe import Recipe
 from ..lora_core.targets import Shape
-from .host_reach import MOST_TRIES, Again, Routes, Run
+from .host_reach import Routes, Run, until_complete
 from .plain_errors import plain_errors
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ KEPT_STACKS: Final = 2
 """For each model: the one in use, and the one that it is compared with."""
 
 routes: Final = Routes()
-
-log: Final = logging.getLogger("lora-algebra")
 
 
 class HostFactor(Factor):
@@ -161,22 +158,20 @@ class Live:
 
     beside: Beside
     recipe: Recipe
-    _rows: dict[tuple[float, torch.device], torch.Tensor] = field(default_factory=dict)
+    _rows: dict[tuple[float, torch.device, int], torch.Tensor] = field(default_factory=dict)
+    _sampled: list[int] = field(default_factory=list)
+    """How many images each sampler at work has, the innermost last."""
 
     def outer_sample(self, executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Refuses a batch of another size before anything is loaded."""
         self._rows.clear()  # the same noise level may be another progress to another clone
         with plain_errors():
             _check_images(self.recipe.images, 1, len(noise))
-        guider = executor.class_obj
-        conds = {kind: [*map(dict, own)] for kind, own in guider.conds.items()}
-        for _ in range(MOST_TRIES - 1):
-            try:
-                return executor(noise, *args, **kwargs)
-            except Again:
-                log.info("a layer was used past its forward: sampling begins once more")
-                guider.conds = {kind: [*map(dict, own)] for kind, own in conds.items()}
-        return executor(noise, *args, **kwargs)
+        self._sampled.append(len(noise))
+        try:
+            return until_complete(executor.class_obj, lambda: executor(noise, *args, **kwargs))
+        finally:
+            self._sampled.pop()
 
     def expect(self, patcher: ModelPatcher) -> None:
         """A sampler is about to use the model, of which every use needs the stack from now on."""
@@ -209,8 +204,7 @@ class Live:
             return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         chunks = len(options.get("cond_or_uncond", (0,)))
         with plain_errors():
-            _check_images(self.recipe.images, chunks, len(x))
-            rows = self._at(model, t, x.device)
+            rows = self._at(model, t, x.device, self._images(chunks, len(x)))
         patcher, stack = model.current_patcher, self.beside.stack
         if patcher is not None:
             self.beside.inject(patcher)  # a dropped clone may have taken it away
@@ -229,35 +223,53 @@ class Live:
         finally:
             own.gate.rows = before
 
-    def _at(self, model: BaseModel, sigmas: torch.Tensor, device: torch.device) -> torch.Tensor:
+    def _images(self, chunks: int, batch: int) -> int:
+        """How many the strengths are for; 0 if they are the same for any number."""
+        _check_images(self.recipe.images, chunks, batch)
+        if not self.recipe.counts_images:
+            return 0
+        images = batch // chunks
+        if self._sampled and self._sampled[-1] != images:
+            raise LoraInputError(
+                f"Spread LoRA has a range over {self._sampled[-1]} images, but the model is given {images} at once, "
+                "by a node that divides the batch. Use one strength with it.",
+                key="values",
+                expected=f"{self._sampled[-1]} images",
+                found=f"{images} images",
+            )
+        return images
+
+    def _at(
+        self, model: BaseModel, sigmas: torch.Tensor, device: torch.device, images: int
+    ) -> torch.Tensor:
         """The gate at a noise level, the same for all evaluations there."""
         if not _scheduled(self.recipe):
-            return self._constant(device)
+            return self._constant(device, images)
         sigma, sampling = float(sigmas.flatten()[0]), model.model_sampling
-        known = self._rows.get((sigma, device))
+        known = self._rows.get((sigma, device, images))
         if known is None:
             progress = progress_at(sigma, lambda p: float(sampling.percent_to_sigma(p)))
-            known = self._made(progress, device)
+            known = self._made(progress, device, images)
             for other in list(self._rows):
                 if other[0] not in (sigma, ALWAYS):
                     self._rows.pop(other, None)
-            self._rows[sigma, device] = known
+            self._rows[sigma, device, images] = known
         return known
 
-    def _constant(self, device: torch.device) -> torch.Tensor:
+    def _constant(self, device: torch.device, images: int = 0) -> torch.Tensor:
         """The gate of strengths that follow no schedule."""
-        known = self._rows.get((ALWAYS, device))
+        known = self._rows.get((ALWAYS, device, images))
         if known is None:
-            known = self._rows[ALWAYS, device] = self._made(0.0, device)
+            known = self._rows[ALWAYS, device, images] = self._made(0.0, device, images)
         return known
 
-    def _made(self, progress: float, device: torch.device) -> torch.Tensor:
-        return self.beside.stack.gate_rows(self._strengths(progress)).to(device)
+    def _made(self, progress: float, device: torch.device, images: int) -> torch.Tensor:
+        return self.beside.stack.gate_rows(self._strengths(progress, images)).to(device)
 
-    def _strengths(self, progress: float) -> list[list[float]]:
+    def _strengths(self, progress: float, images: int) -> list[list[float]]:
         """Of each file of the stack, for each image or for all of them."""
         terms = {term.file: term for term in self.recipe.terms}
-        return [terms[file].at(progress) for file in self.beside.stack.files]
+        return [terms[file].at(progress, images) for file in self.beside.stack.files]
 
 
 class StackCache:

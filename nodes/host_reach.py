@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -23,6 +24,9 @@ Place: TypeAlias = "tuple[torch.nn.Module, str]"
 
 MOST_TRIES: Final = 3
 """Of one evaluation: by branches alone, by the weight's function, with another tensor."""
+
+
+log: Final = logging.getLogger("lora-algebra")
 
 
 class Routes:
@@ -89,6 +93,22 @@ class Run:
                 self._before = Seen()
                 return result
         raise _unreachable(missed)
+
+
+def until_complete(guider: Any, sample: Callable[[], T]) -> T:
+    """What a sampler gives, begun once more where a run asks for that."""
+    conds = _copied(guider.conds)
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return sample()
+        except Again:
+            log.info("a layer is used past its forward: sampling begins once more")
+            guider.conds = _copied(conds)  # which the host fills in while it samples
+    return sample()
+
+
+def _copied(conds: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    return {kind: [*map(dict, own)] for kind, own in conds.items()}
 
 
 @contextmanager

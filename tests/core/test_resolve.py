@@ -3,7 +3,7 @@
 import pytest
 
 from lora_core.errors import LoraInputError
-from lora_core.resolve import Asked, Found, resolve
+from lora_core.resolve import Asked, Found, resolve, said_of
 
 FILES = {  # name to size and content
     "ink.safetensors": (10, "a"),
@@ -74,6 +74,30 @@ FOUND = {
 def test_what_is_meant(what):
     asked, (name, how) = FOUND[what]
     assert Library().find(*asked) == Found(name, how)
+
+
+ELSEWHERE = {
+    ("old/was.safetensors", "d", 30): "found_by_content",
+    ("old/moved.safetensors",): "found_by_basename",
+    ("moved.safetensors",): "found_by_basename",
+    ("old/moved",): "found_by_basename",
+}
+
+
+@pytest.mark.parametrize("asked", ELSEWHERE)
+def test_a_file_found_under_another_name_is_said_with_both(asked):
+    found = Library().find(*asked)
+    (said,) = said_of(Asked(*asked), found)
+    assert said.code == ELSEWHERE[asked]
+    assert said.fields == {"asked": asked[0], "name": "new/moved.safetensors"}
+
+
+@pytest.mark.parametrize(
+    "asked", ["ink.safetensors", "STYLE\\Light.safetensors", "style/ink", "MOVED", "v1.5"]
+)
+def test_nothing_is_said_of_a_name_in_another_spelling_nor_of_a_bare_word(asked):
+    """Which is how tags name files."""
+    assert said_of(Asked(asked), Library().find(asked)) == ()
 
 
 REFUSED = {
