@@ -151,3 +151,14 @@ def test_two_spellings_are_told_apart_by_content():
     assert resolve(asked, names, sizes.get, contents.get) == Found("a.safetensors", "content")
     with pytest.raises(LoraInputError, match="several such files"):
         resolve(Asked("a.SAFETENSORS", "z", 1), names, sizes.get, contents.get)
+
+
+@pytest.mark.parametrize("end", ["/", "/.", "\\"])
+@pytest.mark.parametrize(
+    "asked", [("ink.safetensors",), ("style/light",), ("moved",), ("old/was.safetensors", "d", 30)]
+)
+def test_a_name_that_ends_like_a_folder_means_no_file(asked, end):
+    """Neither by its path nor by its content or base name (faults.md 7)."""
+    name, *content = asked
+    with pytest.raises(LoraInputError, match="the name of a folder"):
+        Library().find(name + end, *content)
