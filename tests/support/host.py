@@ -30,6 +30,9 @@ REPOSITORY = SUPPORT.parents[1]
 PACKS = {"lora-algebra": REPOSITORY, "testkit": SUPPORT / "testkit"}
 MODEL_SCRIPT = SUPPORT / "tiny_models.py"
 
+WATCHED = {"LORA_ALGEBRA_TESTS_WATCHED": "1"}
+"""Tells the testkit that it ends with us; see testkit/watchdog.py."""
+
 LOCAL = "127.0.0.1"
 START_SECONDS = 120.0
 RUN_SECONDS = 120.0
@@ -140,7 +143,7 @@ class RunResult:
 
 
 class Host:
-    """One running ComfyUI server; a context manager.
+    """One running ComfyUI server; a context manager. It ends with the process that started it.
 
     ``folder`` receives everything the server writes. ``arguments`` are added to its command line,
     for example ``("--cache-lru", "100")``.
@@ -190,8 +193,8 @@ class Host:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
+                env=_environment() | WATCHED,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -207,6 +210,8 @@ class Host:
         if self._process is None:
             return
         _kill_tree(self._process)
+        if self._process.stdin:
+            self._process.stdin.close()
         self._process = None
 
     def run(self, prompt: Prompt, expect_error: bool = False) -> RunResult:
