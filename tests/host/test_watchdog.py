@@ -22,7 +22,8 @@ PATIENCE = 30.0
 
 HOST = """
     from pathlib import Path
-    from tests.support.host import Host, HostInstall
+    from tests.support.host import Host
+    from tests.support.installs import HostInstall
     install = HostInstall(Path({path!r}), Path({python!r}), {version!r})
     models = Path({folder!r}, "models")
     models.mkdir()
