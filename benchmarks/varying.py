@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tests.support.host import ensure_models, find_host
+from tests.support.host import ensure_models
+from tests.support.installs import find_host
 from tests.support.tiny_loras import write_lora
 from tests.support.tiny_models import MODEL_FILES
 from tests.support.workflows import KINDS

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import logging
+import stat
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -52,17 +54,45 @@ def lora_names() -> list[str]:
 
 def listed_states() -> str:
     """One number for the states of all listed files: any change of any of them changes it."""
-    digest = hashlib.sha256()
+    states = sorted(_states(lora_names()))
+    return hashlib.sha256(repr(states).encode()).hexdigest()
+
+
+def _states(names: Iterable[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Of every file that is there, asked of the disk once: in the first folder that has it.
+
+    That is the one from which the host takes it.
+    """
+    left = set(names)
     for folder in folder_paths.get_folder_paths(LORAS):
-        for name in lora_names():
-            digest.update(repr((name, _state(Path(folder, name)))).encode())
-    return digest.hexdigest()
+        for name in _lying_in(folder, left):
+            state = _state(Path(folder, name))
+            if state:
+                left.discard(name)
+                yield name, state
+
+
+def _lying_in(folder: str, names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that a folder has, told by one look into each of its directories."""
+    held = functools.cache(_entries)
+    split = [(name, Path(folder, name)) for name in names]
+    return [name for name, path in split if path.name in held(path.parent)]
+
+
+def _entries(directory: Path) -> frozenset[str]:
+    try:
+        return frozenset(path.name for path in directory.iterdir())
+    except OSError:
+        return frozenset()
 
 
 def _state(path: Path) -> tuple[int, ...]:
+    """Nothing of what is no file, which the host passes over."""
     try:
         status = path.stat()
     except (OSError, ValueError):
+        return ()
+    if not stat.S_ISREG(status.st_mode):
         return ()
     return status.st_mtime_ns, status.st_size, status.st_ino, config_changed(path)
 

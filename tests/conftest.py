@@ -8,10 +8,45 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.host import skip_notice
+from tests.support.installs import HOSTS, OLDEST, HostInstall, find_host, skip_notice
+
+SLOW = "--slow"
 
 MEASURED = pytest.StashKey[list[str]]()
 NOTICES = pytest.StashKey[set[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        SLOW, action="store_true", help="also the slow tests, and every test in every host and page"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the slow tests, unless they are asked for."""
+    if config.getoption(SLOW):
+        return
+    fast = [item for item in items if not item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
+    items[:] = fast
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """In the oldest host, and with the mark ``every_host`` in the others."""
+    if "host_install" not in metafunc.fixturenames:
+        return
+    everywhere = metafunc.definition.get_closest_marker("every_host")
+    names = HOSTS if everywhere or metafunc.config.getoption(SLOW) else [OLDEST]
+    metafunc.parametrize("host_install", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def host_install(request: pytest.FixtureRequest) -> HostInstall:
+    """The ComfyUI that a test runs in."""
+    install = find_host(request.param)
+    if install is None:
+        pytest.skip(skip_notice(request.param) or "")
+    return install
 
 
 @pytest.fixture
@@ -37,8 +72,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The very last lines, so that nobody takes a run without the host for a whole one."""
-    known = (skip_notice() or _browser_notice(), _node_notice())
-    for line in (*filter(None, known), *sorted(config.stash.get(NOTICES, ()))):
+    known = (*map(skip_notice, HOSTS), _browser_notice(), _node_notice())
+    for line in dict.fromkeys([*filter(None, known), *sorted(config.stash.get(NOTICES, ()))]):
         print(f"\n!!! {line} !!!")
 
 

@@ -22,7 +22,8 @@ from safetensors.torch import load_file, save_file
 
 from examples.tiny import in_host
 from tests.support import workflows
-from tests.support.host import Host, HostInstall, RunResult, ensure_models, find_host
+from tests.support.host import Host, RunResult, ensure_models
+from tests.support.installs import HostInstall, find_host
 from tests.support.tiny_loras import delta, targets, write_lora
 from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
 from tools import picture

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.support.host import PACKS, Host, HostInstall, Prompt
+from tests.support.host import PACKS, Host, Prompt
+from tests.support.installs import HostInstall
 from tests.support.workflows import Chain, Graph, Link, apply_lora, no_loras
 
 from .draw import SIZE, Scene

@@ -8,16 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.host import Host, HostInstall, ensure_models, find_host, skip_notice
+from tests.support.host import Host, ensure_models
+from tests.support.installs import HostInstall
 from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
-
-
-@pytest.fixture(scope="session")
-def host_install() -> HostInstall:
-    install = find_host()
-    if install is None:
-        pytest.skip(skip_notice() or "")
-    return install
 
 
 @pytest.fixture(scope="session")

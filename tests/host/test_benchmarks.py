@@ -1,10 +1,12 @@
 """That the benchmarks run; what they measure is no test."""
 
+import os
 import re
 import subprocess
 import sys
 
 from tests.support.host import REPOSITORY
+from tests.support.installs import environment_of
 
 SECTIONS = ("Patching", "Outside the host", "Node side", "Live", "Varying", "Memory")
 
@@ -12,7 +14,13 @@ SECTIONS = ("Patching", "Outside the host", "Node side", "Live", "Varying", "Mem
 def test_the_benchmarks_run(host_install, tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--quick", "--rounds", "1", "--out", tmp_path]
     done = subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=600
+        command,
+        cwd=REPOSITORY,
+        env=os.environ | environment_of(host_install),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")

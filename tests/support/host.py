@@ -25,10 +25,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from .installs import HostInstall
+
 SUPPORT = Path(__file__).resolve().parent
 REPOSITORY = SUPPORT.parents[1]
 PACKS = {"lora-algebra": REPOSITORY, "testkit": SUPPORT / "testkit"}
 MODEL_SCRIPT = SUPPORT / "tiny_models.py"
+
+WATCHED = {"LORA_ALGEBRA_TESTS_WATCHED": "1"}
+"""Tells the testkit that it ends with us; see testkit/watchdog.py."""
 
 LOCAL = "127.0.0.1"
 START_SECONDS = 120.0
@@ -43,37 +48,6 @@ Prompt = dict[str, dict[str, Any]]
 
 class HostError(RuntimeError):
     """The host did not start, went away, or did not answer as it should."""
-
-
-@dataclass(frozen=True)
-class HostInstall:
-    """A ComfyUI checkout and the Python that runs it."""
-
-    path: Path
-    python: Path
-    version: str
-
-
-def find_host() -> HostInstall | None:
-    """The install named by COMFYUI_PATH and COMFYUI_PYTHON, or at its usual place."""
-    path = Path(os.environ.get("COMFYUI_PATH") or Path.home() / "comfy" / "ComfyUI")
-    scripts = "Scripts/python.exe" if os.name == "nt" else "bin/python"
-    python = Path(os.environ.get("COMFYUI_PYTHON") or path / ".venv" / scripts)
-    version_file = path / "comfyui_version.py"
-    if not (version_file.is_file() and python.is_file()):
-        return None
-    version = re.search(r'__version__ = "([^"]+)"', version_file.read_text(encoding="utf-8"))
-    return HostInstall(path, python, version[1] if version else "unknown")
-
-
-def skip_notice() -> str | None:
-    """What a test run without a host must say at its end; None where there is one."""
-    if find_host():
-        return None
-    return (
-        "HOST TESTS SKIPPED: no ComfyUI found. Nothing ran in the real host. "
-        "Set COMFYUI_PATH (and COMFYUI_PYTHON, if it is not in PATH/.venv)."
-    )
 
 
 def ensure_models(install: HostInstall, files: Mapping[str, str]) -> Path:
@@ -140,7 +114,7 @@ class RunResult:
 
 
 class Host:
-    """One running ComfyUI server; a context manager.
+    """One running ComfyUI server; a context manager. It ends with the process that started it.
 
     ``folder`` receives everything the server writes. ``arguments`` are added to its command line,
     for example ``("--cache-lru", "100")``.
@@ -190,8 +164,8 @@ class Host:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
+                env=_environment() | WATCHED,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -207,6 +181,8 @@ class Host:
         if self._process is None:
             return
         _kill_tree(self._process)
+        if self._process.stdin:
+            self._process.stdin.close()
         self._process = None
 
     def run(self, prompt: Prompt, expect_error: bool = False) -> RunResult:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.frontend import NEWER, SKIPPED, ensure_frontend
-from tests.support.host import Host, find_host, skip_notice
+from tests.conftest import SLOW
+from tests.support import frontend
+from tests.support.host import Host
+from tests.support.installs import NEWER, OLDEST, find_host, skip_notice
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,10 +26,24 @@ if TYPE_CHECKING:
 SHOTS = "LORA_ALGEBRA_SHOTS"
 """Environment variable: the folder for pictures of the page."""
 
-FRONTENDS = {"1.45": None, "1.58": NEWER}
-"""Name -> version to fetch; None is the one that the host brings."""
 
-OWN = next(iter(FRONTENDS))
+@dataclass(frozen=True)
+class Served:
+    """A page, and the host that serves it. ``version`` is to be fetched; None is the host's own."""
+
+    host: str
+    page: str
+    version: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.host}-{self.page}"
+
+
+OWN = Served(OLDEST, "1.45")
+NEWEST = Served(NEWER, "1.58", frontend.NEWER)
+OLD_WITH_NEWEST = Served(OLDEST, "1.58", frontend.NEWER)
+EVERY = (OWN, OLD_WITH_NEWEST, Served(NEWER, "1.49"), NEWEST)
+
 RENDERERS = ("classic", "nodes2")
 
 
@@ -36,25 +52,30 @@ class Stand:
     """What a test in the page stands on."""
 
     renderer: str
-    frontend: str
+    served: Served
 
     def __str__(self) -> str:
-        return f"{self.renderer}-{self.frontend}"
+        return f"{self.renderer}-{self.served}"
 
     def suffix(self) -> str:
         """Of the names of pictures."""
-        newer = "" if self.frontend == OWN else f"_{self.frontend}"
+        newer = "" if self.served == OWN else f"_{self.served.page}"
         return f"{self.renderer}{newer}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Both renderers, and with the mark ``every_page`` in both frontends."""
+    """Both renderers, and with the mark ``every_page`` in the newest page too."""
     if "stand" not in metafunc.fixturenames:
         return
     everywhere = metafunc.definition.get_closest_marker("every_page")
-    frontends = FRONTENDS if everywhere else [OWN]
-    stands = [Stand(renderer, frontend) for frontend in frontends for renderer in RENDERERS]
+    pages = EVERY if metafunc.config.getoption(SLOW) else _pages() if everywhere else (OWN,)
+    stands = [Stand(renderer, served) for served in pages for renderer in RENDERERS]
     metafunc.parametrize("stand", stands, indirect=True, scope="session", ids=str)
+
+
+def _pages() -> tuple[Served, Served]:
+    """The oldest and the newest; the oldest host can serve both."""
+    return OWN, NEWEST if find_host(NEWER) else OLD_WITH_NEWEST
 
 
 @pytest.fixture(scope="session")
@@ -72,39 +93,40 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def hosts(
     tmp_path_factory: pytest.TempPathFactory, notice: Callable[[str], None]
-) -> Iterator[Callable[[str], Host]]:
-    """The host that serves a frontend, started when it is first asked for."""
+) -> Iterator[Callable[[Served], Host]]:
+    """The host that serves a page, started when it is first asked for."""
     pytest.importorskip("playwright", reason="the tests in the page need playwright")
     from tests.web.stage import running_host
-
-    install = find_host()
-    if install is None:
-        pytest.skip(skip_notice() or "")
 
     with contextlib.ExitStack() as running:
 
         @functools.cache
-        def start(frontend: str) -> Host | None:
-            version = FRONTENDS[frontend]
-            folder = ensure_frontend(version) if version else None
-            if version and folder is None:
-                return None
-            served = ("--front-end-root", str(folder)) if folder else ()
-            fresh = tmp_path_factory.mktemp(f"host-{frontend}")
-            return running.enter_context(running_host(install, fresh, served))
+        def start(served: Served) -> Host | str:
+            """Or why there is none."""
+            install = find_host(served.host)
+            if install is None:
+                return skip_notice(served.host) or ""
+            arguments: tuple[str, ...] = ()
+            if served.version:
+                folder = frontend.ensure_frontend(served.version)
+                if folder is None:
+                    return frontend.SKIPPED
+                arguments = ("--front-end-root", str(folder))
+            fresh = tmp_path_factory.mktemp(f"host-{served}")
+            return running.enter_context(running_host(install, fresh, arguments))
 
-        def host_of(frontend: str) -> Host:
-            started = start(frontend)
-            if started is None:
-                notice(SKIPPED)
-                pytest.skip(SKIPPED)
+        def host_of(served: Served) -> Host:
+            started = start(served)
+            if isinstance(started, str):
+                notice(started)
+                pytest.skip(started)
             return started
 
         yield host_of
 
 
 @pytest.fixture(scope="session")
-def any_host(hosts: Callable[[str], Host]) -> Host:
+def any_host(hosts: Callable[[Served], Host]) -> Host:
     """For what does not depend on the page."""
     return hosts(OWN)
 
@@ -115,9 +137,9 @@ def stand(request: pytest.FixtureRequest) -> Stand:
 
 
 @pytest.fixture(scope="session")
-def host(stand: Stand, hosts: Callable[[str], Host]) -> Host:
+def host(stand: Stand, hosts: Callable[[Served], Host]) -> Host:
     """The one behind the page."""
-    return hosts(stand.frontend)
+    return hosts(stand.served)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from examples.tiny import in_host
-from tests.support.host import find_host
+from tests.support.installs import find_host
 from tests.support.tiny_loras import KINDS, write_lora
 from tests.support.workflows import Prompt
 from tests.web.page import Page

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.support.host import Host, HostInstall, ensure_models
+from tests.support.host import Host, ensure_models
+from tests.support.installs import HostInstall
 from tests.support.tiny_loras import KINDS, write_lora
 from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
 from tests.support.workflows import Graph, Prompt, apply_lora, render, stacked_loras

@@ -13,7 +13,6 @@ pytest.importorskip("playwright")
 from PIL import Image
 
 from examples.tiny import in_host
-from tests.support.host import find_host, skip_notice
 from tests.support.pixels import places
 from tests.support.workflows import stacked_loras
 from tests.web.page import Page
@@ -21,11 +20,8 @@ from tests.web.save_workflows import XY_PLOT
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    install = find_host()
-    if install is None:
-        pytest.skip(skip_notice() or "")
-    with in_host.start(install, tmp_path_factory.mktemp("host")) as running:
+def host(host_install, tmp_path_factory):
+    with in_host.start(host_install, tmp_path_factory.mktemp("host")) as running:
         yield running
 
 

@@ -5,7 +5,7 @@ The host loads this folder as a node pack. Nothing here is shipped with LoRA Alg
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import watch
+from . import watch, watchdog
 from .adapters import TKAdapters, TKTamper
 from .built import TKBuilt
 from .gates import TKDeepClone, TKGates
@@ -49,5 +49,6 @@ class TestkitExtension(ComfyExtension):
 
 
 async def comfy_entrypoint() -> ComfyExtension:
+    watchdog.start()
     watch.install()
     return TestkitExtension()

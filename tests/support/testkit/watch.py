@@ -6,6 +6,7 @@ to wake the worker.
 """
 
 import functools
+import os
 import sys
 import threading
 import time
@@ -31,6 +32,7 @@ counts: Counter[str] = Counter(
     reset=0,
     slow_at_once=0,  # the most of them that were waiting for a slow disk together
     opened_files=0,  # .safetensors files opened from Python: by us, since the host's library is none
+    asked_states=0,  # times that the state of such a file was asked of the disk, found or not
 )
 """Calls so far in this process, by function."""
 
@@ -97,6 +99,23 @@ def _count_opened_files() -> None:
     sys.addaudithook(heard)
 
 
+def _count_asked_states() -> None:
+    original = os.stat
+
+    @functools.wraps(original)
+    def counted(path: object, *args: object, **kwargs: object) -> os.stat_result:
+        counts["asked_states"] += str(path).endswith(".safetensors")
+        return original(path, *args, **kwargs)
+
+    os.stat = counted
+
+
+def _read_rows() -> int:
+    """How many lists of rows the pack has read so far; one that it still knows is not read."""
+    names = [name for name in sys.modules if name.endswith(".lora_core.rows")]
+    return sum(sys.modules[name]._read.cache_info().misses for name in names)
+
+
 def _wait() -> None:
     _waiting.add(threading.get_ident())
     counts["slow_at_once"] = max(counts["slow_at_once"], len(_waiting))
@@ -128,7 +147,7 @@ def _add_routes(server: PromptServer) -> None:
 
     @server.routes.get("/testkit/counters")
     async def counters(_: web.Request) -> web.Response:
-        return web.json_response(counts)
+        return web.json_response({**counts, "read_rows": _read_rows()})
 
     @server.routes.get("/testkit/fail/{name}/{call}")
     async def fail(request: web.Request) -> web.Response:
@@ -172,6 +191,7 @@ def install() -> None:
     _count_calls(execution.PromptExecutor, "reset")
     _count_patched_weights()
     _count_opened_files()
+    _count_asked_states()
     gates.record_model_calls()
     _record_executed_nodes(PromptServer.instance)
     _add_routes(PromptServer.instance)
