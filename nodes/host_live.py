@@ -219,7 +219,9 @@ class Live:
 
         try:
             with plain_errors():
-                return own.run.evaluate(model, stack, own.gate, run)
+                return own.run.evaluate(
+                    model, stack, own.gate, run, compiled=_is_compiled(model, options)
+                )
         finally:
             own.gate.rows = before
 
@@ -337,6 +339,15 @@ def _patcher_of(
     patcher = comfy.model_patcher.CoreModelPatcher(stack, load_device, offload_device)
     patcher.cached_patcher_init = (_copied, (stack, load_device, offload_device))
     return patcher
+
+
+def _is_compiled(model: torch.nn.Module, options: Mapping[str, Any]) -> bool:
+    """Whether parts of a model are compiled, by the host's node or in place by others."""
+    wrappers: Mapping[str, Any] = options.get("wrappers", {}).get(WrappersMP.APPLY_MODEL, {})
+    return "torch.compile" in wrappers or any(
+        "_orig_mod" in vars(m)["_modules"] or vars(m).get("_compiled_call_impl") is not None
+        for m in model.modules()
+    )
 
 
 def _copied_control(control: Any) -> Any:

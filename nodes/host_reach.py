@@ -52,6 +52,7 @@ class Run:
 
     def __init__(self, routes: dict[str, Route]) -> None:
         self.reach = Reach(routes)
+        self._unused: set[str] = set()
         self._preparing = ExitStack()
         self._before = Seen()
 
@@ -65,7 +66,15 @@ class Run:
         """Takes away what ``prepare`` has put in place."""
         self._preparing.close()
 
-    def evaluate(self, model: torch.nn.Module, stack: Stack, gate: Gate, run: Callable[[], T]) -> T:
+    def evaluate(
+        self,
+        model: torch.nn.Module,
+        stack: Stack,
+        gate: Gate,
+        run: Callable[[], T],
+        *,
+        compiled: bool = False,
+    ) -> T:
         """The result of an evaluation from which no change of ``stack`` is missing.
 
         It is done again when a layer turns out to be used past its ``forward``.
@@ -75,6 +84,8 @@ class Run:
             stack: What is beside it.
             gate: Open.
             run: Evaluates the model.
+            compiled: Whether the host runs compiled code, which may be older than the branches and
+                pass them by.
 
         Raises:
             Again: What is missing was used before, so that the sampler has to begin once more.
@@ -89,10 +100,23 @@ class Run:
             missed = self.reach.learn(seen | self._before, partial(_has_function, model))
             if missed & self._before.read:
                 raise Again
-            if not missed:
+            if not missed and not (compiled and self._is_stale(seen)):
                 self._before = Seen()
                 return result
         raise _unreachable(missed)
+
+    def _is_stale(self, seen: Seen) -> bool:
+        """Whether compiled code had to be dropped, since it may have been made without the branches.
+
+        torch runs code from before a hook was there as if it were not. What fresh code does not
+        reach either is not used by the model.
+        """
+        doubtful = self.reach.pending | (self.reach.branches - seen.reached)
+        doubtful -= self._unused
+        self._unused |= doubtful
+        if doubtful:
+            torch.compiler.reset()
+        return bool(doubtful)
 
 
 def until_complete(guider: Any, sample: Callable[[], T]) -> T:
