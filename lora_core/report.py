@@ -29,6 +29,9 @@ class PartReport:
         live: How many of the applied ones are beside their layer, instead of merged into it.
         varying: What the strength does over steps and images, in words, beside ``strength``.
         apart: Whether this strength was asked for as such, and not as the model's.
+        through: How many of the live ones change the weight that the model reads, since it computes
+            past their layer.
+        unused: How many of the live ones the model has made no use of.
     """
 
     part: Part
@@ -39,6 +42,8 @@ class PartReport:
     live: int = 0
     varying: tuple[str, ...] = ()
     apart: bool = False
+    through: int = 0
+    unused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class LoraReport:
         model: What kind of model it was applied to.
         widened: Layers that take more inputs now, in words.
         said: What is to be said beside what the match tells; see ``warnings``.
+        carried: Whether it is the one of several whose metadata the model carries for an IC-LoRA's nodes.
     """
 
     name: str
@@ -80,6 +86,7 @@ class LoraReport:
     model: str | None = None
     widened: tuple[str, ...] = ()
     said: tuple[LoraWarning, ...] = ()
+    carried: bool = False
 
     def at(self, term: Term, live: int = 0) -> LoraReport:
         """The same with the strengths of ``term``, ``live`` layers of it beside the model's."""
@@ -88,6 +95,11 @@ class LoraReport:
         model = replace(model, strength=float(term.model), live=live, varying=varying)
         clip = (replace(part, strength=float(term.clip), apart=term.apart) for part in others)
         return replace(self, name=term.file.name, parts=(model, *clip)).saying(*term.said)
+
+    def reaching(self, through: int, unused: int) -> LoraReport:
+        """The same after the model has computed: how its live layers were reached."""
+        model, *others = self.parts
+        return replace(self, parts=(replace(model, through=through, unused=unused), *others))
 
     def saying(self, *warnings: LoraWarning) -> LoraReport:
         """The same with ``warnings`` of what the match cannot tell."""
@@ -217,6 +229,8 @@ def _details(lora: LoraReport) -> Sequence[str]:
         )
     lines.append(_origin_line(lora))
     lines.extend(lora.widened)
+    if lora.carried:
+        lines.append("nodes for IC-LoRAs behind this one read the metadata of this file")
     lines.extend(f"warning: {warning.text}" for warning in lora.warnings)
     return lines
 
@@ -226,6 +240,9 @@ def _of_layers(lora: LoraReport) -> Iterator[LoraWarning]:
         yield LoraWarning.of("unknown_layers", count=len(lora.unknown), names=few(lora.unknown))
     if lora.silent:
         yield LoraWarning.of("alpha_zero", count=lora.silent)
+    for part in lora.parts:
+        if part.unused and part.unused == part.live >= part.applied:
+            yield LoraWarning.of("not_used", count=part.unused)
 
 
 def _of_text(lora: LoraReport) -> Iterator[LoraWarning]:
@@ -270,7 +287,10 @@ def _where(part: PartReport) -> str:
     if not part.live:
         return ""
     merged = part.applied - part.live
-    return f", {part.live} live and {merged} merged" if merged else ", live"
+    how = f", {part.live} live and {merged} merged" if merged else ", live"
+    reached = {"through the weight": part.through, "not used by the model": part.unused}
+    told = ", ".join(f"{count} {where}" for where, count in reached.items() if count)
+    return f"{how} ({told})" if told else how
 
 
 def _layers(count: int) -> str:

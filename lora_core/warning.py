@@ -21,6 +21,7 @@ LONGEST_NAME: Final = 200
 SENTENCES: Final[Mapping[str, str]] = {
     "unknown_layers": "Unknown to the model, not applied: {count} ({names})",
     "alpha_zero": "Layers with alpha 0, which have no effect: {count}",
+    "not_used": "None of its layers was used by the model: {count}",
     "clip_not_connected": "Layers of the text encoder not applied, since no CLIP is connected: {count}",
     "no_clip_layers": "It has nothing for the text encoder, so its text strength {strength} has no effect",
     "made_for_other": "Its notes say it was made for {base}; the model is {model}",

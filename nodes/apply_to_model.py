@@ -9,8 +9,9 @@ from comfy_api.latest import io
 from ..lora_core.divide import MODES, Mode
 from ..lora_core.outcome import outcomes_of
 from ..lora_core.recipe import Recipe
+from ..lora_core.report import Report
 from .host import apply_recipe
-from .notices import refusals_told
+from .notices import refusals_told, told_later
 from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
 
@@ -53,8 +54,14 @@ class ApplyToModel(io.ComfyNode):
     def execute(
         cls, lora: Recipe | None = None, model: Any = None, clip: Any = None, mode: Mode = "auto"
     ) -> io.NodeOutput:
+        tell = told_later()
         with plain_errors(), refusals_told():
-            model, clip, report = apply_recipe(lora or Recipe(), model, clip, mode)
-        text = str(report)
-        ui = {"text": (text,), "loras": outcomes_of(report)}
-        return io.NodeOutput(model, clip, text, ui=ui)
+            model, clip, report = apply_recipe(
+                lora or Recipe(), model, clip, mode, lambda later: tell(_shown(later))
+            )
+        return io.NodeOutput(model, clip, str(report), ui=_shown(report))
+
+
+def _shown(report: Report) -> dict[str, object]:
+    """What the page shows on the node."""
+    return {"text": (str(report),), "loras": outcomes_of(report)}

@@ -8,8 +8,9 @@ import itertools
 import logging
 import stat
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,14 +24,15 @@ from ..lora_core.filenames import choose_name
 from ..lora_core.files import LoraFile, identify, shared_cache
 from ..lora_core.held import held_for
 from ..lora_core.match import Model
-from ..lora_core.plan import make_plan
+from ..lora_core.plan import Plan, make_plan
 from ..lora_core.recipe import FileId, Recipe
 from ..lora_core.report import Report
 from ..lora_core.resolve import Asked, Found, resolve, said_of
 from ..lora_core.targets import Part, Shape
 from ..lora_core.warning import LoraWarning
 from .adapter import FusedAdapter
-from .host_live import Live, StackCache, put_beside, take_away
+from .host_live import Live, Reached, StackCache, put_beside, take_away
+from .host_metadata import carry, restore, said_of_carried
 from .host_view import view_of
 
 if TYPE_CHECKING:
@@ -182,6 +184,7 @@ class Applied:
         entries: The recipe's patches, as the host holds them, by weight.
         files: Kept in the shared cache while the patched model is in use.
         beside: Under which key its live part is on the model.
+        metadata: What the model carried of other LoRAs before.
     """
 
     recipe: Halves
@@ -190,6 +193,7 @@ class Applied:
     entries: Mapping[str, Patched] = field(default_factory=dict[str, Patched])
     files: tuple[LoraFile, ...] = ()
     beside: str = ATTACHMENT
+    metadata: object = None
 
     def is_last_on(self, patcher: ModelPatcher) -> bool:
         """Whether nobody has touched the model's patches since."""
@@ -199,12 +203,23 @@ class Applied:
 
 
 def apply_recipe(
-    recipe: Recipe, model: ModelPatcher | None, clip: CLIP | None, mode: Mode = "auto"
+    recipe: Recipe,
+    model: ModelPatcher | None,
+    clip: CLIP | None,
+    mode: Mode = "auto",
+    tell: Callable[[Report], None] | None = None,
 ) -> tuple[ModelPatcher | None, CLIP | None, Report]:
     """Adds ``recipe`` to clones of ``model`` and ``clip``.
 
     What the recipe does not change comes back as the same object. The text encoder, which knows
     neither steps nor images, is always patched.
+
+    Args:
+        recipe: What to add.
+        model: The denoiser, None for none.
+        clip: The text encoders, None for none.
+        mode: Merged or live.
+        tell: Gets the report once more in each run of which there is more to say than before it.
 
     Raises:
         LoraError: Both stay untouched.
@@ -228,10 +243,12 @@ def apply_recipe(
     together = _together(whole.values(), recipe, sides)
     plan = make_plan(together, views, shared_cache, held.fits(views))
     held.keep(views, plan.fits)
+    plan = replace(plan, report=said_of_carried(plan))
     for lora in plan.report.loras:
         log.info("%s", lora.headline)
+    later = partial(_tell_reached, plan, tell) if tell else None
     changes: dict[Part, _Change] = {
-        part: _Change(whole[part], earlier[part], weights, layers, view.shapes, plan.files)
+        part: _Change(whole[part], earlier[part], weights, layers, view.shapes, plan.files, later)
         for part, weights, layers, view in zip(sides, plan.addends, plan.live, views, strict=True)
         if added[part].whole and (weights or layers or earlier[part].recipe.whole)
     }
@@ -270,6 +287,13 @@ class _Change:
     layers: Layers
     shapes: Mapping[str, Shape]
     files: tuple[LoraFile, ...]
+    later: Callable[[Reached], None] | None
+
+
+def _tell_reached(plan: Plan, tell: Callable[[Report], None], reached: Reached) -> None:
+    """The report of a plan, with what a run has shown of its live layers."""
+    loras = zip(plan.fits, plan.report.loras, strict=True)
+    tell(Report(tuple(lora.reaching(*reached.get(file, (0, 0))) for file, lora in loras)))
 
 
 def _own(recipe: Recipe, part: Part, mode: Mode, view: Model) -> Halves:
@@ -319,8 +343,12 @@ def _change(clone: ModelPatcher, change: _Change) -> None:
     entries = _patch(clone, change) if change.weights else {}
     if change.layers:
         beside = stacks.get(key, clone, change.layers, change.shapes)
-        put_beside(clone, Live(beside, change.recipe.live))
-    applied = Applied(change.recipe, earlier.before, clone.patches_uuid, entries, change.files, key)
+        put_beside(clone, Live(beside, change.recipe.live, change.later))
+    changed = {term.file for term in change.recipe.whole.terms}
+    metadata = carry(clone, (file for file in change.files if file.id in changed))
+    applied = Applied(
+        change.recipe, earlier.before, clone.patches_uuid, entries, change.files, key, metadata
+    )
     clone.set_attachments(ATTACHMENT, applied)
 
 
@@ -365,4 +393,6 @@ def _take_back(clone: ModelPatcher, earlier: Applied) -> None:
             del clone.patches[key]
     clone.patches_uuid = earlier.before
     take_away(clone, earlier.beside)
+    if earlier.files:
+        restore(clone, earlier.metadata)
     clone.remove_attachments(ATTACHMENT)

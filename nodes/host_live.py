@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 import comfy.model_management
@@ -18,14 +18,19 @@ from torch.utils.hooks import RemovableHandle
 from ..lora_core.errors import LoraInputError
 from ..lora_core.live import Factor, Gate, Lane, Stack
 from ..lora_core.progress import progress_at
-from ..lora_core.recipe import Recipe
+from ..lora_core.reach import Reach
+from ..lora_core.recipe import FileId, Recipe
 from ..lora_core.targets import Shape
+from .host_options import fresh_control, is_compiled, without_caches
 from .host_reach import Routes, Run, until_complete
 from .plain_errors import plain_errors
 
 if TYPE_CHECKING:
     from comfy.model_base import BaseModel
     from comfy.model_patcher import ModelPatcher
+
+Reached: TypeAlias = "Mapping[FileId, tuple[int, int]]"
+"""Of each file how many deltas go through the weight, and how many the model has made no use of."""
 
 ALWAYS: Final = -1.0
 """In place of a noise level, where there is no schedule."""
@@ -158,6 +163,9 @@ class Live:
 
     beside: Beside
     recipe: Recipe
+    tell: Callable[[Reached], None] | None = None
+    """Gets what the first evaluation of a run has shown, if not all layers were reached as usual."""
+
     _rows: dict[tuple[float, torch.device, int], torch.Tensor] = field(default_factory=dict)
     _sampled: list[int] = field(default_factory=list)
     """How many images each sampler at work has, the innermost last."""
@@ -205,6 +213,8 @@ class Live:
         chunks = len(options.get("cond_or_uncond", (0,)))
         with plain_errors():
             rows = self._at(model, t, x.device, self._images(chunks, len(x)))
+        if _scheduled(self.recipe):
+            options = without_caches(options)
         patcher, stack = model.current_patcher, self.beside.stack
         if patcher is not None:
             self.beside.inject(patcher)  # a dropped clone may have taken it away
@@ -214,16 +224,26 @@ class Live:
         own.gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
 
         def run() -> Any:
-            given = _copied_control(control)
-            return executor(x, t, c_concat, c_crossattn, given, options, **kwargs)
+            return executor(x, t, c_concat, c_crossattn, fresh_control(control), options, **kwargs)
 
         try:
             with plain_errors():
-                return own.run.evaluate(
-                    model, stack, own.gate, run, compiled=_is_compiled(model, options)
+                result = own.run.evaluate(
+                    model, stack, own.gate, run, compiled=is_compiled(model, options)
                 )
         finally:
             own.gate.rows = before
+        if own.run.first:
+            self._tell(stack, own.run.reach)
+        return result
+
+    def _tell(self, stack: Stack, reach: Reach) -> None:
+        """Speaks of layers that were not reached as usual, if there are any."""
+        through = stack.deltas(key for key in stack.lanes if key in reach.routes)
+        unused = stack.deltas(reach.pending)
+        if self.tell and (through or unused):
+            files = {term.file for term in self.recipe.terms} | {*stack.files}
+            self.tell({file: (through[file], unused[file]) for file in files})
 
     def _images(self, chunks: int, batch: int) -> int:
         """How many the strengths are for; 0 if they are the same for any number."""
@@ -339,23 +359,6 @@ def _patcher_of(
     patcher = comfy.model_patcher.CoreModelPatcher(stack, load_device, offload_device)
     patcher.cached_patcher_init = (_copied, (stack, load_device, offload_device))
     return patcher
-
-
-def _is_compiled(model: torch.nn.Module, options: Mapping[str, Any]) -> bool:
-    """Whether parts of a model are compiled, by the host's node or in place by others."""
-    wrappers: Mapping[str, Any] = options.get("wrappers", {}).get(WrappersMP.APPLY_MODEL, {})
-    return "torch.compile" in wrappers or any(
-        "_orig_mod" in vars(m)["_modules"] or vars(m).get("_compiled_call_impl") is not None
-        for m in model.modules()
-    )
-
-
-def _copied_control(control: Any) -> Any:
-    """The model takes what a ControlNet gives out of its lists; an evaluation may be done again."""
-    if not isinstance(control, dict):
-        return control
-    entries = cast("dict[str, Any]", control).items()
-    return {key: [*value] if isinstance(value, list) else value for key, value in entries}
 
 
 def _copied(stack: Stack, *devices: Any, **_others: Any) -> ModelPatcher:

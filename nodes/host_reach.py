@@ -48,10 +48,13 @@ class Run:
 
     Attributes:
         reach: What is known of the stack's parameters on the model.
+        first: Whether it has been evaluated once.
     """
 
     def __init__(self, routes: dict[str, Route]) -> None:
         self.reach = Reach(routes)
+        self.first = False
+        self._begun = False
         self._unused: set[str] = set()
         self._preparing = ExitStack()
         self._before = Seen()
@@ -60,6 +63,7 @@ class Run:
         """From here to the first evaluation, the host may use layers for what it computes only once."""
         self.end()
         self.reach.begin(stack.lanes)
+        self._begun = False
         self._before = self._preparing.enter_context(_changed(model, stack, gate, self.reach))
 
     def end(self) -> None:
@@ -93,6 +97,7 @@ class Run:
             LoraMismatchError: Such a layer can only be changed by a merge.
         """
         self.end()
+        self.first, self._begun = not self._begun, True
         missed: set[str] = set()
         for _ in range(MOST_TRIES):
             with _changed(model, stack, gate, self.reach) as seen:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
+from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
 from ..lora_core.errors import LoraError
 
 REFUSED = "lora_algebra.refused"
+
+EXECUTED = "executed"
+"""What the host itself sends with a node's output, which the page takes at any time."""
 
 
 @contextmanager
@@ -22,6 +26,21 @@ def refusals_told() -> Generator[None]:
         if server and server.client_id is not None:  # else it would go to every page
             server.send_sync(REFUSED, _fields(error, server.last_node_id), server.client_id)
         raise
+
+
+def told_later() -> Callable[[Mapping[str, object]], None]:
+    """For the node that runs now: sends an output of it to the page in place of what it has sent."""
+    context, server = get_executing_context(), getattr(PromptServer, "instance", None)
+    shown = getattr(server, "last_node_id", None)
+
+    def tell(output: Mapping[str, object]) -> None:
+        now = get_executing_context()
+        if context and now and server and server.client_id is not None:
+            node = {"node": context.node_id, "display_node": shown or context.node_id}
+            told = {**node, "output": output, "prompt_id": now.prompt_id}
+            server.send_sync(EXECUTED, told, server.client_id)
+
+    return tell
 
 
 def _fields(error: LoraError, node: str | None) -> dict[str, str | None]:
