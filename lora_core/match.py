@@ -12,6 +12,7 @@ from .errors import LoraFileError, LoraMismatchError
 from .families import Delta, Diagonal, Pair, Replacement, Slot
 from .files import LoraFile
 from .guess import base_of_file
+from .interleaved import regrouped
 from .targets import Names, Part, Shape, Target, part_of
 
 CONTROLLED: Final = "img_in.weight"
@@ -132,7 +133,13 @@ def _matched(file: LoraFile, models: Sequence[Model]) -> Match:
         for delta, bound in zip(module.deltas, module.bounds, strict=True):
             found = _find(name, delta, models)
             if found is not None:
-                hits += _hits(name, delta, bound, file.id.name, models, found)
+                index, target = found
+                own = (
+                    regrouped(name, delta, target, models[index].shapes)
+                    if file.interleaved
+                    else delta
+                )
+                hits += _hits(name, own, bound, file.id.name, models, found)
             elif not _is_share_of_bias(delta):
                 missed[name, delta.slot] = None
     _refuse_synonyms(hits)
