@@ -110,8 +110,10 @@ def divide(fits: Iterable[Fit], recipe: Halves, models: Sequence[Model]) -> Divi
 def goes_live(hit: Hit, model: Model) -> bool:
     """Whether a delta can be a branch beside its layer."""
     addend = hit.addend
-    known = addend.target.key in model.branches and addend.width is None
-    return known and can_go_live(addend.delta, hit.shape)
+    keeps_shape = addend.width is None and addend.shape is None
+    return (
+        addend.target.key in model.branches and keeps_shape and can_go_live(addend.delta, hit.shape)
+    )
 
 
 def _acts(term: Term, hit: Hit) -> bool:

@@ -27,6 +27,7 @@ from .header import (
     unopened,
 )
 from .header import identify as identify  # where everybody looks for it
+from .interleaved import ADAPTER
 from .recipe import FileId
 from .settings import Notes
 from .spellings import SHARED, UNREAD, FileKey, Role, group_keys
@@ -60,6 +61,7 @@ class LoraFile:
         unknown: Keys of no known spelling.
         metadata: The file's own notes, unchecked text.
         notes: What they, and peft's config beside the file, say of its modules.
+        interleaved: Whether q, k and v of MiniMax-H3 would be head by head in it.
     """
 
     id: FileId
@@ -67,6 +69,7 @@ class LoraFile:
     unknown: tuple[FileKey, ...]
     metadata: Mapping[str, str]
     notes: Notes
+    interleaved: bool = False
 
 
 class FileCache:
@@ -181,7 +184,8 @@ def _parsed(file: FileId) -> LoraFile:
 def _file(file: FileId, head: Head, tensors: Mapping[str, torch.Tensor]) -> LoraFile:
     notes = _notes(file, head.metadata)
     modules, unknown = _modules({FileKey(key): tensor for key, tensor in tensors.items()}, notes)
-    return LoraFile(file, modules, unknown, head.metadata, notes)
+    interleaved = any(key.endswith(ADAPTER) for key in tensors)
+    return LoraFile(file, modules, unknown, head.metadata, notes, interleaved)
 
 
 def _buffer(file: FileId) -> torch.Tensor:

@@ -17,6 +17,7 @@ import torch
 from .families import Delta, Diagonal, Pair, Replacement, Residue, Static
 from .incoming import Incoming
 from .match import Addend
+from .targets import Shape
 
 Rows = tuple[int, int] | None
 Scaled = tuple[float, Delta]
@@ -38,6 +39,7 @@ class Patch:
         column: (in,), the same for each input.
         relative: What has to see the weight first.
         width: How many inputs the weight is to have for it; None for those it has.
+        shape: Of the weight that ``residue`` is and that it is replaced by, where that is another.
     """
 
     rows: Rows
@@ -50,6 +52,7 @@ class Patch:
     column: torch.Tensor | None = None
     relative: tuple[Scaled, ...] = ()
     width: int | None = None
+    shape: Shape | None = None
 
 
 def fuse(addends: Iterable[Addend], dtype: torch.dtype = torch.float32) -> tuple[Patch, ...]:
@@ -60,11 +63,14 @@ def fuse(addends: Iterable[Addend], dtype: torch.dtype = torch.float32) -> tuple
         dtype: In which sums are formed, float32 or float64; factors of lower precision keep
             their own type.
     """
-    groups: dict[tuple[Rows, int | None], list[Scaled]] = {}
+    groups: dict[tuple[Rows, int | None, Shape | None], list[Scaled]] = {}
     for addend in addends:
-        group = groups.setdefault((addend.target.rows, addend.width), [])
+        group = groups.setdefault((addend.target.rows, addend.width, addend.shape), [])
         group.append((addend.strength, addend.delta))
-    return tuple(_patch(rows, width, deltas, dtype) for (rows, width), deltas in groups.items())
+    return tuple(
+        replace(_patch(rows, width, deltas, dtype), shape=shape)
+        for (rows, width, shape), deltas in groups.items()
+    )
 
 
 def resolved(patch: Patch, weight: torch.Tensor) -> Patch:

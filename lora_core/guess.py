@@ -13,6 +13,9 @@ NAMED: Final = (
     # (a name that only this model has, what it means), more specific ones first
     (re.compile(r"(double|single)_stream_modulation|time_guidance_embed"), "Flux.2"),
     (re.compile(r"distilled_guidance_layer"), "Chroma"),
+    (re.compile(r"(txt|content)_mode_blocks|(^|[\n._])mode_blocks"), "FLUX.3"),
+    (re.compile(r"attn[._]qkv_proj"), "MiniMax-H3"),
+    (re.compile(r"txtfusion|text_fusion[._](layerwise|refiner)_blocks"), "Krea 2"),
     (re.compile(r"(individual_)?token_refiner"), "HunyuanVideo or -Image"),
     (re.compile(r"double_stream_blocks"), "HiDream"),
     (re.compile(r"joint_transformer_blocks|(double|single)_layers"), "AuraFlow"),

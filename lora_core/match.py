@@ -9,13 +9,18 @@ from typing import Final
 import torch
 
 from .errors import LoraFileError, LoraMismatchError
-from .families import Delta, Diagonal, Pair, Slot
+from .families import Delta, Diagonal, Pair, Replacement, Slot
 from .files import LoraFile
 from .guess import base_of_file
+from .interleaved import regrouped
 from .targets import Names, Part, Shape, Target, part_of
 
 CONTROLLED: Final = "img_in.weight"
 """The layer of Flux that control LoRAs (Black Forest Labs') widen, to take a picture beside the noise."""
+
+HEADS: Final = ("final_layer.video_out", "final_layer.audio_out")
+"""The layers of MiniMax-H3 in whose place PDD LoRAs (Parallel Decoding Distillation) have a bank of
+heads, one above the other, of which the host blends those that a step spans."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +35,7 @@ class Model:
         base: What kind of model it is, for messages; None if not known.
         branches: The parameters of layers beside which a branch can be put.
         quantised: Whether merging would round its weights to a few bits again.
+        banks: Whether it reads a bank of heads in place of one.
     """
 
     names: Names
@@ -39,6 +45,7 @@ class Model:
     base: str | None = None
     branches: frozenset[str] = frozenset()
     quantised: bool = False
+    banks: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +56,7 @@ class Addend:
         bound: No entry of it is larger than this.
         file: Name of the file it comes from, for messages.
         width: How many inputs the weight is to have for it; None for those it has.
+        shape: What the weight is to have for it, where it is replaced by one of another shape.
     """
 
     target: Target
@@ -57,6 +65,7 @@ class Addend:
     bound: float
     file: str
     width: int | None = None
+    shape: Shape | None = None
 
     def times(self, strength: float) -> Addend:
         return Addend(
@@ -66,6 +75,7 @@ class Addend:
             self.bound * abs(strength),
             self.file,
             self.width,
+            self.shape,
         )
 
 
@@ -123,7 +133,13 @@ def _matched(file: LoraFile, models: Sequence[Model]) -> Match:
         for delta, bound in zip(module.deltas, module.bounds, strict=True):
             found = _find(name, delta, models)
             if found is not None:
-                hits += _hits(name, delta, bound, file.id.name, models, found)
+                index, target = found
+                own = (
+                    regrouped(name, delta, target, models[index].shapes)
+                    if file.interleaved
+                    else delta
+                )
+                hits += _hits(name, own, bound, file.id.name, models, found)
             elif not _is_share_of_bias(delta):
                 missed[name, delta.slot] = None
     _refuse_synonyms(hits)
@@ -179,13 +195,27 @@ def _addend(
     weight = model.shapes[target.key]
     shape = weight if target.rows is None else (target.rows[1], *weight[1:])
     width = None
+    heads = _heads(delta, target, shape)
+    if heads and model.banks:
+        bank = (heads * shape[0], *shape[1:])
+        return Addend(target, delta, 1.0, bound, file, shape=bank), shape
     if not delta.fits(shape):
         adapted = _adapted(delta, target, shape, model)
         if adapted is None:
-            raise _misfit(name, delta, shape)
+            raise _misfit(name, delta, shape, heads)
         delta, width = adapted
     turned = delta.turned() if target.halves_swapped else delta
     return Addend(target, turned, 1.0, bound, file, width), shape
+
+
+def _heads(delta: Delta, target: Target, shape: Shape) -> int:
+    """How many heads a bank of them has, that is to stand in place of one; 0 if it is none."""
+    layer = target.key.rpartition(".")[0]
+    if not (isinstance(delta, Replacement) and layer.endswith(HEADS)) or target.rows is not None:
+        return 0
+    rows, *inputs = delta.value.shape or (0,)
+    whole = tuple(inputs) == shape[1:] and rows > shape[0] and rows % shape[0] == 0
+    return rows // shape[0] if whole else 0
 
 
 def _check_whole(name: str, delta: Delta, target: Target, weight: Shape) -> None:
@@ -230,10 +260,15 @@ def _adapted(
     return replace(delta, down=torch.nn.functional.pad(delta.down, (0, missing))), None
 
 
-def _misfit(name: str, delta: Delta, shape: Shape) -> LoraMismatchError:
+def _misfit(name: str, delta: Delta, shape: Shape, heads: int = 0) -> LoraMismatchError:
     found = delta.text()
+    bank = (
+        f" It holds {heads} heads in place of one (a PDD LoRA), which takes a ComfyUI newer than 0.33."
+        if heads
+        else ""
+    )
     return LoraMismatchError(
-        f"{name}: {found} does not fit the model's weight of {shape}.",
+        f"{name}: {found} does not fit the model's weight of {shape}.{bank}",
         key=name,
         expected=str(shape),
         found=found,

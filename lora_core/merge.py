@@ -9,6 +9,7 @@ import torch
 
 from .fuse import Patch, resolved
 from .incoming import CHUNK, sum_type
+from .targets import Shape
 
 __all__ = ["merge_", "merged", "sum_type", "wider_shape"]
 
@@ -16,8 +17,11 @@ Piece = tuple[Patch, int, int]
 """A patch, and the rows [first, last) of the weight that it changes here."""
 
 
-def wider_shape(patches: Sequence[Patch]) -> tuple[int, int] | None:
+def wider_shape(patches: Sequence[Patch]) -> Shape | None:
     """The shape that the weight will have after ``patches``; None if it keeps its own."""
+    replaced = next((patch.shape for patch in patches if patch.shape is not None), None)
+    if replaced is not None:
+        return replaced
     wider = [(len(patch.ups[0]), patch.width) for patch in patches if patch.width is not None]
     return max(wider, default=None)
 
@@ -25,12 +29,16 @@ def wider_shape(patches: Sequence[Patch]) -> tuple[int, int] | None:
 def merged(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0) -> torch.Tensor:
     """``weight`` with strength · (what ``patches`` do) added, in place; a new one if it gets wider.
 
-    New inputs start from zero. Who widens is a plain pair, which does not look at the weight.
+    New inputs start from zero. Who widens is a plain pair, which does not look at the weight. A
+    weight of another shape replaces all of it, at the strength of 1 that ``check_replaced`` asks for.
     """
     shape = wider_shape(patches)
     if shape is None:
         merge_(weight, patches, strength)
         return weight
+    replacing = [patch.residue for patch in patches if patch.shape is not None]
+    if replacing and replacing[0] is not None:
+        return replacing[0].to(device=weight.device, dtype=weight.dtype).view(shape).clone()
     sums = weight.to(sum_type(weight.dtype))
     wider = torch.nn.functional.pad(sums, (0, shape[1] - weight.shape[1]))
     merge_(wider[:, : weight.shape[1]], [p for p in patches if p.width is None], strength)

@@ -45,6 +45,10 @@ STATED: Final = (
     ("flux-2", "Flux.2"),
     ("flux.2", "Flux.2"),
     ("flux2", "Flux.2"),
+    ("flux_3", "FLUX.3"),
+    ("flux-3", "FLUX.3"),
+    ("flux.3", "FLUX.3"),
+    ("flux3", "FLUX.3"),
     ("flux", "Flux"),
     ("wan", "Wan"),
     ("qwen", "Qwen-Image"),
@@ -67,6 +71,11 @@ STATED: Final = (
     ("ideogram", "Ideogram 4"),
     ("krea", "Krea 2"),
     ("anima", "Anima"),
+    ("minimax_h3", "MiniMax-H3"),
+    ("minimax-h3", "MiniMax-H3"),
+    ("minimax_music", "MiniMax-Music 3"),
+    ("minimax-music", "MiniMax-Music 3"),
+    ("mage", "Mage-Flow"),
     ("ernie", "ERNIE-Image"),
     ("ltx2", "LTX-2"),
     ("ltx-2", "LTX-2"),
@@ -76,6 +85,8 @@ STATED: Final = (
 KIN: Final = (
     frozenset(("Flux", "LongCat-Image", "Chroma", "Chroma Radiance")),
     frozenset(("Cosmos-Predict2", "Anima")),
+    # whose trainers may say "qwen" of all of them
+    frozenset(("Qwen-Image", "Qwen-Image 2.1", "Mage-Flow")),
 )
 """Bases between whose files and models notes make no sure difference: trained on one, run on another."""
 

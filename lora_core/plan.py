@@ -11,6 +11,7 @@ from .fit import NONE_KNOWN, Fit, Fits
 from .match import Model
 from .overflow import check_range
 from .recipe import Recipe
+from .replaced import check_replaced
 from .report import Report
 
 
@@ -59,6 +60,7 @@ def make_plan(
     fits = {file.id: known.get(file.id) or Fit.of(file, models) for file in files}
     division = divide(fits.values(), parts, models)
     for model, weights in zip(models, division.merged, strict=True):
+        check_replaced(weights)
         check_range(weights, model.dtypes)
     reports = (
         fit.report.at(term, division.counts.get(term.file, 0))

@@ -54,6 +54,7 @@ SPELLINGS: Final[Mapping[str, str]] = {
     ".diff": "diff",
     ".diff_b": "diff_b",
     ".set_weight": "set_weight",
+    ".set_bias": "set_bias",
     ".w_norm": "w_norm",
     ".b_norm": "b_norm",
     # Black Forest Labs' control LoRAs replace norms

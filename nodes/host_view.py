@@ -51,6 +51,7 @@ def _new_view(part: Part, patcher: ModelPatcher, widened: Mapping[str, Shape]) -
         ours.architecture or _host_word(part, patcher.model),
         _branches(patcher, shapes),
         any(map(_is_quantised, weights.values())),
+        _reads_banks(),
     )
 
 
@@ -64,6 +65,16 @@ def _widened(
         if others:
             shapes[key] = tuple(comfy.lora.calculate_shape(others, loaded[key], key))
     return shapes
+
+
+def _reads_banks() -> bool:
+    """Whether the host's MiniMax-H3 reads a bank of heads, which came with weights set to others of
+    another shape (ComfyUI #15908; read, not run)."""
+    patch = (1.0, ("set", (torch.ones(2),)), 1.0, None, None)
+    try:
+        return len(comfy.lora.calculate_weight([patch], torch.zeros(3), "")) == 2
+    except RuntimeError:
+        return False
 
 
 def _computed(patcher: ModelPatcher) -> torch.dtype:

@@ -13,14 +13,17 @@ from . import (
     cogvideox,
     cosmos,
     flux,
+    flux3,
     hunyuan_dit,
     hunyuan_video,
     ideogram,
     krea,
     ltx,
     lumina,
+    minimax,
     mochi,
     pixart,
+    qwen,
     sd3,
     stable_audio,
     svd,
@@ -44,7 +47,11 @@ _TABLES: Final[tuple[tuple[tuple[str, ...], Callable[[Shapes], Paths]], ...]] = 
     (("mlp_t5.0.weight", "blocks.0.attn1.Wqkv.weight"), hunyuan_dit.LAYOUT.paths),
     (("down_blocks.0.0.channelwise.0.weight",), cascade.paths),
     (("llm_adapter.blocks.0.self_attn.q_proj.weight",), anima.paths),
+    (("txt_mode_blocks.0.q_proj.weight", "single_blocks.0.mlp_in.weight"), flux3.paths),
+    (("transformer_blocks.0.img_mlp.gate_up.weight",), qwen.LAYOUT.paths),
     # video, sound and space
+    (("token_refiner.blocks.0.attn.qkv_proj.weight", "video_patch_proj.weight"), minimax.h3_paths),
+    (("cond_layer_logits", "latent_conditioners.0.weight"), minimax.MUSIC3.paths),
     (("adaln_single.emb.timestep_embedder.linear_1.weight", "patchify_proj.weight"), ltx.paths),
     (("img_in.proj.weight", "double_blocks.0.img_attn.qkv.weight"), hunyuan_video.paths),
     (("blocks.0.norm1.linear.weight", "blocks.0.attn_out.weight"), cogvideox.LAYOUT.paths),
@@ -72,6 +79,8 @@ _NAMES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("pos_embed.proj.weight", "transformer_blocks.0.attn.add_q_proj.weight"), "SD3"),
     (("distilled_guidance_layer.in_proj.weight", "img_in_patch.weight"), "Chroma Radiance"),
     (("distilled_guidance_layer.in_proj.weight",), "Chroma"),
+    (("txt_mode_blocks.0.q_proj.weight", "single_blocks.0.mlp_in.weight"), "FLUX.3"),
+    (("txt_mode_blocks.0.attn.to_q.weight",), "FLUX.3"),
     (("double_stream_modulation_img.lin.weight",), "Flux.2"),
     (("double_stream_modulation_img.linear.weight",), "Flux.2"),
     (("txt_norm.weight", "double_blocks.0.img_mlp.gate_proj.weight"), "Ovis-Image"),
@@ -89,6 +98,7 @@ _NAMES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
         "Boogu",
     ),
     (("ref_image_patch_embedder.weight",), "OmniGen2"),
+    (("perceiver.latent_queries", "noise_refiner.0.attention.to_q.weight"), "FIBO 2"),
     (("layers.0.attention.qkv.weight", "layers.0.adaLN_modulation.1.weight"), "Lumina"),
     (("time_caption_embed.caption_embedder.1.weight", "layers.0.norm1.linear.weight"), "Lumina"),
     (("layers.0.attention.qkv.weight", "layers.0.adaLN_modulation.0.weight"), "Z-Image"),
@@ -113,7 +123,16 @@ _NAMES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("llm_adapter.blocks.0.self_attn.q_proj.weight",), "Anima"),
     (("blocks.0.self_attn.q.weight", "head.head.weight"), "Wan"),
     (("blocks.0.attn1.to_q.weight", "condition_embedder.time_proj.weight"), "Wan"),
+    (("transformer_blocks.0.img_mlp.gate_up.weight", "modulation.1.weight"), "Qwen-Image 2.1"),
+    (("transformer_blocks.0.img_mlp.gate_layer.weight", "modulation.1.weight"), "Qwen-Image 2.1"),
     # video, sound and space; what most resembles another comes before it
+    (("token_refiner.blocks.0.attn.qkv_proj.weight", "video_patch_proj.weight"), "MiniMax-H3"),
+    (("token_refiner.refiner_blocks.0.attn.to_q.weight", "audio_proj_in.weight"), "MiniMax-H3"),
+    (("cond_layer_logits", "latent_conditioners.0.weight"), "MiniMax-Music 3"),
+    (("preprocess_conv.weight", "transformer_blocks.0.ff_in.weight"), "MiniMax-Music 3"),
+    (("img2shape.blocks.0.self_attn.to_qkv.weight",), "TRELLIS.2"),
+    (("shape2txt.blocks.0.self_attn.to_qkv.weight",), "TRELLIS.2"),
+    (("blocks.0.self_attn.to_q.weight", "head.head.weight"), "Wan"),
     (("adaln_single.linear.weight", "audio_patchify_proj.weight"), "LTX-2"),
     (("time_embed.linear.weight", "audio_proj_in.weight"), "LTX-2"),
     (("adaln_single.linear.weight", "patchify_proj.weight"), "LTX-Video"),
@@ -165,6 +184,9 @@ _OTHER_CONTEXT_WIDTHS: Final = (1024, 1280)
 """Of SD 2 and of SDXL's refiner."""
 
 
+_MAGE_TEXT: Final = (2560,)
+
+
 def other_paths(shapes: Shapes) -> Paths:
     """The paths that other layouts of a component give its weights."""
     for weights, paths in _TABLES:
@@ -176,8 +198,13 @@ def architecture(shapes: Shapes) -> str | None:
     """The name of a denoiser's architecture, or None if it is not one that we know."""
     for weights, name in _NAMES:
         if _has_all(shapes, weights):
-            return name
+            return "Mage-Flow" if name == "Qwen-Image" and _is_mage(shapes) else name
     return _unet(shapes) if _has_any(shapes, _UNET) else None
+
+
+def _is_mage(shapes: Shapes) -> bool:
+    """Mage-Flow is built like Qwen-Image, but reads the text of a smaller language model."""
+    return shapes.get("txt_norm.weight") == _MAGE_TEXT
 
 
 def _unet(shapes: Shapes) -> str | None:

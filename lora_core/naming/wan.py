@@ -1,4 +1,5 @@
-"""The transformer of Wan 2.1 and 2.2, with the extra blocks of VACE and the modules of Animate."""
+"""The transformer of Wan 2.1 and 2.2, with the extra blocks of VACE and the modules of Animate, and that
+of Wan-Animate 2."""
 
 from __future__ import annotations
 
@@ -49,6 +50,17 @@ _BLOCK: Final = {
 
 _STACKS: Final = ("blocks.", "vace_blocks.")
 
+# diffusers has but the attentions of Wan-Animate 2 by other names
+_ATTENTION_2: Final = {
+    "q": "to_q",
+    "k": "to_k",
+    "v": "to_v",
+    "o": "to_out.0",
+    "k_img": "add_k_proj",
+    "v_img": "add_v_proj",
+    "norm_k_img": "norm_added_k",
+}
+
 
 # --- Animate --------------------------------------------------------------------------------------
 
@@ -86,6 +98,9 @@ def paths(shapes: Shapes) -> Paths:
     for stack in _STACKS:
         for block in indices(shapes, stack):
             yield from renamed(shapes, _BLOCK, f"{stack}{block}.", f"{stack}{block}.")
+            for attention in ("self_attn", "cross_attn"):
+                path = f"{stack}{block}.{attention}."
+                yield from renamed(shapes, _ATTENTION_2, path, path)
     yield from _animate(shapes)
 
 

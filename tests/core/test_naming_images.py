@@ -30,6 +30,7 @@ ARCHITECTURES = {
     "z_image": "Z-Image",
     "hidream": "HiDream",
     "qwen_image": "Qwen-Image",
+    "mage_flow": "Mage-Flow",
     "krea2": "Krea 2",
     "ideogram4": "Ideogram 4",
     "ernie": "ERNIE-Image",

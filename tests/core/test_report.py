@@ -120,6 +120,12 @@ BASES = {
     "diffusion_model.blocks.0.self_attn.q": "Wan",
     "lora_unet_blocks_0_cross_attn_k": "Wan",
     "lora_te2_text_model_encoder_layers_0_mlp_fc1": "SDXL",
+    "diffusion_model.txt_mode_blocks.0.q_proj": "FLUX.3",
+    "transformer.mode_blocks.image.0.attn.to_q": "FLUX.3",
+    "lora_unet_token_refiner_blocks_0_attn_qkv_proj": "MiniMax-H3",
+    "blocks.0.attn.qkv_proj": "MiniMax-H3",
+    "lycoris_text_fusion_layerwise_blocks_0_attn_to_qkv": "Krea 2",
+    "lora_unet_txt_in_individual_token_refiner_blocks_0_self_attn_qkv": "HunyuanVideo or -Image",
     "linear": None,
 }
 
@@ -142,6 +148,8 @@ def test_the_base_model_by_the_width_of_its_text(tmp_path, name, width, base):
     [
         ({"ss_base_model_version": "sdxl_base_v1-0"}, "SDXL"),
         ({"modelspec.architecture": "flux-1-dev/lora"}, "Flux"),
+        ({"ss_base_model_version": "flux3_klein"}, "FLUX.3"),
+        ({"ss_base_model_version": "minimax_h3"}, "MiniMax-H3"),
         ({"ss_base_model_version": "who knows"}, None),
     ],
 )

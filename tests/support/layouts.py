@@ -258,3 +258,50 @@ def clip_in_transformers() -> Iterator[str]:
 
 
 # --- what holds for all ---------------------------------------------------------------------------
+
+
+# --- FLUX.3, Qwen-Image 2.1 -----------------------------------------------------------------------
+
+FLUX3_MODES = ("image", "image_cond")
+
+
+def flux3(blocks: int = 2) -> Shapes:
+    """Without biases, as Black Forest Labs' checkpoints have it."""
+    names = [f"emb_in.{mode}" for mode in FLUX3_MODES] + ["txt_in", "final_layer.image.linear"]
+    names += [f"{kind}.{layer}" for kind in ("time_in", "ref_time_in") for layer in IN_AND_OUT]
+    shapes: Shapes = {f"{name}.weight": (W, W) for name in names}
+    shapes["final_layer.image.adaLN_modulation.1.weight"] = (2 * W, W)
+    for kind in ("early_stream_modulations", "single_stream_modulations"):
+        for mode in (*FLUX3_MODES, "txt"):
+            shapes[f"{kind}.{mode}.lin.weight"] = (3 * W, W)
+    stacks = [f"content_mode_blocks.{mode}" for mode in FLUX3_MODES]
+    for stack in (*stacks, "txt_mode_blocks", "single_blocks"):
+        for index in range(blocks):
+            shapes |= flux3_block(f"{stack}.{index}")
+    return shapes
+
+
+IN_AND_OUT = ("in_layer", "out_layer")
+
+
+def flux3_block(path: str) -> Shapes:
+    layers = ("q_proj", "k_proj", "v_proj", "attn_out")
+    shapes: Shapes = {f"{path}.{layer}.weight": (W, W) for layer in layers}
+    shapes |= {f"{path}.mlp_in.weight": (6 * W, W), f"{path}.mlp_out.weight": (W, 3 * W)}
+    return shapes | {f"{path}.norm.{norm}_norm.scale": (W,) for norm in ("query", "key")}
+
+
+def qwen_image_21(blocks: int = 2) -> Shapes:
+    """As ComfyUI saves it: diffusers' names, but for a joined gate."""
+    names = ["img_in", "proj_out", "txt_in.in_layer", "txt_in.out_layer", "norm_out.linear"]
+    names += [f"time_text_embed.timestep_embedder.linear_{i}" for i in (1, 2)]
+    shapes: Shapes = {f"{name}.weight": (W, W) for name in names}
+    shapes |= {"modulation.1.weight": (4 * W, W), "txt_in.text_norm.weight": (W,)}
+    for index in range(blocks):
+        block = f"transformer_blocks.{index}"
+        layers = ("to_q", "to_k", "to_v", "to_out.0")
+        shapes |= {f"{block}.attn.{layer}.weight": (W, W) for layer in layers}
+        shapes |= {f"{block}.attn.norm_{x}.weight": (W,) for x in "qk"}
+        shapes[f"{block}.img_mlp.gate_up.weight"] = (6 * W, W)
+        shapes[f"{block}.img_mlp.out.weight"] = (W, 3 * W)
+    return shapes

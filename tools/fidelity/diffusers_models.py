@@ -238,6 +238,19 @@ _IMAGES: Final[dict[str, Row]] = {
             "rope_axes_dim": (4, 6, 6),
         },
     ),
+    "mage_flow": (  # whose diffusers are Qwen-Image's, with the same names
+        "QwenImageTransformer2DModel",
+        {
+            "in_channels": 16,
+            "out_channels": 16,
+            "patch_size": 1,
+            "num_layers": 2,
+            "attention_head_dim": 16,
+            "num_attention_heads": 2,
+            "joint_attention_dim": 2560,
+            "axes_dims_rope": (4, 6, 6),
+        },
+    ),
     "joyimage": (
         "JoyImageEditTransformer3DModel",
         {

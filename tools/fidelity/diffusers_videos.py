@@ -50,6 +50,38 @@ _KANDINSKY: Final = {
 }
 
 MODELS: Final[dict[str, Row]] = {
+    "minimax_h3": (
+        "MiniMaxH3Transformer3DModel",
+        {
+            "num_attention_heads": 2,
+            "attention_head_dim": 8,
+            "hidden_size": 32,
+            "num_layers": 2,
+            "num_refiner_layers": 1,
+            "ffn_dim": 56,
+            "in_channels": 4,
+            "audio_in_channels": 6,
+            "text_dim": 24,
+            "freq_dim": 12,
+            "time_embed_hidden_dim": 32,
+            "time_embed_dim": 20,
+            "rope_freq_dim": 2,
+        },
+    ),
+    "minimax_music3": ("MiniMaxMusic3Transformer1DModel", {"num_layers": 2}),
+    "wan_animate2": (
+        "WanAnimate2Transformer3DModel",
+        {
+            "in_dim": 4,
+            "dim": 32,
+            "ffn_dim": 56,
+            "freq_dim": 16,
+            "text_dim": 24,
+            "out_dim": 4,
+            "num_heads": 2,
+            "num_layers": 2,
+        },
+    ),
     "svd": (
         "UNetSpatioTemporalConditionModel",
         {

@@ -25,10 +25,16 @@ def main() -> None:
 
 
 def _commands() -> dict[str, Callable[[str], object]]:
+    import banks
     import dump
     import loader
 
-    return {"dump": dump.dump, "dialects": loader.dialects, "families": loader.families}
+    return {
+        "banks": banks.banks,
+        "dump": dump.dump,
+        "dialects": loader.dialects,
+        "families": loader.families,
+    }
 
 
 if __name__ == "__main__":

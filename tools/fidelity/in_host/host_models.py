@@ -13,10 +13,22 @@ from types import SimpleNamespace
 import comfy.model_base
 import comfy.ops
 import host_images
+import host_newer
 import host_videos
 import torch
+from host_rows import HostModel
 
-MODELS = host_images.MODELS | host_videos.MODELS
+
+def _there(row: HostModel) -> bool:
+    """Whether this host has the model."""
+    return hasattr(comfy.model_base, row.base)
+
+
+MODELS = {
+    name: row
+    for name, row in (host_images.MODELS | host_videos.MODELS | host_newer.MODELS).items()
+    if _there(row)
+}
 
 
 def build(name: str) -> torch.nn.Module:
@@ -30,6 +42,9 @@ def build(name: str) -> torch.nn.Module:
         device=row.device,
         operations=comfy.ops.disable_weight_init,
     )
+    if row.keep is not None:
+        stack, count = row.keep
+        del denoiser.get_submodule(stack)[count:]
     kind = getattr(comfy.model_base, row.base)
     model = kind.__new__(kind)
     torch.nn.Module.__init__(model)

@@ -10,6 +10,8 @@ class HostModel(NamedTuple):
     module: str
     options: dict[str, Any]
     device: str = "meta"
+    keep: tuple[str, int] | None = None
+    """A stack of blocks, and how many of them are left, where their number is no option."""
 
 
 def unet(levels: int, depth: list[int], **options: Any) -> HostModel:

@@ -17,7 +17,7 @@ _HUNYUAN15 = {
     "meanflow_sum": True,
 }
 
-_WAN = {
+WAN = {
     "in_dim": 4,
     "dim": 32,
     "ffn_dim": 56,
@@ -104,20 +104,20 @@ MODELS = {
             "byt5": True,
         },
     ),
-    "wan_t2v": HostModel("WAN21", "ldm.wan.model:WanModel", _WAN | {"model_type": "t2v"}),
-    "wan_i2v": HostModel("WAN21", "ldm.wan.model:WanModel", _WAN | {"model_type": "i2v"}),
+    "wan_t2v": HostModel("WAN21", "ldm.wan.model:WanModel", WAN | {"model_type": "t2v"}),
+    "wan_i2v": HostModel("WAN21", "ldm.wan.model:WanModel", WAN | {"model_type": "i2v"}),
     "wan_vace": HostModel(
         "WAN21_Vace",
         "ldm.wan.model:VaceWanModel",
-        _WAN | {"model_type": "vace", "vace_layers": 1, "vace_in_dim": 12},
+        WAN | {"model_type": "vace", "vace_layers": 1, "vace_in_dim": 12},
     ),
     "wan_camera": HostModel(
-        "WAN21_Camera", "ldm.wan.model:CameraWanModel", _WAN | {"model_type": "camera"}
+        "WAN21_Camera", "ldm.wan.model:CameraWanModel", WAN | {"model_type": "camera"}
     ),
     "wan_animate": HostModel(
         "WAN22_Animate",
         "ldm.wan.model_animate:AnimateWanModel",
-        _WAN | {"model_type": "animate"},
+        WAN | {"model_type": "animate"},
     ),
     "anima": HostModel("Anima", "ldm.anima.model:Anima", COSMOS2),
     "cogvideox": HostModel(
