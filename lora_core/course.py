@@ -48,6 +48,11 @@ class Course:
         factor = math.prod(curve.at(progress) for curve in self.curves)
         return tuple(factor * float(value) for value in self.spread or (Fraction(1),))
 
+    def most(self) -> float:
+        """The greatest factor at any step and for any image, without its sign."""
+        factor = math.prod(curve.most() for curve in self.curves)
+        return factor * float(max(map(abs, self.spread), default=Fraction(1)))
+
     def __str__(self) -> str:
         return ", ".join([*map(_curve_text, self.curves), *_spread_text(self.spread)])
 
