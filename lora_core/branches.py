@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from .errors import LoraInputError
 from .families import Pair
+from .families.balance import shifted
 from .finite import largest_magnitude
 from .targets import Shape
 
@@ -217,8 +218,7 @@ def _balanced(pair: Pair) -> Pair:
     shift = (sizes[0] - sizes[1]) // 2
     if abs(shift) < UNBALANCED:
         return pair
-    up, down = pair.up.float() * 2.0**-shift, pair.down.float() * 2.0**shift
-    return replace(pair, up=up, down=down)
+    return replace(pair, up=shifted(pair.up, -shift), down=shifted(pair.down, shift))
 
 
 def _joined(tensors: Sequence[torch.Tensor], dim: int, dtype: torch.dtype) -> torch.Tensor:

@@ -10,6 +10,7 @@ from typing import Final
 
 import torch
 
+from .branches import UNBALANCED
 from .errors import LoraMismatchError
 from .match import Addend
 from .room import Room, room_of
@@ -46,6 +47,15 @@ def check_beside(layers: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, to
         sums = sum([addend.bound for addend in addends])
         if not (sums <= beside.most and _are_usable(addends, most)):
             _look_closer(key, addends, beside, dtype, most)
+        hidden = max(_hidden(addend) for addend in addends)
+        if not hidden <= beside.most:
+            worst = max(addends, key=_hidden)
+            raise _overflow(key, hidden, beside, dtype).in_file(worst.file)
+
+
+def _hidden(addend: Addend) -> float:
+    """The most that a branch has between its factors, which are of like size, for an input of 1."""
+    return 2**UNBALANCED * math.sqrt(addend.bound * abs(addend.strength))
 
 
 def _are_usable(addends: Sequence[Addend], most: float = math.inf) -> bool:

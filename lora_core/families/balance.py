@@ -40,7 +40,7 @@ def balanced(
     each, rest = divmod(sum(exponents), len(factors))
     wanted = [each + (place < rest) for place in range(len(factors))]
     moved = [
-        _shifted(factor, exponent, to)
+        shifted(factor, to - exponent, to)
         for factor, exponent, to in zip(factors, exponents, wanted, strict=False)
     ]
     return moved, math.ldexp(scale, -exponents[-1])
@@ -50,10 +50,14 @@ def _exponent(number: float) -> int:
     return math.frexp(number)[1]
 
 
-def _shifted(tensor: torch.Tensor, exponent: int, to: int) -> torch.Tensor:
-    """tensor · 2^(to - exponent), in two steps since no type holds every such power."""
-    first = (to - exponent) // 2
-    second = to - exponent - first
-    shifted = tensor.double() * math.ldexp(1.0, first) * math.ldexp(1.0, second)
-    keeps = tensor.dtype == torch.float64 or to > MOST_IN_FLOAT32
-    return shifted if keeps else shifted.float()
+def shifted(tensor: torch.Tensor, powers: int, to: int = 0) -> torch.Tensor:
+    """tensor · 2^powers in at least float32, in two steps since no type holds every such power.
+
+    Args:
+        tensor: Any.
+        powers: Of two.
+        to: That of its largest number, then.
+    """
+    first = powers // 2
+    made = tensor.double() * math.ldexp(1.0, first) * math.ldexp(1.0, powers - first)
+    return made if tensor.dtype == torch.float64 or to > MOST_IN_FLOAT32 else made.float()

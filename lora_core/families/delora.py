@@ -24,7 +24,7 @@ def read(source: Source) -> Sequence[Delta]:
     up is (out, rank), down (rank, in), and w (in,) the norms that the base weight's columns had.
     """
     check_pair(source, "delora_up", "delora_down")
-    up, down = source["delora_up"].double(), source["delora_down"].double()
+    up, down = (source[role].flatten(1).double() for role in ("delora_up", "delora_down"))
     norms = source["delora_w_norm"].double()
     if norms.numel() != down.shape[1]:
         found = source.shapes("delora_down", "delora_w_norm")
