@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from .errors import LoraInputError
 from .families import Pair
+from .families.balance import shifted
 from .finite import largest_magnitude
 from .fuse import Patch
 from .merge import merge_
@@ -29,7 +30,7 @@ Rows: TypeAlias = "tuple[int, int] | None"
 Place: TypeAlias = "tuple[Rows, slice]"
 """Some outputs of a layer, and the columns of the gate that they use."""
 
-UNBALANCED: Final = 8
+UNBALANCED: Final = 4
 """Powers of two by which the sizes of two factors may differ, halved."""
 
 CONVOLUTIONS: Final = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
@@ -245,13 +246,16 @@ def _copied(_: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
 
 
 def _balanced(pair: Pair) -> Pair:
-    """The same with factors of like size, where one is so large that half precision could not hold it."""
-    sizes = [math.frexp(largest_magnitude("factor", side))[1] for side in (pair.up, pair.down)]
+    """The same with factors of like size, the down times its scale, since half precision has to hold
+    what each of them gives."""
+    largest = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]
+    if not (all(largest) and pair.scale):
+        return replace(pair, up=torch.zeros_like(pair.up), down=torch.zeros_like(pair.down))
+    sizes = [math.frexp(size)[1] for size in (largest[0], largest[1] * abs(pair.scale))]
     shift = (sizes[0] - sizes[1]) // 2
     if abs(shift) < UNBALANCED:
         return pair
-    up, down = pair.up.float() * 2.0**-shift, pair.down.float() * 2.0**shift
-    return replace(pair, up=up, down=down)
+    return replace(pair, up=shifted(pair.up, -shift), down=shifted(pair.down, shift))
 
 
 def _joined(tensors: Sequence[torch.Tensor], dim: int, dtype: torch.dtype) -> torch.Tensor:

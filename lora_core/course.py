@@ -64,6 +64,12 @@ class Course:
             return self.spread or (Fraction(1),)
         return reduce(_product, (each.over(images) for each in self.ranges))
 
+    def most(self) -> float:
+        """The greatest factor at any step and for any image, without its sign."""
+        factors = [curve.most() for curve in self.curves]
+        factors += [float(max(abs(each.first), abs(each.last))) for each in self.ranges]
+        return math.prod(factors) * float(max(map(abs, self.spread), default=Fraction(1)))
+
     def __str__(self) -> str:
         texts = [*map(_curve_text, self.curves), *_spread_text(self.spread), *map(str, self.ranges)]
         return ", ".join(texts)

@@ -81,6 +81,10 @@ class Curve:
             return 0.0
         return self._value((progress - start) / (end - start))
 
+    def most(self) -> float:
+        """The greatest factor at any progress, without its sign: shapes stay between their points."""
+        return float(max(abs(value) for _, value in self.points))
+
     @property
     def constant(self) -> Fraction | None:
         """The one value that it has everywhere; None if it has several."""

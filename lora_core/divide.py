@@ -70,11 +70,13 @@ class Division:
         merged: For each model, by weight, what is added to it.
         live: For each model, by weight, what goes beside its layer.
         counts: Of each file, how many of its layers go live.
+        strongest: For each model, by weight, what goes beside its layer, at its greatest strength.
     """
 
     merged: tuple[Weights, ...]
     live: tuple[Layers, ...]
     counts: Mapping[FileId, int]
+    strongest: tuple[Weights, ...]
 
 
 def divide(fits: Iterable[Fit], recipe: Halves, models: Sequence[Model]) -> Division:
@@ -86,6 +88,7 @@ def divide(fits: Iterable[Fit], recipe: Halves, models: Sequence[Model]) -> Divi
     merge, live = ({t.file: t for t in half.terms} for half in (recipe.merge, recipe.live))
     merged: list[defaultdict[str, list[Addend]]] = [defaultdict(list) for _ in models]
     lanes: list[defaultdict[str, list[Lane]]] = [defaultdict(list) for _ in models]
+    strongest: list[defaultdict[str, list[Addend]]] = [defaultdict(list) for _ in models]
     counts: Counter[FileId] = Counter()
     for fit in fits:
         file = fit.file.id
@@ -97,6 +100,7 @@ def divide(fits: Iterable[Fit], recipe: Halves, models: Sequence[Model]) -> Divi
             if own is not None and _acts(own, hit) and goes_live(hit, models[hit.model]):
                 lane = Lane(file, addend.target.rows, addend.delta)
                 lanes[hit.model][addend.target.key].append(lane)
+                strongest[hit.model][addend.target.key].append(addend.times(own.most()))
                 counts[file] += 1
             elif own is not None:
                 strength += _strength(own, hit)
@@ -104,7 +108,12 @@ def divide(fits: Iterable[Fit], recipe: Halves, models: Sequence[Model]) -> Divi
             if strength:  # a strength of 0 is gone before any arithmetic
                 merged[hit.model][addend.target.key].append(addend.times(strength))
         _refuse_stuck(file, own, stuck)
-    return Division(tuple(map(_fixed, merged)), tuple(map(_fixed, lanes)), counts)
+    return Division(
+        tuple(map(_fixed, merged)),
+        tuple(map(_fixed, lanes)),
+        counts,
+        tuple(map(_fixed, strongest)),
+    )
 
 
 def goes_live(hit: Hit, model: Model) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, cast
@@ -29,6 +29,7 @@ from .header import (
 from .header import identify as identify  # where everybody looks for it
 from .interleaved import ADAPTER
 from .recipe import FileId
+from .room import check_delta
 from .settings import Notes
 from .spellings import SHARED, UNREAD, FileKey, Role, group_keys
 from .tensors import outlines_of, parts_of
@@ -203,6 +204,17 @@ def _buffer(file: FileId) -> torch.Tensor:
             raise unopened(error) from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The tensors of one module by role, and the largest magnitude in each."""
+
+    tensors: Mapping[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
+    sizes: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def joined_with(self, other: _Own) -> _Own:
+        return _Own({**self.tensors, **other.tensors}, {**self.sizes, **other.sizes})
+
+
 def _modules(
     tensors: Mapping[FileKey, torch.Tensor], notes: Notes
 ) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
@@ -215,7 +227,9 @@ def _modules(
             unknown += [key for keys in roles.values() for key in keys]
         else:
             own = _own(name, roles, tensors)
-            modules[name] = _module(name, own | shared if VERA in own else own, notes)
+            modules[name] = _module(
+                name, own.joined_with(shared) if VERA in own.tensors else own, notes
+            )
     if not modules:
         raise _no_lora(unknown, notes)
     return modules, tuple(unknown)
@@ -223,13 +237,13 @@ def _modules(
 
 def _shared(
     grouped: dict[str, dict[Role, list[FileKey]]], tensors: Mapping[FileKey, torch.Tensor]
-) -> dict[str, torch.Tensor]:
+) -> _Own:
     """Takes out the tensors that belong to all modules."""
     names = [name for name, roles in grouped.items() if roles.keys() <= SHARED]
-    shared: dict[str, torch.Tensor] = {}
+    shared = _Own()
     for name in names:
         own = _own(name, grouped.pop(name), tensors)
-        for role in own.keys() & shared.keys():
+        for role in own.tensors.keys() & shared.tensors.keys():
             raise LoraFileError(
                 f"has two tensors {role} that are meant for all layers; which of them is meant "
                 "for which cannot be told.",
@@ -237,15 +251,16 @@ def _shared(
                 expected="one for all layers",
                 found=f"{name}.{role} and another",
             )
-        shared |= own
+        shared = shared.joined_with(own)
     return shared
 
 
 def _own(
     name: str, roles: Mapping[Role, list[FileKey]], tensors: Mapping[FileKey, torch.Tensor]
-) -> dict[str, torch.Tensor]:
-    """The tensors of one module by role, in types that can be computed with, all finite."""
+) -> _Own:
+    """The tensors of one module, in types that can be computed with, all finite."""
     own: dict[str, torch.Tensor] = {}
+    sizes: dict[str, float] = {}
     for role, same in roles.items():
         if role.startswith(UNREAD):  # refused by its name, whatever its numbers are
             own[role] = tensors[same[0]]
@@ -253,8 +268,8 @@ def _own(
         key = _only(name, same)
         own[role] = _computable(key, role, tensors[key])
         if role not in NUMBERS:
-            largest_magnitude(key, own[role])
-    return own
+            sizes[role] = largest_magnitude(key, own[role])
+    return _Own(own, sizes)
 
 
 def _empty(name: str, role: str, tensor: torch.Tensor) -> LoraFileError:
@@ -267,14 +282,22 @@ def _empty(name: str, role: str, tensor: torch.Tensor) -> LoraFileError:
     )
 
 
-def _module(name: str, tensors: Mapping[str, torch.Tensor], notes: Notes) -> Module:
-    families, deltas = read_module(Source(name, tensors, notes.of(name)))
+def _module(name: str, own: _Own, notes: Notes) -> Module:
+    tensors = own.tensors
+    families, deltas = read_module(Source(name, tensors, notes.of(name), own.sizes))
     for role, tensor in tensors.items():
         if deltas and not tensor.numel():
             raise _empty(name, role, tensor)
     parameters = sum(t.numel() for role, t in tensors.items() if role not in NUMBERS | SHARED)
-    bounds = tuple(delta.bound() for delta in deltas)
+    bounds = tuple(_bound(name, delta) for delta in deltas)
     return Module(tuple(families), tuple(deltas), parameters, bounds)
+
+
+def _bound(name: str, delta: Delta) -> float:
+    """Of a delta that can be computed with."""
+    bound = delta.bound()
+    check_delta(name, delta, bound)
+    return bound
 
 
 def _only(name: str, keys: list[FileKey]) -> FileKey:

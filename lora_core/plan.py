@@ -9,7 +9,7 @@ from .divide import Halves, Layers, Weights, divide, halves
 from .files import FileCache, LoraFile
 from .fit import NONE_KNOWN, Fit, Fits
 from .match import Model
-from .overflow import check_range
+from .overflow import check_beside, check_range
 from .recipe import Recipe
 from .replaced import check_replaced
 from .report import Report
@@ -62,6 +62,8 @@ def make_plan(
     for model, weights in zip(models, division.merged, strict=True):
         check_replaced(weights)
         check_range(weights, model.dtypes)
+    for model, weights in zip(models, division.strongest, strict=True):
+        check_beside(weights, model.dtypes)
     reports = (
         fit.report.at(term, division.counts.get(term.file, 0))
         for term, fit in zip(terms, fits.values(), strict=True)

@@ -96,6 +96,11 @@ class Term:
         varying = [(known.times(course), strength) for known, strength in self.varying]
         return replace(self, model=Fraction(0), varying=(*varying, (course, self.model)))
 
+    def most(self) -> float:
+        """The greatest strength for the denoiser, whatever the step and the image, without its sign."""
+        varying = sum(abs(float(strength)) * course.most() for course, strength in self.varying)
+        return abs(float(self.model)) + varying
+
     def at(self, progress: float, images: int = 1) -> list[float]:
         """The strength for the denoiser at a progress, for each image or for all of them.
 

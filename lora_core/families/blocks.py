@@ -65,6 +65,10 @@ class BlockAffine(Relative):
     slot: Slot = "weight"
 
     @property
+    def follows(self) -> bool:
+        return True
+
+    @property
     def rank(self) -> int:
         return self.block.shape[-1]
 

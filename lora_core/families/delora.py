@@ -6,7 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import torch
+
+from ..finite import largest_magnitude
 from ..linear_algebra import norm
+from .balance import balanced
 from .delta import Delta, Pair
 from .family import Source, check_pair, wide
 
@@ -20,14 +24,18 @@ def read(source: Source) -> Sequence[Delta]:
     up is (out, rank), down (rank, in), and w (in,) the norms that the base weight's columns had.
     """
     check_pair(source, "delora_up", "delora_down")
-    up, down, norms = (
-        wide(source["delora_up"]),
-        wide(source["delora_down"]),
-        source["delora_w_norm"],
-    )
+    up, down = (source[role].flatten(1).double() for role in ("delora_up", "delora_down"))
+    norms = source["delora_w_norm"].double()
     if norms.numel() != down.shape[1]:
         found = source.shapes("delora_down", "delora_w_norm")
         raise source.refuse(f": {found}.", expected="a norm for each input", found=found)
-    sizes = norm(up, 0).clamp(min=SMALLEST) * norm(down, 1).clamp(min=SMALLEST)
+    lengths = norm(up, 0).clamp(min=SMALLEST), norm(down, 1).clamp(min=SMALLEST)
+    factors = up / lengths[0], down / lengths[1][:, None] * norms.flatten()
+    sizes = [largest_magnitude("factor", factor) for factor in factors]
     strength = (source.number("delora_lambda") or 0.0) / len(down)
-    return (Pair(up / sizes, down * wide(norms).flatten(), strength),)
+    (up, down), strength = balanced(factors, sizes, strength)
+    return (Pair(_like(up, source["delora_up"]), _like(down, source["delora_down"]), strength),)
+
+
+def _like(made: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+    return made.to(wide(read).dtype)

@@ -56,6 +56,16 @@ class Delta(ABC):
         """Of the low-rank pair that it is, whatever the weight; None if it is none."""
         return None
 
+    @property
+    def follows(self) -> bool:
+        """Whether it grows with the weight: its bound is one for rows of length 1."""
+        return False
+
+    @property
+    def removes(self) -> bool:
+        """Whether it takes away the weight as it is, beside what its bound says."""
+        return False
+
     @abstractmethod
     def fits(self, shape: Shape) -> bool:
         """Whether it can be added to a weight of this shape."""
@@ -194,6 +204,10 @@ class Replacement(Static):
     value: torch.Tensor
     slot: Slot = "weight"
 
+    @property
+    def removes(self) -> bool:
+        return True
+
     def fits(self, shape: Shape) -> bool:
         return _same_but_for_ones(tuple(self.value.shape), shape)
 
@@ -225,6 +239,10 @@ class Diagonal(Static):
     row: torch.Tensor | None = None
     column: torch.Tensor | None = None
     slot: Slot = "weight"
+
+    @property
+    def follows(self) -> bool:
+        return True
 
     def fits(self, shape: Shape) -> bool:
         rows = bool(shape) and (self.row is None or len(self.row) == shape[0])
@@ -267,6 +285,14 @@ class Turned(Delta):
     @property
     def silent(self) -> bool:
         return self.inner.silent
+
+    @property
+    def follows(self) -> bool:
+        return self.inner.follows
+
+    @property
+    def removes(self) -> bool:
+        return self.inner.removes
 
     def fits(self, shape: Shape) -> bool:
         return self.inner.fits(shape)

@@ -16,8 +16,15 @@ from ..targets import Shape
 from .delta import Delta, Diagonal, Pair, Relative, Residue, Slot, Static, shape_text
 from .family import Source
 
-LARGEST_SQUARED: Final = 1e16
+LARGEST_SQUARED: Final = 1e15
 """Of entries whose squares can still be added up in float32."""
+
+LARGEST_MAGNITUDE: Final = 1e28
+"""By which rows can still be multiplied that cancel out to the last digits of float64."""
+
+
+LARGEST_FACTOR: Final = 1e38
+"""On a row of which next to nothing is left."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +43,10 @@ class Decomposed(Relative):
     by_input: bool
     eps: float
     slot: Slot = "weight"
+
+    @property
+    def removes(self) -> bool:
+        return True
 
     @property
     def rank(self) -> int | None:
@@ -58,9 +69,10 @@ class Decomposed(Relative):
 
         Norms of factors beyond all measure cannot be formed.
         """
-        if self.inner.bound() > LARGEST_SQUARED:
+        largest = largest_magnitude("magnitude", self.magnitude)
+        if not (self.inner.bound() <= LARGEST_SQUARED and largest <= LARGEST_MAGNITUDE):
             return math.inf
-        return largest_magnitude("magnitude", self.magnitude)
+        return largest
 
     def cut(self, rows: slice) -> Decomposed | None:
         inner = self.inner.cut(rows)
@@ -74,7 +86,7 @@ class Decomposed(Relative):
         if self.by_input:
             squares = squares.view(len(self.magnitude), -1).sum(1)
         norm = squares.clamp_(min=0).sqrt_().add_(self.eps)
-        factor = self.magnitude.to(norm) / norm
+        factor = (self.magnitude.to(norm) / norm).clamp(-LARGEST_FACTOR, LARGEST_FACTOR)
         factor = weight.like(torch.where(norm > 0, factor, 0.0))
         return self._rescaled(inner, factor, weight)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import torch
 
 from ..errors import LoraFileError
+from ..finite import largest_magnitude
 from ..settings import Settings
 from .delta import Delta, shape_text
 
@@ -17,6 +18,10 @@ Tensors: TypeAlias = Mapping[str, torch.Tensor]
 """The tensors of one module by role."""
 
 HIGHEST_RANK: Final = 4096
+
+MOST_GROWTH: Final = 32
+"""By how much a Tucker core may multiply the numbers of a file: a 7 x 7 kernel as wide as high makes 25
+of each."""
 
 Reader: TypeAlias = Callable[["Source"], Sequence[Delta]]
 
@@ -29,11 +34,13 @@ class Source:
         name: Of the module, for messages.
         tensors: By role.
         settings: What the trainer has noted beside the tensors.
+        sizes: The largest magnitudes that are known already, by role.
     """
 
     name: str
     tensors: Tensors
     settings: Settings
+    sizes: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __getitem__(self, role: str) -> torch.Tensor:
         return self.tensors[role]
@@ -45,6 +52,11 @@ class Source:
         """The error for a module that makes no sense; the reader of the file adds the file's name."""
         message = f"{self.name}{problem}"
         return LoraFileError(message, key=self.name, expected=expected, found=found)
+
+    def largest(self, *roles: str) -> list[float]:
+        """The largest magnitude in each of some tensors; 0 where there is no data."""
+        known = self.sizes
+        return [known[r] if r in known else largest_magnitude(r, self.tensors[r]) for r in roles]
 
     def shapes(self, *roles: str) -> str:
         """The shapes of some tensors, as messages write them."""
@@ -133,6 +145,15 @@ def fold_core(source: Source, role: str, down: torch.Tensor) -> torch.Tensor:
         raise source.refuse(
             f": the Tucker core does not fit: {found}.",
             expected=f"{role} ({rank}, {rank}, kernel…), down ({rank}, in)",
+            found=found,
+        )
+    own = sum(tensor.numel() for tensor in source.tensors.values())
+    made = core.shape[2:].numel() * down.numel()
+    if made > MOST_GROWTH * own:
+        found = f"{role} {shape_text(core)}, down {shape_text(down)}"
+        raise source.refuse(
+            f": its Tucker core makes {made} numbers of {own}, as no layer needs: {found}.",
+            expected=f"at most {MOST_GROWTH} times as many",
             found=found,
         )
     folded = torch.einsum("mnk,ni->mik", core.flatten(2).double(), down.flatten(1).double())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..finite import largest_magnitude
+from .balance import balanced
 from .delta import Delta, Pair
 from .family import Source, check_pair, fold_core, wide
 from .products import Through
@@ -26,5 +28,11 @@ def read(source: Source) -> Sequence[Delta]:
     last, core = source[f"glora_b{down}"], source.get("glora_bm")
     kernel = tuple((last if core is None else core).shape[2:])
     flat = last.flatten(1) if core is None else fold_core(source, "glora_bm", last)
-    pair = Pair(source[f"glora_b{up}"].flatten(1), flat, scale, kernel)
-    return Through(wide(left) * scale, right), pair
+    (first, second), own = balanced(
+        (source[f"glora_b{up}"].flatten(1), flat),
+        [*source.largest(f"glora_b{up}"), largest_magnitude("product", flat)],
+        scale,
+    )
+    sizes = source.largest(f"glora_a{up}", f"glora_a{down}")
+    (left, right), scale = balanced((left, right), sizes, scale)
+    return Through(wide(left) * scale, right), Pair(first, second, own, kernel)

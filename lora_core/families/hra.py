@@ -4,50 +4,78 @@ arXiv:2405.17484), as peft writes it."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final, cast
 
 import torch
 
-from ..linear_algebra import norm, solve
+from ..errors import LoraFileError
+from ..linear_algebra import norm
 from .delta import Delta
 from .family import Source
 from .products import Through
+
+HIGHEST_RANK: Final = 1024
+
+SMALLEST: Final = 1e-9
+"""Of what is left of a vector of length 1 beside the others: less is rounding."""
 
 
 def read(source: Source) -> Sequence[Delta]:
     """W · H₁ ⋯ Hᵣ with H = I - 2uuᵀ for the normalised columns of u (in, rank).
 
-    The product is I - U · T · Uᵀ (the WY form of Schreiber and Van Loan 1989). With peft's
-    ``apply_GS`` the columns are made orthogonal first, and T is 2I.
+    The product is I + L · Uᵀ (the WY form of Bischof and Van Loan 1987). With peft's ``apply_GS`` the
+    columns are made orthogonal first.
     """
     vectors = source["hra_u"]
-    if vectors.ndim != 2 or not vectors.numel():
+    if vectors.ndim != 2 or not vectors.numel() or vectors.shape[1] > _most(vectors):
         found = source.shapes("hra_u")
-        raise source.refuse(f": no matrix: {found}.", expected="hra_u (in, rank)", found=found)
-    units = vectors.double()
-    if source.settings.option("apply_GS", False):
-        units = _orthogonal(units)
-    lengths = norm(units, dim=0)
-    if not units.is_meta and not bool((lengths > 0).all()):
         raise source.refuse(
-            " holds a reflection of length 0.", expected="vectors with a direction", found="zeros"
+            f": no matrix, or of too high a rank: {found}.",
+            expected="hra_u (in, rank)",
+            found=found,
         )
-    units = units / lengths
-    return (Through(-units @ _core(units), units.T),)
+    units = _of_length_1(source, vectors.double())
+    if source.settings.option("apply_GS", False):
+        units = _orthogonal(source, units)
+    return (Through(_reflected(units), units.T),)
 
 
-def _core(units: torch.Tensor) -> torch.Tensor:
-    """T, upper triangular: its inverse holds half of each vector's square, and their products."""
-    gram = units.T @ units
-    inverse = gram.triu(1) + torch.diag_embed(gram.diagonal() / 2)
-    return solve(inverse, torch.eye(len(inverse), dtype=inverse.dtype, device=inverse.device))
+def _most(vectors: torch.Tensor) -> int:
+    """The highest rank: no more reflections than there are inputs."""
+    return min(len(vectors), HIGHEST_RANK)
 
 
-def _orthogonal(vectors: torch.Tensor) -> torch.Tensor:
-    """The columns by the modified Gram-Schmidt process, which keeps their order."""
-    done: list[torch.Tensor] = []
-    for column in vectors.unbind(1):
-        rest = column
-        for unit in done:
-            rest = rest - (unit @ rest) * unit
-        done.append(rest / norm(rest))
-    return torch.stack(done, 1)
+def _of_length_1(source: Source, vectors: torch.Tensor) -> torch.Tensor:
+    """The columns by their lengths: first by their largest entries, whose squares any type holds."""
+    largest = vectors.abs().amax(0)
+    if not vectors.is_meta and not bool((largest > 0).all()):
+        raise _without_direction(source)
+    near = vectors / largest
+    return near / norm(near, dim=0)
+
+
+def _reflected(units: torch.Tensor) -> torch.Tensor:
+    """L of H₁ ⋯ Hᵣ - I = L · Uᵀ: its columns -2 · H₁ ⋯ Hₖ₋₁ · uₖ are of length 2, however the vectors
+    lie to each other."""
+    gram, left = units.T @ units, -2 * units
+    if units.is_meta:
+        return left
+    for k in range(1, units.shape[1]):
+        left[:, k] -= 2 * (left[:, :k] @ gram[:k, k])
+    return left
+
+
+def _orthogonal(source: Source, units: torch.Tensor) -> torch.Tensor:
+    """The columns by the Gram-Schmidt process, up to their signs, which no reflection shows."""
+    if units.is_meta:
+        return units
+    columns, rest = cast(Any, torch.linalg).qr(units)
+    if not bool((rest.diagonal().abs() > SMALLEST).all()):
+        raise _without_direction(source)
+    return columns
+
+
+def _without_direction(source: Source) -> LoraFileError:
+    return source.refuse(
+        " holds a reflection of length 0.", expected="vectors with a direction", found="zeros"
+    )

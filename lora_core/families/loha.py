@@ -11,6 +11,7 @@ import torch
 from ..finite import largest_magnitude
 from ..incoming import Incoming
 from ..targets import Shape
+from .balance import balanced
 from .delta import (
     LARGEST_PAIR,
     Delta,
@@ -109,6 +110,9 @@ def read(source: Source) -> Sequence[Delta]:
             f": its two products differ in shape: {found}.", expected="equal shapes", found=found
         )
     scale = source.scale(len(source["hada_w1_b"]))
+    factors = (up_1, up_2, down_1, down_2)
+    sizes = [largest_magnitude("factor", factor) for factor in factors]
+    (up_1, up_2, down_1, down_2), scale = balanced(factors, sizes, scale)
     return (Hadamard((up_1, up_2), (down_1, down_2), scale, kernel),)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 import torch
@@ -13,6 +12,7 @@ import torch
 from ..finite import largest_magnitude
 from ..incoming import Incoming
 from ..targets import Shape
+from .balance import balanced
 from .delta import (
     LARGEST_PAIR,
     Delta,
@@ -176,14 +176,16 @@ def read(source: Source) -> Sequence[Delta]:
     """
     first, _ = _side(source, "1")
     second, kernel = _side(source, "2")
-    delta = partial(Kronecker, first, second, kernel=kernel)
-    probe = delta(1.0)
-    if probe.rank is not None:
-        scale = source.scale(probe.rank)
+    rank = Kronecker(first, second, 1.0).rank
+    if rank is not None:
+        scale = source.scale(rank)
     else:
         scale = 1.0 if source.get("alpha") is not None else _noted_scale(source)
     of_peft = source.get("alpha") is None and len(kernel) == 1 and len(second) == 1
-    return (delta(scale, scrambled=of_peft),)
+    sizes = [largest_magnitude("factor", factor) for factor in first + second]
+    factors, scale = balanced(first + second, sizes, scale)
+    first, second = tuple(factors[: len(first)]), tuple(factors[len(first) :])
+    return (Kronecker(first, second, scale, kernel, of_peft),)
 
 
 def _refuse_both(source: Source, whole: str, *factors: str) -> None:

@@ -8,8 +8,10 @@ from typing import Final
 
 import torch
 
+from ..finite import largest_magnitude
+from .balance import balanced
 from .delta import Delta, Pair, Residue
-from .family import Source, check_pair, fold_core, wide
+from .family import Source, check_pair, fold_core
 
 CHANGED_BASES: Final = ("pissa", "olora", "corda", "lora_ga", "loftq")
 """Ways to begin that split the base model's weights and train a part of them."""
@@ -39,15 +41,16 @@ def read(source: Source) -> Sequence[Delta]:
     _check_reshape(source)
     flat = down.flatten(1) if mid is None else fold_core(source, "mid", down)
     kernel = tuple((down if mid is None else mid).shape[2:])
-    pair = Pair(
-        up.flatten(1),
-        flat,
-        source.scale(len(down)),
-        kernel,
-        widens="reshape_weight" in source.tensors,
-    )
+    sizes = source.largest("up", "down") if mid is None else [*source.largest("up"), _size(flat)]
+    noted = source.scale(len(down))
+    (up, down), scale = balanced((up.flatten(1), flat), sizes, noted)
+    pair = Pair(up, down, scale, kernel, widens="reshape_weight" in source.tensors)
     bias = source.get("up_bias")
-    return (pair,) if bias is None else (pair, Residue(wide(bias) * pair.scale, "bias"))
+    return (pair,) if bias is None else (pair, Residue(bias.double() * noted, "bias"))
+
+
+def _size(made: torch.Tensor) -> float:
+    return largest_magnitude("product", made)
 
 
 def _refuse_more_than_lora(source: Source) -> None:
@@ -99,7 +102,11 @@ def read_embedding(source: Source) -> Sequence[Delta]:
     """peft's LoRA of an embedding, whose weight (tokens, width) it sees transposed."""
     check_pair(source, "embedding_up", "embedding_down")
     up, down = source["embedding_up"], source["embedding_down"]
-    return (Pair(down.flatten(1).T, up.flatten(1).T, source.scale(len(down))),)
+    sizes = source.largest("embedding_down", "embedding_up")
+    (down, up), scale = balanced(
+        (down.flatten(1).T, up.flatten(1).T), sizes, source.scale(len(down))
+    )
+    return (Pair(down, up, scale),)
 
 
 def read_ada(source: Source) -> Sequence[Delta]:
@@ -116,4 +123,7 @@ def read_ada(source: Source) -> Sequence[Delta]:
         raise source.refuse(f": ranks differ: {shapes}.", expected="one rank", found=shapes)
     alpha = source.settings.alpha
     scale = (alpha if alpha is not None and alpha > 0 else len(down)) / (len(down) + 1e-5)
-    return (Pair(up, wide(down) * values.view(-1, 1), scale),)
+    rows = down.double() * values.double().view(-1, 1)
+    factors, scale = balanced((up, rows), [*source.largest("up"), _size(rows)], scale)
+    exact = torch.float64 in (down.dtype, values.dtype)
+    return (Pair(factors[0], factors[1] if exact else factors[1].float(), scale),)

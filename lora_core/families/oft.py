@@ -9,6 +9,7 @@ from typing import Final
 
 import torch
 
+from ..finite import largest_magnitude
 from ..linear_algebra import norm
 from .delta import Delta, shape_text
 from .family import Source, wide
@@ -21,6 +22,10 @@ DOUBLED_UNTIL: Final = (0, 18)
 """The version of peft that has stopped to double the last term of its series."""
 
 MOST_TERMS: Final = 64
+
+LARGEST: Final = 2.0**20
+"""Of an entry of Q, times the size of its block. Blocks of 2 turn by all but 2 millionths of half a
+circle then, and R = (I + Q) · (I - Q)⁻¹ can be solved for with digits to spare."""
 
 TINY: Final = 1e-8
 """What LyCORIS and kohya add to a norm."""
@@ -40,8 +45,8 @@ def read_blocks(source: Source) -> Sequence[Delta]:
         raise source.refuse(
             f": no blocks of rotations: {found}.", expected="(blocks, size, size)", found=found
         )
-    skews = wide(blocks) - wide(blocks).mT
-    skews = skews * _shrinking(source, skews)
+    skews = blocks.double() - blocks.double().mT
+    skews = _bounded(source, skews * _shrinking(source, skews), blocks)
     rescale = source.get("rescale")
     factors = None if rescale is None else rescale.flatten()
     if blocks.ndim == 3:
@@ -81,18 +86,31 @@ def read_triangles(source: Source) -> Sequence[Delta]:
             expected="(blocks, size · (size - 1) / 2)",
             found=found,
         )
-    skews = _skew(wide(flat), size)
+    skews = _skew(flat.double(), size)
     marker = source.get("scaled_oft")
     shared = len(flat) == 1
     if marker is not None or source.settings.one_trainer:
-        skews = skews / _divisor(marker, size)
+        skews = _bounded(source, skews / _divisor(marker, size), flat)
         return (Rotation(skews[None], True, terms=5, shared=shared, back_in_kernels=True),)
-    skews = _projected(source, skews)
+    skews = _bounded(source, _projected(source, skews), flat)
     terms = _terms(source)
     if terms == EXACT:  # which turns the other way than peft's series
         return (Rotation(-skews[None], True, shared=shared),)
     last = 2 if source.settings.is_before(DOUBLED_UNTIL) else 1
     return (Rotation(skews[None], True, terms=terms, last=last, shared=shared),)
+
+
+def _bounded(source: Source, skews: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+    """Q in at least float32, if none of its entries is beyond what a rotation can need."""
+    size = skews.shape[-1] * largest_magnitude("Q", skews)
+    if size > LARGEST:
+        found = f"{size / skews.shape[-1]:.3g}"
+        raise source.refuse(
+            f" is a rotation with entries of {found}, which turns nothing further.",
+            expected=f"at most {LARGEST / skews.shape[-1]:.3g}",
+            found=found,
+        )
+    return skews.to(wide(read).dtype)
 
 
 def _skew(flat: torch.Tensor, size: int) -> torch.Tensor:
@@ -147,7 +165,7 @@ def read_butterfly(source: Source) -> Sequence[Delta]:
     if len(blocks) > 1:
         _check_butterfly(source, blocks)
         order = halves_apart
-    skews = (wide(blocks).mT - wide(blocks)) / 2
+    skews = _bounded(source, (blocks.double().mT - blocks.double()) / 2, blocks)
     return (Rotation(skews, True, None if factors is None else factors.flatten(), order),)
 
 

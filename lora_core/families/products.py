@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from ..incoming import Incoming
+from ..linear_algebra import norm
 from ..targets import Shape
 from .delta import Pair, Relative, Slot, Static, shape_text
 
@@ -25,6 +26,10 @@ class Through(Relative):
     left: torch.Tensor
     right: torch.Tensor
     slot: Slot = "weight"
+
+    @property
+    def follows(self) -> bool:
+        return True
 
     @property
     def rank(self) -> int:
@@ -47,6 +52,8 @@ class Through(Relative):
         if self.left.is_meta:
             return 0.0
         left, right = self.left.double(), self.right.double()
+        if len(right) > len(left):
+            return float(norm(left @ right, 0).max())
         squares = (right * (left.T @ left @ right)).sum(0)
         return math.sqrt(max(float(squares.max()), 0.0))
 

@@ -46,6 +46,10 @@ class Rotation(Relative):
     back_in_kernels: bool = False
     slot: Slot = "weight"
 
+    @property
+    def follows(self) -> bool:
+        return True
+
     def fits(self, shape: Shape) -> bool:
         if not shape or (self.rescale is not None and len(self.rescale) != shape[0]):
             return False

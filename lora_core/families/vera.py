@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import torch
 
@@ -13,6 +14,8 @@ from ..incoming import Incoming
 from ..targets import Shape
 from .delta import Delta, Pair, Relative, Slot, Static, shape_text
 from .family import Source
+
+LARGEST: Final = 2.0**32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,4 +86,18 @@ def read(source: Source) -> Sequence[Delta]:
             expected="a row for each output",
             found=found,
         )
+    _check_sizes(source)
     return (Shared(outputs, up[: len(outputs)], ranks, down),)
+
+
+def _check_sizes(source: Source) -> None:
+    """What is shared cannot be balanced for one module, so vectors and projections have to be so."""
+    for vector, matrix in (("vera_lambda_b", "vera_B"), ("vera_lambda_d", "vera_A")):
+        one, other = source.largest(vector, matrix)
+        if max(one, other, one * other) > LARGEST:
+            found = f"{one:.3g} and {other:.3g}"
+            raise source.refuse(
+                f": {vector} and {matrix} hold numbers up to {found}, as no training makes them.",
+                expected=f"at most {LARGEST:.3g}, and so their product",
+                found=found,
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 import torch
@@ -114,8 +115,22 @@ def test_live_terms_for_the_text_encoder_only_leave_the_model_alone(plain, model
 
 
 def test_what_is_live_does_not_have_to_fit_into_the_weights_type(tmp_path, model):
-    loud = load(write(tmp_path / "loud.safetensors", {k: 1e4 * v for k, v in LINEAR.items()}))
+    loud = load(write(tmp_path / "loud.safetensors", {k: 12 * v for k, v in LINEAR.items()}))
+    few = replace(model, dtypes=dict.fromkeys(model.dtypes, torch.float8_e4m3fn))
+    with pytest.raises(LoraMismatchError, match="float8_e4m3fn cannot hold"):
+        plan_of(Halves(loud), few)
+    assert plan_of(Halves(live=loud), few).live[0]
+
+
+def test_what_is_live_has_to_fit_into_the_type_that_the_layer_computes_in(tmp_path, model):
+    """At its greatest strength, whenever that is."""
+    loud = load(write(tmp_path / "loud.safetensors", {k: 1e2 * v for k, v in LINEAR.items()}))
     half = replace(model, dtypes=dict.fromkeys(model.dtypes, torch.float16))
-    with pytest.raises(LoraMismatchError, match="float16 cannot hold"):
-        plan_of(Halves(loud), half)
-    assert plan_of(Halves(live=loud), half).live[0]
+    few = replace(model, dtypes=dict.fromkeys(model.dtypes, torch.float8_e4m3fn))
+    low, high = (0.01 * loud.scheduled(Curve.parse(f"0:0, 0.5:{n}, 1:0")) for n in (1, 100))
+    for narrow in half, few:
+        assert plan_of(Halves(live=low), narrow).live[0]
+        for much in (loud, high, 0.01 * loud.spread((Fraction(1), Fraction(-100)))):
+            with pytest.raises(LoraMismatchError, match="float16 cannot hold"):
+                plan_of(Halves(live=much), narrow)
+    assert plan_of(Halves(live=loud), model).live[0]

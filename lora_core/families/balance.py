@@ -1,0 +1,63 @@
+"""Factors of like sizes: neither they nor what is made of a part of them leaves float32.
+
+A file may hold 1e38 beside 1e-38, or an alpha that makes up for both. Only the product counts, so powers
+of two go from one factor to another, which loses no digit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+
+FAR: Final = 32
+"""Powers of two beyond which a factor is no longer left as it is in the file."""
+
+MOST_IN_FLOAT32: Final = 127
+"""Powers of two; what is beyond is kept in float64 for as long as it takes to refuse it."""
+
+
+def balanced(
+    factors: Sequence[torch.Tensor], sizes: Sequence[float], scale: float = 1.0
+) -> tuple[list[torch.Tensor], float]:
+    """Other factors and another scale of the same product.
+
+    Args:
+        factors: Of one product.
+        sizes: The largest magnitude of each; 0 where it has no data.
+        scale: What the product is multiplied by.
+
+    Returns:
+        The very same where all sizes are within 2^±``FAR``; else factors in at least float32.
+    """
+    exponents = [_exponent(size) for size in (*sizes, scale)]
+    if all(abs(exponent) <= FAR for exponent in exponents):
+        return [*factors], scale
+    if not all((*sizes, scale)):
+        return [torch.zeros_like(factor) for factor in factors], 0.0 if scale == 0 else 1.0
+    each, rest = divmod(sum(exponents), len(factors))
+    wanted = [each + (place < rest) for place in range(len(factors))]
+    moved = [
+        shifted(factor, to - exponent, to)
+        for factor, exponent, to in zip(factors, exponents, wanted, strict=False)
+    ]
+    return moved, math.ldexp(scale, -exponents[-1])
+
+
+def _exponent(number: float) -> int:
+    return math.frexp(number)[1]
+
+
+def shifted(tensor: torch.Tensor, powers: int, to: int = 0) -> torch.Tensor:
+    """tensor · 2^powers in at least float32, in two steps since no type holds every such power.
+
+    Args:
+        tensor: Any.
+        powers: Of two.
+        to: That of its largest number, then.
+    """
+    first = powers // 2
+    made = tensor.double() * math.ldexp(1.0, first) * math.ldexp(1.0, powers - first)
+    return made if tensor.dtype == torch.float64 or to > MOST_IN_FLOAT32 else made.float()
