@@ -233,6 +233,10 @@ class Host:
         """The pack's events since this was last asked, as [name, data, client]."""
         return self._get("/testkit/told")
 
+    def release(self) -> None:
+        """Let the files open that the testkit holds back; see SLOW in testkit/watch.py."""
+        self._get("/testkit/release")
+
     def fail_at(self, function: str, call: int) -> None:
         """Let the ``call``-th call from now on of a counted function of the host raise, once."""
         self._get(f"/testkit/fail/{function}/{call}")
@@ -285,6 +289,10 @@ class Host:
         except (OSError, http.client.HTTPException, HostError):
             return False
         return True
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Until it holds; HostError if it does not in good time."""
+        self._wait_for(condition, RUN_SECONDS, what)
 
     def _wait_for(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds
