@@ -3,12 +3,14 @@
 y = layer(x)  ->  y + up · (gate ∘ (down · x))        a low-rank change of a matrix
                   y + gate · vectors                  a change of a bias
                   y + normed(x) ∘ (gate · vectors)    a change of a norm's weight
+
+A model that computes with the weight by itself is given the changed weight instead (``reach.py``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Final, TypeAlias, cast
@@ -19,6 +21,8 @@ from torch.nn import functional
 from .errors import LoraInputError
 from .families import Pair
 from .finite import largest_magnitude
+from .fuse import Patch
+from .merge import merge_
 from .targets import Shape
 
 Rows: TypeAlias = "tuple[int, int] | None"
@@ -88,6 +92,23 @@ class Branch(torch.nn.Module):
         """Adds to ``y``; the gate is cut to its own columns."""
         raise NotImplementedError
 
+    def merged(self, weight: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
+        """The parameter with its change, for a layer that is computed past its ``forward``.
+
+        Args:
+            weight: As it is; nothing is written to it.
+            gate: (1, R): a parameter is the same for all images.
+        """
+        own = gate[0, self.columns].to(weight.device)
+        moved = weight.clone(memory_format=torch.contiguous_format)
+        for patch in self.patches(weight, own):
+            merge_(moved, (patch,))
+        return moved
+
+    def patches(self, weight: torch.Tensor, gate: torch.Tensor) -> Iterator[Patch]:
+        """What it adds to a parameter, whose device and type factors take; a gate of its own columns."""
+        raise NotImplementedError
+
 
 class PairBranch(Branch):
     """All that a stack adds to a matrix, with one narrow multiplication in and one out.
@@ -123,6 +144,12 @@ class PairBranch(Branch):
         else:
             hidden = self.down.used(x, functional.linear)
             self._add_features(y, _gated(hidden, gate, -1).flatten(0, -2).to(y.dtype))
+
+    def patches(self, weight: torch.Tensor, gate: torch.Tensor) -> Iterator[Patch]:
+        down = self.down.used(weight, _copied).flatten(1)
+        for up, (rows, columns) in zip(self.ups, self.places, strict=True):
+            own = cast(Factor, up).used(weight, _copied)
+            yield Patch(rows, ups=(own,), gate=gate[columns], downs=(down[columns],))
 
     def _add_features(self, y: torch.Tensor, hidden: torch.Tensor) -> None:
         outputs = y.view(-1, y.shape[-1])
@@ -176,6 +203,11 @@ class VectorBranch(Branch):
                 change = change * _cut(normed, rows, dim)
             _cut(y, rows, dim).add_(change)
 
+    def patches(self, weight: torch.Tensor, gate: torch.Tensor) -> Iterator[Patch]:
+        for table, (rows, columns) in zip(self.vectors, self.places, strict=True):
+            vectors = cast(Factor, table).used(weight, _copied)
+            yield Patch(rows, residue=(gate[columns] @ vectors.to(gate.dtype))[:, None])
+
 
 def takes_branch(layer: torch.nn.Module, name: str, shape: Shape) -> bool:
     """Whether a branch beside ``layer`` does what a change of its parameter ``name`` would do."""
@@ -205,6 +237,11 @@ def _places(rows: Iterable[Rows], widths: Sequence[int]) -> list[Place]:
     ends = [*accumulate(widths)]
     starts = [0, *ends]
     return [(own, slice(a, b)) for own, a, b in zip(rows, starts, ends, strict=False)]
+
+
+def _copied(_: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """A host may take back what it has brought to the device."""
+    return factor.clone()
 
 
 def _balanced(pair: Pair) -> Pair:

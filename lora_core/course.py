@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 
 from .curve import Curve
-from .spread import Spread, same_length
+from .spread import Range, Values, same_length
 from .strength import bounded
 
 
@@ -19,37 +20,53 @@ class Course:
     Attributes:
         curves: Factors over progress, sorted.
         spread: A factor for each image of the batch; empty if all images are alike.
+        ranges: Factors over the images of a batch of any size, sorted. A spread says the size, so that
+            they are multiplied into it.
 
     Raises:
         LoraInputError: Two spreads that are multiplied differ in length.
     """
 
     curves: tuple[Curve, ...] = ()
-    spread: Spread = ()
+    spread: Values = ()
+    ranges: tuple[Range, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.spread and self.ranges:
+            over = (each.over(len(self.spread)) for each in self.ranges)
+            object.__setattr__(self, "spread", reduce(_product, over, self.spread))
+            object.__setattr__(self, "ranges", ())
 
     def __bool__(self) -> bool:
-        return bool(self.curves or self.spread)
+        return bool(self.curves or self.spread or self.ranges)
 
     def times(self, other: Course) -> Course:
         """The product of both, at every step and for every image."""
         curves = tuple(sorted(self.curves + other.curves))
+        ranges = tuple(sorted(self.ranges + other.ranges))
         if not (self.spread and other.spread):
-            return Course(curves, self.spread or other.spread)
+            return Course(curves, self.spread or other.spread, ranges)
         same_length(self.spread, other.spread)
-        pairs = zip(self.spread, other.spread, strict=True)
-        return Course(curves, tuple(bounded(one * two) for one, two in pairs))
+        return Course(curves, _product(self.spread, other.spread), ranges)
 
-    def at(self, progress: float) -> tuple[float, ...]:
+    def at(self, progress: float, images: int = 1) -> tuple[float, ...]:
         """The factor for each image, or a single one for all of them.
 
         Args:
             progress: From 0 to 1, as ComfyUI counts it: by the noise that is left.
+            images: How many there are, where ``spread`` does not say it.
         """
         factor = math.prod(curve.at(progress) for curve in self.curves)
-        return tuple(factor * float(value) for value in self.spread or (Fraction(1),))
+        return tuple(factor * float(value) for value in self._over(images))
+
+    def _over(self, images: int) -> Values:
+        if not self.ranges:
+            return self.spread or (Fraction(1),)
+        return reduce(_product, (each.over(images) for each in self.ranges))
 
     def __str__(self) -> str:
-        return ", ".join([*map(_curve_text, self.curves), *_spread_text(self.spread)])
+        texts = [*map(_curve_text, self.curves), *_spread_text(self.spread), *map(str, self.ranges)]
+        return ", ".join(texts)
 
 
 def images_of(courses: Iterable[Course]) -> int | None:
@@ -69,7 +86,11 @@ def _curve_text(curve: Curve) -> str:
     return f"scheduled {curve}{'' if (curve.start, curve.end) == (0, 1) else window}"
 
 
-def _spread_text(spread: Spread) -> list[str]:
+def _product(one: Values, other: Values) -> Values:
+    return tuple(bounded(a * b) for a, b in zip(one, other, strict=True))
+
+
+def _spread_text(spread: Values) -> list[str]:
     if not spread:
         return []
     low, high = float(min(spread)), float(max(spread))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .text import printable
+from .text import sentence
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class LoraError(ValueError):
     """Base of all errors of the core.
 
-    The text is for people and may change; tests and pages read the fields.
+    The text is for people and may change; tests and pages read the fields. It is one line of less than
+    500 characters, whatever the names in it; the fields hold them whole.
 
     Attributes:
         message: The text without the file's name.
@@ -35,8 +36,8 @@ class LoraError(ValueError):
         row: int | None = None,
     ) -> None:
         where = f"row {row}: " if row else ""
-        super().__init__(printable(where + (f'"{file}": {message}' if file else message)))
-        self.message = message
+        super().__init__(sentence(where + (f'"{file}": {message}' if file else message)))
+        self.message = sentence(message)
         self.file = file
         self.key = key
         self.expected = expected

@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 from .errors import LoraFileError
+from .loose_json import LONGEST_WHOLE_NUMBER
 
 LARGEST_HEADER: Final = 16 * 2**20
 PREFIX: Final = 8
@@ -81,7 +82,23 @@ def read_header(beginning: bytes) -> dict[str, Any]:
 
     The library lets a name stand twice, in which case two readers may see two different files.
     """
-    return json.loads(beginning[PREFIX : header_end(beginning)], object_pairs_hook=_each_once)
+    return json.loads(
+        beginning[PREFIX : header_end(beginning)],
+        object_pairs_hook=_each_once,
+        parse_int=_offset,
+    )
+
+
+def _offset(digits: str) -> int:
+    """A whole number, of which a sound file has no long ones; Python's own limit differs by version,
+    and reading a long one takes quadratic time."""
+    if len(digits) > LONGEST_WHOLE_NUMBER:
+        raise LoraFileError(
+            f"is damaged: its header has a number of {len(digits)} digits.",
+            expected=f"at most {LONGEST_WHOLE_NUMBER} digits",
+            found=str(len(digits)),
+        )
+    return int(digits)
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -116,7 +133,7 @@ def _stated_size(beginning: bytes) -> int | None:
     """The size the header asks for, if it can be made out; only ever used in a message."""
     end = header_end(beginning)
     try:
-        header = json.loads(beginning[PREFIX:end])
+        header = json.loads(beginning[PREFIX:end], parse_int=_offset)
         ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
         return end + max(ends)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher, get_close_matches
@@ -16,6 +17,9 @@ CLOSE_NAMES: Final = 3
 SHORTLIST: Final = 50
 SHOWN_NAMES: Final = 5
 SUFFIX: Final = ".safetensors"
+
+_SEPARATOR_LAST: Final = re.compile(r"[/\\]\.?$")
+"""What systems pass over where they open a folder."""
 
 
 def choose_name(asked: object, names: Sequence[str]) -> str:
@@ -37,7 +41,7 @@ def same_names(asked: object, names: Sequence[str]) -> list[str]:
     """The very name, or else all that differ from ``asked`` by nothing but their spelling.
 
     Raises:
-        LoraInputError: ``asked`` is no text, or leads out of the folder.
+        LoraInputError: ``asked`` is no text, leads out of the folder, or is the name of a folder.
     """
     if not isinstance(asked, str):
         raise _refused(asked, f"a LoRA's name is text, not {type(asked).__name__}.")
@@ -45,6 +49,8 @@ def same_names(asked: object, names: Sequence[str]) -> list[str]:
         return [asked]
     if _leaves_folder(asked):
         raise _refused(asked, "this is no name in the loras folder.")
+    if _SEPARATOR_LAST.search(asked):
+        raise _refused(asked, "this is the name of a folder, not of a file.")
     wanted = folded(asked)
     return [name for name in names if folded(name) == wanted]
 

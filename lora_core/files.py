@@ -13,7 +13,7 @@ import torch
 
 from .beside import read_config
 from .errors import LoraFileError
-from .families import UNREAD, Delta, Source, read_module
+from .families import Delta, Source, read_module
 from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end
 from .finite import COMPUTABLE, largest_magnitude
 from .header import (
@@ -29,7 +29,7 @@ from .header import (
 from .header import identify as identify  # where everybody looks for it
 from .recipe import FileId
 from .settings import Notes
-from .spellings import SHARED, FileKey, Role, group_keys
+from .spellings import SHARED, UNREAD, FileKey, Role, group_keys
 from .tensors import outlines_of, parts_of
 
 
@@ -243,7 +243,10 @@ def _own(
     """The tensors of one module by role, in types that can be computed with, all finite."""
     own: dict[str, torch.Tensor] = {}
     for role, same in roles.items():
-        key = same[0] if role.startswith(UNREAD) else _only(name, same)
+        if role.startswith(UNREAD):  # refused by its name, whatever its numbers are
+            own[role] = tensors[same[0]]
+            continue
+        key = _only(name, same)
         own[role] = _computable(key, role, tensors[key])
         if role not in NUMBERS:
             largest_magnitude(key, own[role])

@@ -8,7 +8,8 @@ gate may have a row for each image of a batch.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -54,10 +55,14 @@ class Gate:
 
     Attributes:
         rows: (images or 1, R), strength · scale of every column of all branches; None while closed.
+        elsewhere: Parameters that are changed by another route than their branch.
+        reached: Collects the parameters whose layers run; None while nobody asks.
     """
 
     def __init__(self) -> None:
         self.rows: torch.Tensor | None = None
+        self.elsewhere: frozenset[str] = frozenset()
+        self.reached: set[str] | None = None
 
     def passed_by(self) -> torch.Tensor | None:
         """Called when a layer is used while the gate is closed: the rows to use all the same, if any."""
@@ -69,7 +74,8 @@ class Stack(torch.nn.Module):
 
     Attributes:
         files: In the order in which strengths are given.
-        layers: Names of the layers, in the order of the branches.
+        lanes: The files that change each parameter, one entry for each of their deltas, in the order
+            of the branches.
     """
 
     def __init__(
@@ -89,7 +95,7 @@ class Stack(torch.nn.Module):
         """
         super().__init__()
         self.files = tuple(sorted({lane.file for own in lanes.values() for lane in own}))
-        self.layers = tuple(key.rpartition(".")[0] for key in lanes)
+        self.lanes = {key: tuple(lane.file for lane in own) for key, own in lanes.items()}
         self.branches = torch.nn.ModuleList()
         owners: list[int] = []
         scales: list[float] = []
@@ -116,20 +122,29 @@ class Stack(torch.nn.Module):
         table = torch.tensor(each, dtype=torch.float64).T
         return (table[:, self._owners] * self._scales).float()
 
+    def branch(self, key: str) -> Branch:
+        """All that the stack does to one parameter."""
+        return cast(Branch, self.branches[[*self.lanes].index(key)])
+
+    def deltas(self, keys: Iterable[str]) -> Counter[FileId]:
+        """How many deltas of each file are for some of its parameters."""
+        return Counter(file for key in keys for file in self.lanes[key])
+
     def attach(
         self, layer_of: Callable[[str], torch.nn.Module], gate: Gate
     ) -> list[RemovableHandle]:
         """Puts every branch beside its layer, for as long as its handle is not removed."""
-        layers = [layer_of(name) for name in self.layers]  # all, before the first gets its branch
+        names = [key.rpartition(".")[0] for key in self.lanes]
+        layers = [layer_of(name) for name in names]  # all, before the first gets its branch
         return [
-            layer.register_forward_hook(_hook(cast(Branch, branch), gate), with_kwargs=True)
-            for layer, branch in zip(layers, self.branches, strict=True)
+            layer.register_forward_hook(_hook(cast(Branch, branch), key, gate), with_kwargs=True)
+            for layer, key, branch in zip(layers, self.lanes, self.branches, strict=True)
         ]
 
     def twin(self) -> Stack:
         """The same with factors of its own, and without what a host has noted on this one."""
         twin = Stack({}, {}, torch.float32)
-        twin.files, twin.layers = self.files, self.layers
+        twin.files, twin.lanes = self.files, self.lanes
         twin.branches = copy.deepcopy(self.branches)
         twin._owners, twin._scales = self._owners, self._scales
         return twin
@@ -167,12 +182,14 @@ def _branch(
     return VectorBranch(vectors, first, dtype, factor, gain=key.endswith(".weight"))
 
 
-def _hook(branch: Branch, gate: Gate) -> Callable[..., torch.Tensor]:
+def _hook(branch: Branch, key: str, gate: Gate) -> Callable[..., torch.Tensor]:
     def add(
         layer: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: torch.Tensor
     ) -> torch.Tensor:
+        if gate.reached is not None:
+            gate.reached.add(key)
         rows = gate.passed_by() if gate.rows is None else gate.rows
-        if rows is None:
+        if rows is None or key in gate.elsewhere:
             return output
         x = args[0] if args else next(iter(kwargs.values()))
         return branch(layer, x, output, rows)

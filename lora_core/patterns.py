@@ -1,121 +1,100 @@
 """Names of layers by pattern, as peft's configs give numbers to some of them.
 
-Anybody can write a pattern into a file, and some keep a matcher busy for ever. So plain names, which
-nearly all of them are, are looked up; what is left is only tried where that cannot take long.
+Anybody can write a pattern into a file, and some would keep a matcher that goes back busy for ever. So
+they are matched without going back, with one bound on the work for all patterns and names of a file.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, TypeVar
 
-from .errors import LoraFileError
+from .automaton import Automaton, Work
+from .pattern_syntax import ANYTHING, DOT, Node, Repeat, Row, literal, parse
 
-MOST_EFFORT: Final = 1_000_000
-"""Steps that one pattern may take on one path, if all goes wrong."""
+T = TypeVar("T")
 
-MOST_PATTERNS: Final = 16
-"""That are no plain names."""
+BEHIND_A_DOT: Final = Repeat(Row((Repeat(DOT, 0, None), literal("."))), 0, 1)
+"""What peft lets stand in front of a pattern."""
 
-_PLAIN: Final = re.compile(r"(\^?)([\w.-]+)\$?")
-_REPEATED_GROUP: Final = re.compile(r"\)[*+{]")
-_NUMBER: Final = re.compile(r"\\d[+*]")
-_LONGEST_NUMBER: Final = 4
+AT_THE_END: Final = Repeat(ANYTHING, 0, None)
 
 
-@dataclass(frozen=True, slots=True)
 class Patterns:
-    """Numbers by pattern; the first one counts that matches the end of a path.
+    """Numbers by pattern; the first one counts that matches a path, or what is left of it behind a dot.
 
-    Attributes:
-        ends: (place, number) by plain names, which the path may only end with.
-        whole: The same by names that are all of the path: "^name", as diffusers writes them.
-        others: The same by what is no plain name.
+    That is what peft's ``get_pattern_key`` does: ``re.match(rf"(.*\\.)?({pattern})$", path)``.
+
+    Raises:
+        LoraFileError: A pattern is none that is read, or there is too much of them.
     """
 
-    ends: Mapping[str, tuple[int, float]]
-    whole: Mapping[str, tuple[int, float]]
-    others: Mapping[str, tuple[int, float]]
-
-    @classmethod
-    def of(cls, numbers: Mapping[str, float]) -> Patterns:
-        """LoraFileError if too many of them are no plain names."""
-        ends: dict[str, tuple[int, float]] = {}
-        whole: dict[str, tuple[int, float]] = {}
-        others: dict[str, tuple[int, float]] = {}
-        for place, (pattern, number) in enumerate(numbers.items()):
-            plain = _PLAIN.fullmatch(pattern)
-            if plain is None:
-                others[pattern] = place, number
-            else:
-                (whole if plain[1] else ends).setdefault(plain[2], (place, number))
-        if len(others) > MOST_PATTERNS:
-            raise _too_much(f"{len(others)} patterns", f"at most {MOST_PATTERNS}")
-        return cls(ends, whole, others)
+    def __init__(self, numbers: Mapping[str, float], work: Work) -> None:
+        self._numbers = tuple(numbers.values())
+        self._automaton = Automaton(BEHIND_A_DOT, parsed(numbers, work), work)
 
     def number(self, path: str) -> float | None:
         """The number of a path, None if nothing matches it."""
-        found = [self.whole[path]] if path in self.whole else []
-        if self.ends:
-            found += [self.ends[end] for end in _ends(path) if end in self.ends]
-        found += [entry for pattern, entry in self.others.items() if matches_end(pattern, path)]
-        return min(found)[1] if found else None
+        place = self._automaton.first(path)
+        return None if place is None else self._numbers[place]
 
 
-def matches_end(pattern: str, path: str) -> bool:
-    """Whether a pattern matches a path, or what is left of it behind one of its dots."""
-    return _matches(pattern, rf"(.*\.)?({pattern})", path, path.count(".") + 1)
+class Wanted:
+    """Layers that are meant by one pattern for all of their path, or by what their path ends with.
+
+    Raises:
+        LoraFileError: As ``Patterns``.
+    """
+
+    def __init__(self, meant: str | Sequence[str], work: Work) -> None:
+        if isinstance(meant, str):
+            self._automaton = Automaton(Row(()), parsed([meant], work), work)
+        else:
+            self._automaton = Automaton(AT_THE_END, spelled(meant, work), work)
+
+    def holds(self, path: str) -> bool:
+        """Whether a path is meant."""
+        return self._automaton.first(path, whole=True) is not None
 
 
-def matches_whole(pattern: str, path: str) -> bool:
-    """Whether a pattern matches all of a path."""
-    return _matches(pattern, pattern, path, 1)
+class Lookups:
+    """The patterns of one config, each made when it is first asked for.
+
+    Args:
+        work: What may be spent on all of them; that of the whole file.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._patterns: dict[str, Patterns] = {}
+        self._wanted: dict[str, Wanted] = {}
+
+    def number(
+        self, option: str, numbers: Callable[[], Mapping[str, float]], path: str
+    ) -> float | None:
+        """What the ``numbers`` of an option say of a path."""
+        return _once(self._patterns, option, lambda: Patterns(numbers(), self._work)).number(path)
+
+    def means(self, option: str, meant: str | Sequence[str], path: str) -> bool:
+        """Whether an option means a path."""
+        return _once(self._wanted, option, lambda: Wanted(meant, self._work)).holds(path)
 
 
-def _matches(told: str, pattern: str, path: str, starts: int) -> bool:
-    """LoraFileError if finding out could take long."""
-    if _effort(told, len(path)) * starts > MOST_EFFORT:
-        raise _too_much(told[:80], "a plain name, or a pattern with few repetitions")
-    try:
-        return re.fullmatch(pattern, path) is not None
-    except (re.error, OverflowError, RecursionError):
-        return False
+def parsed(patterns: Iterable[str], work: Work) -> Iterable[Node]:
+    """Patterns one after the other, each counted as long as it is."""
+    for pattern in patterns:
+        work.spend(len(pattern))
+        yield parse(pattern)
 
 
-def _ends(path: str) -> Iterator[str]:
-    """The path, and what is left of it behind each dot."""
-    while path:
-        yield path
-        _, _, path = path.partition(".")
+def spelled(names: Iterable[str], work: Work) -> Iterable[Node]:
+    """The same of names that mean nothing but themselves."""
+    for name in names:
+        work.spend(len(name))
+        yield literal(name)
 
 
-def _effort(pattern: str, length: int) -> float:
-    """How many steps a pattern takes at most: every repetition multiplies them by the length, or by
-    that of a number, every choice by its alternatives. A group that is repeated may hold another
-    repetition."""
-    if _REPEATED_GROUP.search(pattern):
-        return math.inf
-    rest, numbers = _NUMBER.subn("", pattern)
-    repetitions = sum(map(rest.count, "*+{"))
-    optional = rest.count("?") - rest.count("(?")
-    choices = math.prod(float(part.count("|") + 1) for part in re.split(r"[()]", rest))
-    return choices * math.prod(
-        float(base) ** min(times, 50)
-        for base, times in (
-            (max(length, 2), repetitions),
-            (_LONGEST_NUMBER, numbers),
-            (2, optional),
-        )
-    )
-
-
-def _too_much(found: str, expected: str) -> LoraFileError:
-    return LoraFileError(
-        f"names layers by what could keep a matcher busy for ever: {found}. Write their names out.",
-        key="pattern",
-        expected=expected,
-        found=found,
-    )
+def _once(known: dict[str, T], option: str, make: Callable[[], T]) -> T:
+    if option not in known:
+        known[option] = make()
+    return known[option]

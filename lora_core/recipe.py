@@ -18,7 +18,7 @@ from numbers import Real
 from .course import Course, images_of
 from .curve import Curve
 from .recipe_json import read_document
-from .spread import Spread
+from .spread import Range, Spread
 from .strength import exact_strength
 from .term import FileId, Term
 from .term_json import read_term, written_term, written_varying
@@ -26,8 +26,8 @@ from .term_json import read_term, written_term, written_varying
 __all__ = ["FORMAT", "VERSION", "FileId", "Recipe", "Term", "exact_strength"]
 
 FORMAT = "lora-algebra recipe"
-VERSION = 2
-"""Of a recipe in which strengths vary; the others are still written as version 1."""
+VERSION = 3
+"""Of a recipe with ranges over batches of any size; the others are still written as before there were any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,11 @@ class Recipe:
 
     def spread(self, values: Spread) -> Recipe:
         """Every term times ``values`` for the denoiser, one value for each image of the batch."""
-        return self._along(Course((), values))
+        if not isinstance(values, Range):
+            return self._along(Course((), values))
+        if values.constant is not None:
+            return Recipe(tuple(term.times(values.constant, Fraction(1)) for term in self.terms))
+        return self._along(Course(ranges=(values,)))
 
     def _along(self, course: Course) -> Recipe:
         return Recipe(tuple(term.along(course) for term in self.terms))
@@ -79,7 +83,16 @@ class Recipe:
     @property
     def images(self) -> int | None:
         """The size of the batch that it is for; None if for any."""
-        return images_of(course for term in self.terms for course, _ in term.varying)
+        return images_of(self._courses)
+
+    @property
+    def counts_images(self) -> bool:
+        """Whether strengths depend on how many images there are."""
+        return any(course.ranges for course in self._courses)
+
+    @property
+    def _courses(self) -> list[Course]:
+        return [course for term in self.terms for course, _ in term.varying]
 
     @property
     def varies(self) -> bool:
@@ -125,7 +138,7 @@ class Recipe:
 
     def to_json(self) -> str:
         """The versioned text form; ``from_json`` gives an equal recipe back."""
-        version = VERSION if self.varies else 1
+        version = VERSION if self.counts_images else 2 if self.varies else 1
         terms = [written_term(term) for term in self.terms]
         return json.dumps({"format": FORMAT, "version": version, "terms": terms})
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
-from typing import Final
 
 from .families import Delta
 from .guess import base_of_file
@@ -15,8 +13,7 @@ from .origin import dialects_of, disagreement, stated_base, trainer_of
 from .recipe import Term
 from .targets import Part, part_of
 from .text import printable
-
-SHOWN_NAMES: Final = 3
+from .warning import LoraWarning, few, united
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,7 @@ class PartReport:
         connected: Whether that part was there to be patched.
         live: How many of the applied ones are beside their layer, instead of merged into it.
         varying: What the strength does over steps and images, in words, beside ``strength``.
+        apart: Whether this strength was asked for as such, and not as the model's.
     """
 
     part: Part
@@ -40,6 +38,7 @@ class PartReport:
     connected: bool
     live: int = 0
     varying: tuple[str, ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,7 @@ class LoraReport:
         scale_unread: Whether the notes on its scale cannot be made out.
         model: What kind of model it was applied to.
         widened: Layers that take more inputs now, in words.
+        said: What is to be said beside what the match tells; see ``warnings``.
     """
 
     name: str
@@ -79,14 +79,24 @@ class LoraReport:
     disagrees: str | None = None
     model: str | None = None
     widened: tuple[str, ...] = ()
+    said: tuple[LoraWarning, ...] = ()
 
     def at(self, term: Term, live: int = 0) -> LoraReport:
         """The same with the strengths of ``term``, ``live`` layers of it beside the model's."""
         model, *others = self.parts
         varying = tuple(f"{float(s):g} {course}" for course, s in term.varying)
         model = replace(model, strength=float(term.model), live=live, varying=varying)
-        clip = (replace(part, strength=float(term.clip)) for part in others)
-        return replace(self, name=term.file.name, parts=(model, *clip))
+        clip = (replace(part, strength=float(term.clip), apart=term.apart) for part in others)
+        return replace(self, name=term.file.name, parts=(model, *clip)).saying(*term.said)
+
+    def saying(self, *warnings: LoraWarning) -> LoraReport:
+        """The same with ``warnings`` of what the match cannot tell."""
+        return replace(self, said=united((*self.said, *warnings)))
+
+    @property
+    def warnings(self) -> tuple[LoraWarning, ...]:
+        """All that is odd about the file: what the page counts, and what stands in the text."""
+        return (*_of_layers(self), *_of_text(self), *_of_notes(self), *self.said)
 
     @property
     def headline(self) -> str:
@@ -109,7 +119,7 @@ class Report:
 
     def to_dict(self) -> dict[str, object]:
         """The same as plain values, ready for JSON."""
-        return asdict(self)
+        return {"loras": [_plain(lora) for lora in self.loras]}
 
 
 def report_match(match: Match) -> LoraReport:
@@ -151,6 +161,13 @@ def _widened(match: Match) -> tuple[str, ...]:
 
 def _deltas(match: Match) -> list[Delta]:
     return [hit.addend.delta for hit in match.hits]
+
+
+def _plain(lora: LoraReport) -> dict[str, object]:
+    plain: dict[str, object] = asdict(lora)
+    del plain["said"]  # is among the warnings
+    plain["warnings"] = [warning.to_dict() for warning in lora.warnings]
+    return plain
 
 
 def _part(match: Match, part: Part) -> PartReport:
@@ -200,17 +217,31 @@ def _details(lora: LoraReport) -> Sequence[str]:
         )
     lines.append(_origin_line(lora))
     lines.extend(lora.widened)
-    if lora.disagrees:
-        lines.append(f"its notes say it was made for {lora.disagrees}; the model is {lora.model}")
-    if lora.silent:
-        lines.append(f"alpha 0, no effect: {_layers(lora.silent)}")
-    if lora.scale_unread:
-        lines.append("its notes on its scale cannot be read: taken as alpha = rank")
-    if lora.unknown:
-        names = ", ".join(islice(lora.unknown, SHOWN_NAMES))
-        more = ", …" if len(lora.unknown) > SHOWN_NAMES else ""
-        lines.append(f"unknown, not applied: {len(lora.unknown)} ({names}{more})")
+    lines.extend(f"warning: {warning.text}" for warning in lora.warnings)
     return lines
+
+
+def _of_layers(lora: LoraReport) -> Iterator[LoraWarning]:
+    if lora.unknown:
+        yield LoraWarning.of("unknown_layers", count=len(lora.unknown), names=few(lora.unknown))
+    if lora.silent:
+        yield LoraWarning.of("alpha_zero", count=lora.silent)
+
+
+def _of_text(lora: LoraReport) -> Iterator[LoraWarning]:
+    """Of files without text layers only where somebody would look for their effect in vain."""
+    clip = next(part for part in lora.parts if part.part == "clip")
+    if clip.found and clip.strength and not clip.connected:
+        yield LoraWarning.of("clip_not_connected", count=clip.found)
+    if clip.connected and clip.apart and clip.strength and not clip.found:
+        yield LoraWarning.of("no_clip_layers", strength=f"{clip.strength:g}")
+
+
+def _of_notes(lora: LoraReport) -> Iterator[LoraWarning]:
+    if lora.disagrees:
+        yield LoraWarning.of("made_for_other", base=lora.disagrees, model=lora.model)
+    if lora.scale_unread:
+        yield LoraWarning.of("scale_unread")
 
 
 def _origin_line(lora: LoraReport) -> str:
@@ -223,7 +254,7 @@ def _part_line(part: PartReport) -> str:
     if not part.found:
         return f"{title}: nothing in the file"
     if not part.connected:
-        return f"{title}: {_layers(part.found)} not applied, no {socket} connected"
+        return f"{title}: {_layers(part.found)}, no {socket} connected"
     return f"{title}: {part.applied} of {_layers(part.found)} {_effect(part)}"
 
 

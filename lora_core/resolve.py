@@ -15,11 +15,16 @@ from .filenames import (
     same_names,
     without_suffix,
 )
+from .text import shortened
+from .warning import LONGEST_NAME, LoraWarning
 
 GENERIC: Final = frozenset(("adapter_model", "pytorch_lora_weights"))
 """What peft and diffusers call every file, so that only its folder says which it is."""
 
 How: TypeAlias = Literal["path", "spelling", "content", "basename"]
+
+ELSEWHERE: Final[dict[How, str]] = {"content": "found_by_content", "basename": "found_by_basename"}
+"""How a file is found that lies under another name, and the warning that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,21 @@ def resolve(
         if bases:
             return Found(only_one(asked.name, bases), "basename")
     raise no_such_file(asked.name, names)
+
+
+def said_of(asked: Asked, found: Found) -> tuple[LoraWarning, ...]:
+    """What is to be said of a file that has not the name it was asked for by.
+
+    Nothing of one that a bare word finds, as in tags: that asks for a base name.
+    """
+    if found.how not in ELSEWHERE or _is_word(asked.name, found):
+        return ()
+    name = shortened(asked.name, LONGEST_NAME)
+    return (LoraWarning.of(ELSEWHERE[found.how], asked=name, name=found.name),)
+
+
+def _is_word(asked: str, found: Found) -> bool:
+    return found.how == "basename" and asked == without_suffix(base_name(asked))
 
 
 def _without_suffix(asked: str, names: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final, TypeVar, cast
 
 from .errors import LoraError, LoraInputError
+from .filenames import folded
 from .json_text import LARGEST, Json, read_json, refused
 from .recipe_json import check_version
 from .resolve import Asked
@@ -119,7 +120,7 @@ def _row(number: int, row: Json) -> Row:
         model = typed_strength(row.get("strength", 1))
         clip = row.get("strength_clip")
         return Row(
-            Asked(_name(row.get("name")), _hash(row.get("hash")), _size(row.get("size")), number),
+            _asked(number, row),
             _switch("on", row.get("on", True)),
             _switch("solo", row.get("solo", False)),
             model,
@@ -130,9 +131,22 @@ def _row(number: int, row: Json) -> Row:
         raise error.in_row(number) from None
 
 
-def _name(value: Json) -> str:
+def _asked(number: int, row: dict[str, Json]) -> Asked:
+    """Hash and size speak for the name only for which they were noted; older rows don't say which."""
+    name, hash_, size = (
+        _text("name", row.get("name")),
+        _hash(row.get("hash")),
+        _size(row.get("size")),
+    )
+    noted = row.get("noted")
+    if noted is not None and folded(_text("noted", noted)) != folded(name):
+        return Asked(name, row=number)
+    return Asked(name, hash_, size, number)
+
+
+def _text(key: str, value: Json) -> str:
     if not isinstance(value, str):
-        raise _wrong("name", "text", value)
+        raise _wrong(key, "text", value)
     return value
 
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
+from .automaton import Work
 from .errors import LoraFileError
-from .loose_json import too_much
-from .patterns import Patterns, matches_whole
+from .loose_json import LONGEST_WHOLE_NUMBER, too_much
+from .patterns import Lookups
 from .spellings import PEFT_PREFIX
 
 Config: TypeAlias = Mapping[str, object]
@@ -30,6 +31,7 @@ class Settings:
         one_trainer: Whether the file is OneTrainer's.
         config: All that peft has noted; None without a config.
         path: Of the module, as peft knows it.
+        lookups: The config's patterns.
     """
 
     alpha: float | None = None
@@ -37,6 +39,7 @@ class Settings:
     one_trainer: bool = False
     config: Config | None = None
     path: str = ""
+    lookups: Lookups = field(default_factory=lambda: Lookups(Work()), compare=False, repr=False)
 
     def scale(self, rank: int) -> float:
         """alpha / rank; a file that says nothing was trained with alpha = rank."""
@@ -48,7 +51,7 @@ class Settings:
         """The rank by peft's config, for tensors that do not show it."""
         if self.config is None:
             return None
-        rank = _patterns(self.config, "rank_pattern").number(self.path)
+        rank = _number_of(self.config, "rank_pattern", self.lookups, self.path)
         if rank is None:
             rank = _some(self.config, "r")
         return None if rank is None or rank < 1 else int(rank)
@@ -75,30 +78,27 @@ class Settings:
     def names_module(self, option: str) -> bool:
         """Whether an option of peft's config, a list of ends or one pattern, means this module."""
         named = (self.config or {}).get(option)
-        if isinstance(named, str):
-            return matches_whole(named, self.path)
-        ends = cast("list[object]", named) if isinstance(named, list) else []
-        return any(isinstance(end, str) and self.path.endswith(end) for end in ends)
+        if isinstance(named, list):
+            named = [end for end in cast("list[object]", named) if isinstance(end, str)]
+        elif not isinstance(named, str):
+            return False
+        return self.lookups.means(option, named, self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """A config, and the alphas that it gives to some layers only."""
+    """A config, and the patterns in it."""
 
     config: Config
-    alphas: Patterns
-
-    @classmethod
-    def of(cls, config: Config) -> _Noted:
-        return cls(config, _patterns(config, "alpha_pattern"))
+    lookups: Lookups
 
     def settings(self, path: str, one_trainer: bool) -> Settings:
         """What holds for the layer with this path."""
-        alpha = self.alphas.number(path)
+        alpha = _number_of(self.config, "alpha_pattern", self.lookups, path)
         if alpha is None:
             alpha = _some(self.config, "alpha" if "alpha" in self.config else "lora_alpha")
         stabilised = self.config.get("use_rslora") is True
-        return Settings(alpha, stabilised, one_trainer, self.config, path)
+        return Settings(alpha, stabilised, one_trainer, self.config, path, self.lookups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +117,7 @@ class Notes:
 
     @classmethod
     def read(cls, metadata: Mapping[str, str], beside: str | None = None) -> Notes:
-        """From the file's metadata and the text of a config beside it.
-
-        Raises:
-            LoraFileError: A number in it is none, or its patterns could not be matched in time.
-        """
+        """From the file's metadata and the text of a config beside it."""
         noted = _document(metadata.get(NOTED, "{}"))
         config = _document("{}" if beside is None else beside)
         configs = _by_component(noted or {})
@@ -129,7 +125,9 @@ class Notes:
             configs[""] = config
         one_trainer = any(key.startswith("ot_") for key in metadata)
         unreadable = noted is None or config is None
-        return cls({c: _Noted.of(own) for c, own in configs.items()}, one_trainer, unreadable)
+        work = Work()
+        noted_by = {c: _Noted(own, Lookups(work)) for c, own in configs.items()}
+        return cls(noted_by, one_trainer, unreadable)
 
     @property
     def config(self) -> Config | None:
@@ -137,7 +135,11 @@ class Notes:
         return self.configs[""].config if "" in self.configs else None
 
     def of(self, name: str) -> Settings:
-        """What is noted of the module that the file calls ``name``."""
+        """What is noted of the module that the file calls ``name``.
+
+        Raises:
+            LoraFileError: A number in it is none, or a pattern is none that is read.
+        """
         whole = name.removeprefix(PEFT_PREFIX)
         component, _, path = whole.partition(".")
         if component in self.configs:
@@ -151,10 +153,15 @@ def _document(text: str) -> dict[str, object] | None:
     if too_much(text):
         return None
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, object]", found) if isinstance(found, dict) else None
+
+
+def _whole(digits: str) -> float:
+    """A whole number; reading a long one exactly takes quadratic time."""
+    return int(digits) if len(digits) <= LONGEST_WHOLE_NUMBER else float(digits)
 
 
 def _by_component(noted: Config) -> dict[str, Config]:
@@ -166,13 +173,16 @@ def _by_component(noted: Config) -> dict[str, Config]:
     return {**configs}
 
 
-def _patterns(config: Config, which: str) -> Patterns:
+def _number_of(config: Config, which: str, lookups: Lookups, path: str) -> float | None:
+    """What the patterns of an option say of a path."""
+    return lookups.number(which, lambda: _numbers(config, which), path)
+
+
+def _numbers(config: Config, which: str) -> dict[str, float]:
     found = config.get(which)
     entries = cast("dict[str, object]", found) if isinstance(found, dict) else {}
     # AdaLoRA's are lists of flags, whose effect is in the tensors already
-    return Patterns.of(
-        {name: _finite(which, v) for name, v in entries.items() if isinstance(v, (int, float))}
-    )
+    return {name: _finite(which, v) for name, v in entries.items() if isinstance(v, (int, float))}
 
 
 def _some(config: Config, name: str) -> float | None:

@@ -16,20 +16,21 @@ Role = NewType("Role", str)
 """What a tensor is to its module: "up", "down", "alpha", …"""
 
 SPELLINGS: Final[Mapping[str, str]] = {
-    # What stands before a "|" has to be there, and belongs to the name all the same.
+    # What stands before a "|" has to be there, and belongs to the name all the same. At a "*", peft
+    # has the name of the adapter in its own models: it strips it when it saves, others do not.
     # kohya, LyCORIS, musubi, OneTrainer
     ".lora_up.weight": "up",
     ".lora_down.weight": "down",
     ".lora_mid.weight": "mid",
     # peft, diffusers, ai-toolkit, SimpleTuner: their A is the down, their B the up
-    ".lora_B.weight": "up",
-    ".lora_A.weight": "down",
-    ".lora_B.bias": "up_bias",
-    ".lora_embedding_B": "embedding_up",
-    ".lora_embedding_A": "embedding_down",
+    ".lora_B*.weight": "up",
+    ".lora_A*.weight": "down",
+    ".lora_B*.bias": "up_bias",
+    ".lora_embedding_B*": "embedding_up",
+    ".lora_embedding_A*": "embedding_down",
     # Mochi
-    ".lora_B": "up",
-    ".lora_A": "down",
+    ".lora_B*": "up",
+    ".lora_A*": "down",
     # diffusers' official SD 1.5 and SDXL saves
     ".lora.up.weight": "up",
     ".lora.down.weight": "down",
@@ -47,8 +48,8 @@ SPELLINGS: Final[Mapping[str, str]] = {
     ".alpha": "alpha",
     # DoRA, by LyCORIS and by peft
     ".dora_scale": "dora_scale",
-    ".lora_magnitude_vector": "magnitude",
-    ".lora_magnitude_vector.weight": "magnitude",
+    ".lora_magnitude_vector*": "magnitude",
+    ".lora_magnitude_vector*.weight": "magnitude",
     # full differences, by LyCORIS and the extraction tools
     ".diff": "diff",
     ".diff_b": "diff_b",
@@ -59,20 +60,20 @@ SPELLINGS: Final[Mapping[str, str]] = {
     "_norm|.scale": "set_weight",
     ".reshape_weight": "reshape_weight",
     # LyCORIS
-    ".hada_w1_a": "hada_w1_a",
-    ".hada_w1_b": "hada_w1_b",
-    ".hada_w2_a": "hada_w2_a",
-    ".hada_w2_b": "hada_w2_b",
-    ".hada_t1": "hada_t1",
-    ".hada_t2": "hada_t2",
-    ".lokr_w1": "lokr_w1",
-    ".lokr_w1_a": "lokr_w1_a",
-    ".lokr_w1_b": "lokr_w1_b",
-    ".lokr_t1": "lokr_t1",
-    ".lokr_w2": "lokr_w2",
-    ".lokr_w2_a": "lokr_w2_a",
-    ".lokr_w2_b": "lokr_w2_b",
-    ".lokr_t2": "lokr_t2",
+    ".hada_w1_a*": "hada_w1_a",
+    ".hada_w1_b*": "hada_w1_b",
+    ".hada_w2_a*": "hada_w2_a",
+    ".hada_w2_b*": "hada_w2_b",
+    ".hada_t1*": "hada_t1",
+    ".hada_t2*": "hada_t2",
+    ".lokr_w1*": "lokr_w1",
+    ".lokr_w1_a*": "lokr_w1_a",
+    ".lokr_w1_b*": "lokr_w1_b",
+    ".lokr_t1*": "lokr_t1",
+    ".lokr_w2*": "lokr_w2",
+    ".lokr_w2_a*": "lokr_w2_a",
+    ".lokr_w2_b*": "lokr_w2_b",
+    ".lokr_t2*": "lokr_t2",
     ".a1.weight": "glora_a1",
     ".a2.weight": "glora_a2",
     ".b1.weight": "glora_b1",
@@ -82,51 +83,89 @@ SPELLINGS: Final[Mapping[str, str]] = {
     ".rescale": "rescale",
     ".on_input": "on_input",
     # peft, and what OneTrainer adds to it
-    ".lora_E": "lora_E",
-    ".oft_R.weight": "oft_R",
-    ".oft_R.scaled_oft": "scaled_oft",
-    ".scaled_oft": "scaled_oft",
-    ".boft_R": "boft_R",
-    ".boft_s": "boft_s",
-    ".hra_u": "hra_u",
-    ".ia3_l": "ia3_l",
-    ".vera_lambda_b": "vera_lambda_b",
-    ".vera_lambda_d": "vera_lambda_d",
-    ".vera_A": "vera_A",
-    ".vera_B": "vera_B",
-    ".delora_A": "delora_down",
-    ".delora_B": "delora_up",
-    ".delora_lambda": "delora_lambda",
-    ".delora_w_norm": "delora_w_norm",
-    ".miss_block": "miss_block",
-    ".bone_block": "miss_block",
+    ".lora_E*": "lora_E",
+    ".oft_R*.weight": "oft_R",
+    ".oft_R*.scaled_oft": "scaled_oft",
+    ".scaled_oft*": "scaled_oft",
+    ".boft_R*": "boft_R",
+    ".boft_s*": "boft_s",
+    ".hra_u*": "hra_u",
+    ".ia3_l*": "ia3_l",
+    ".vera_lambda_b*": "vera_lambda_b",
+    ".vera_lambda_d*": "vera_lambda_d",
+    ".vera_A*": "vera_A",
+    ".vera_B*": "vera_B",
+    ".delora_A*": "delora_down",
+    ".delora_B*": "delora_up",
+    ".delora_lambda*": "delora_lambda",
+    ".delora_w_norm*": "delora_w_norm",
+    ".miss_block*": "miss_block",
+    ".bone_block*": "miss_block",
     # known so that they can be refused by name: half a family would be a wrong image
-    ".lora_diag": "unread KaSA",
     ".q_layer.weight": "unread T-LoRA",
     ".p_layer.weight": "unread T-LoRA",
     ".lambda_layer": "unread T-LoRA",
-    ".oft_r": "unread the OFT of early peft",
-    ".fourierft_spectrum": "unread FourierFT",
-    ".vblora_logits_A": "unread VB-LoRA",
-    ".vblora_logits_B": "unread VB-LoRA",
-    ".gralora_A": "unread GraLoRA",
-    ".gralora_B": "unread GraLoRA",
-    ".randlora_lambda": "unread RandLoRA",
-    ".randlora_gamma": "unread RandLoRA",
-    ".c3a_kernel": "unread C3A",
-    ".shira_weight": "unread SHiRA",
-    ".road_theta": "unread RoAd",
-    ".ln_tuning_layers.weight": "unread LN tuning",
-    ".ln_tuning_layers.bias": "unread LN tuning",
-    ".oft_embedding_R.weight": "unread OFT of an embedding",
+    ".oft_r*": "unread the OFT of early peft",
 }
+
+UNREAD_WORDS: Final[Mapping[str, str]] = {
+    # The same for what peft names itself, wherever in a key it stands: (how a part of the key
+    # begins, its family). "poly_lora_A", "tinylora_v.0", "osf_svd_params.U_low", …
+    "adamss_": "AdaMSS",
+    "adaption_gate": "Adaption Prompt",
+    "adaption_prompt": "Adaption Prompt",
+    "beft_": "BEFT",
+    "c3a_": "C3A",
+    "deft_": "DEFT",
+    "fourierft_": "FourierFT",
+    "frod_": "FRoD",
+    "glora_": "GLoRA as peft writes it",
+    "gralora_": "GraLoRA",
+    "hira_": "HiRA",
+    "internal_xlora_": "X-LoRA",
+    "lily_": "LILY",
+    "ln_tuning_layers": "LN tuning",
+    "lora_arrow": "Arrow",
+    "lora_diag": "KaSA",
+    "lora_monteclora_": "MonteCLoRA",
+    "lora_velora_": "VeLoRA",
+    "oft_embedding_": "OFT of an embedding",
+    "osf_svd_": "OSF",
+    "peanut_": "PEANuT",
+    "poly_lora_": "Poly",
+    "poly_router": "Poly",
+    "prefix_task_": "Multitask Prompt Tuning",
+    "prompt_embeddings": "a prompt (Prompt Tuning, P-Tuning, Prefix Tuning, CPT, Cartridge)",
+    "psoft_": "PSOFT",
+    "pvera_": "PVeRA",
+    "randlora_": "RandLoRA",
+    "road_alpha": "RoAd",
+    "road_theta": "RoAd",
+    "shadow_backbone": "Shadow",
+    "shadow_down": "Shadow",
+    "shadow_up": "Shadow",
+    "shira_": "SHiRA",
+    "supertuning_": "SuperTuning",
+    "tinylora_": "TinyLoRA",
+    "trainable_tokens_": "Trainable Tokens",
+    "unilora_": "Uni-LoRA",
+    "vblora_": "VB-LoRA",
+    "waveft_": "WaveFT",
+}
+
+UNREAD: Final = "unread "
+"""How the roles begin of families that are known by name only."""
 
 SHARED: Final = frozenset((Role("vera_A"), Role("vera_B")))
 """Tensors that stand once in a file, for all of its modules."""
 
 _LONGEST_FIRST: Final = tuple(
-    (suffix.replace("|", ""), len(suffix.partition("|")[2] or suffix), SPELLINGS[suffix])
-    for suffix in sorted(SPELLINGS, key=len, reverse=True)
+    (suffix, len(spelling.replace("*", "").partition("|")[2] or suffix), SPELLINGS[spelling])
+    for suffix, spelling in sorted(
+        ((each.replace("|", "").replace("*", ""), each) for each in SPELLINGS),
+        key=lambda pair: len(pair[0]),
+        reverse=True,
+    )
 )
 """(suffix, how much of it is no part of the name, role)"""
 
@@ -137,12 +176,12 @@ _BY_ENDING: Final = {
 }
 """The same by what a key can end with, so that a key is compared with few of them."""
 
-# peft, not stripped of its adapter's name; DiffSynth
-_ADAPTER: Final = re.compile(
-    r"(\.(?:lora_[ABE]|lora_diag|lora_embedding_[AB]|lora_magnitude_vector|hada_[wt]\d(?:_[ab])?|lokr_[wt]\d(?:_[ab])?"
-    r"|oft_R|boft_[Rs]|hra_u|ia3_l|vera_lambda_[bd]|vera_[AB]|(?:miss|bone)_block))"
-    r"\.(?!weight$|bias$|scaled_oft$)[^.]+(\.weight|\.bias)?"
-)
+_NAMED: Final = tuple(each.split("*") for each in SPELLINGS if "*" in each)
+_NAMED_SUFFIXES: Final = tuple("".join(ends) for ends in _NAMED)
+_AFTER_NAMES: Final = frozenset(after for _, after in _NAMED if after)
+"""What stands behind an adapter's name, where that is not the last of a key: ".weight", …"""
+
+_UNREAD_WORD: Final = re.compile(rf"(?:^|\.)({'|'.join(map(re.escape, UNREAD_WORDS))})")
 
 PEFT_PREFIX: Final = "base_model.model."
 """What peft puts in front of every name."""
@@ -157,7 +196,7 @@ def split_key(key: str) -> tuple[str, Role] | None:
     ('blocks.0.q', 'down')
     """
     plain = _unwrapped(key)
-    return _split(plain) or _split(_without_adapter(plain))
+    return _split(_without_adapter(plain)) or _split(plain) or _split_unread(plain)
 
 
 def _unwrapped(key: str) -> str:
@@ -173,10 +212,20 @@ def _split(key: str) -> tuple[str, Role] | None:
 
 
 def _without_adapter(key: str) -> str:
-    named = _ADAPTER.search(key)
-    if named is None or named.end() != len(key):
-        return key
-    return key[: named.start()] + named[1] + (named[2] or "")
+    """The key without the adapter's name, if there is one where peft puts it; "" else."""
+    path, dot, last = key.rpartition(".")
+    after = dot + last
+    if after in _AFTER_NAMES:
+        path = path.rpartition(".")[0]
+    else:
+        after = ""
+    plain = path + after
+    return plain if plain.endswith(_NAMED_SUFFIXES) else ""
+
+
+def _split_unread(key: str) -> tuple[str, Role] | None:
+    found = _UNREAD_WORD.search(key)
+    return found and (key[: found.start()] or key, Role(UNREAD + UNREAD_WORDS[found[1]]))
 
 
 def group_keys(

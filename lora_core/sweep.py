@@ -14,7 +14,7 @@ from typing import Final
 
 from .errors import LoraInputError
 from .recipe import Recipe
-from .spread import Spread, parse_spread
+from .spread import Values, parse_list
 from .tags import tag_names
 
 MOST_ITEMS: Final = 256
@@ -26,7 +26,7 @@ SEPARATOR: Final = ", "
 NAMED: Final = 3
 """Of the files of a stack, those that its label names."""
 
-ONE: Final[Spread] = (Fraction(1),)
+ONE: Final[Values] = (Fraction(1),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Item:
     label: str
 
 
-def parse_values(text: str, name: str = "values") -> Spread:
+def parse_values(text: str, name: str = "values") -> Values:
     """The values written as ``text`` in the input ``name``; LoraInputError if they are none."""
     try:
-        return parse_spread(text)
+        return parse_list(text)
     except LoraInputError as error:
         raise LoraInputError(
             f"{name}: found {error.found}; expected {error.expected}.",
@@ -50,7 +50,7 @@ def parse_values(text: str, name: str = "values") -> Spread:
         ) from error
 
 
-def check_count(values: Spread, across_values: Spread = ONE) -> None:
+def check_count(values: Values, across_values: Values = ONE) -> None:
     """Refuses a sweep of more than ``MOST_ITEMS`` (LoraInputError)."""
     count = len(values) * len(across_values)
     if count > MOST_ITEMS:
@@ -65,7 +65,7 @@ def check_count(values: Spread, across_values: Spread = ONE) -> None:
 
 
 def sweep(
-    lora: Recipe, values: Spread, across: Recipe | None = None, across_values: Spread = ONE
+    lora: Recipe, values: Values, across: Recipe | None = None, across_values: Values = ONE
 ) -> tuple[Item, ...]:
     """``lora`` times each value; with ``across``, plus that times each of its own, row by row.
 

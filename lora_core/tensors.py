@@ -32,11 +32,13 @@ TYPES: Final[Mapping[str, torch.dtype]] = MappingProxyType(
 )
 """By their names in a header."""
 
+MOST_DIMENSIONS: Final = 8
+
 
 def outlines_of(header: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Every tensor that a header names, without its data; LoraFileError if its type is not read."""
+    """Every tensor that a header names, without its data; LoraFileError as with ``parts_of``."""
     return {
-        key: torch.empty(entry["shape"], dtype=_type_of(key, entry), device="meta")
+        key: torch.empty(_shape_of(key, entry), dtype=_type_of(key, entry), device="meta")
         for key, entry in header.items()
     }
 
@@ -52,7 +54,7 @@ def parts_of(
         start: Where the data begins.
 
     Raises:
-        LoraFileError: It names a type that is not read.
+        LoraFileError: It names a type that is not read, or more dimensions than a layer has.
     """
     tensors: dict[str, torch.Tensor] = {}
     for key, entry in header.items():
@@ -61,8 +63,21 @@ def parts_of(
         part = buffer[first:last]
         if first % dtype.itemsize:
             part = part.clone()
-        tensors[key] = part.view(dtype).view(entry["shape"])
+        tensors[key] = part.view(dtype).view(_shape_of(key, entry))
     return tensors
+
+
+def _shape_of(key: str, entry: Mapping[str, Any]) -> list[int]:
+    """torch and numpy make tensors of more dimensions than they can compute with."""
+    shape: list[int] = entry["shape"]
+    if len(shape) > MOST_DIMENSIONS:
+        raise LoraFileError(
+            f"{key} has {len(shape)} dimensions; a layer has at most {MOST_DIMENSIONS}.",
+            key=key,
+            expected=f"at most {MOST_DIMENSIONS} dimensions",
+            found=str(len(shape)),
+        )
+    return shape
 
 
 def _type_of(key: str, entry: Mapping[str, Any]) -> torch.dtype:

@@ -11,6 +11,7 @@ from .course import Course
 from .curve import Curve
 from .errors import LoraInputError
 from .json_text import Json
+from .spread import Range
 from .strength import bounded, read_strength, written
 from .term import FileId, Term, Varying
 
@@ -30,9 +31,18 @@ def written_varying(varying: Varying) -> Json:
             "strength": written(strength),
             "curves": [_written_curve(curve) for curve in course.curves],
             "spread": [written(value) for value in course.spread],
+            **_written_ranges(course),
         }
         for course, strength in varying
     ]
+
+
+def _written_ranges(course: Course) -> dict[str, Json]:
+    """Nothing without any, so that all else is written as before there were ranges."""
+    ranges: list[Json] = [
+        {"first": written(each.first), "last": written(each.last)} for each in course.ranges
+    ]
+    return {"ranges": ranges} if ranges else {}
 
 
 def read_term(entry: Json) -> Term:
@@ -52,19 +62,26 @@ def _written_curve(curve: Curve) -> Json:
 
 
 def _read_varying(entry: dict[str, Json]) -> tuple[Course, Fraction]:
-    """With constant curves where they belong, in the strength."""
+    """With constant curves and ranges where they belong, in the strength."""
     curves = [*map(_read_curve, _objects(entry, "curves"))]
-    constants = [curve.constant for curve in curves if curve.constant is not None]
+    ranges = [*map(_read_range, _objects(entry, "ranges"))]
+    constants = [each.constant for each in (*curves, *ranges) if each.constant is not None]
     varying = tuple(sorted(curve for curve in curves if curve.constant is None))
+    open_ = tuple(sorted(each for each in ranges if each.constant is None))
     spread = tuple(
         bounded(read_strength({"spread": value}, "spread")) for value in _list(entry, "spread")
     )
-    return Course(varying, spread), math.prod(constants, start=read_strength(entry, "strength"))
+    strength = math.prod(constants, start=read_strength(entry, "strength"))
+    return Course(varying, spread, open_), strength
 
 
 def _read_curve(entry: dict[str, Json]) -> Curve:
     start, end = (float(read_strength(entry, key)) for key in ("start", "end"))
     return Curve.parse(_field(entry, "curve", str), start, end)
+
+
+def _read_range(entry: dict[str, Json]) -> Range:
+    return Range(*(bounded(read_strength(entry, key)) for key in ("first", "last")))
 
 
 def _objects(entry: dict[str, Json], key: str) -> Iterator[dict[str, Json]]:

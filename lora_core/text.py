@@ -10,6 +10,16 @@ _UNSHOWABLE: Final = re.compile(
 )
 
 
+_BREAKS: Final = re.compile(r"[\n\u2028\u2029]+")
+_LONG_WORD: Final = re.compile(r"\S{161,}")
+_WORD_BEGINS, _WORD_ENDS = 90, 65
+
+LONGEST_SENTENCE: Final = 499
+"""Characters of what is told in one line."""
+
+_SENTENCE_ENDS: Final = 180
+
+
 def printable(text: str) -> str:
     """``text`` without what would command a terminal, turn the line around or break an encoder.
 
@@ -28,3 +38,22 @@ def shortened(text: str, most: int) -> str:
         return printable(text)
     mark = f"… ({len(text):,} characters)"
     return printable(text[: max(0, most - len(mark))]) + mark
+
+
+def sentence(text: str) -> str:
+    """``text``, printable, in one line of at most ``LONGEST_SENTENCE`` characters.
+
+    Long words, as names of layers may be, lose their middle; so does the line, if that is not enough.
+
+    >>> sentence(f"{'x' * 5000} is\\nno rank")[-20:]
+    'xxxxxxxxx is no rank'
+    """
+    line = _BREAKS.sub(" ", printable(text))
+    line = _LONG_WORD.sub(lambda word: _without_middle(word[0], _WORD_BEGINS, _WORD_ENDS), line)
+    if len(line) <= LONGEST_SENTENCE:
+        return line
+    return _without_middle(line, LONGEST_SENTENCE - _SENTENCE_ENDS - 1, _SENTENCE_ENDS)
+
+
+def _without_middle(text: str, begins: int, ends: int) -> str:
+    return f"{text[:begins]}…{text[-ends:]}"

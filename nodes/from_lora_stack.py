@@ -5,10 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..lora_core.lora_stack import read_stack
-from ..lora_core.recipe import Recipe, Term
+from ..lora_core.recipe import Recipe
 from .host import listed_states
 from .plain_errors import plain_errors
-from .several import files_of, notice
+from .several import notice, terms_of
 from .types import CATEGORY, Lora, LoraStack, lora_input
 
 
@@ -51,9 +51,7 @@ class FromLoRAStack(io.ComfyNode):
     def execute(cls, lora_stack: object = None, lora: Recipe | None = None) -> io.NodeOutput:
         with plain_errors():
             entries = read_stack(lora_stack)
-            named = [entry for entry in entries if entry.term is None]
-            files = files_of(entry.asked for entry in named)
             terms = [entry.term for entry in entries if entry.term is not None]
-            terms += [Term(f, e.model, e.clip) for e, f in zip(named, files, strict=True)]
+            terms += terms_of((e.asked, e.model, e.clip) for e in entries if e.term is None)
             ui = notice((entry.asked.name, entry.ignored) for entry in entries)
             return io.NodeOutput(Recipe((*terms, *(lora or Recipe()).terms)), ui=ui or None)

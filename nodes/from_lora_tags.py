@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from comfy_api.latest import io
 
-from ..lora_core.recipe import Recipe, Term
+from ..lora_core.recipe import Recipe
 from ..lora_core.resolve import Asked
 from ..lora_core.tags import ORDERS, Order, read_tags
 from .host import listed_states
 from .plain_errors import plain_errors
-from .several import files_of, notice, objections, states
+from .several import notice, objections, states, terms_of
 from .types import CATEGORY, Lora, lora_input
 
 ORDER_TOOLTIP = "Of two numbers: model first as in ComfyUI, text encoder first as in A1111"
@@ -69,8 +69,7 @@ class FromLoRATags(io.ComfyNode):
     ) -> io.NodeOutput:
         with plain_errors():
             tags, rest = read_tags(text, order)
-            files = files_of(Asked(tag.name) for tag in tags)
-            terms = [Term(f, tag.model, tag.clip) for tag, f in zip(tags, files, strict=True)]
+            terms = terms_of((Asked(tag.name), tag.model, tag.clip) for tag in tags)
             ui = notice((tag.name, tag.ignored) for tag in tags)
             whole = Recipe((*terms, *(lora or Recipe()).terms))
             return io.NodeOutput(whole, rest, ui=ui or None)

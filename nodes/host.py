@@ -26,8 +26,9 @@ from ..lora_core.match import Model
 from ..lora_core.plan import make_plan
 from ..lora_core.recipe import FileId, Recipe
 from ..lora_core.report import Report
-from ..lora_core.resolve import Asked, Found, resolve
+from ..lora_core.resolve import Asked, Found, resolve, said_of
 from ..lora_core.targets import Part, Shape
+from ..lora_core.warning import LoraWarning
 from .adapter import FusedAdapter
 from .host_live import Live, StackCache, put_beside, take_away
 from .host_view import view_of
@@ -117,9 +118,13 @@ class Library:
 
     def find(self, asked: Asked) -> FileId:
         """The file that is meant, as it is now; LoraError if there is none."""
+        return self.find_saying(asked)[0]
+
+    def find_saying(self, asked: Asked) -> tuple[FileId, tuple[LoraWarning, ...]]:
+        """The same, and what is to be said of how it was found."""
         found = self.resolve(asked)
         try:
-            return _listed(found.name)
+            return _listed(found.name), said_of(asked, found)
         except LoraError as error:
             raise error.in_row(asked.row) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
 import comfy.model_management
@@ -20,6 +20,7 @@ from ..lora_core.live import Factor, Gate, Lane, Stack
 from ..lora_core.progress import progress_at
 from ..lora_core.recipe import Recipe
 from ..lora_core.targets import Shape
+from .host_reach import Routes, Run, until_complete
 from .plain_errors import plain_errors
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ ALWAYS: Final = -1.0
 
 KEPT_STACKS: Final = 2
 """For each model: the one in use, and the one that it is compared with."""
+
+routes: Final = Routes()
 
 
 class HostFactor(Factor):
@@ -86,10 +89,12 @@ class Attached:
     """One model that a stack has been put beside.
 
     Attributes:
+        run: Sees to it that no change is missed.
         gate: The same for as long as the model lives.
         handles: Of the branches that are there right now.
     """
 
+    run: Run
     gate: HostGate = field(default_factory=HostGate)
     handles: list[RemovableHandle] = field(default_factory=list[RemovableHandle])
 
@@ -110,9 +115,13 @@ class Beside:
         """Puts the branches in place, once, however many clones ask for it."""
         own = self.attached(patcher.model)
         if not own.handles:
-            moved = patcher.get_additional_models_with_key(self.key)
-            stack: Stack = moved[0].model if moved else self.stack
+            stack = self.stack_of(patcher)
             own.handles.extend(stack.attach(patcher.model.get_submodule, own.gate))
+
+    def stack_of(self, patcher: ModelPatcher) -> Stack:
+        """The stack, or its copy on the device of this patcher."""
+        moved = patcher.get_additional_models_with_key(self.key)
+        return moved[0].model if moved else self.stack
 
     def eject(self, patcher: ModelPatcher) -> None:
         """Takes them away again, if the model is not computing with them.
@@ -133,7 +142,11 @@ class Beside:
         return any(injection.inject == self.inject for injection in known)
 
     def attached(self, model: torch.nn.Module) -> Attached:
-        return self._attached.setdefault(model, Attached())
+        known = self._attached.get(model)
+        if known is None:
+            known = self._attached[model] = Attached(Run(routes.of(model)))
+            known.run.reach.begin(self.stack.lanes)
+        return known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,24 +158,33 @@ class Live:
 
     beside: Beside
     recipe: Recipe
-    _rows: dict[tuple[float, torch.device], torch.Tensor] = field(default_factory=dict)
+    _rows: dict[tuple[float, torch.device, int], torch.Tensor] = field(default_factory=dict)
+    _sampled: list[int] = field(default_factory=list)
+    """How many images each sampler at work has, the innermost last."""
 
     def outer_sample(self, executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Refuses a batch of another size before anything is loaded."""
         self._rows.clear()  # the same noise level may be another progress to another clone
         with plain_errors():
             _check_images(self.recipe.images, 1, len(noise))
-        return executor(noise, *args, **kwargs)
+        self._sampled.append(len(noise))
+        try:
+            return until_complete(executor.class_obj, lambda: executor(noise, *args, **kwargs))
+        finally:
+            self._sampled.pop()
 
     def expect(self, patcher: ModelPatcher) -> None:
         """A sampler is about to use the model, of which every use needs the stack from now on."""
-        gate = self.beside.attached(patcher.model).gate
-        gate.expected = True
-        gate.usual = None if self.recipe.varies else self._constant(patcher.load_device)
+        own = self.beside.attached(patcher.model)
+        own.gate.expected = True
+        own.gate.usual = None if self.recipe.varies else self._constant(patcher.load_device)
+        own.run.prepare(patcher.model, self.beside.stack_of(patcher), own.gate)
 
     def forget(self, patcher: ModelPatcher) -> None:
         """The sampler is done with the model."""
-        self.beside.attached(patcher.model).gate.expected = False
+        own = self.beside.attached(patcher.model)
+        own.gate.expected = False
+        own.run.end()
 
     def apply_model(
         self,
@@ -182,48 +204,72 @@ class Live:
             return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         chunks = len(options.get("cond_or_uncond", (0,)))
         with plain_errors():
-            _check_images(self.recipe.images, chunks, len(x))
-            rows = self._at(model, t, x.device)
-        if model.current_patcher is not None:
-            self.beside.inject(model.current_patcher)  # a dropped clone may have taken it away
-        gate = self.beside.attached(model).gate
-        before = gate.rows
-        gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
+            rows = self._at(model, t, x.device, self._images(chunks, len(x)))
+        patcher, stack = model.current_patcher, self.beside.stack
+        if patcher is not None:
+            self.beside.inject(patcher)  # a dropped clone may have taken it away
+            stack = self.beside.stack_of(patcher)
+        own = self.beside.attached(model)
+        before = own.gate.rows
+        own.gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
+
+        def run() -> Any:
+            given = _copied_control(control)
+            return executor(x, t, c_concat, c_crossattn, given, options, **kwargs)
+
         try:
             with plain_errors():
-                return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+                return own.run.evaluate(model, stack, own.gate, run)
         finally:
-            gate.rows = before
+            own.gate.rows = before
 
-    def _at(self, model: BaseModel, sigmas: torch.Tensor, device: torch.device) -> torch.Tensor:
+    def _images(self, chunks: int, batch: int) -> int:
+        """How many the strengths are for; 0 if they are the same for any number."""
+        _check_images(self.recipe.images, chunks, batch)
+        if not self.recipe.counts_images:
+            return 0
+        images = batch // chunks
+        if self._sampled and self._sampled[-1] != images:
+            raise LoraInputError(
+                f"Spread LoRA has a range over {self._sampled[-1]} images, but the model is given {images} at once, "
+                "by a node that divides the batch. Use one strength with it.",
+                key="values",
+                expected=f"{self._sampled[-1]} images",
+                found=f"{images} images",
+            )
+        return images
+
+    def _at(
+        self, model: BaseModel, sigmas: torch.Tensor, device: torch.device, images: int
+    ) -> torch.Tensor:
         """The gate at a noise level, the same for all evaluations there."""
         if not _scheduled(self.recipe):
-            return self._constant(device)
+            return self._constant(device, images)
         sigma, sampling = float(sigmas.flatten()[0]), model.model_sampling
-        known = self._rows.get((sigma, device))
+        known = self._rows.get((sigma, device, images))
         if known is None:
             progress = progress_at(sigma, lambda p: float(sampling.percent_to_sigma(p)))
-            known = self._made(progress, device)
+            known = self._made(progress, device, images)
             for other in list(self._rows):
                 if other[0] not in (sigma, ALWAYS):
                     self._rows.pop(other, None)
-            self._rows[sigma, device] = known
+            self._rows[sigma, device, images] = known
         return known
 
-    def _constant(self, device: torch.device) -> torch.Tensor:
+    def _constant(self, device: torch.device, images: int = 0) -> torch.Tensor:
         """The gate of strengths that follow no schedule."""
-        known = self._rows.get((ALWAYS, device))
+        known = self._rows.get((ALWAYS, device, images))
         if known is None:
-            known = self._rows[ALWAYS, device] = self._made(0.0, device)
+            known = self._rows[ALWAYS, device, images] = self._made(0.0, device, images)
         return known
 
-    def _made(self, progress: float, device: torch.device) -> torch.Tensor:
-        return self.beside.stack.gate_rows(self._strengths(progress)).to(device)
+    def _made(self, progress: float, device: torch.device, images: int) -> torch.Tensor:
+        return self.beside.stack.gate_rows(self._strengths(progress, images)).to(device)
 
-    def _strengths(self, progress: float) -> list[list[float]]:
+    def _strengths(self, progress: float, images: int) -> list[list[float]]:
         """Of each file of the stack, for each image or for all of them."""
         terms = {term.file: term for term in self.recipe.terms}
-        return [terms[file].at(progress) for file in self.beside.stack.files]
+        return [terms[file].at(progress, images) for file in self.beside.stack.files]
 
 
 class StackCache:
@@ -291,6 +337,14 @@ def _patcher_of(
     patcher = comfy.model_patcher.CoreModelPatcher(stack, load_device, offload_device)
     patcher.cached_patcher_init = (_copied, (stack, load_device, offload_device))
     return patcher
+
+
+def _copied_control(control: Any) -> Any:
+    """The model takes what a ControlNet gives out of its lists; an evaluation may be done again."""
+    if not isinstance(control, dict):
+        return control
+    entries = cast("dict[str, Any]", control).items()
+    return {key: [*value] if isinstance(value, list) else value for key, value in entries}
 
 
 def _copied(stack: Stack, *devices: Any, **_others: Any) -> ModelPatcher:

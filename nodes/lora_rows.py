@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from comfy_api.latest import io
 
 from ..lora_core.facts import stated_triggers
-from ..lora_core.recipe import FileId, Recipe, Term
+from ..lora_core.recipe import Recipe, Term
 from ..lora_core.resolve import Asked
 from ..lora_core.rows import Row, active_rows, read_rows
 from ..lora_core.tags import written_tags
 from .host import lora_names
 from .notices import refusals_told
 from .plain_errors import plain_errors
-from .several import More, files_of, objections, states
+from .several import More, objections, states, terms_of
 from .types import CATEGORY, Lora, Rows, lora_input
 
 
@@ -69,13 +69,12 @@ class LoRARows(io.ComfyNode):
     def execute(cls, rows: object = None, lora: Recipe | None = None) -> io.NodeOutput:
         with plain_errors(), refusals_told():
             active = active_rows(read_rows(rows))
-            files = files_of(row.asked for row in active)
-            own = [Term(f, row.model, row.clip) for row, f in zip(active, files, strict=True)]
+            own = terms_of((row.asked, row.model, row.clip) for row in active)
             incoming = (lora or Recipe()).terms
             constant = [term for term in incoming if not term.varying]
             whole = Recipe((*own, *incoming))
             tags = written_tags(_in_order([*own, *constant]), lora_names())
-            return io.NodeOutput(whole, ", ".join(_words(active, files)), tags)
+            return io.NodeOutput(whole, ", ".join(_words(active, own)), tags)
 
 
 def _asked(rows: object) -> Iterable[Asked]:
@@ -87,11 +86,11 @@ def _words_of(row: Row) -> More:
     return stated_triggers if row.triggers is None else None
 
 
-def _words(rows: Iterable[Row], files: Iterable[FileId]) -> Iterable[str]:
+def _words(rows: Iterable[Row], terms: Iterable[Term]) -> Iterable[str]:
     """The trigger words of all rows, each once."""
     said: dict[str, str] = {}
-    for row, file in zip(rows, files, strict=True):
-        for word in stated_triggers(file) if row.triggers is None else row.triggers:
+    for row, term in zip(rows, terms, strict=True):
+        for word in stated_triggers(term.file) if row.triggers is None else row.triggers:
             said.setdefault(word.strip().casefold(), word.strip())
     return filter(None, said.values())
 

@@ -17,7 +17,7 @@ from ..lora_core.errors import LoraError, LoraInputError
 from ..lora_core.facts import Facts, facts_of
 from ..lora_core.filenames import close_names
 from ..lora_core.recipe import FileId
-from ..lora_core.resolve import Asked
+from ..lora_core.resolve import Asked, said_of
 from ..lora_core.text import shortened
 from .host import content_of, find_lora, lora_names, resolve_lora
 
@@ -91,10 +91,11 @@ def _parameter(query: Any, key: str, form: re.Pattern[str], unsaid: str | None =
 def _told(asked: Asked, content: bool) -> bytes:
     """The answer; what is wrong with a file is part of it."""
     answer: dict[str, Any] = dict.fromkeys(("name", "how", "facts", "error"))
-    answer |= {"asked": asked.name, "close": []}
+    answer |= {"asked": asked.name, "close": [], "warnings": []}
     try:
         found = resolve_lora(asked)
         answer |= {"name": found.name, "how": found.how}
+        answer["warnings"] = [warning.to_dict() for warning in said_of(asked, found)]
         facts = _facts(find_lora(found.name), content)
     except LoraError as error:
         close = [] if answer["name"] else close_names(asked.name, lora_names())

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from itertools import islice
+from typing import TypeAlias
 
 from ..lora_core.errors import LoraError
 from ..lora_core.files import shared_cache
-from ..lora_core.recipe import FileId
+from ..lora_core.recipe import FileId, Term
 from ..lora_core.resolve import Asked
 from ..lora_core.text import shortened
 from .host import Library
@@ -24,6 +26,9 @@ log = logging.getLogger("lora-algebra")
 
 Read = Callable[[], Iterable[Asked]]
 """Gives the files that an input asks for; LoraError if the input itself is wrong."""
+
+Entry: TypeAlias = "tuple[Asked, Fraction, Fraction]"
+"""A file that is asked for, with its strengths for the denoiser and the text encoders."""
 
 More = Callable[[FileId], object] | None
 """What else of a file matters."""
@@ -46,10 +51,10 @@ def states(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
         return str(error)
 
 
-def files_of(several: Iterable[Asked]) -> list[FileId]:
-    """The files that are meant, whose headers are sound; LoraError otherwise."""
+def terms_of(several: Iterable[Entry]) -> list[Term]:
+    """Of the files that are meant, whose headers are sound, at their strengths; LoraError otherwise."""
     library = Library()
-    return [_checked(library, asked) for asked in several]
+    return [_term(library, entry) for entry in several]
 
 
 def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str, ...]]:
@@ -89,10 +94,11 @@ def _state(library: Library, asked: Asked, more: More) -> object:
     return [*state, more(file)] if more else state
 
 
-def _checked(library: Library, asked: Asked) -> FileId:
-    file = library.find(asked)
+def _term(library: Library, entry: Entry) -> Term:
+    asked, model, clip = entry
+    file, said = library.find_saying(asked)
     try:
         shared_cache.check(file)
     except LoraError as error:
         raise error.in_row(asked.row) from error
-    return file
+    return Term.given(file, model, clip, said)

@@ -10,7 +10,7 @@ from ..lora_core.spread import parse_spread
 from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
 
-DEFAULT = "0, 0.25, 0.5, 0.75, 1"
+DEFAULT = "0..1"
 
 
 class SpreadLoRA(io.ComfyNode):
@@ -30,7 +30,8 @@ class SpreadLoRA(io.ComfyNode):
                 io.String.Input(
                     "values",
                     default=DEFAULT,
-                    tooltip="A factor for each image of the latent batch: 0, 0.5, 1 or 0..1 x 5",
+                    tooltip="A range over all images of the latent batch, as 0..1 (a single image gets its "
+                    "end), or a factor for each: 0, 0.5, 1 or 0..1 x 5",
                 ),
             ],
             outputs=[Lora.Output(display_name="LORA")],

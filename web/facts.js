@@ -10,17 +10,18 @@
  *   recommended: { strength: number | null, least: number | null, most: number | null } | null,
  *   metadata: Record<string, string> }} Facts
  * @typedef {{ asked: string, name: string | null, how: string | null, close: string[],
- *   facts: Facts | null, error: string | null }} Reply
+ *   facts: Facts | null, error: string | null, warnings?: import("./runs.js").Warning[] }} Reply
  */
 
 import { library } from "./library.js";
 import { refreshAll } from "./rows/registry.js";
+import { identityOf } from "./rows/value.js";
 
 /** Answers that somebody waits for already. @type {WeakSet<Promise<unknown>>} */
 const awaited = new WeakSet();
 
 /** By what a row's file is found: its content only matters where its name is not listed. */
-const identity = ({ name, hash, size }) => (library.listed(name) === undefined ? { hash, size } : {});
+const identity = (row) => (library.listed(row.name) === undefined ? identityOf(row) : {});
 
 /** What the host has said, with the hash of the content if that was asked for. @param {Row} row @returns {Reply | null | undefined} */
 export function knownFacts(row) {

@@ -15,13 +15,16 @@ import { against, counts, outcomeNamed, worst } from "./outcomes.js";
 import { refreshAll, rowsWidgets, widgetOf } from "./rows/registry.js";
 import { sameName } from "./rows/value.js";
 import { APPLY, applyNodes, follow, isStale, outputOf, placeOf } from "./runs.js";
-import { sentencesOn, warningOn } from "./sentences.js";
+import { sentencesOn, warningText } from "./sentences.js";
 import { printable, short } from "./text.js";
 import { rowsAbove } from "./upstream.js";
 import { loadWords, t } from "./words.js";
 
-/** Warnings that the node shows, but of which nobody must be told: many leave CLIP unconnected on purpose. */
-const QUIET = ["clip_not_connected"];
+/**
+ * Warnings that the node and the row show, but no toast: many leave CLIP unconnected on purpose, and a folder that
+ * has been moved would make one for each file.
+ */
+const QUIET = ["clip_not_connected", "found_by_content", "found_by_basename"];
 
 /** Nodes that say with `text` what they have not understood. */
 const READERS = ["FromLoRAStack", "FromLoRATags"];
@@ -157,7 +160,7 @@ function warn(output, node) {
   for (const outcome of node?.comfyClass === APPLY ? loras : [])
     for (const warning of outcome.warnings ?? [])
       if (!QUIET.includes(warning.code))
-        warnOnce(`${outcome.name} ${warning.code}`, outcome.name, warningOn(outcome, warning));
+        warnOnce(`${outcome.name} ${warning.code}`, outcome.name, warningText(warning));
   if (READERS.includes(node?.comfyClass)) for (const line of text) warnOnce(line, node.title, line);
 }
 

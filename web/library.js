@@ -2,7 +2,7 @@
  * The LoRA files of the host, as the page knows them: names, pictures, facts, and which were used last.
  *
  * @typedef {{ asked: string, name: string | null, how: string | null, close: string[],
- *   facts: Record<string, any> | null, error: string | null }} Answer
+ *   facts: Record<string, any> | null, error: string | null, warnings?: import("./runs.js").Warning[] }} Answer
  */
 
 import { api } from "../../scripts/api.js";

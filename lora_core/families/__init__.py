@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..spellings import UNREAD
 from . import blocks, delora, full, glora, hra, ia3, loha, lokr, lora, oft, vera
 from .delta import Delta, Diagonal, Pair, Replacement, Residue, Slot, Static
 from .dora import decomposed
@@ -82,11 +83,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     Family("bias", needs={"set_bias"}, takes=set(), read=full.replacement("set_bias", "bias")),
 )
 
-UNREAD: Final = "unread "
-"""How the roles begin of families that are known by name only."""
-
 __all__ = [
-    "UNREAD",
     "Delta",
     "Diagonal",
     "Pair",

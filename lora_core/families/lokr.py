@@ -3,7 +3,6 @@ write it)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -44,6 +43,7 @@ class Kronecker(Relative):
         second: (b, d · kernel), the same; out is a · b, in is c · d.
         kernel: Empty for a linear layer.
         scrambled: As peft multiplies for one-dimensional convolutions, see ``read``.
+        rows: (start, length), which rows of the product are meant; None for all of them.
         rank: Of the factors, None without any.
     """
 
@@ -52,6 +52,7 @@ class Kronecker(Relative):
     scale: float
     kernel: Shape = ()
     scrambled: bool = False
+    rows: tuple[int, int] | None = None
     slot: Slot = "weight"
 
     @property
@@ -76,6 +77,11 @@ class Kronecker(Relative):
 
     @property
     def size(self) -> tuple[int, int]:
+        height, width = self._whole
+        return height if self.rows is None else self.rows[1], width
+
+    @property
+    def _whole(self) -> tuple[int, int]:
         (a, c), (b, d) = _size(self.first), _size(self.second)
         return a * b, c * d
 
@@ -90,18 +96,31 @@ class Kronecker(Relative):
         return abs(self.scale) * _bound(self.first) * _bound(self.second)
 
     def peak(self) -> float:
-        sides = (
-            _product([factor.double() for factor in side]) for side in (self.first, self.second)
+        """Rows of the product are those of both sides, each with each."""
+        first, second = (
+            _product([factor.double() for factor in side]).abs()
+            for side in (self.first, self.second)
         )
-        return abs(self.scale) * math.prod(float(side.abs().max()) for side in sides)
+        if self.rows is None or self.scrambled:
+            return abs(self.scale) * float(first.max() * second.max())
+        rows = first.amax(1)[:, None] * second.amax(1)
+        return abs(self.scale) * float(self._own(rows.flatten()).max())
 
-    def cut(self, rows: slice) -> Kronecker | None:
-        """Whole blocks of the second side only."""
+    def cut(self, rows: slice) -> Kronecker:
+        """The blocks of the second side that hold these rows, and which of theirs are meant."""
+        start = rows.start + (self.rows[0] if self.rows else 0)
+        length = rows.stop - rows.start
+        if self.scrambled:
+            return replace(self, rows=(start, length))
         height = len(self.second[0])
-        if self.scrambled or rows.start % height or rows.stop % height:
-            return None
-        own = self.first[0][rows.start // height : rows.stop // height]
-        return replace(self, first=(own, *self.first[1:]))
+        above, below = start // height, -(-(start + length) // height)
+        own = self.first[0][above:below]
+        whole = length == height * (below - above)
+        left = None if whole else (start - above * height, length)
+        return replace(self, first=(own, *self.first[1:]), rows=left)
+
+    def _own(self, product: torch.Tensor) -> torch.Tensor:
+        return product if self.rows is None else product.narrow(0, *self.rows)
 
     def against(self, weight: Incoming) -> Sequence[Static]:
         first, second = ([*map(weight.like, side)] for side in (self.first, self.second))
@@ -118,13 +137,15 @@ class Kronecker(Relative):
         one = torch.eye(outer.shape[1], dtype=outer.dtype, device=outer.device)
         sides = ((outer, second[0]), (inner[0] if inner else one, second[1]))
         up, down = (torch.kron(x.contiguous(), y.contiguous()) for x, y in sides)
-        return Pair(up, down, self.scale, self.kernel)
+        return Pair(self._own(up), down, self.scale, self.kernel)
 
     def _entries(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         if self.scrambled:
             blocks = second.view(len(second), -1, *self.kernel)
-            return torch.kron(first[None], blocks).reshape(self.size)
-        return (first[:, None, :, None] * second[None, :, None, :]).reshape(self.size)
+            entries = torch.kron(first[None], blocks).reshape(self._whole)
+        else:
+            entries = (first[:, None, :, None] * second[None, :, None, :]).reshape(self._whole)
+        return self._own(entries)
 
 
 def _size(factors: tuple[torch.Tensor, ...]) -> tuple[int, int]:

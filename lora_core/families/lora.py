@@ -20,6 +20,7 @@ OTHER_FAMILIES: Final = {
     "use_bdlora": "BD-LoRA",
     "arrow_config": "Arrow",
     "velora_config": "VeLoRA",
+    "monteclora_config": "MonteCLoRA",
     "alora_invocation_tokens": "Activated LoRA",
 }
 """Options of peft's that make something else of a LoRA's tensors."""

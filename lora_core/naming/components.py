@@ -10,6 +10,7 @@ from typing import Final
 from ..errors import LoraInputError
 from ..targets import Part, Shape, Target
 from .architectures import architecture, other_paths
+from .joined import joined_paths
 from .prefixes import Prefix, Role
 from .tables import Shapes, native_path, scale_path
 from .text_encoders import is_clip, is_encoder, is_t5
@@ -179,13 +180,14 @@ def _is_language_model(shapes: Shapes) -> bool:
 def _component(root: str, roles: tuple[Role, ...], shapes: Shapes) -> Component:
     own = _own_paths(shapes)
     other = dict(other_paths(shapes))
+    joined = dict(joined_paths({**other, **own}, shapes))
     return Component(
         root=root,
         roles=roles,
         encoder=_encoder_name(root),
         architecture=architecture(shapes),
-        dotted={**other, **own},
-        underscored={**_underscored(other), **_underscored(own)},
+        dotted={**joined, **other, **own},
+        underscored={**_underscored(joined), **_underscored(other), **_underscored(own)},
     )
 
 

@@ -141,8 +141,7 @@ def _double(shapes: Shapes, native: str, diffusers: str) -> Paths:
     for own, name in _GATED_OVIS.items():
         keys = [f"{native}{own}.{layer}.weight" for layer in ("up_proj", "gate_proj")]
         if all(key in shapes for key in keys):
-            pieces = [Target(key, rows=(0, shapes[key][0])) for key in keys]
-            yield from divided(diffusers + name, pieces)
+            yield from divided(diffusers + name, [Target(key) for key in keys], shapes)
 
 
 def _single(shapes: Shapes, native: str, diffusers: str) -> Paths:

@@ -95,4 +95,4 @@ def third_paths(shapes: Shapes) -> Paths:
         if key in shapes:
             height = shapes[key][0] // len(_ORDER)
             pieces = [Target(key, rows=(place * height, height)) for place in _ORDER]
-            yield from divided(f"{_BLOCKS}{block}.{_FUSED}", pieces)
+            yield from divided(f"{_BLOCKS}{block}.{_FUSED}", pieces, shapes)

@@ -55,12 +55,12 @@ def fused(
                 yield diffusers + name, Target(key, rows=(index * height, height))
 
 
-def divided(name: str, pieces: Sequence[Target]) -> Paths:
+def divided(name: str, pieces: Sequence[Target], shapes: Shapes) -> Paths:
     """The path of a layer whose rows, from top to bottom, belong to several targets."""
     rest: Target | None = None
-    end = sum(piece.rows[1] for piece in pieces if piece.rows)
-    for piece in reversed(pieces):
-        height = piece.rows[1] if piece.rows else 0
+    heights = [piece.rows[1] if piece.rows else shapes[piece.key][0] for piece in pieces]
+    end = sum(heights)
+    for piece, height in zip(reversed(pieces), reversed(heights), strict=True):
         end -= height
         rest = replace(piece, source=(end, height), rest=rest)
     if rest is not None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lora_core.curve import SHAPES, Curve
 from lora_core.errors import LoraInputError
 from lora_core.progress import progress_at
-from lora_core.spread import parse_spread
+from lora_core.spread import Range, parse_list, parse_spread
+from lora_core.sweep import parse_values
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "curves.json").read_text("utf-8"))
 
@@ -85,8 +86,43 @@ def test_values_for_images(text, values):
 
 
 @pytest.mark.parametrize(
+    ("text", "ends"),
+    [("0..1", ("0", "1")), (" 1 .. -1\n", ("1", "-1")), ("0.5..0.5", ("1/2", "1/2"))],
+)
+def test_a_range_over_all_images(text, ends):
+    assert parse_spread(text) == Range(*map(Fraction, ends))
+
+
+@pytest.mark.parametrize(("images", "values"), [(1, "1"), (2, "0 1"), (5, "0 1/4 1/2 3/4 1")])
+def test_a_range_takes_its_number_from_the_batch(images, values):
+    over = parse_spread("0..1").over(images)
+    assert over == tuple(map(Fraction, values.split()))
+    if images > 1:
+        assert over == parse_spread(f"0..1 x {images}")
+
+
+def test_a_range_without_a_number_is_told_what_is_missing():
+    for parse in (parse_list, parse_values):
+        with pytest.raises(LoraInputError, match=r"expected how many there are, like '0\.\.1 x 5'"):
+            parse("0..1")
+
+
+@pytest.mark.parametrize(
     "text",
-    ["", " , ", "a", "0..1", "0..1 x 1", "0..1 x 0", "0..1 x 99999", "1001", "nan", "0 1", "1e999"],
+    [
+        "",
+        " , ",
+        "a",
+        "0, 0..1",
+        "0..1;",
+        "0..1 x 1",
+        "0..1 x 0",
+        "0..1 x 99999",
+        "1001",
+        "nan",
+        "0 1",
+        "1e999",
+    ],
 )
 def test_what_are_no_values_is_refused(text):
     with pytest.raises(LoraInputError) as refused:

@@ -36,6 +36,13 @@ def test_a_way_out_of_the_folder_is_no_name(asked):
     assert refused.value.key == "lora_name"
 
 
+@pytest.mark.parametrize("end", ["/", "\\", "/.", "\\.", "//", "/./"])
+@pytest.mark.parametrize("name", ["ink.safetensors", "INK.safetensors", "style/light.safetensors"])
+def test_a_separator_at_the_end_makes_it_a_folder(name, end):
+    with pytest.raises(LoraInputError, match="the name of a folder, not of a file"):
+        choose_name(name + end, NAMES)
+
+
 @pytest.mark.parametrize(
     "asked", ["light.safetensors", "ink", "in.safetensors", "", "%2e%2e/ink.safetensors"]
 )

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lora_core import LoraFileError, load
+from lora_core.file_faults import read_header
 from lora_core.files import check_file, identify, read_file
 from lora_core.finite import largest_magnitude
 from tests.support.samples import pair, raw, tensors, write
@@ -263,6 +264,31 @@ def test_random_headers(tmp_path):
         path.write_bytes(raw(0, bytes(16), text=text))
         with contextlib.suppress(LoraFileError):
             read_file(identify(path))
+
+
+LONG_NUMBERS = {
+    # faults.md 4: in fields that the library passes over, and in those that it reads
+    "an unknown field": '"x":{digits},"dtype":"F32","shape":[1],"data_offsets":[0,4]',
+    "a negative one": '"x":-{digits},"dtype":"F32","shape":[1],"data_offsets":[0,4]',
+    "a shape": '"dtype":"F32","shape":[{digits}],"data_offsets":[0,4]',
+}
+
+
+@pytest.mark.parametrize("case", LONG_NUMBERS)
+def test_a_number_as_long_as_a_page_is_refused(tmp_path, case):
+    path = tmp_path / "long.safetensors"
+    entry = LONG_NUMBERS[case].replace("{digits}", "9" * 5000)
+    path.write_bytes(raw(0, bytes(4), text=f'{{"{UP}":{{{entry}}}}}'.encode()))
+    for attempt in (lambda: read_file(identify(path)), lambda: check_file(identify(path))):
+        with pytest.raises(LoraFileError, match="damaged"):
+            attempt()
+
+
+@pytest.mark.parametrize("digits", ["9" * 19, "-" + "9" * 5000, "9" * 1_000_000])
+def test_a_long_number_is_refused_whatever_the_library_says_of_it(digits):
+    """Some versions of it pass over fields that they do not know."""
+    with pytest.raises(LoraFileError, match=r"has a number of \d+ digits"):
+        read_header(raw(0, text=f'{{"a":{{"x":{digits}}}}}'.encode()))
 
 
 def test_notes_that_are_null_are_no_notes(tmp_path):

@@ -296,6 +296,20 @@ DIVISIBLE = {
         f"{DIVIDED}.lokr_w1": tensors(4, x=(4, 2))["x"],
         f"{DIVIDED}.lokr_w2": tensors(5, x=(3, 4))["x"],
     },
+    "LoKr of blocks that are cut": {
+        f"{DIVIDED}.lokr_w1": tensors(4, x=(3, 2))["x"],
+        f"{DIVIDED}.lokr_w2": tensors(5, x=(4, 4))["x"],
+    },
+    "LoKr of one block": {
+        f"{DIVIDED}.lokr_w1": tensors(4, x=(1, 2))["x"],
+        f"{DIVIDED}.lokr_w2_a": tensors(5, x=(12, 2))["x"],
+        f"{DIVIDED}.lokr_w2_b": tensors(6, x=(2, 4))["x"],
+    },
+    "DoRA of LoKr": {
+        f"{DIVIDED}.lokr_w1": tensors(4, x=(3, 2))["x"],
+        f"{DIVIDED}.lokr_w2": tensors(5, x=(4, 4))["x"],
+        f"{DIVIDED}.dora_scale": torch.arange(1.0, 13.0)[:, None],
+    },
     "IA3": {f"{DIVIDED}.ia3_l": tensors(6, x=(12, 1))["x"]},
     "OFT on the inputs": {f"{DIVIDED}.oft_R.weight": tensors(7, x=(4, 1))["x"]},
     "HRA": {f"{DIVIDED}.hra_u": tensors(8, x=(8, 2))["x"]},
@@ -331,10 +345,6 @@ def test_a_layer_that_the_model_has_as_two_is_divided_between_them(tmp_path, fam
 INDIVISIBLE = {
     "OFT on the outputs": {f"{DIVIDED}.oft_blocks": torch.ones(3, 4, 4)},
     "DoRA by inputs": {**pair(DIVIDED, 12, 8), f"{DIVIDED}.dora_scale": torch.ones(1, 8)},
-    "LoKr of blocks that are cut": {
-        f"{DIVIDED}.lokr_w1": torch.ones(3, 2),
-        f"{DIVIDED}.lokr_w2": torch.ones(4, 4),
-    },
 }
 
 

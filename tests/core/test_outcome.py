@@ -49,7 +49,7 @@ def test_names_that_mean_nothing_make_it_partial(tmp_path):
     assert told["first_unknown"][0] == ("gone" * 100)[:182] + "… (400 characters)"
     assert told["first_unknown"][1:] == ["\ufffd0 who.knows", "\ufffd1 who.knows"]
     assert [w["code"] for w in told["warnings"]] == ["unknown_layers"]
-    assert told["warnings"][0]["text"].startswith("6 names in it are unknown and not applied: gone")
+    assert told["warnings"][0]["text"].startswith("Unknown to the model, not applied: 6 (gone")
 
 
 def test_a_text_encoder_that_is_not_connected_is_a_warning_and_not_a_part_that_failed(tmp_path):
@@ -58,13 +58,6 @@ def test_a_text_encoder_that_is_not_connected_is_a_warning_and_not_a_part_that_f
     assert (told["state"], told["applied"], told["found"]) == ("applied", 1, 1)
     assert [w["code"] for w in told["warnings"]] == ["clip_not_connected"]
     assert codes(tmp_path, content, strengths=(1, 0)) == []  # which is what the user wants
-
-
-def test_a_text_strength_for_a_file_without_text_layers(tmp_path):
-    content = pair("linear", 6, 8)
-    assert codes(tmp_path, content, strengths=(1, 0.5)) == ["no_clip_layers"]
-    assert codes(tmp_path, content, strengths=(1, 1)) == []  # nobody has set that one apart
-    assert codes(tmp_path, content, strengths=(1, 0)) == []
 
 
 def test_alpha_zero_an_unread_scale_and_another_base(tmp_path):

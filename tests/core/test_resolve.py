@@ -3,7 +3,7 @@
 import pytest
 
 from lora_core.errors import LoraInputError
-from lora_core.resolve import Asked, Found, resolve
+from lora_core.resolve import Asked, Found, resolve, said_of
 
 FILES = {  # name to size and content
     "ink.safetensors": (10, "a"),
@@ -76,6 +76,30 @@ def test_what_is_meant(what):
     assert Library().find(*asked) == Found(name, how)
 
 
+ELSEWHERE = {
+    ("old/was.safetensors", "d", 30): "found_by_content",
+    ("old/moved.safetensors",): "found_by_basename",
+    ("moved.safetensors",): "found_by_basename",
+    ("old/moved",): "found_by_basename",
+}
+
+
+@pytest.mark.parametrize("asked", ELSEWHERE)
+def test_a_file_found_under_another_name_is_said_with_both(asked):
+    found = Library().find(*asked)
+    (said,) = said_of(Asked(*asked), found)
+    assert said.code == ELSEWHERE[asked]
+    assert said.fields == {"asked": asked[0], "name": "new/moved.safetensors"}
+
+
+@pytest.mark.parametrize(
+    "asked", ["ink.safetensors", "STYLE\\Light.safetensors", "style/ink", "MOVED", "v1.5"]
+)
+def test_nothing_is_said_of_a_name_in_another_spelling_nor_of_a_bare_word(asked):
+    """Which is how tags name files."""
+    assert said_of(Asked(asked), Library().find(asked)) == ()
+
+
 REFUSED = {
     "nothing like it": (("snow.safetensors",), "no such file"),
     "another content of the right size": (("old/ink.safetensors", "z", 10), "no such file"),
@@ -127,3 +151,14 @@ def test_two_spellings_are_told_apart_by_content():
     assert resolve(asked, names, sizes.get, contents.get) == Found("a.safetensors", "content")
     with pytest.raises(LoraInputError, match="several such files"):
         resolve(Asked("a.SAFETENSORS", "z", 1), names, sizes.get, contents.get)
+
+
+@pytest.mark.parametrize("end", ["/", "/.", "\\"])
+@pytest.mark.parametrize(
+    "asked", [("ink.safetensors",), ("style/light",), ("moved",), ("old/was.safetensors", "d", 30)]
+)
+def test_a_name_that_ends_like_a_folder_means_no_file(asked, end):
+    """Neither by its path nor by its content or base name (faults.md 7)."""
+    name, *content = asked
+    with pytest.raises(LoraInputError, match="the name of a folder"):
+        Library().find(name + end, *content)

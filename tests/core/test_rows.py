@@ -70,6 +70,18 @@ def test_a_switch_may_be_written_as_a_word(written, on):
     assert read_rows([ROW | {"on": written}])[0].on is on
 
 
+@pytest.mark.parametrize("noted", ["ink.safetensors", "INK.safetensors", None])
+def test_hash_and_size_speak_for_the_name_they_were_noted_for(noted):
+    (row,) = read_rows([ROW | {"hash": HASH, "size": 9, "noted": noted}])
+    assert row.asked == Asked("ink.safetensors", HASH, 9, row=1)
+
+
+@pytest.mark.parametrize("noted", ["light.safetensors", "style/ink.safetensors", ""])
+def test_hash_and_size_say_nothing_of_another_name(noted):
+    (row,) = read_rows([ROW | {"hash": HASH, "size": 9, "noted": noted}])
+    assert row.asked == Asked("ink.safetensors", row=1)
+
+
 def test_what_is_left_out_has_a_default():
     (row,) = read_rows([{"name": "ink.safetensors", "strength_clip": None, "hash": None,
                          "size": None, "triggers": None}])  # fmt: skip
@@ -86,6 +98,7 @@ BAD_ROWS = {
     "name": [None, 5, True, ["ink"], {"content": "ink"}],
     "hash": ["", "0a", "g" * 64, 5, HASH + "0"],
     "size": [-1, 1.5, "5", True],
+    "noted": [5, True, ["ink"], {}],
     "triggers": ["ink", [1], {}, [None]],
 }  # fmt: skip
 
@@ -182,6 +195,7 @@ rows = st.fixed_dictionaries(
         "solo": st.just(True),
         "hash": st.just(HASH),
         "size": st.integers(0, 2**40),
+        "noted": words,
         "note": words,
         "triggers": st.lists(words, max_size=3),
         "later": st.recursive(st.none() | words, lambda inner: st.lists(inner, max_size=2)),

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 
 import pytest
 import torch
@@ -10,7 +9,6 @@ import torch
 from lora_core import applied, load
 from lora_core.errors import LoraFileError
 from lora_core.files import identify, read_file
-from lora_core.patterns import Patterns
 from lora_core.settings import Notes
 from tests.support.samples import pair, write
 
@@ -119,26 +117,6 @@ def test_a_scale_that_is_no_number_is_refused(tmp_path, value):
 @pytest.mark.parametrize(
     "pattern",
     [
-        *("(a+)+b", ".*.*.*.*.*.*x", "a{9}" * 30),
-        *("a?" * 40 + "a" * 20 + "b", "(a|a)" * 40 + "b", "(a|aa)*b"),
-    ],
-)
-def test_a_pattern_that_could_take_for_ever_is_refused(tmp_path, pattern):
-    options = {"transformer.lora_alpha": 8, "transformer.alpha_pattern": {pattern: 1}}
-    path = write(tmp_path / "a.safetensors", lora(f"transformer.{'a' * 60}"), noted(**options))
-    with pytest.raises(LoraFileError, match="keep a matcher busy"):
-        load(path)
-
-
-def test_a_pattern_that_is_none_matches_nothing(tmp_path):
-    options = {"transformer.lora_alpha": 8, "transformer.alpha_pattern": {"(": 1}}
-    path = write(tmp_path / "a.safetensors", lora("transformer.layer"), noted(**options))
-    assert scale(path) == pytest.approx(2.0, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    "pattern",
-    [
         *(r"blocks\.\d+\.attn\..*q.*", r".*\.to_[a-z]*", "to_(q|k|v)", r"(?:attn|ff)\.to_q"),
         *(r".*blocks\.\d+\.(attn|ff).*", r"(.*\.)?blocks\.\d+\..*\.to_(q|k|v|o)"),
         *("attn.to_q", "to_q", "blocks.0.attn.to_q"),
@@ -150,15 +128,6 @@ def test_patterns_as_people_write_them(tmp_path, pattern):
     path = write(tmp_path / "a.safetensors", lora(name), noted(**options))
     ((module,),) = (read_file(identify(path)).modules.values(),)
     assert module.deltas[0].scale == 0.5
-
-
-def test_a_path_as_long_as_a_book_is_not_matched_for_ever(tmp_path):
-    options = {"transformer.lora_alpha": 8, "transformer.alpha_pattern": {".*.*x": 1}}
-    path = write(
-        tmp_path / "a.safetensors", lora("transformer." + "a." * 4000 + "a"), noted(**options)
-    )
-    with pytest.raises(LoraFileError, match="keep a matcher busy"):
-        load(path)
 
 
 def test_a_name_for_every_layer_takes_no_time_to_speak_of(tmp_path):
@@ -177,12 +146,6 @@ def test_a_name_for_every_layer_takes_no_time_to_speak_of(tmp_path):
 def test_a_version_may_be_anything(version):
     notes = Notes.read({}, json.dumps({"peft_version": version, "use_cayley_neumann": True}))
     assert notes.of("layer").is_before((0, 18)) in (True, False)
-
-
-def test_too_many_patterns_are_refused():
-    options = json.dumps({"alpha_pattern": {f"a.*{n}": 1 for n in range(17)}})
-    with pytest.raises(LoraFileError, match="17 patterns"):
-        Notes.read({}, options)
 
 
 def test_a_pipe_in_place_of_the_config_is_not_waited_for(tmp_path):
@@ -219,30 +182,6 @@ def test_a_family_that_only_its_config_names(tmp_path):
     (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LILY"}))
     with pytest.raises(LoraFileError, match="is LILY by its config"):
         load(tmp_path / "adapter_model.safetensors")
-
-
-PIECES = ("blocks", "0", "1", "10", "attn", "to_q", "to_k", "proj_out", "single_blocks")
-
-
-def test_patterns_mean_what_they_mean_to_peft():
-    """peft's own look-up, on names and patterns of all kinds."""
-    from peft.utils.other import get_pattern_key
-
-    dice = random.Random(1)
-    kinds = ("{}", "^{}", "{}$", ".*{}", r"{}\.attn", "({}|to_q)", r"blocks\.\d+\.{}", "(?<!x){}")
-    for _ in range(4000):
-        path = ".".join(dice.choices(PIECES, k=dice.randint(1, 4)))
-        names = (".".join(dice.choices(PIECES, k=dice.randint(1, 2))) for _ in range(4))
-        patterns = {dice.choice(kinds).format(name): n for n, name in enumerate(names, 1)}
-        theirs = get_pattern_key(patterns.keys(), path)
-        assert Patterns.of(patterns).number(path) == patterns.get(theirs), (path, patterns)
-
-
-def test_a_name_for_some_blocks_as_diffusers_writes_them_is_no_pattern():
-    """It puts a sign in front of every name that is not to be an end."""
-    names = {f"^transformer_blocks.{n}.proj": n for n in range(40)}
-    assert Patterns.of(names).number("transformer_blocks.7.proj") == 7
-    assert Patterns.of(names).number("single_transformer_blocks.7.proj") is None
 
 
 @pytest.mark.parametrize("value", ["[[]" + ",[]" * 200_000 + "]", '"' + "x" * 3_000_000 + '"'])

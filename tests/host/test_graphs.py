@@ -245,7 +245,7 @@ def test_what_the_host_does_not_patch_is_not_said_to_be_applied(host, tmp_path):
     chain = stacked_loras((lora, 1.0))
     report = report_of(host, render("wan", chain, seed=93))
     assert "model: 1 of 2 layers" in report
-    assert f"unknown, not applied: 1 ({name}.modulation)" in report
+    assert f"warning: Unknown to the model, not applied: 1 ({name}.modulation)" in report
     probe = host.run(workflows.inspect("wan", "TKProbe", chain)).report("TKProbe")["model"]
     assert list(probe["entries"]) == [f"{name}.self_attn.q.weight"]
 

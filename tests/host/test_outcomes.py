@@ -54,6 +54,32 @@ def test_the_outcome_of_every_file(host, good):
     assert [w["code"] for w in part["warnings"]] == ["unknown_layers", "clip_not_connected"]
 
 
+UNASKED = {
+    "a schedule": {"curve": "linear"},
+    "another strength of the model": {"scale": (0.5, 1.0)},
+    "another strength of all of it": {"scale": 0.5},
+}
+
+
+@pytest.mark.parametrize("what", UNASKED)
+def test_nothing_is_said_of_text_where_nobody_has_asked_for_it(host, good, what):
+    prompt = render("flux", stacked_loras((good, 0.5), **UNASKED[what]), seed=65)
+    told = host.run(prompt).outputs["ApplyToModel"]
+    assert told["loras"][0]["warnings"] == []
+    assert "warning" not in told["text"][0]
+
+
+@pytest.mark.usefixtures("clip_models_dir")
+@pytest.mark.parametrize("what", [*UNASKED, "a text strength"])
+def test_with_a_clip_a_text_strength_that_nothing_follows_is_told(host, tmp_path, what):
+    (name,) = make_loras(host, tmp_path, "sd15", 1)
+    chain = UNASKED.get(what, {"scale": (1.0, 0.5)})
+    told = host.run(render("sd15clip", stacked_loras((name, 1.0), **chain))).outputs["ApplyToModel"]
+    said = told["loras"][0]["warnings"]
+    assert [each["code"] for each in said] == ["no_clip_layers"] * (what not in UNASKED)
+    assert all(f"    warning: {each['text']}" in told["text"][0] for each in said)
+
+
 def test_it_comes_again_when_nothing_has_to_run(host, good):
     prompt = render("flux", stacked_loras((good, 0.5)), seed=62)
     first = outcomes(host, prompt)

@@ -39,7 +39,7 @@ def ask(host, name, **more):
     assert len(body) <= 64 * 1024
     assert str(host.folder) not in body.decode()
     told = json.loads(body, parse_constant=no_constant)
-    assert told.keys() == {"asked", "name", "how", "close", "facts", "error"}
+    assert told.keys() == {"asked", "name", "how", "close", "warnings", "facts", "error"}
     assert told["asked"] == name
     return told
 
@@ -104,6 +104,7 @@ class TestWhatItTells:
     def test_a_file_that_was_renamed_by_its_content(self, host, good, content, hash_):
         told = ask(host, "old/name.safetensors", hash=hash_.upper(), size=len(content))
         assert (told["name"], told["how"]) == (good, "content")
+        assert [said["code"] for said in told["warnings"]] == ["found_by_content"]
         other = ask(host, "old/name.safetensors", hash=hash_, size=len(content) + 1)
         assert (other["name"], other["facts"]) == (None, None)
         other = ask(host, "old/Ink.safetensors", hash="0" * 64, size=len(content))
@@ -112,6 +113,8 @@ class TestWhatItTells:
     def test_the_only_file_of_that_base_name(self, host, good):
         told = ask(host, "elsewhere/Ink.safetensors")
         assert (told["name"], told["how"]) == (good, "basename")
+        (said,) = told["warnings"]
+        assert said["fields"] == {"asked": "elsewhere/Ink.safetensors", "name": good}
 
     def test_close_names_of_none(self, host, good):
         told = ask(host, f"{FOLDER}/Inc.safetensors")

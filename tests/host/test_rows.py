@@ -304,6 +304,59 @@ def test_a_file_that_was_moved_is_found_by_its_content(host, known):
     assert names(rows_give(host, saved(known))) == ["now/again.safetensors"]
 
 
+def test_hash_and_size_say_nothing_of_another_name(host, known, show):
+    """As a script writes one into the row that the page has saved."""
+    noted = known | {"noted": known["name"]}
+    assert names(rows_give(host, saved(noted))) == [known["name"]]
+    said = objection(host, saved(noted | {"name": "was/hare.safetensors"}))
+    show(f"another name beside an old hash: {said}")
+    assert "row 1: LoRA" in said
+    assert "was/hare.safetensors" in said
+    assert "there is no such file" in said
+    assert known["name"] in said  # as a close name
+    move(host, known["name"], "now/elsewhere.safetensors")
+    assert names(rows_give(host, saved(noted))) == ["now/elsewhere.safetensors"]
+    assert "no such file" in objection(host, saved(noted | {"name": "was/hare.safetensors"}))
+
+
+def applied(host, *lora):
+    """The report of what the first output of a node gives, and its warnings."""
+
+    def chain(graph, model, clip):
+        return apply_lora(graph, [graph.add(lora[0], **lora[1]), 0], model, clip)
+
+    told = host.run(render("flux", chain)).outputs["ApplyToModel"]
+    return told["text"][0], [said for file in told["loras"] for said in file["warnings"]]
+
+
+def test_a_file_found_under_another_name_is_said_in_the_report(host, loras, show):
+    (host.loras_dir / "now").mkdir(exist_ok=True)
+    file = host.loras_dir / loras[2]
+    asked, name = "was/ink.safetensors", "now/light.safetensors"
+    of_old = row(asked, hash=content_hash(identify(file)), size=file.stat().st_size)
+    move(host, loras[2], name)
+    try:
+        text, (said,) = applied(host, "LoRARows", {"rows": saved(of_old)})
+        show(said["text"])
+        assert (said["code"], said["fields"]) == (
+            "found_by_content",
+            {"asked": asked, "name": name},
+        )
+        assert f"    warning: {said['text']}" in text.splitlines()
+        for node, value in {
+            "LoRARows": {"rows": saved(row("was/light.safetensors"))},
+            "FromLoRATags": {"text": "<lora:was/light:1>", "order": "model first"},
+        }.items():
+            text, (said,) = applied(host, node, value)
+            assert said["code"] == "found_by_basename"
+            assert f"    warning: {said['text']}" in text.splitlines()
+        tag = {"text": "<lora:light:1>", "order": "model first"}
+        assert applied(host, "FromLoRATags", tag)[1] == []
+        assert applied(host, "LoRARows", {"rows": saved(row(name))})[1] == []
+    finally:
+        move(host, name, loras[2])
+
+
 def test_another_file_of_the_same_name_is_not_taken_for_it(host, known, tmp_path):
     """Of the same size, too."""
     move(host, "was/here.safetensors", "now/here.safetensors")

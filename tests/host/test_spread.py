@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from safetensors.torch import load_file
 
 from tests.host.files import (
     apart,
@@ -13,7 +14,17 @@ from tests.host.files import (
     sampled,
 )
 from tests.support.tiny_loras import KINDS
-from tests.support.workflows import in_turn, inspect, render, stack_loras, stacked_loras
+from tests.support.workflows import (
+    Graph,
+    core_node,
+    in_turn,
+    inspect,
+    load,
+    render,
+    sample,
+    stack_loras,
+    stacked_loras,
+)
 
 EIGHT = "0..1.4 x 8"
 UNEVEN = "0.9, -0.3, 0, 1.2, 0.05"
@@ -175,3 +186,79 @@ def test_a_spread_leaves_the_identity_of_the_weights(host, loras):
     chain = stacked_loras((loras["flux"][0], 1.0), values="0, 1")
     found = host.run(inspect("flux", "TKProbe", chain)).report("TKProbe")["model"]
     assert found["patches_uuid"] == plain["patches_uuid"]
+
+
+SIZES = (5, 1, 3)
+
+
+def saved(host, name):
+    return load_file(host.output_dir / f"{name}.safetensors")["samples"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("curve", [None, "0:0.2, 0.5:1.5, 1:0"])
+def test_a_range_takes_its_number_from_the_batch(host, loras, kind, curve, show):
+    """Of each of the samplers behind one and the same model."""
+    lora, range_ = (loras[kind][0], 1.0), "0.1..1"
+    graph = Graph()
+    loaded = load(graph, kind)
+    model, clip = stacked_loras(lora, curve=curve, values=range_)(graph, loaded.model, loaded.clip)
+    for images in SIZES:
+        batch = sample(graph, kind, model, clip, batch=images)
+        graph.add("TKSaveTensor", latent=batch, name=f"range_{images}")
+    host.run(graph.prompt)
+    for images in SIZES:
+        found = saved(host, f"range_{images}")
+        fixed = f"{range_} x {images}" if images > 1 else "1"
+        chain = stacked_loras(lora, curve=curve, values=fixed)
+        assert found.equal(sampled(host, kind, chain, batch=images))
+    (alone,) = saved(host, "range_1")
+    (plain,) = sampled(host, kind, stacked_loras(lora, curve=curve, mode="live"))
+    show(f"{kind}: a range on one image against the plain LoRA: {apart(alone, plain):.1e}")
+    assert alone.equal(plain)
+    assert apart(saved(host, "range_5")[0], saved(host, "range_5")[4]) > 5e-4
+
+
+def test_as_shipped_it_runs_on_one_image(host, loras):
+    """With what a new node holds, behind the sampler's own default."""
+    _, options = host.object_info("SpreadLoRA")["SpreadLoRA"]["input"]["required"]["values"]
+    lora = (loras["flux"][0], 1.0)
+    plain = sampled(host, "flux", stacked_loras(lora, mode="live"))
+    assert sampled(host, "flux", stacked_loras(lora, values=options["default"])).equal(plain)
+
+
+def test_a_range_beside_a_spread_is_over_as_many_images(host, loras):
+    a, b = loras["flux"]
+    chain = in_turn(
+        stacked_loras((a, 1.0), values="0..1"), stacked_loras((b, 1.0), values="1, 0, 2")
+    )
+    fixed = in_turn(
+        stacked_loras((a, 1.0), values="0, 0.5, 1"), stacked_loras((b, 1.0), values="1, 0, 2")
+    )
+    assert sampled(host, "flux", chain, batch=3).equal(sampled(host, "flux", fixed, batch=3))
+    result = host.run(render("flux", chain, batch=2), expect_error=True)
+    assert "has 3 values" in result.error
+
+
+def test_a_range_is_refused_where_a_node_divides_the_batch(host, loras, show):
+    """Each part of it would have the whole range."""
+    windows = core_node(
+        "ContextWindowsManual",
+        context_length=2,
+        context_overlap=0,
+        context_schedule="standard_static",
+        context_stride=1,
+        closed_loop=False,
+        fuse_method="flat",
+        dim=0,
+        freenoise=False,
+        cond_retain_index_list="",
+        split_conds_to_windows=False,
+        latent_retain_index_list="",
+        causal_window_fix=False,
+    )
+    chain = in_turn(stacked_loras((loras["flux"][0], 1.0), values="0..1"), windows)
+    result = host.run(render("flux", chain, batch=4), expect_error=True)
+    show(f"context windows over the batch: {result.error.strip()}")
+    assert "a range over 4 images" in result.error
+    assert "given 2 at once" in result.error

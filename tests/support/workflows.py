@@ -125,13 +125,13 @@ def host_loras(*loras: tuple[str, float]) -> Chain:
 def stacked_loras(
     *loras: tuple[str, float],
     mode: str | None = None,
-    scale: float | None = None,
+    scale: float | tuple[float, float] | None = None,
     curve: str | tuple[str, float, float] | None = None,
     values: str | None = None,
 ) -> Chain:
     """The pack's nodes: every (name, strength) loaded, stacked if several, and applied once.
 
-    ``scale``, ``curve`` (alone, or with its window) and ``values`` each put their node in between.
+    ``scale`` (of all, or of model and text), ``curve`` (alone, or with its window) and ``values`` each put their node in between.
     """
 
     def chain(graph: Graph, model: Link, clip: Link | None) -> tuple[Link, Link | None]:
@@ -141,7 +141,8 @@ def stacked_loras(
         ]
         stack = loaded[0] if len(loaded) == 1 else stack_loras(graph, *loaded)
         if scale is not None:
-            strengths = {"strength_model": scale, "strength_clip": scale}
+            by_model, by_clip = scale if isinstance(scale, tuple) else (scale, scale)
+            strengths = {"strength_model": by_model, "strength_clip": by_clip}
             stack = [graph.add("ScaleLoRA", lora=stack, **strengths), 0]
         if curve is not None:
             text, start, end = (curve, 0.0, 1.0) if isinstance(curve, str) else curve

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 from tests.web.page import Page
 
 Row = dict[str, Any]
-IDENTITY = ("hash", "size")
+IDENTITY = ("hash", "size", "noted")
 """Keys of a row that the page adds by itself, as soon as it knows them."""
 
 

@@ -24,7 +24,7 @@ test("keys that are not ours stay, on rows and above them, and so does a later v
 });
 
 test("keys of ours with values that cannot be are as if they were not there", () => {
-  const bad = { solo: 1, hash: 3, size: -1, note: 5, triggers: "x", strength_clip: "much", weather: 1 };
+  const bad = { solo: 1, hash: 3, size: -1, noted: "", note: 5, triggers: "x", strength_clip: "much", weather: 1 };
   assert.deepEqual(edits.readValue([row("a", 1, bad)]).rows, [row("a", 1, { weather: 1 })]);
 });
 
@@ -94,12 +94,28 @@ test("another file takes nothing along that was said of the former", () => {
   const before = [row("a", 0.7, { strength_clip: 0, hash: "h", size: 3, triggers: ["x"], note: "n", weather: 1 })];
   const kept = row("b", 0.7, { strength_clip: 0, note: "n", weather: 1 });
   assert.deepEqual(edits.rename(before, 0, "b"), [kept]);
-  assert.deepEqual(edits.rename(before, 0, "b", { hash: "g", size: 4 }), [{ ...kept, hash: "g", size: 4 }]);
+  assert.deepEqual(edits.rename(before, 0, "b", { hash: "g", size: 4 }), [{ ...kept, hash: "g", size: 4, noted: "b" }]);
 });
 
 test("the same file at another place keeps what was said of it", () => {
   const before = [row("a", 0.7, { hash: "h", size: 3, triggers: ["x"] })];
-  assert.deepEqual(edits.rename(before, 0, "b", { hash: "h", size: 3 }), [{ ...before[0], name: "b" }]);
+  assert.deepEqual(edits.rename(before, 0, "b", { hash: "h", size: 3 }), [{ ...before[0], name: "b", noted: "b" }]);
+});
+
+test("hash and size speak for the name they were noted for, in any spelling, and in older rows for any", () => {
+  const known = { hash: "h", size: 3 };
+  assert.deepEqual(edits.withName("a", known), { ...known, noted: "a" });
+  assert.deepEqual(edits.withName("a"), {});
+  assert.deepEqual(edits.identityOf(row("s/a", 1, { ...known, noted: "S\\A" })), known);
+  assert.deepEqual(edits.identityOf(row("a", 1, known)), known);
+  assert.deepEqual(edits.identityOf(row("b", 1, { ...known, noted: "a" })), {});
+  assert.deepEqual(edits.identityOf(row("b", 1)), {});
+});
+
+test("what was noted for another name is no reason to take a file for the same", () => {
+  const before = [row("b", 1, { hash: "h", size: 3, noted: "a", triggers: ["x"] })];
+  assert.deepEqual(edits.rename(before, 0, "c", { hash: "h", size: 3 }), [row("c", 1, { hash: "h", size: 3, noted: "c" })]);
+  assert.deepEqual(edits.withIdentities(before, () => ({ hash: "g", size: 4 }))[0].noted, "b");
 });
 
 test("normalised strengths add up to one, with signs, ratios and silent rows as they were", () => {

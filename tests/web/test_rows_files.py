@@ -13,6 +13,7 @@ from tests.support.tiny_loras import write_lora
 
 pytest.importorskip("playwright")
 
+from playwright.sync_api import expect
 from safetensors.torch import load_file, save_file
 
 from tests.web.rows import Rows, row
@@ -80,6 +81,7 @@ def test_a_row_keeps_hash_and_size_of_its_file(rows, own):
     (kept,) = rows.value()["rows"]
     assert kept["size"] == own.stat().st_size
     assert len(kept["hash"]) == 64
+    assert kept["noted"] == kept["name"] == OWN
 
 
 def test_a_file_that_was_moved_is_found_by_its_content_with_one_click(rows, own, shoot):
@@ -87,15 +89,19 @@ def test_a_file_that_was_moved_is_found_by_its_content_with_one_click(rows, own,
     moved.parent.mkdir(exist_ok=True)
     own.rename(moved)
     refresh(rows)
-    expect_state(rows, "missing")
+    expect_state(rows, "moved")
     rows.expect(row(OWN))
     offer = rows.item(0).get_by_role("button", name="called otherwise, own")
     offer.wait_for()
+    name = "shelf/elsewhere/called otherwise, own.safetensors"
+    said = f"There is no {OWN}; found by its content under another name: {name}"
+    expect(rows.item(0).locator(".lora-algebra-state")).to_have_attribute("title", said)
     shoot("rows_moved")
     kept = rows.value()["rows"][0]["hash"]
     rows.one_undo_step(offer.click)
     assert rows.names() == ["shelf/elsewhere/called otherwise, own.safetensors"]
     assert rows.value()["rows"][0]["hash"] == kept
+    assert rows.value()["rows"][0]["noted"] == rows.names()[0]
     expect_state(rows, "none")
 
 

@@ -1,6 +1,6 @@
 /** From names as others write them to those that the host lists. */
 
-import { sameName } from "../rows/value.js";
+import { identityOf, sameName } from "../rows/value.js";
 
 const SUFFIX = /\.(safetensors|sft|ckpt|pt|pth|bin)$/i;
 
@@ -54,5 +54,5 @@ export const matchName = (name, names) => matcher(names)(name);
 export function withListedNames(rows, names) {
   if (!rows.length) return rows;
   const match = matcher(names);
-  return rows.map((row) => (row.hash ? row : { ...row, name: match(row.name) }));
+  return rows.map((row) => (identityOf(row).hash ? row : { ...row, name: match(row.name) }));
 }

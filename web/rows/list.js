@@ -145,7 +145,7 @@ export class List {
 
   async #addNow(name) {
     const identity = await this.#identify(name);
-    this.edit((rows) => edits.add(rows, edits.newRow(name, identity)));
+    this.edit((rows) => edits.add(rows, edits.newRow(name, edits.withName(name, identity))));
     this.element.lastElementChild?.scrollIntoView({ block: "nearest" });
   }
 

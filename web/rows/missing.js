@@ -1,8 +1,9 @@
 /** Rows whose file the host does not list: what could be meant by them. */
 
 import { library } from "../library.js";
+import { warningText } from "../sentences.js";
 import { t } from "../words.js";
-import { splitName } from "./value.js";
+import { identityOf, splitName } from "./value.js";
 
 /** @typedef {{ name: string, text: string, why: string }} Offer */
 
@@ -14,19 +15,21 @@ export const isMissing = ({ name }) => Boolean(name && library.names && library.
  *
  * @param {import("./registry.js").Row} row
  * @param {() => void} later called when there is more to say
- * @returns {{ why: string, names: string[], sure: boolean }} sure: the file is the same
+ * @returns {{ why: string, names: string[], sure: boolean, said?: string }} sure: the file is the same; said: of the
+ *   file that a run uses all the same
  */
 export function offersFor(row, later) {
-  const query = { hash: row.hash, size: row.size };
+  const query = identityOf(row);
   const answer = library.answer(row.name, query);
   if (answer === undefined) library.ask(row.name, query).then(later);
-  if (answer?.name && answer.how === "content") return offer(t("The same file is here now:"), [answer.name], true);
-  if (answer?.name) return offer(t("The only file of this name:"), [answer.name], false);
+  const said = (answer?.warnings ?? []).map(warningText).join("\n");
+  if (answer?.name && answer.how === "content") return offer(t("The same file is here now:"), [answer.name], true, said);
+  if (answer?.name) return offer(t("The only file of this name:"), [answer.name], false, said);
   const close = answer?.close ?? library.sameBase(row.name);
   return offer(close.length ? t("Names like it:") : t("There is no file of a name like it."), close, false);
 }
 
-const offer = (why, names, sure) => ({ why, names, sure });
+const offer = (why, names, sure, said) => ({ why, names, sure, said });
 
 /** @param {Element} element @param {(name: string) => HTMLElement} button */
 export function fillOffers(element, { why, names }, button) {

@@ -2,7 +2,7 @@
  * The rows widgets of the open workflow, for those who show or change rows from outside.
  *
  * @typedef {{ on: boolean, solo?: boolean, name: string, strength: number, strength_clip?: number,
- *   hash?: string, size?: number, note?: string, triggers?: string[] }} Row unknown keys are kept
+ *   hash?: string, size?: number, noted?: string, note?: string, triggers?: string[] }} Row unknown keys are kept
  * @typedef {{ node: import("@comfyorg/comfyui-frontend-types").LGraphNode, element: HTMLElement,
  *   rows: () => Row[], edit: (change: (rows: Row[]) => Row[]) => void, refresh: () => void }} RowsWidget
  *   `edit` is one user edit, so one step of undo; `refresh` draws again what has not been edited

@@ -130,7 +130,7 @@ export class RowView {
     const shown = `${state} ${text ?? ""}`;
     if (this.state.dataset.shown !== shown) {
       this.state.dataset.shown = shown;
-      const mark = ["missing", "refused", "partial"].includes(state) ? [icon("warning")] : [];
+      const mark = ["missing", "moved", "refused", "partial"].includes(state) ? [icon("warning")] : [];
       this.state.replaceChildren(...mark, text ?? "");
     }
     if (!missing) this.offers.remove();
@@ -141,13 +141,16 @@ export class RowView {
     fillOffers(this.offers, offers, (name) => this.#offer(name, offers.sure));
     if (!this.offers.isConnected) this.element.firstChild.after(this.offers);
     const title = t("The host does not list {name}", { name: this.row.name });
-    return { state: "missing", text: t("missing"), title };
+    if (offers.said === undefined) return { state: "missing", text: t("missing"), title };
+    const run = outcomeOf(this.list.node, this.row);
+    if (run?.state === "refused") return run;
+    return { state: "moved", text: t("moved"), title: run?.title || offers.said || title };
   }
 
   #offer(name, sure) {
     const take = () => {
       library.use(name);
-      this.list.rename(this, name, sure ? { hash: this.row.hash, size: this.row.size } : undefined);
+      this.list.rename(this, name, sure ? edits.identityOf(this.row) : undefined);
     };
     return button("lora-algebra-offer", isolated(t("Use {name}", { name: pathName(name) })), {
       onclick: take,

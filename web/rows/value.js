@@ -50,6 +50,7 @@ const KINDS = {
   solo: (value) => value === true,
   hash: (value) => typeof value === "string",
   size: (value) => Number.isInteger(value) && value >= 0,
+  noted: (value) => typeof value === "string" && value !== "",
   note: (value) => typeof value === "string" && value !== "",
   triggers: (value) => Array.isArray(value) && value.every((word) => typeof word === "string"),
 };
@@ -148,10 +149,23 @@ export const setNote = (rows, index, note) => set(rows, index, { note: note.trim
  */
 export function rename(rows, index, name, { hash, size } = {}) {
   const row = rows[index];
-  const same = row.name === name || (hash !== undefined && hash === row.hash && size === row.size);
-  const former = same ? {} : { triggers: undefined, hash: undefined, size: undefined };
-  const known = hash === undefined ? {} : { hash, size };
-  return set(rows, index, { name, ...former, ...known });
+  const own = identityOf(row);
+  const same = row.name === name || (hash !== undefined && hash === own.hash && size === own.size);
+  const former = same ? {} : { triggers: undefined, hash: undefined, size: undefined, noted: undefined };
+  return set(rows, index, { name, ...former, ...withName(name, { hash, size }) });
+}
+
+/**
+ * A file's hash and size as a row keeps them: with the name for which they were noted, since they say nothing of
+ * another that a script may write into the row.
+ *
+ * @param {string} name @param {{ hash?: string, size?: number }} [identity]
+ */
+export const withName = (name, { hash, size } = {}) => (hash === undefined ? {} : { hash, size, noted: name });
+
+/** Hash and size, as far as they speak for the row's file. Rows of older versions do not say for which. @param {Row} row */
+export function identityOf({ name, hash, size, noted = name }) {
+  return hash && sameName(noted) === sameName(name) ? { hash, size } : {};
 }
 
 /** The same rows for a longer list, in which those that are solo would silence all others. */
@@ -185,8 +199,8 @@ function scaled(row, factor) {
 /** Adds to rows what is known of their files. @param {(name: string) => { hash: string, size: number } | undefined} known */
 export function withIdentities(rows, known) {
   return rows.map((row) => {
-    const identity = row.name && !row.hash ? known(row.name) : undefined;
-    return identity ? { ...row, ...identity } : row;
+    const identity = row.name && !identityOf(row).hash ? known(row.name) : undefined;
+    return identity ? { ...row, ...withName(row.name, identity) } : row;
   });
 }
 

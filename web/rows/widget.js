@@ -183,8 +183,8 @@ class Rows {
 
   /** What comes goes with the next edit. */
   #askForIdentities() {
-    for (const { name, hash } of this.#value.rows)
-      if (name && !hash && library.listed(name)) library.ask(name, { content: true });
+    for (const row of this.#value.rows)
+      if (row.name && !edits.identityOf(row).hash && library.listed(row.name)) library.ask(row.name, { content: true });
   }
 
   #capture() {

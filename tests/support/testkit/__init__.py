@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import watch, watchdog
 from .adapters import TKAdapters, TKTamper
+from .built import TKBuilt
 from .gates import TKDeepClone, TKGates
 from .latents import TKConditioning, TKHash, TKImages, TKPixels, TKSaveTensor, TKText
 from .recipes import TKRecipe
@@ -17,6 +18,7 @@ from .weights import TKLoadModel, TKPartial, TKStored, TKTextEncoder, TKWeights
 NODES = [
     TKAdapters,
     TKBase,
+    TKBuilt,
     TKConditioning,
     TKCounters,
     TKDeepClone,

@@ -21,17 +21,22 @@ class TKConditioning(io.ComfyNode):
                 io.Int.Input("dim", default=768, min=1),
                 io.Int.Input("pooled_dim", default=768, min=0),
                 io.Int.Input("seed", default=0),
+                io.Boolean.Input("mask", default=False, optional=True),
             ],
             outputs=[io.Conditioning.Output()],
         )
 
     @classmethod
-    def execute(cls, tokens: int, dim: int, pooled_dim: int, seed: int) -> io.NodeOutput:
+    def execute(
+        cls, tokens: int, dim: int, pooled_dim: int, seed: int, mask: bool = False
+    ) -> io.NodeOutput:
         generator = torch.Generator().manual_seed(seed)
         embedding = torch.randn(1, tokens, dim, generator=generator)
         extra = (
             {"pooled_output": torch.randn(1, pooled_dim, generator=generator)} if pooled_dim else {}
         )
+        if mask:  # which LTX wants
+            extra["attention_mask"] = torch.ones(1, tokens)
         return io.NodeOutput([[embedding, extra]])
 
 
@@ -79,7 +84,7 @@ class TKHash(ReportNode):
 
 
 class TKSaveTensor(ReportNode):
-    """Saves the latent as tensor ``samples`` of output/NAME.safetensors."""
+    """Saves the latent as tensor ``samples`` of output/NAME.safetensors; of one with sound the picture."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -95,7 +100,9 @@ class TKSaveTensor(ReportNode):
 
     @classmethod
     def execute(cls, latent: dict, name: str = "latent") -> io.NodeOutput:
-        return report({"file": save_tensors(name, {"samples": latent["samples"]})})
+        samples = latent["samples"]
+        picture = samples.unbind()[0] if getattr(samples, "is_nested", False) else samples
+        return report({"file": save_tensors(name, {"samples": picture})})
 
 
 class TKImages(io.ComfyNode):

@@ -1,0 +1,160 @@
+"""Layers that the host computes past their ``forward``: a live LoRA gets to them all the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.host.files import apart
+from tests.support import workflows
+from tests.support.samples import pair, write
+from tests.support.workflows import no_loras, stacked_loras
+
+
+def vector(layer: str, size: int, seed: int) -> dict[str, torch.Tensor]:
+    noise = torch.randn(size, generator=torch.Generator().manual_seed(seed))
+    return {f"diffusion_model.{layer}.diff": 0.5 * noise}
+
+
+def matrix(layer: str, out: int, inner: int, seed: int) -> dict[str, torch.Tensor]:
+    found = pair(f"diffusion_model.{layer}", out, inner, seed=seed)
+    return {key: 0.12 * value for key, value in found.items()}
+
+
+FUSED = {
+    "z_image": vector("layers.0.attention.q_norm", 64, 1)
+    | vector("layers.1.attention.k_norm", 64, 2),
+    "cosmos": vector("blocks.0.self_attn.q_norm", 64, 1)
+    | vector("blocks.1.self_attn.k_norm", 64, 2),
+    "ltx": matrix("transformer_blocks.0.ff.net.2", 128, 512, 1)
+    | matrix("transformer_blocks.1.ff.net.2", 128, 512, 2),
+    "h3": vector("blocks.0.attn.q_norm", 64, 1)
+    | matrix("blocks.1.mlp.fc2", 128, 128, 2)
+    | vector("token_refiner.blocks.0.attn.q_norm", 64, 3)
+    | matrix("token_refiner.blocks.0.mlp.fc2", 128, 128, 4),
+}
+"""Of each model what one host or the other computes past its ``forward``."""
+
+CALLED = {
+    "z_image": matrix("layers.0.feed_forward.w2", 256, 512, 5),
+    "cosmos": vector("blocks.0.cross_attn.q_norm", 64, 5)
+    | matrix("blocks.0.mlp.layer2", 128, 512, 6),
+    "ltx": matrix("transformer_blocks.0.attn1.to_q", 128, 128, 5),
+    "h3": matrix("blocks.0.attn.out_proj", 128, 128, 5),
+}
+"""And what is called."""
+
+LATENTS = {
+    "z_image": ("EmptySD3LatentImage", {"width": 64, "height": 64}),
+    "cosmos": ("EmptyHunyuanLatentVideo", {"width": 64, "height": 64, "length": 1}),
+    "ltx": ("EmptyLTXVLatentVideo", {"width": 64, "height": 64, "length": 9}),
+    "h3": ("EmptyMiniMaxH3LatentAV", {"width": 64, "height": 64, "length": 5}),
+}
+WIDTHS = {"z_image": 64, "cosmos": 64, "ltx": 4096, "h3": 64}
+KINDS = [kind for kind in FUSED if kind != "h3"]
+
+
+@pytest.fixture
+def kinds(host):
+    """The models that this host knows."""
+    return [*KINDS, "h3"] if host.object_info("EmptyMiniMaxH3LatentAV") else KINDS
+
+
+class Built:
+    """A small model with a LoRA of fused layers, one of called ones, and one of both."""
+
+    def __init__(self, host, folder, kind, weights="float32"):
+        self.host, self.kind, self.weights = host, kind, weights
+        whole = {"fused": FUSED[kind], "called": CALLED[kind], "both": FUSED[kind] | CALLED[kind]}
+        self.files = {
+            name: host.add_lora(write(folder / f"{kind} {name}.safetensors", content))
+            for name, content in whole.items()
+        }
+
+    def graph(self, chain, weights=None, steps=2, batch=1):
+        graph = workflows.Graph()
+        built = graph.add("TKBuilt", kind=self.kind, weights=weights or self.weights)
+        model, _ = chain(graph, [built, 0], None)
+        text = {"tokens": 8, "dim": WIDTHS[self.kind], "pooled_dim": 0, "mask": self.kind == "ltx"}
+        node, size = LATENTS[self.kind]
+        more = {} if self.kind == "h3" else {"batch_size": batch}
+        sampled = graph.add(
+            "KSampler",
+            model=model,
+            positive=[graph.add("TKConditioning", seed=1, **text), 0],
+            negative=[graph.add("TKConditioning", seed=2, **text), 0],
+            latent_image=[graph.add(node, **size, **more), 0],
+            seed=5,
+            steps=steps,
+            cfg=1.0
+            if self.kind == "ltx"
+            else 2.0,  # attention on a CPU takes no mask for two prompts
+            sampler_name="euler",
+            scheduler="simple",
+            denoise=1.0,
+        )
+        graph.add("TKSaveTensor", latent=[sampled, 0], name="reach")
+        return graph.prompt
+
+    def sampled(self, chain, **how):
+        self.host.run(self.graph(chain, **how))
+        return load_file(self.host.output_dir / "reach.safetensors")["samples"]
+
+    def lora(self, name, **how):
+        return stacked_loras((self.files[name], 1.0), **how)
+
+
+def test_every_fused_layer_is_reached(host, tmp_path, kinds, show):
+    for kind in kinds:
+        model = Built(host, tmp_path, kind)
+        plain = model.sampled(no_loras)
+        for name in model.files:
+            merged = model.sampled(model.lora(name, mode="merge"))
+            live = model.sampled(model.lora(name, mode="live"))
+            error, change = apart(live, merged), apart(plain, merged)
+            show(f"{kind}, {name}: live against merge {error:.1e}, the LoRA changes {change:.1e}")
+            assert change > 1e-3
+            assert error < 1e-5
+        assert model.sampled(no_loras).equal(plain)
+
+
+def test_a_schedule_reaches_them_too(host, tmp_path, kinds):
+    for kind in kinds:
+        if kind == "h3":  # which computes a part of it once for all steps
+            continue
+        model = Built(host, tmp_path, kind)
+        off, on = model.sampled(no_loras), model.sampled(model.lora("fused", mode="live"))
+        never = model.sampled(model.lora("fused", curve="0:0, 1:0.000001"))
+        always = model.sampled(model.lora("fused", curve="0:1, 1:0.999999"))
+        half = model.sampled(model.lora("fused", curve="0:1, 0.3:0"))
+        assert apart(never, off) < 1e-5
+        assert apart(always, on) < 1e-5
+        assert min(apart(half, off), apart(half, on)) > 1e-4
+
+
+def test_it_is_the_same_again(host, tmp_path, kinds):
+    """The first run, in which the layers are found, gives the bits of the later ones."""
+    for kind in kinds:
+        model = Built(host, tmp_path, kind)
+        first = model.sampled(model.lora("both", mode="live"))
+        host.free()
+        assert model.sampled(model.lora("both", mode="live")).equal(first)
+        assert model.sampled(model.lora("both", mode="live"), steps=1).shape == first.shape
+        assert model.sampled(model.lora("both", mode="live")).equal(first)
+
+
+def test_int8_feed_forwards(host, tmp_path, show):
+    """0.33 folds their activation into a kernel of its own, 0.28 calls them."""
+    model = Built(host, tmp_path, "ltx", "int8")
+    exact = model.sampled(model.lora("both", mode="merge"), weights="int8 whole")
+    base = apart(model.sampled(no_loras), model.sampled(no_loras, weights="int8 whole"))
+    live = apart(model.sampled(model.lora("both")), exact)
+    merge = apart(model.sampled(model.lora("both", mode="merge")), exact)
+    change = apart(model.sampled(no_loras, weights="int8 whole"), exact)
+    show(
+        f"ltx in int8: from float32, live {live:.1e}, merge {merge:.1e}; the base alone {base:.1e}; "
+        f"the LoRA changes {change:.1e}"
+    )
+    assert live < merge
+    assert live < change / 5
