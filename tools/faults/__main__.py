@@ -47,7 +47,7 @@ def main() -> int:
     print(
         f"faults in ComfyUI {install.version}, seed {asked.seed}: {sum(ours.values())} injected "
         f"({', '.join(f'{name} {count}' for name, count in ours.items())}) at {found['lines']} lines "
-        f"of {found['files']} files, {found['swallowed']} swallowed, {found['not_reached']} not reached; "
+        f"of {found['files']} files, {_sum(found, 'swallowed')} swallowed, {found['not_reached']} not reached; "
         f"wrong after: {_sum(found, 'wrong')}, of these in the middle of the host's patching "
         f"{_sum(found, 'wrong_while_patching')}; {THEIRS}: {found['faults'].get(THEIRS, 0)} injected, "
         f"wrong after: {_sum(found, 'wrong', ours=False)}"

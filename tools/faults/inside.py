@@ -28,9 +28,6 @@ from tools.faults.inject import KINDS, Point, injected, recorded
 
 HOST, FOLDER = Path(sys.argv[1]), Path(sys.argv[2])
 STEPS, SEED = 2, 7
-COLD_EVERY = 4
-"""Of so many faults one meets a model that was just loaded, so that all has to be found out."""
-
 WHOLE_EVERY = 200
 """After so many faults everything is looked at, not only one run."""
 
@@ -146,7 +143,7 @@ class Tally:
 
     faults: Counter[str] = field(default_factory=Counter)
     not_reached: int = 0
-    swallowed: int = 0
+    swallowed: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
     wrong_while_patching: Counter[str] = field(default_factory=Counter)
     lines: set[tuple[str, int]] = field(default_factory=set)
@@ -170,18 +167,20 @@ class Loop:
     def clean(self, scenario: Scenario) -> str:
         return sampled(scenario.apply(self.model), scenario.batch)
 
-    def points_of(self, scenario: Scenario) -> list[Point]:
-        """Every line that a run comes to: the first time, the last, and one between; in any order."""
-        found: set[Point] = set()
+    def points_of(self, scenario: Scenario) -> list[tuple[Point, bool]]:
+        """Every line that a run comes to: the first time, the last, and one between; in any order.
+
+        With each, whether it takes a model that was just loaded.
+        """
+        found: set[tuple[Point, bool]] = set()
+        self.fresh()
         for cold in (True, False):
-            if cold:
-                self.fresh()
             with recorded(scenario.files) as seen:
                 self.clean(scenario)
             for (file, line), times in seen.items():
                 chosen = {1, times, self.random.randint(1, times)}
-                found |= {Point(file, line, time) for time in chosen}
-        points = sorted(found, key=lambda point: (point.file, point.line, point.time))
+                found |= {(Point(file, line, time), cold) for time in chosen}
+        points = sorted(found, key=lambda each: (each[0].file, each[0].line, each[0].time, each[1]))
         self.random.shuffle(points)
         return points
 
@@ -202,14 +201,16 @@ class Loop:
         while sum(self.tally.faults.values()) < faults:
             # Points come round again, with another kind each time.
             scenario = next(turns)
-            self.one(scenario, next(points[scenario.name]), next(kinds))
+            self.one(scenario, *next(points[scenario.name]), next(kinds))
             if sum(self.tally.faults.values()) % 500 == 0:
                 print(f"{dict(self.tally.faults)} {dict(self.tally.wrong)}", file=sys.stderr)
 
-    def one(self, scenario: Scenario, point: Point, kind: str) -> None:
+    def one(self, scenario: Scenario, point: Point, cold: bool, kind: str) -> None:
         """One fault, and what comes after it."""
-        if self.random.randrange(COLD_EVERY) == 0:
+        if cold:
             self.fresh()
+        elif self.random.randrange(2):
+            self.clean(scenario)  # else after whatever was there before
         kept: list[Any] = []
         result = None
         with injected(scenario.files, point, kind, str(HOST)) as injection:
@@ -227,7 +228,7 @@ class Loop:
         self.tally.lines.add((point.file, point.line))
         wrong = []
         if result is not None:
-            self.tally.swallowed += 1
+            self.tally.swallowed[scenario.name] += 1
             wrong = [scenario.name] if result != self.references[scenario.name] else []
         wrong += self.looked(scenario, kept)
         if wrong:
