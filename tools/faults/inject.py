@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -83,18 +86,42 @@ def _traced(chosen: Callable[[str], bool], at: Callable[[FrameType], None]) -> I
         file = frame.f_code.co_filename
         if file not in known:
             known[file] = chosen(file)
-        return line if known[file] else None
-
-    def line(frame: FrameType, event: str, _: Any) -> Callable[..., Any]:
-        if event == "line":
-            at(frame)
-        return line
+        return _in_frame(file, at) if known[file] else None
 
     sys.settrace(entered)
     try:
         yield
     finally:
         sys.settrace(None)
+
+
+def _in_frame(file: str, at: Callable[[FrameType], None]) -> Callable[..., Any]:
+    """Passes over the second visit to a ``with``, on the way out of it.
+
+    Nothing of ours runs there, and what is raised there keeps Python from leaving the block at all.
+    """
+    inside: set[int] = set()
+
+    def line(frame: FrameType, event: str, _: Any) -> Callable[..., Any]:
+        number = frame.f_lineno
+        if event != "line":
+            return line
+        if number in inside:
+            inside.discard(number)
+            return line
+        if number in _withs(file):
+            inside.add(number)
+        at(frame)
+        return line
+
+    return line
+
+
+@cache
+def _withs(file: str) -> frozenset[int]:
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    kinds = (ast.With, ast.AsyncWith)
+    return frozenset(node.lineno for node in ast.walk(tree) if isinstance(node, kinds))
 
 
 def _functions(frame: FrameType | None, host: str) -> Iterator[str]:

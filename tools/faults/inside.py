@@ -8,6 +8,7 @@ repository. The result is one line of JSON at the end of standard output.
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import hashlib
 import json
@@ -28,6 +29,9 @@ from tools.faults.inject import KINDS, Point, injected, recorded
 
 HOST, FOLDER = Path(sys.argv[1]), Path(sys.argv[2])
 STEPS, SEED = 2, 7
+LONGEST = 120
+"""Seconds. A run that takes longer waits for something that never comes; the process ends, and says where."""
+
 WHOLE_EVERY = 200
 """After so many faults everything is looked at, not only one run."""
 
@@ -200,10 +204,12 @@ class Loop:
         turns = cycle(failing)
         while sum(self.tally.faults.values()) < faults:
             # Points come round again, with another kind each time.
+            faulthandler.dump_traceback_later(LONGEST, exit=True)
             scenario = next(turns)
             self.one(scenario, *next(points[scenario.name]), next(kinds))
             if sum(self.tally.faults.values()) % 500 == 0:
                 print(f"{dict(self.tally.faults)} {dict(self.tally.wrong)}", file=sys.stderr)
+        faulthandler.cancel_dump_traceback_later()
 
     def one(self, scenario: Scenario, point: Point, cold: bool, kind: str) -> None:
         """One fault, and what comes after it."""
