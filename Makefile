@@ -1,5 +1,7 @@
 # make demo   the main job, on files it makes itself: in ComfyUI if one is found, else without
-# make test   everything; where no ComfyUI is found, its tests are skipped and the run says so
+# make test   everything that a change needs; where a ComfyUI is not found, its tests are skipped and the run says so
+# make test-slow  every test in every host and page, and what takes its time; for a release, not for a change
+# make faults, soak, web-cases  parts of it: FAULTS=10000 PROMPTS=2000 SEED=1 HOST=0.28
 # make bench  time and memory beside ComfyUI, into docs/benchmarks.md; ARGS="--quick", ARGS="--device cuda"
 # make shots  the tests in the page once more, with pictures of what they see, into SHOTS=shots
 # The other targets are parts of these.
@@ -9,11 +11,15 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 SHOTS ?= shots
+FAULTS ?= 10000
+PROMPTS ?= 2000
+SEED ?= 1
+HOST ?= 0.28
 
-.PHONY: demo test test-rest fidelity bench shots setup lint test-core test-host test-web clean
+.PHONY: demo test test-rest test-slow faults soak web-cases fidelity bench shots setup lint test-core test-host test-web clean
 
 # threads that wait for each other are far slower than one where several programs share the cores
-demo test-rest test-core test-host test-web shots: export OMP_NUM_THREADS = 1
+demo test-rest test-core test-host test-web test-slow faults soak web-cases shots: export OMP_NUM_THREADS = 1
 
 demo: $(READY)
 	$(BIN)/python -m tools.demo
@@ -24,6 +30,23 @@ test: lint
 
 test-rest: $(READY)
 	$(BIN)/python -m pytest -q tests/core tests/host
+
+test-slow: lint
+	$(BIN)/python -m pytest -q --slow tests
+	$(MAKE) --no-print-directory faults soak HOST=0.28
+	$(MAKE) --no-print-directory faults soak HOST=0.33
+
+# an error at every line of ours in the host, of three kinds; what follows must be right
+faults: $(READY)
+	$(BIN)/python -m tools.faults --faults $(FAULTS) --seed $(SEED) --host $(HOST)
+
+# many prompts of mixed recipes; each must be what it is alone
+soak: $(READY)
+	$(BIN)/python -m tools.soak --prompts $(PROMPTS) --seed $(SEED) --host $(HOST)
+
+# what an attacker may ask, write into a file, a workflow or the browser's store; in every host and page
+web-cases: $(READY)
+	$(BIN)/python -m pytest -q --slow tests/host/test_route.py tests/host/test_hostile_requests.py tests/web/test_hostile.py
 
 # every family and dialect, beside ComfyUI's own loader; fails if anything is missing
 fidelity: $(READY)

@@ -133,13 +133,19 @@ class Stack(torch.nn.Module):
     def attach(
         self, layer_of: Callable[[str], torch.nn.Module], gate: Gate
     ) -> list[RemovableHandle]:
-        """Puts every branch beside its layer, for as long as its handle is not removed."""
+        """Puts every branch beside its layer, for as long as its handle is not removed; or none."""
         names = [key.rpartition(".")[0] for key in self.lanes]
         layers = [layer_of(name) for name in names]  # all, before the first gets its branch
-        return [
-            layer.register_forward_hook(_hook(cast(Branch, branch), key, gate), with_kwargs=True)
-            for layer, key, branch in zip(layers, self.lanes, self.branches, strict=True)
-        ]
+        handles: list[RemovableHandle] = []
+        try:
+            for layer, key, branch in zip(layers, self.lanes, self.branches, strict=True):
+                hook = _hook(cast(Branch, branch), key, gate)
+                handles.append(layer.register_forward_hook(hook, with_kwargs=True))
+        except BaseException:  # an interrupt, too, must not leave some of them behind
+            for handle in handles:
+                handle.remove()
+            raise
+        return handles
 
     def twin(self) -> Stack:
         """The same with factors of its own, and without what a host has noted on this one."""

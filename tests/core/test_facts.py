@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 import torch
@@ -194,27 +193,38 @@ HUGE = {
     "lists in lists": with_noted_config("[" * 900 + "]" * 900, 33_000),
     "70 MB": with_note("x" * 70_000_000),
     "4 million lists": with_noted_config("[" * 900 + "]" * 900, 4_400),
+    **{
+        f"a name of 8 MB: {name}": json.dumps(
+            {k.replace("lora_unet_a", name * (8_000_000 // len(name))): v for k, v in GOOD.items()}
+        )
+        for name in ("up_blocks.", "unet.attn2_to_", ".processor.", "blocks_1_")
+    },
 }
 MEGABYTES = 500
+CPU_SECONDS = 120
+"""For all of them. They take about ten; what is not linear in the bytes takes hours."""
 
 
 @pytest.fixture(scope="module")
 def huge(tmp_path_factory):
-    """The facts of huge files, by a process that may use little more memory than torch itself."""
+    """The facts of huge files, by a process that may use little more memory than torch itself.
+
+    The system ends it if it does not come to an end of its own.
+    """
     folder = tmp_path_factory.mktemp("huge")
     for kind, text in HUGE.items():
         (folder / f"{kind}.safetensors").write_bytes(raw(0, bytes(16), text=text.encode()))
     script = f"""
-        import json, resource, time
+        import json, resource
         from lora_core.facts import facts_of
         from lora_core.files import identify
         used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, [used + {MEGABYTES} * 2**20] * 2)
+        resource.setrlimit(resource.RLIMIT_CPU, [{CPU_SECONDS}] * 2)
         told = {{}}
         for kind in {list(HUGE)!r}:
-            started = time.process_time()
             found = facts_of(identify(f"{folder}/{{kind}}.safetensors"))
-            told[kind] = found.to_dict(), found.error, time.process_time() - started
+            told[kind] = found.to_dict(), found.error
         print(json.dumps(told))
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
@@ -229,8 +239,7 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @needs_proc
 @pytest.mark.parametrize("kind", ["one value of 50 MB", "60 MB of emoji"])
 def test_giant_metadata_is_cut(huge, kind):
-    told, error, seconds = huge[kind]
-    assert seconds < 3
+    told, error = huge[kind]
     assert told["metadata"]["note"].startswith("<b>")
     assert told["metadata"]["note"].endswith("000,003 characters)")
     assert len(told["metadata"]["note"]) == 200
@@ -241,27 +250,22 @@ def test_giant_metadata_is_cut(huge, kind):
 @needs_proc
 @pytest.mark.parametrize("kind", ["keys", "dimensions", "lists in lists", "70 MB"])
 def test_what_would_take_too_much_memory_is_not_read(huge, kind):
-    told, error, seconds = huge[kind]
-    assert seconds < 1
+    told, error = huge[kind]
     assert "has a header" in error
     assert (told["size"] > 10_000_000, told["metadata"]) == (True, {})
 
 
 @needs_proc
 def test_notes_of_millions_of_lists_are_not_read(huge):
-    told, error, seconds = huge["4 million lists"]
-    assert seconds < 1
+    told, error = huge["4 million lists"]
     assert (told["families"], error) == (["LoRA"], None)
 
 
-@pytest.mark.parametrize("name", ["up_blocks.", "unet.attn2_to_", ".processor.", "blocks_1_"])
-def test_a_name_of_8_mb_keeps_nobody_waiting(facts, name):
-    long = name * (8_000_000 // len(name))
-    content = raw({key.replace("lora_unet_a", long): value for key, value in GOOD.items()})
-    started = time.process_time()
-    found = facts(content + bytes(16))
-    assert time.process_time() - started < 5
-    assert (found.model_layers + found.clip_layers, found.families) == (1, ("LoRA",))
+@needs_proc
+@pytest.mark.parametrize("kind", [kind for kind in HUGE if kind.startswith("a name")])
+def test_a_name_of_8_mb_is_looked_at_once(huge, kind):
+    told, _ = huge[kind]
+    assert (told["model_layers"] + told["clip_layers"], told["families"]) == (1, ["LoRA"])
 
 
 def test_a_hundred_thousand_notes(facts):

@@ -313,6 +313,20 @@ def test_a_layer_that_is_not_there_leaves_no_branch_at_the_others():
     assert not model["layer"]._forward_hooks
 
 
+class Interrupted(nn.Linear):
+    def register_forward_hook(self, *args, **kwargs):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_on_the_way_leaves_no_branch_at_those_before():
+    model = nn.ModuleDict({"layer": nn.Linear(12, 8), "later": Interrupted(12, 8)})
+    lanes = {f"{name}.weight": [Lane(FILES[0], None, pair(8, 12, 0))] for name in model}
+    stack = Stack(lanes, dict.fromkeys(lanes, (8, 12)), torch.float32)
+    with pytest.raises(KeyboardInterrupt):
+        stack.attach(model.get_submodule, Gate())
+    assert not model["layer"]._forward_hooks
+
+
 @torch.no_grad()
 def test_a_twin_has_factors_of_its_own_and_none_of_a_hosts_notes():
     lanes = {"layer.weight": [Lane(FILES[0], None, pair(8, 12, 0))]}

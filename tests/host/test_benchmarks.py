@@ -5,12 +5,15 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.host import REPOSITORY
 from tests.support.installs import environment_of
 
 SECTIONS = ("Patching", "Outside the host", "Node side", "Live", "Varying", "Memory")
 
 
+@pytest.mark.slow
 def test_the_benchmarks_run(host_install, tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--quick", "--rounds", "1", "--out", tmp_path]
     done = subprocess.run(

@@ -16,6 +16,8 @@ from tests.support.samples import pair, write
 from tests.support.tiny_loras import write_lora
 from tests.support.workflows import apply_lora, render, stacked_loras
 
+pytestmark = pytest.mark.every_host
+
 PROMISES = Path(__file__).with_name("object_info.json")
 PROMISED = json.loads(PROMISES.read_text())
 
@@ -226,10 +228,10 @@ def test_what_is_promised_stays(host):
     assert found == PROMISED
 
 
-def test_import_writes_and_costs_little(host):
+def test_the_host_imports_the_pack_without_a_complaint(host, show):
     assert "Error while calling comfy_entrypoint" not in host.log()
     (seconds,) = re.findall(r"([0-9.]+) seconds: \S*custom_nodes/lora-algebra", host.log())
-    assert float(seconds) < 0.5
+    show(f"ComfyUI {host.install.version} imports the pack in {seconds} s")
 
 
 def test_what_the_host_does_not_patch_is_not_said_to_be_applied(host, tmp_path):

@@ -24,6 +24,8 @@ from tests.support.tiny_loras import KINDS, write_lora
 from tests.support.tiny_models import MODEL_FILES
 from tests.support.workflows import in_turn, inspect, no_loras, render, stacked_loras
 
+pytestmark = pytest.mark.every_host
+
 NOTHING = {"patched_weights": 0, "calculate_weight": 0, "set_attr_param": 0, "copy_to_param": 0}
 
 

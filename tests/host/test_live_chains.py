@@ -28,6 +28,8 @@ from tests.support.workflows import (
     stacked_loras,
 )
 
+pytestmark = pytest.mark.every_host
+
 CLOSE = 5e-6
 
 

@@ -14,6 +14,8 @@ from tests.support.samples import write
 from tests.support.tiny_models import MODEL_FILES
 from tests.support.workflows import no_loras, stacked_loras
 
+pytestmark = pytest.mark.every_host
+
 KINDS = ("flux", "sd3", "wan")
 
 FORMATS = {"int8_tensorwise": 127.0, "float8_e4m3fn": 448.0}

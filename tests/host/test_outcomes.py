@@ -14,6 +14,8 @@ from tests.host.files import make_loras
 from tests.support.samples import pair, write
 from tests.support.workflows import Graph, render, stacked_loras
 
+pytestmark = pytest.mark.every_host
+
 
 @pytest.fixture(scope="module")
 def good(host, tmp_path_factory):

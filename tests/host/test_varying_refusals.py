@@ -9,6 +9,8 @@ from tests.host.files import growth, make_loras, sampled
 from tests.support.samples import tensors, write
 from tests.support.workflows import in_turn, no_loras, render, stacked_loras
 
+pytestmark = pytest.mark.every_host
+
 
 @pytest.fixture(scope="module")
 def loras(host, tmp_path_factory):

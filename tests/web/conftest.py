@@ -45,6 +45,7 @@ OLD_WITH_NEWEST = Served(OLDEST, "1.58", frontend.NEWER)
 EVERY = (OWN, OLD_WITH_NEWEST, Served(NEWER, "1.49"), NEWEST)
 
 RENDERERS = ("classic", "nodes2")
+"""The usual one first."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,21 @@ class Stand:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Both renderers, and with the mark ``every_page`` in the newest page too."""
+    """In both renderers. With the mark ``every_page``, mostly in the newest page."""
     if "stand" not in metafunc.fixturenames:
         return
-    everywhere = metafunc.definition.get_closest_marker("every_page")
-    pages = EVERY if metafunc.config.getoption(SLOW) else _pages() if everywhere else (OWN,)
-    stands = [Stand(renderer, served) for served in pages for renderer in RENDERERS]
+    stands = _both(OWN)
+    if metafunc.config.getoption(SLOW):
+        stands = [stand for served in EVERY for stand in _both(served)]
+    elif metafunc.definition.get_closest_marker("every_page"):
+        # The oldest host can serve the newest page as well.
+        newest = NEWEST if find_host(NEWER) else OLD_WITH_NEWEST
+        stands = [Stand(RENDERERS[0], OWN), *_both(newest)]
     metafunc.parametrize("stand", stands, indirect=True, scope="session", ids=str)
 
 
-def _pages() -> tuple[Served, Served]:
-    """The oldest and the newest; the oldest host can serve both."""
-    return OWN, NEWEST if find_host(NEWER) else OLD_WITH_NEWEST
+def _both(served: Served) -> list[Stand]:
+    return [Stand(renderer, served) for renderer in RENDERERS]
 
 
 @pytest.fixture(scope="session")

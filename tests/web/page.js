@@ -15,13 +15,25 @@ window.lab = (() => {
     for (let frames = 0; frames < 2; frames += 1) await frame();
   };
 
-  const timed = async (act, made) => {
+  /** How many elements the page gets from an act until something is made, and how long that takes. */
+  const worked = async (act, made) => {
+    let elements = 0;
+    const count = (changes) => {
+      for (const { addedNodes } of changes) {
+        for (const added of addedNodes) elements += added.querySelectorAll ? 1 + added.querySelectorAll("*").length : 0;
+      }
+    };
+    const watch = new MutationObserver(count);
+    watch.observe(document.body, { childList: true, subtree: true });
     const start = performance.now();
     act();
     while (!made()) await frame();
     await frame();
     await new Promise((done) => setTimeout(done)); // after it is painted
-    return performance.now() - start;
+    const milliseconds = performance.now() - start;
+    count(watch.takeRecords());
+    watch.disconnect();
+    return { elements, milliseconds };
   };
 
   let captured = 0;
@@ -271,19 +283,19 @@ window.lab = (() => {
       ];
     },
 
-    /** Milliseconds until what a click makes is drawn. */
-    timeClick: (button, made) =>
-      timed(() => document.querySelector(button).click(), () => document.querySelector(made)),
+    /** The work until what a click makes is drawn. */
+    workOfClick: (button, made) =>
+      worked(() => document.querySelector(button).click(), () => document.querySelector(made)),
 
-    /** Milliseconds until a list that follows typing is drawn anew. */
-    timeTyping: (field, text, list) => {
+    /** The work until a list that follows typing is drawn anew. */
+    workOfTyping: (field, text, list) => {
       const input = document.querySelector(field);
       const former = document.querySelector(list);
       const type = () => {
         input.value = text;
         input.dispatchEvent(new Event("input", { bubbles: true }));
       };
-      return timed(type, () => document.querySelector(list) !== former);
+      return worked(type, () => document.querySelector(list) !== former);
     },
 
     setPalette: async (name) => {

@@ -9,7 +9,6 @@ import functools
 import os
 import sys
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 
@@ -30,7 +29,8 @@ counts: Counter[str] = Counter(
     _apply_model=0,
     unload_all_models=0,
     reset=0,
-    slow_at_once=0,  # the most of them that were waiting for a slow disk together
+    slow_now=0,  # files that are held back; see SLOW
+    slow_at_once=0,  # the most of them so far
     opened_files=0,  # .safetensors files opened from Python: by us, since the host's library is none
     asked_states=0,  # times that the state of such a file was asked of the disk, found or not
 )
@@ -45,10 +45,11 @@ _told: list[tuple[str, dict, str | None]] = []
 """Events of the pack's own."""
 
 SLOW = "slow disk"
-"""Files with this in their path take their time to open."""
+"""Files with this in their path are held back until the test says that they may open."""
 
-_waiting: set[int] = set()
-"""The threads that open such files."""
+_released = threading.Event()
+_lock = threading.Lock()
+LONGEST_WAIT = 60.0
 
 
 def forget_executed() -> None:
@@ -117,10 +118,12 @@ def _read_rows() -> int:
 
 
 def _wait() -> None:
-    _waiting.add(threading.get_ident())
-    counts["slow_at_once"] = max(counts["slow_at_once"], len(_waiting))
-    time.sleep(0.5)
-    _waiting.discard(threading.get_ident())
+    with _lock:
+        counts["slow_now"] += 1
+        counts["slow_at_once"] = max(counts["slow_at_once"], counts["slow_now"])
+    _released.wait(LONGEST_WAIT)
+    with _lock:
+        counts["slow_now"] -= 1
 
 
 def _record_executed_nodes(server: PromptServer) -> None:
@@ -154,6 +157,11 @@ def _add_routes(server: PromptServer) -> None:
         """Let the n-th call of a counted function from now on raise."""
         _calls_left[request.match_info["name"]] = int(request.match_info["call"])
         return web.json_response(_calls_left)
+
+    @server.routes.get("/testkit/release")
+    async def release(_: web.Request) -> web.Response:
+        _released.set()
+        return web.json_response({})
 
     @server.routes.get("/testkit/calls")
     async def calls(_: web.Request) -> web.Response:

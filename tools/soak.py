@@ -1,0 +1,222 @@
+"""Many queued prompts of mixed recipes in the real ComfyUI, each compared with itself alone.
+
+python -m tools.soak [--prompts 2000] [--seed 1] [--host 0.28]: recipes are merged, live, scheduled,
+spread, swept, in rows and in chains; between them prompts that are refused, fail while weights are
+patched or are interrupted, and /free. Fails if a result is another one than after a /free alone, or if
+anything is left on a model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.host.files import assert_nothing_is_left, base_hash, make_loras
+from tests.support.host import Host, Prompt, RunResult, ensure_models
+from tests.support.installs import HOSTS, find_host, skip_notice
+from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
+from tests.support.workflows import (
+    Chain,
+    Graph,
+    apply_lora,
+    in_turn,
+    load,
+    no_loras,
+    render,
+    sample,
+    stacked_loras,
+)
+
+MODELS = ("flux", "sd3", "wan")
+STEPS = 2
+FREE_EVERY, FAIL_EVERY = 25, 15
+"""On average."""
+
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A prompt, and what kind of one it is."""
+
+    name: str
+    prompt: Prompt
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.soak", description=__doc__)
+    parser.add_argument("--prompts", type=int, default=2_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--host", choices=HOSTS, default=HOSTS[0])
+    asked = parser.parse_args()
+    if find_host(asked.host) is None:
+        print(skip_notice(asked.host), file=sys.stderr)
+        return 2
+    with _started(asked.host) as host:
+        soak = Soak(host, asked.seed)
+        soak.run(asked.prompts)
+        print(soak.summary(asked.seed))
+    return int(bool(soak.wrong))
+
+
+@contextmanager
+def _started(name: str) -> Iterator[Host]:
+    install = find_host(name)
+    if install is None:
+        raise SystemExit(skip_notice(name))
+    models = ensure_models(install, {each: MODEL_FILES[each] for each in DEFAULT_NAMES})
+    with tempfile.TemporaryDirectory() as folder, Host(install, Path(folder), models) as host:
+        yield host
+
+
+def recipes(host: Host, folder: Path) -> list[Recipe]:
+    """Of every way to use LoRAs, on three models."""
+    found: list[Recipe] = []
+    for kind in MODELS:
+        first, second = make_loras(host, folder, kind, 2)
+        both = (first, 0.5), (second, 1.0)
+        chains: dict[str, Chain] = {
+            "plain": no_loras,
+            "merge": stacked_loras(*both, mode="merge"),
+            "merge, other": stacked_loras((second, -0.75), mode="merge"),
+            "live": stacked_loras(*both, mode="live"),
+            "live, other": stacked_loras((first, 1.25), mode="live"),
+            "schedule": stacked_loras(*both, curve="0:1, 0.5:0.2"),
+            "chain": in_turn(stacked_loras((first, 1.0)), stacked_loras((second, 0.5))),
+            "chain, both ways": in_turn(
+                stacked_loras((first, 1.0), mode="merge"), stacked_loras((second, 1.0), mode="live")
+            ),
+            "rows": _rows(both),
+        }
+        found += [Recipe(name, render(kind, c, steps=STEPS)) for name, c in chains.items()]
+        spread = stacked_loras(*both, values="0, 0.5, 1")
+        found.append(Recipe("spread", render(kind, spread, steps=STEPS, batch=3)))
+        found.append(Recipe("sweep", _sweep(kind, first)))
+        refused = render(kind, stacked_loras(("no such file.safetensors", 1.0)))
+        found.append(Recipe("refused before it runs", refused))
+        found.append(Recipe("refused when it runs", render(kind, spread, steps=STEPS, batch=2)))
+    return found
+
+
+def _rows(loras: tuple[tuple[str, float], ...]) -> Chain:
+    rows = [{"name": name, "strength": strength} for name, strength in loras]
+
+    def chain(graph: Graph, model: list, clip: list | None) -> tuple[list, list | None]:
+        lora = [graph.add("LoRARows", rows={"version": 1, "rows": rows}), 0]
+        return apply_lora(graph, lora, model, clip)
+
+    return chain
+
+
+def _sweep(kind: str, name: str) -> Prompt:
+    graph = Graph()
+    lora = [graph.add("LoadLoRA", lora_name=name, strength=1.0), 0]
+    swept = [graph.add("SweepLoRA", lora=lora, values="0, 0.5, 1", across_values="0, 1"), 0]
+    model, _ = apply_lora(graph, swept, load(graph, kind).model)
+    graph.add("TKHash", latent=sample(graph, kind, model, steps=STEPS))
+    return graph.prompt
+
+
+def outcome(result: RunResult) -> object:
+    """All that must be the same again."""
+    if result.status != "success":
+        return result.status, result.error, result.node_errors
+    return result.outputs["TKHash"]["text"]
+
+
+class Soak:
+    """One server, and what has been found in it."""
+
+    def __init__(self, host: Host, seed: int) -> None:
+        self.host = host
+        self.random = random.Random(seed)
+        with tempfile.TemporaryDirectory() as folder:
+            self.recipes = recipes(host, Path(folder))
+        self.bases = {kind: base_hash(host, kind) for kind in MODELS}
+        self.references: dict[int, object] = {}
+        for index, recipe in enumerate(self.recipes):
+            host.free()
+            self.references[index] = outcome(self.ran(recipe.prompt))
+        self.counts: Counter[str] = Counter()
+        self.between: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.rss = [0, 0]
+
+    def run(self, prompts: int) -> None:
+        last = -1
+        for turn in range(prompts):
+            index = self.random.choice([i for i in range(len(self.recipes)) if i != last])
+            last = index
+            self.interlude()
+            recipe = self.recipes[index]
+            self.counts[recipe.name] += 1
+            if outcome(self.ran(recipe.prompt)) != self.references[index]:
+                self.wrong.append(f"prompt {turn}: {recipe.name} {index}")
+            if turn == prompts // 10:
+                self.rss[0] = self.used()
+        self.rss[1] = self.used()
+        for kind, base in self.bases.items():
+            try:
+                assert_nothing_is_left(self.host, kind, base)
+            except AssertionError as error:
+                self.wrong.append(f"at the end: {error}")
+
+    def ran(self, prompt: Prompt) -> RunResult:
+        """Whatever becomes of it."""
+        return self.host.run(prompt, expect_error=None)
+
+    def interlude(self) -> None:
+        """Now and then something that must not matter to what follows."""
+        if not self.random.randrange(FREE_EVERY):
+            self.between["freed"] += 1
+            self.host.free(free_memory=bool(self.random.randrange(2)))
+        if not self.random.randrange(FAIL_EVERY):
+            self.random.choice((self.fail, self.interrupt))()
+
+    def fail(self) -> None:
+        """A prompt whose weights cannot all be patched; if it has to patch any."""
+        merged = [recipe for recipe in self.recipes if recipe.name.startswith("merge")]
+        self.host.fail_at("calculate_weight", self.random.randint(1, 6))
+        failed = self.ran(self.random.choice(merged).prompt).status == "error"
+        self.host.fail_at("calculate_weight", 10**9)
+        self.between["failed on purpose"] += failed
+
+    def interrupt(self) -> None:
+        """A prompt that is interrupted while it samples."""
+        kind = self.random.choice(MODELS)
+        name = f"{kind}_1.safetensors"
+        chain = stacked_loras((name, 1.0), curve="0:0, 1:1")
+        seed = self.random.randrange(2**32)
+        self.host.interrupt(render(kind, chain, steps=60, seed=seed), after=2)
+        self.between["interrupted"] += 1
+
+    def used(self) -> int:
+        """Bytes of the server's memory. Forgets the history, which grows with every prompt."""
+        graph = Graph()
+        graph.add("TKCounters")
+        return self.host.run(graph.prompt).report("TKCounters")["rss"]
+
+    def summary(self, seed: int) -> str:
+        grown = (self.rss[1] - self.rss[0]) / MEGABYTE
+        first = "".join(f"  wrong: {each}\n" for each in self.wrong[:20])
+        return (
+            f"{first}soak in ComfyUI {self.host.install.version}, seed {seed}: "
+            f"{sum(self.counts.values())} prompts ({_told(self.counts)}), between them "
+            f"{_told(self.between)}; wrong: {len(self.wrong)}; RSS {self.rss[0] / MEGABYTE:.0f} MiB "
+            f"after a tenth, {grown:+.1f} MiB at the end"
+        )
+
+
+def _told(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "nothing"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
