@@ -9,7 +9,8 @@ from typing import Final
 
 from ..lora_core.errors import LoraError
 
-QUOTED: Final = re.compile(r'"([^"\n]*)"')
+DOUBLE: Final = re.compile(r'"([^"\n]*)"')
+SINGLE: Final = re.compile(r"(?<!\w)'([^'\n]*)'(?!\w)")
 
 SHOWN: Final = str.maketrans(
     {
@@ -40,4 +41,5 @@ def plain_errors() -> Generator[None]:
 
 def objection(error: LoraError | str) -> str:
     """What ``validate_inputs`` returns: the same sentence, in letters that every page shows as they are."""
-    return QUOTED.sub(r"“\1”", str(error)).translate(SHOWN)
+    double = DOUBLE.sub(r"“\1”", str(error))
+    return SINGLE.sub(r"‘\1’", double).translate(SHOWN)
