@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..lora_core.curve import Curve
 from ..lora_core.errors import LoraError
 from ..lora_core.recipe import Recipe
-from .plain_errors import plain_errors
+from .plain_errors import objection, plain_errors
 from .types import CATEGORY, Lora
 
 
@@ -55,7 +55,7 @@ class ScheduleLoRA(io.ComfyNode):
         try:
             Curve.parse(typed, *_known(start_percent, end_percent))
         except LoraError as error:
-            return str(error)
+            return objection(error)
         return True
 
     @classmethod

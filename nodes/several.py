@@ -15,6 +15,7 @@ from ..lora_core.recipe import FileId, Term
 from ..lora_core.resolve import Asked
 from ..lora_core.text import shortened
 from .host import Library
+from .plain_errors import objection
 
 SHOWN = 5
 """Of many missing files, those that are named."""
@@ -39,7 +40,8 @@ async def objections(read: Read) -> bool | str:
 
     Not on the event loop, where the host asks: a file that has moved is found by its content.
     """
-    return await asyncio.to_thread(_objections, read)
+    said = await asyncio.to_thread(_objections, read)
+    return objection(said) if said else True
 
 
 def states(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
@@ -66,7 +68,7 @@ def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str,
     return {"text": lines} if lines else {}
 
 
-def _objections(read: Read) -> bool | str:
+def _objections(read: Read) -> str:
     try:
         library = Library()
         wrong = (said for asked in read() if (said := _wrong(library, asked)))
@@ -74,7 +76,7 @@ def _objections(read: Read) -> bool | str:
     except LoraError as error:
         return str(error)
     more = ["…"] if len(first) > SHOWN else []
-    return "\n".join([*first[:SHOWN], *more]) or True
+    return "\n".join([*first[:SHOWN], *more])
 
 
 def _wrong(library: Library, asked: Asked) -> str | None:

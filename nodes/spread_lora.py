@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..lora_core.errors import LoraError
 from ..lora_core.recipe import Recipe
 from ..lora_core.spread import parse_spread
-from .plain_errors import plain_errors
+from .plain_errors import objection, plain_errors
 from .types import CATEGORY, Lora
 
 DEFAULT = "0..1"
@@ -43,7 +43,7 @@ class SpreadLoRA(io.ComfyNode):
         try:
             parse_spread(DEFAULT if values is None else values)
         except LoraError as error:
-            return str(error)
+            return objection(error)
         return True
 
     @classmethod

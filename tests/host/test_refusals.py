@@ -170,8 +170,8 @@ def test_separators_and_case_do_not_matter_if_only_one_file_can_be_meant(host, g
         render("flux", stacked_loras(("STYLE/FLUX.safetensors", 1))), expect_error=True
     )
     (objection,) = result.objections("LoadLoRA")
-    assert "Style/Flux.safetensors" in objection
-    assert "style/flux.safetensors" in objection
+    assert "Style › Flux.safetensors" in objection
+    assert "style › flux.safetensors" in objection
 
 
 def test_a_link_that_leads_nowhere_is_refused_in_words(host):

@@ -244,9 +244,9 @@ def test_missing_files_are_all_named_with_their_rows_and_close_names(host, loras
     rows = saved(row(loras[0]), row("flux_1s.safetensors"), row("gone", on=False), row("x" * 300))
     said = objection(host, rows)
     show(f"rows, missing files: {said}")
-    assert 'row 2: LoRA "flux_1s.safetensors": there is no such file' in said
+    assert "row 2: LoRA “flux_1s.safetensors”: there is no such file" in said
     assert loras[0] in said
-    assert 'row 4: LoRA "xxx' in said
+    assert "row 4: LoRA “xxx" in said
     assert "row 3" not in said
 
 
@@ -311,9 +311,8 @@ def test_hash_and_size_say_nothing_of_another_name(host, known, show):
     said = objection(host, saved(noted | {"name": "was/hare.safetensors"}))
     show(f"another name beside an old hash: {said}")
     assert "row 1: LoRA" in said
-    assert "was/hare.safetensors" in said
-    assert "there is no such file" in said
-    assert known["name"] in said  # as a close name
+    assert "was › hare.safetensors”: there is no such file" in said
+    assert "was › here.safetensors" in said  # as a close name
     move(host, known["name"], "now/elsewhere.safetensors")
     assert names(rows_give(host, saved(noted))) == ["now/elsewhere.safetensors"]
     assert "no such file" in objection(host, saved(noted | {"name": "was/hare.safetensors"}))
@@ -364,7 +363,7 @@ def test_another_file_of_the_same_name_is_not_taken_for_it(host, known, tmp_path
     host.add_lora(tmp_path / "other.safetensors", "now/here.safetensors")
     said = objection(host, saved(known))
     assert "there is no such file" in said
-    assert "now/here.safetensors" in said  # as a close name
+    assert "now › here.safetensors" in said  # as a close name
     without = {key: known[key] for key in ("on", "name", "strength")}
     assert names(rows_give(host, saved(without))) == ["now/here.safetensors"]
 

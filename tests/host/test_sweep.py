@@ -198,14 +198,14 @@ def test_a_sweep_of_nothing_is_the_model_as_often_as_there_are_values(host):
 
 
 REFUSED = {
-    "no numbers": ({"values": "a lot"}, "values: found 'a lot'; expected numbers"),
+    "no numbers": ({"values": "a lot"}, "values: found ‘a lot’; expected numbers"),
     "nothing": ({"values": ""}, "values: found nothing; expected values like"),
-    "too many": ({"values": "0..1 x 129"}, "makes 129 x 2 = 258 images; at most 256"),
+    "too many": ({"values": "0..1 x 129"}, "makes 129 x 2 ＝ 258 images; at most 256"),
     "a cross of too many": (
         {"values": "0..1 x 20", "across_values": "0..1 x 20"},
-        "makes 20 x 20 = 400 images; at most 256",
+        "makes 20 x 20 ＝ 400 images; at most 256",
     ),
-    "no numbers across": ({"across_values": "x"}, "across_values: found 'x'; expected numbers"),
+    "no numbers across": ({"across_values": "x"}, "across_values: found ‘x’; expected numbers"),
 }
 
 

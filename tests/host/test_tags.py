@@ -81,11 +81,11 @@ def test_what_is_not_understood_is_told_on_the_node_and_in_the_log(host, loras):
 
 
 REFUSED = {
-    "a missing file": ("<lora:flux_1s:1>", 'LoRA "flux_1s": there is no such file'),
-    "two of one name": ("<lora:twin:1>", "several such files: a/twin.safetensors, b/twin"),
+    "a missing file": ("<lora:flux_1s:1>", "LoRA “flux_1s”: there is no such file"),
+    "two of one name": ("<lora:twin:1>", "several such files: a › twin.safetensors, b › twin"),
     "a part of a name": ("<lora:flux_:1>", "there is no such file"),
-    "a strength that is none": ("<lora:flux_1:x>", "<lora:flux_1:x>: strength must be a number"),
-    "no end": ("<lora:flux_1:1", "a tag needs > at its end"),
+    "a strength that is none": ("<lora:flux_1:x>", "＜lora:flux_1:x＞: strength must be a number"),
+    "no end": ("<lora:flux_1:1", "a tag needs ＞ at its end"),
     "no name": ("<lora::1>", "needs the name of a LoRA"),
     "a way out": ("<lora:../decoy:1>", "no name in the loras folder"),
 }

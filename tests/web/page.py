@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -174,11 +174,35 @@ class Page:
     def expect_no_report(self) -> None:
         expect(self.report()).to_have_count(0)
 
-    def expect_error(self, text: str) -> None:
-        expect(self._error_overlay()).to_contain_text(text)
+    def expect_error(self, text: str, before: str = "\0") -> None:
+        """A run has failed with it; ``before`` such words, if there are any."""
+        hidden = self._error_overlay().get_by_role("button", name="View details")
+        with self._opened(hidden) as panel:
+            shown = panel if panel else self._error_overlay()
+            expect(shown).to_contain_text(text)
+            assert text in (shown.text_content() or "").partition(before)[0]
 
-    def expect_no_error_text(self, text: str) -> None:
-        assert text not in (self._error_overlay().text_content() or "")
+    def expect_objection(self, text: str) -> None:
+        """A node has refused its inputs with it."""
+        hidden = self._error_overlay().get_by_role(
+            "button", name=re.compile("View details|See Errors")
+        )
+        with self._opened(hidden) as panel:
+            assert panel
+            for more in panel.get_by_role("button", name=re.compile("^Info for ")).all():
+                more.click()
+            expect(panel).to_contain_text(text)
+
+    @contextlib.contextmanager
+    def _opened(self, hidden: Locator) -> Iterator[Locator | None]:
+        """The host's list of errors, if there is such a button that opens it."""
+        expect(self._error_overlay()).to_be_visible()
+        if not hidden.count():
+            yield None
+            return
+        hidden.click()
+        yield self.browser_page.get_by_test_id("error-group-execution")
+        self.browser_page.get_by_role("button", name="Toggle properties panel").click()
 
     def expect_no_error(self) -> None:
         expect(self._error_overlay()).to_have_count(0)

@@ -119,6 +119,17 @@ def test_a_file_that_is_gone_leaves_its_row_marked(rows, own, shoot):
     rows.page.run()
 
 
+@pytest.mark.every_page
+def test_the_host_shows_the_sentence_on_a_missing_file_as_it_is(rows, shoot):
+    """Its older page escapes what it is given, three times over."""
+    rows.fill([row("shelf/gone & 'more'.safetensors"), row("shelf/inc.safetensors")])
+    assert rows.page.queue()["end"] == "refused"
+    rows.page.complaints.clear()  # that it is refused
+    shoot("rows_objection")
+    said = "row 1: LoRA “shelf › gone ＆ ’more’.safetensors”: there is no such file in the loras folder."
+    rows.page.expect_objection(said)
+
+
 @pytest.fixture(scope="module")
 def many(host):
     """So many files that a list of all of them could not be drawn."""
