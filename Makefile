@@ -2,6 +2,7 @@
 # make test   everything; where no ComfyUI is found, its tests are skipped and the run says so
 # make bench  time and memory beside ComfyUI, into docs/benchmarks.md; ARGS="--quick", ARGS="--device cuda"
 # make shots  the tests in the page once more, with pictures of what they see, into SHOTS=shots
+# make fuzz   files of all kinds, most of them damaged, and what became of them; N=300000, SEED=1
 # The other targets are parts of these.
 
 PYTHON ?= python3
@@ -9,11 +10,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 SHOTS ?= shots
+N ?= 20000
+SEED ?= 1
 
-.PHONY: demo test test-rest fidelity bench shots setup lint test-core test-host test-web clean
+.PHONY: demo test test-rest fuzz fidelity bench shots setup lint test-core test-host test-web clean
 
 # threads that wait for each other are far slower than one where several programs share the cores
-demo test-rest test-core test-host test-web shots: export OMP_NUM_THREADS = 1
+demo fuzz test-rest test-core test-host test-web shots: export OMP_NUM_THREADS = 1
 
 demo: $(READY)
 	$(BIN)/python -m tools.demo
@@ -23,7 +26,10 @@ test: lint
 	$(MAKE) --no-print-directory --jobs=2 $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) test-rest test-web
 
 test-rest: $(READY)
-	$(BIN)/python -m pytest -q tests/core tests/host
+	$(BIN)/python -m pytest -q tests/core tests/fuzz tests/host
+
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz $(N) $(SEED)
 
 # every family and dialect, beside ComfyUI's own loader; fails if anything is missing
 fidelity: $(READY)
