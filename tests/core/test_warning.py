@@ -90,7 +90,7 @@ ASKED = {
 @pytest.mark.parametrize("what", ASKED)
 def test_a_text_strength_that_was_asked_for_is_told_only_where_there_is_a_clip(flux, what):
     recipe = ASKED[what](flux)
-    assert codes(recipe, text_encoder()) == ["not_used", "no_clip_layers"]
+    assert codes(recipe, text_encoder()) == ["no_clip_layers"]
     assert codes(recipe) == []
 
 
