@@ -6,10 +6,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.host.files import apart
+from tests.host.files import apart, make_loras, sampled
 from tests.support import workflows
 from tests.support.samples import pair, write
-from tests.support.workflows import no_loras, stacked_loras
+from tests.support.workflows import core_node, in_turn, no_loras, stacked_loras
+
+pytestmark = pytest.mark.every_host
 
 
 def vector(layer: str, size: int, seed: int) -> dict[str, torch.Tensor]:
@@ -29,6 +31,7 @@ FUSED = {
     | vector("blocks.1.self_attn.k_norm", 64, 2),
     "ltx": matrix("transformer_blocks.0.ff.net.2", 128, 512, 1)
     | matrix("transformer_blocks.1.ff.net.2", 128, 512, 2),
+    "wan_i2v": matrix("img_emb.proj.1", 1280, 1280, 1),
     "h3": vector("blocks.0.attn.q_norm", 64, 1)
     | matrix("blocks.1.mlp.fc2", 128, 128, 2)
     | vector("token_refiner.blocks.0.attn.q_norm", 64, 3)
@@ -41,6 +44,7 @@ CALLED = {
     "cosmos": vector("blocks.0.cross_attn.q_norm", 64, 5)
     | matrix("blocks.0.mlp.layer2", 128, 512, 6),
     "ltx": matrix("transformer_blocks.0.attn1.to_q", 128, 128, 5),
+    "wan_i2v": matrix("blocks.0.self_attn.q", 128, 128, 5),
     "h3": matrix("blocks.0.attn.out_proj", 128, 128, 5),
 }
 """And what is called."""
@@ -49,10 +53,11 @@ LATENTS = {
     "z_image": ("EmptySD3LatentImage", {"width": 64, "height": 64}),
     "cosmos": ("EmptyHunyuanLatentVideo", {"width": 64, "height": 64, "length": 1}),
     "ltx": ("EmptyLTXVLatentVideo", {"width": 64, "height": 64, "length": 9}),
+    "wan_i2v": ("EmptyHunyuanLatentVideo", {"width": 64, "height": 64, "length": 5}),
     "h3": ("EmptyMiniMaxH3LatentAV", {"width": 64, "height": 64, "length": 5}),
 }
-WIDTHS = {"z_image": 64, "cosmos": 64, "ltx": 4096, "h3": 64}
-KINDS = [kind for kind in FUSED if kind != "h3"]
+WIDTHS = {"z_image": 64, "cosmos": 64, "ltx": 4096, "wan_i2v": 64, "h3": 64}
+KINDS = ["z_image", "cosmos", "ltx"]
 
 
 @pytest.fixture
@@ -158,3 +163,55 @@ def test_int8_feed_forwards(host, tmp_path, show):
     )
     assert live < merge
     assert live < change / 5
+
+
+def test_the_report_says_it_after_the_first_step(host, tmp_path):
+    model = Built(host, tmp_path, "cosmos")
+    for _ in range(
+        2
+    ):  # found in the first run, known in the second, when nothing but the sampler runs
+        result = host.run(model.graph(model.lora("both", mode="live"), steps=3))
+        shown = host.shown(result)["ApplyToModel"]
+        assert "model: 4 of 4 layers at strength 1, live (2 through the weight)" in shown["text"][0]
+        (lora,) = shown["loras"]
+        assert [lora["parts"][0][key] for key in ("live", "through", "unused")] == [4, 2, 0]
+        assert not lora["warnings"]
+    merged = host.run(model.graph(model.lora("both", mode="merge")))
+    assert "through the weight" not in host.shown(merged)["ApplyToModel"]["text"][0]
+
+
+def test_what_a_model_skips_is_told_without_an_alarm(host, tmp_path):
+    """Wan for pictures has an embedder for a first one, of which there is none here."""
+    model = Built(host, tmp_path, "wan_i2v")
+    result = host.run(model.graph(model.lora("both", mode="live")))
+    (lora,) = host.shown(result)["ApplyToModel"]["loras"]
+    assert [lora["parts"][0][key] for key in ("live", "through", "unused")] == [2, 0, 1]
+    assert not lora["warnings"]
+    host.run(model.graph(model.lora("both", curve="0:1, 1:0")))  # which is not refused for that
+    only = host.run(model.graph(model.lora("fused", mode="live")))
+    (lora,) = host.shown(only)["ApplyToModel"]["loras"]
+    assert [warning["code"] for warning in lora["warnings"]] == ["not_used"]
+
+
+def test_images_cannot_have_a_strength_each_there(host, tmp_path):
+    model = Built(host, tmp_path, "cosmos")
+    spread = model.lora("fused", values="0, 1")
+    refused = host.run(model.graph(spread, batch=2), expect_error=True)
+    assert refused.error_node == "KSampler"
+    assert "q_norm.weight together with what is around it" in refused.error
+    model.sampled(model.lora("called", values="0, 1"), batch=2)
+
+
+@pytest.mark.slow
+def test_compiled_code_from_before_is_not_used(host, tmp_path, show):
+    """torch runs code that it has made before a hook was there as if it were not."""
+    (name,) = make_loras(host, tmp_path, "sd3", 1)
+    compiled = core_node("TorchCompileModel", backend="inductor")
+    merged = sampled(host, "sd3", stacked_loras((name, 1.0), mode="merge"))
+    plain = sampled(host, "sd3", compiled)
+    for order in (1, -1):
+        chain = in_turn(*[stacked_loras((name, 1.0), mode="live"), compiled][::order])
+        error = apart(sampled(host, "sd3", chain), merged)
+        show(f"compiled, in order {order:+}: live against merge {error:.1e}")
+        assert error < 5e-6
+        assert sampled(host, "sd3", compiled).equal(plain)

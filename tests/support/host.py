@@ -229,6 +229,10 @@ class Host:
         """All routes of the server, as [method, path]."""
         return self._get("/testkit/routes")
 
+    def shown(self, result: RunResult) -> dict[str, Any]:
+        """What the page was sent last as the output of each node of a prompt."""
+        return self._get(f"/testkit/shown/{result.prompt_id}")
+
     def told(self) -> list[list[Any]]:
         """The pack's events since this was last asked, as [name, data, client]."""
         return self._get("/testkit/told")

@@ -72,6 +72,21 @@ CONFIGS = {
         },
     ),
     "ltx": ("LTXV", {"image_model": "ltxv", **LTX}),
+    "wan_i2v": (
+        "WAN21_I2V",
+        {
+            "image_model": "wan2.1",
+            "model_type": "i2v",
+            "in_dim": 36,
+            "out_dim": 16,
+            "dim": 128,
+            "ffn_dim": 256,
+            "freq_dim": 64,
+            "text_dim": 64,
+            "num_heads": 2,
+            "num_layers": 1,
+        },
+    ),
     "h3": (
         "MiniMaxH3",
         {

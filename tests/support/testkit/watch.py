@@ -44,6 +44,9 @@ _executed: defaultdict[str, list[str]] = defaultdict(list)
 _told: list[tuple[str, dict, str | None]] = []
 """Events of the pack's own."""
 
+_shown: dict[str, dict[str, object]] = {}
+"""By prompt and node, what the page was sent last as the node's output."""
+
 SLOW = "slow disk"
 """Files with this in their path are held back until the test says that they may open."""
 
@@ -56,6 +59,7 @@ def forget_executed() -> None:
     """Drop the lists of executed nodes, events and model calls, which grow with every prompt."""
     _executed.clear()
     _told.clear()
+    _shown.clear()
     gates.taken_calls()
 
 
@@ -136,6 +140,8 @@ def _record_executed_nodes(server: PromptServer) -> None:
             nodes = _executed[data["prompt_id"]]
             if data["node"] not in nodes:  # an async node is announced again when it resumes
                 nodes.append(data["node"])
+        if event == "executed":
+            _shown.setdefault(data["prompt_id"], {})[data["node"]] = data["output"]
         if event.startswith("lora_algebra."):
             _told.append((event, data, sid))
         original(event, data, sid)
@@ -147,6 +153,10 @@ def _add_routes(server: PromptServer) -> None:
     @server.routes.get("/testkit/executed/{prompt_id}")
     async def executed(request: web.Request) -> web.Response:
         return web.json_response(_executed.get(request.match_info["prompt_id"], []))
+
+    @server.routes.get("/testkit/shown/{prompt_id}")
+    async def shown(request: web.Request) -> web.Response:
+        return web.json_response(_shown.get(request.match_info["prompt_id"], {}))
 
     @server.routes.get("/testkit/counters")
     async def counters(_: web.Request) -> web.Response:
