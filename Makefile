@@ -4,6 +4,7 @@
 # make faults, soak, web-cases  parts of it: FAULTS=10000 PROMPTS=2000 SEED=1 HOST=0.28
 # make bench  time and memory beside ComfyUI, into docs/benchmarks.md; ARGS="--quick", ARGS="--device cuda"
 # make shots  the tests in the page once more, with pictures of what they see, into SHOTS=shots
+# make fuzz   files of all kinds, most of them damaged, and what became of them; N=300000, SEED=1
 # The other targets are parts of these.
 
 PYTHON ?= python3
@@ -11,15 +12,16 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 SHOTS ?= shots
+N ?= 20000
 FAULTS ?= 10000
 PROMPTS ?= 2000
 SEED ?= 1
 HOST ?= 0.28
 
-.PHONY: demo test test-rest test-slow faults soak web-cases fidelity bench shots setup lint test-core test-host test-web clean
+.PHONY: demo test test-rest test-slow fuzz faults soak web-cases fidelity bench shots setup lint test-core test-host test-web clean
 
 # threads that wait for each other are far slower than one where several programs share the cores
-demo test-rest test-core test-host test-web test-slow faults soak web-cases shots: export OMP_NUM_THREADS = 1
+demo test-rest test-core test-host test-web test-slow fuzz faults soak web-cases shots: export OMP_NUM_THREADS = 1
 
 demo: $(READY)
 	$(BIN)/python -m tools.demo
@@ -29,7 +31,10 @@ test: lint
 	$(MAKE) --no-print-directory --jobs=2 $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) test-rest test-web
 
 test-rest: $(READY)
-	$(BIN)/python -m pytest -q tests/core tests/host
+	$(BIN)/python -m pytest -q tests/core tests/fuzz tests/host
+
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz $(N) $(SEED)
 
 test-slow: lint
 	$(BIN)/python -m pytest -q --slow tests

@@ -1,7 +1,7 @@
 """``python -m tools.dump_layouts``: writes tests/data/layouts.json from what is installed here.
 
 The host's part is found by its own python, diffusers' by ours. It is kept, so that the tests of
-the core need neither.
+the core need neither. A host leaves out the models that it does not have: the file is of 0.33.0.
 """
 
 from __future__ import annotations

@@ -153,20 +153,15 @@ def test_factors_for_inputs_fit_no_vector():
     assert not delta.fits((8, 6))
 
 
-def test_some_rows_of_a_kronecker_product_are_whole_blocks_of_it():
-    roles = {**tensors(1, lokr_w1=(2, 2), lokr_w2=(3, 4, 3)), "alpha": torch.tensor(1.0)}
-    (delta,) = deltas(roles)
-    assert delta.cut(slice(0, 2)) is None
-    assert delta.cut(slice(1, 3)) is None
-    own = delta.cut(slice(3, 6))
+@pytest.mark.parametrize("alpha", [{"alpha": torch.tensor(1.0)}, {}])
+@pytest.mark.parametrize("rows", [slice(0, 2), slice(1, 3), slice(2, 5), slice(3, 6), slice(0, 6)])
+def test_any_rows_of_a_kronecker_product_by_themselves(rows, alpha):
+    """Also as peft multiplies for one dimension, where no alpha says that LyCORIS did."""
+    (delta,) = deltas({**tensors(1, lokr_w1=(2, 2), lokr_w2=(3, 4, 3)), **alpha})
+    own = delta.cut(rows)
     assert own is not None
     weight = torch.zeros(6, 8, 3)
-    assert torch.equal(change([own], weight[3:]), change([delta], weight)[3:])
-
-
-def test_what_peft_multiplies_for_one_dimension_has_no_rows_of_its_own():
-    (delta,) = deltas(tensors(1, lokr_w1=(2, 2), lokr_w2=(3, 4, 3)))
-    assert delta.cut(slice(3, 6)) is None
+    assert torch.equal(change([own], weight[rows]), change([delta], weight)[rows])
 
 
 # bounds

@@ -42,6 +42,8 @@ TOUCHES = {
     "host.py": MODELS | {"folder_paths"},
     "host_view.py": MODELS,
     "host_live.py": MODELS,
+    "host_metadata.py": MODELS,
+    "host_options.py": MODELS,
     "adapter.py": MODELS,
     "routes.py": {"server", "aiohttp"},
     "notices.py": {"server"},

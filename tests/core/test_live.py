@@ -314,7 +314,7 @@ def test_a_layer_that_is_not_there_leaves_no_branch_at_the_others():
 
 
 class Interrupted(nn.Linear):
-    def register_forward_hook(self, *_, **__):
+    def register_forward_hook(self, *_args, **_kwargs):
         raise KeyboardInterrupt
 
 

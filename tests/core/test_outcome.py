@@ -24,12 +24,13 @@ def codes(*arguments, **more):
 def test_all_of_it_applied(tmp_path):
     part = {"part": "model", "strength": 0.5, "found": 1, "applied": 1, "connected": True}
     none = {"part": "clip", "strength": 0.5, "found": 0, "applied": 0, "connected": False}
+    none_live = {"live": 0, "through": 0, "unused": 0}
     assert outcome(tmp_path, pair("linear", 6, 8), strengths=(0.5, 0.5)) == {
         "name": "a.safetensors",
         "state": "applied",
         "applied": 1,
         "found": 1,
-        "parts": [{**part, "live": 0}, {**none, "live": 0}],
+        "parts": [{**part, **none_live}, {**none, **none_live}],
         "unknown": 0,
         "first_unknown": [],
         "warnings": [],

@@ -178,9 +178,9 @@ def test_a_config_that_makes_something_else_of_it(tmp_path, case):
 
 
 def test_a_family_that_only_its_config_names(tmp_path):
-    write(tmp_path / "adapter_model.safetensors", {f"{PEFT}layer.lily_A": torch.ones(2, 2)})
-    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LILY"}))
-    with pytest.raises(LoraFileError, match="is LILY by its config"):
+    write(tmp_path / "adapter_model.safetensors", {f"{PEFT}layer.rose_A": torch.ones(2, 2)})
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "ROSE"}))
+    with pytest.raises(LoraFileError, match="is ROSE by its config"):
         load(tmp_path / "adapter_model.safetensors")
 
 

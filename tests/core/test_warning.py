@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_core import load
+from lora_core import apply, load
 from lora_core.apply import model_of
 from lora_core.curve import Curve
 from lora_core.divide import Halves
@@ -138,7 +138,23 @@ def every_warning(tmp_path):
     model = replace(denoiser(), base="SD 1.5")
     alone = make_plan(recipe, [model], FileCache()).report
     with_clip = make_plan(recipe, [model, text_encoder()], FileCache()).report
-    return replace(alone, loras=(alone.loras[0], with_clip.loras[-1]))
+    return replace(alone, loras=(alone.loras[0], never_used(with_clip.loras[-1])))
+
+
+def never_used(lora):
+    """The report of a file whose one layer is live, and which the model makes no use of."""
+    model, clip = lora.parts
+    return replace(lora, parts=(replace(model, live=1), clip)).reaching(through=0, unused=1)
+
+
+def test_a_layer_that_a_model_skips_is_told_of_without_a_warning(tmp_path):
+    content = pair("linear", 6, 8) | pair("other", 10, 6)
+    (lora,) = apply(net(), load(write(tmp_path / "a.safetensors", content))).loras
+    model, clip = lora.parts
+    live = replace(lora, parts=(replace(model, live=2), clip))
+    assert not live.reaching(through=1, unused=1).warnings
+    assert "live (1 through the weight, 1 not used by the model)" in str(live.reaching(1, 1))
+    assert [w.code for w in live.reaching(through=0, unused=2).warnings] == ["not_used"]
 
 
 def test_what_is_counted_is_written_in_the_report(tmp_path):
@@ -161,7 +177,7 @@ def test_the_page_gets_what_the_text_is_made_of(tmp_path):
 
 def test_a_program_finds_them_in_the_plain_report(tmp_path):
     plain = json.loads(json.dumps(every_warning(tmp_path).to_dict()))
-    assert [w["code"] for w in plain["loras"][1]["warnings"]] == ["no_clip_layers"]
+    assert [w["code"] for w in plain["loras"][1]["warnings"]] == ["not_used", "no_clip_layers"]
     assert "said" not in plain["loras"][1]
 
 

@@ -112,6 +112,8 @@ def _part(
         *family.needs,
         *(r for r in sorted(family.takes) if dice.random() < 0.2 and r in shapes),
     ]
+    if family.name == "VeRA":
+        roles = sorted(family.needs | family.takes)
     if family.name == "LoKr":
         roles = _of_kronecker(dice, roles)
     magnitude = None

@@ -7,6 +7,7 @@ Whatever else happens is a fault of ours.
 from __future__ import annotations
 
 import resource
+import tempfile
 import time
 import traceback
 from collections import Counter
@@ -17,7 +18,7 @@ from random import Random
 
 import torch
 
-from lora_core import LoraError, Recipe, load
+from lora_core import LoraError, LoraFileError, Recipe, load
 from lora_core.curve import Curve
 from lora_core.divide import Halves
 from lora_core.files import FileCache
@@ -35,6 +36,7 @@ from .written import written
 
 STRENGTHS = (1, 1, 1, -0.5, 0.25, 3, 100, 1e10, 1e25, 1e-20)
 LONGEST = 500
+IN_MEMORY = "/dev/shm"  # noqa: S108 (a folder of its own in it)
 
 Weights = dict[str, torch.Tensor]
 
@@ -60,6 +62,7 @@ class Case:
     strength: float
     summary: Summary
     weights: Weights = field(default_factory=dict)
+    cache: FileCache = field(default_factory=FileCache)
 
     @property
     def is_known(self) -> bool:
@@ -114,8 +117,13 @@ class Summary:
         ]
 
 
-def run(numbers: range, seed: int, folder: Path) -> Summary:
-    """Judges the files of these numbers."""
+def run(numbers: range, seed: int) -> Summary:
+    """Judges the files of these numbers, in memory where the system has a folder there."""
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY if Path(IN_MEMORY).is_dir() else None) as folder:
+        return _run(numbers, seed, Path(folder))
+
+
+def _run(numbers: range, seed: int, folder: Path) -> Summary:
     summary = Summary()
     for number in numbers:
         started = time.perf_counter()
@@ -152,7 +160,9 @@ def judge(dice: Random, folder: Path, summary: Summary) -> str:
     except LoraError as error:
         return _refused(error, "while its header is read")
     try:
-        plan = make_plan(recipe, [model(case.dtype)], FileCache())
+        plan = make_plan(recipe, [model(case.dtype)], case.cache)
+    except LoraFileError as error:
+        return _refused(error, "while it is read")
     except LoraError as error:
         outcome = _refused(error, "before it is merged")
     else:
@@ -192,7 +202,7 @@ def _live(dice: Random, recipe: Recipe, case: Case) -> str:
     """The same beside the layers, as far as they take it, perhaps varying: "applied" or "refused"."""
     varied = dice.choice((recipe, recipe, recipe, recipe.scheduled(CURVE), recipe.spread(SPREAD)))
     try:
-        plan = make_plan(Halves(live=varied), [model(case.dtype)], FileCache())
+        plan = make_plan(Halves(live=varied), [model(case.dtype)], case.cache)
     except LoraError as error:
         _refused(error, "")
         return "refused"

@@ -8,6 +8,8 @@ from random import Random
 
 import torch
 
+from lora_core.spellings import SPELLINGS
+
 from .grammar import STORED, Draft
 
 Mutation = Callable[[Random, Draft], None]
@@ -58,6 +60,7 @@ OPTIONS = (
     ),
     *("feedforward_modules", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "kasa_config"),
 )
+SPELLED = sorted(suffix.replace("|", "") for suffix in SPELLINGS)
 LONG_NAMES = ("x" * 5000, "a.b." * 1300, "one two\n" * 700, "\u202e\x00é\ud7ff" * 900, "lin" * 40)
 
 
@@ -190,7 +193,8 @@ def add(dice: Random, draft: Draft) -> None:
         ".x",
     )
     shape = [dice.choice((1, 2, 4, 6)) for _ in range(dice.randrange(4))]
-    draft.tensors[name + dice.choice(ends)] = torch.ones(shape)
+    end = dice.choice((dice.choice(ends), dice.choice(SPELLED)))
+    draft.tensors[name + end] = torch.ones(shape)
     draft.sound = False
 
 

@@ -12,9 +12,13 @@ from tests.support.tiny_loras import write_lora
 
 pytest.importorskip("playwright")
 
+import torch
 from playwright.sync_api import expect
+from safetensors.torch import load_file, save_file
 
-from tests.web.stage import lora_names, two_loras
+from tests.support.workflows import render, stacked_loras
+from tests.web.interop import Interop
+from tests.web.stage import lora_names, numbered, two_loras
 
 FIRST, SECOND = lora_names("sd15")
 SAYS = "11 of 11 layers at strength"
@@ -320,3 +324,35 @@ def test_a_file_name_is_text_whatever_it_says(page, host, apply_node, lora_node,
     shoot("html")
     assert page.report_text().evaluate("box => box.childElementCount") == 0
     page.browser_page.wait_for_timeout(100)
+
+
+@pytest.mark.every_page
+@pytest.mark.parametrize("what", [{"curve": "linear"}, {"scale": (0.5, 1.0)}], ids=str)
+def test_nothing_is_said_of_text_where_nobody_has_asked_for_it(page, what):
+    """A LoRA without text layers, and no CLIP: most for Flux are used so."""
+    prompt = render("flux", stacked_loras((lora_names("flux")[0], 1.0), **what))
+    page.loadPrompt(numbered(prompt))
+    page.fixSeeds()
+    page.run()
+    page.show([page.only("ApplyToModel")])
+    expect(page.report_line()).to_have_text("1 LoRA, 19 of 19 layers")
+    assert "warning" not in page.report_text().text_content()
+    expect(page.browser_page.get_by_text("nothing for the text encoder")).to_have_count(0)
+
+
+@pytest.mark.every_page
+def test_a_warning_is_the_same_sentence_in_the_line_the_text_and_the_toast(page, host, shoot):
+    name = f"odd {time.monotonic()}.safetensors"
+    content = load_file(host.loras_dir / FIRST) | {"who.knows": torch.ones(1)}
+    save_file(content, host.loras_dir / name)
+    page.loadPrompt(two_loras("sd15", name, SECOND))
+    page.fixSeeds()
+    page.run()
+    page.show([page.only("ApplyToModel")])
+    page.turn_report(True)
+    expect(page.report_line()).to_have_text("2 LoRAs, 22 of 22 layers; 1 warning")
+    said = "Unknown to the model, not applied: 1 (who.knows)"
+    page.expect_report(f"    warning: {said}")
+    expect(page.browser_page.get_by_text(said, exact=True)).to_have_count(1)  # the toast
+    shoot("warning")
+    Interop(page).close_toasts()

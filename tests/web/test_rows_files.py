@@ -126,7 +126,7 @@ def test_the_host_shows_the_sentence_on_a_missing_file_as_it_is(rows, shoot):
     assert rows.page.queue()["end"] == "refused"
     rows.page.complaints.clear()  # that it is refused
     shoot("rows_objection")
-    said = "row 1: LoRA “shelf › gone ＆ ’more’.safetensors”: there is no such file in the loras folder."
+    said = "row 1: LoRA “shelf › gone ＆ ‘more’.safetensors”: there is no such file in the loras folder."
     rows.page.expect_objection(said)
 
 
