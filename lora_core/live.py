@@ -141,11 +141,11 @@ class Stack(torch.nn.Module):
             for layer, key, branch in zip(layers, self.lanes, self.branches, strict=True):
                 hook = _hook(cast(Branch, branch), key, gate)
                 handles.append(layer.register_forward_hook(hook, with_kwargs=True))
+            return handles
         except BaseException:  # an interrupt, too, must not leave some of them behind
             for handle in handles:
                 handle.remove()
             raise
-        return handles
 
     def twin(self) -> Stack:
         """The same with factors of its own, and without what a host has noted on this one."""
