@@ -55,7 +55,8 @@ def check_beside(layers: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, to
 
 def _hidden(addend: Addend) -> float:
     """The most that a branch has between its factors, which are of like size, for an input of 1."""
-    return 2**UNBALANCED * math.sqrt(addend.bound * abs(addend.strength))
+    column = addend.bound / (addend.delta.pair_rank or 1)
+    return 2**UNBALANCED * math.sqrt(column * abs(addend.strength))
 
 
 def _are_usable(addends: Sequence[Addend], most: float = math.inf) -> bool:
@@ -117,10 +118,13 @@ def _refuse_strengths(key: str, addends: Sequence[Addend]) -> None:
 
 def _overflow(key: str, total: float, room: Room, dtype: torch.dtype) -> LoraMismatchError:
     name = str(dtype).removeprefix("torch.")
+    change, way = f"{key} would change by", "lower strength"
+    if not room.row:
+        change, way = f"the branch beside {key} would compute with", "lower strength, or merge it"
     return LoraMismatchError(
-        f"{key} would change by up to {total:.3g}, which its type {name} cannot hold "
-        f"(largest number {torch.finfo(dtype).max:.3g}). Use a lower strength, or the file is damaged.",
+        f"{change} up to {total:.3g}, which its type {name} cannot hold "
+        f"(at most {room.most - room.row:.3g}). Use a {way}, or the file is damaged.",
         key=key,
-        expected=f"at most {room.most:.3g}",
+        expected=f"at most {room.most - room.row:.3g}",
         found=f"{total:.3g}",
     )

@@ -134,3 +134,13 @@ def test_what_is_live_has_to_fit_into_the_type_that_the_layer_computes_in(tmp_pa
             with pytest.raises(LoraMismatchError, match="float16 cannot hold"):
                 plan_of(Halves(live=much), narrow)
     assert plan_of(Halves(live=loud), model).live[0]
+
+
+def test_a_branch_has_to_hold_what_is_between_its_factors(tmp_path, model):
+    """Tiny factors at a strength that makes up for both: their product is ordinary, half of it is not."""
+    tiny = load(write(tmp_path / "tiny.safetensors", {k: 1e-5 * v for k, v in LINEAR.items()}))
+    half = replace(model, dtypes=dict.fromkeys(model.dtypes, torch.float16))
+    assert plan_of(Halves(1e10 * tiny), half).addends[0]
+    assert plan_of(Halves(live=1e10 * tiny), model).live[0]
+    with pytest.raises(LoraMismatchError, match="float16 cannot hold"):
+        plan_of(Halves(live=1e10 * tiny), half)
