@@ -36,6 +36,7 @@ def _outcome(lora: LoraReport) -> dict[str, object]:
         "warnings": [warning.to_dict() for warning in lora.warnings],
         "base": lora.base,
         "model": lora.model,
+        "report": str(lora),
     }
 
 

@@ -54,14 +54,27 @@ class ApplyToModel(io.ComfyNode):
     def execute(
         cls, lora: Recipe | None = None, model: Any = None, clip: Any = None, mode: Mode = "auto"
     ) -> io.NodeOutput:
-        tell = told_later()
+        shown, tell = _Shown(), told_later()
         with plain_errors(), refusals_told():
             model, clip, report = apply_recipe(
-                lora or Recipe(), model, clip, mode, lambda later: tell(_shown(later))
+                lora or Recipe(), model, clip, mode, lambda later: tell(shown.of(later))
             )
-        return io.NodeOutput(model, clip, str(report), ui=_shown(report))
+        return io.NodeOutput(model, clip, str(report), ui=shown.of(report))
 
 
-def _shown(report: Report) -> dict[str, object]:
-    """What the page shows on the node."""
-    return {"text": (str(report),), "loras": outcomes_of(report)}
+class _Shown:
+    """What the page shows on the node.
+
+    The host keeps the very objects and sends them again when the node is not run, so that what a
+    run has shown is written into them.
+    """
+
+    def __init__(self) -> None:
+        self._loras: list[dict[str, object]] = []
+
+    def of(self, report: Report) -> dict[str, object]:
+        outcomes = outcomes_of(report)
+        self._loras = self._loras or outcomes
+        for known, new in zip(self._loras, outcomes, strict=True):
+            known.update(new)
+        return {"text": (str(report),), "loras": self._loras}

@@ -61,12 +61,19 @@ function showOutput(node) {
 /** @param {Node} node @param {Output} output */
 function show(node, output) {
   const { element } = reportOf(node) ?? addReport(node);
-  const text = output.text.join("\n\n"); // of a list, one after the other
+  const text = textOf(output);
   element.querySelector("pre").textContent = text;
   element.querySelector("button span").textContent = summary(output, text);
   element.classList.toggle("warns", Boolean(output.loras && countsOf(output.loras).warnings));
   delete element.dataset.stale;
   fold(node, element);
+}
+
+/** Of a list, one after the other. What a run has shown of a file is in its own text only. @param {Output} output */
+function textOf({ text, loras }) {
+  return loras?.length && loras.every(({ report }) => report)
+    ? loras.map(({ report }) => report).join("\n")
+    : text.join("\n\n");
 }
 
 /** @param {Node} node */

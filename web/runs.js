@@ -6,11 +6,11 @@
  * if the run fails first, it goes.
  *
  * @typedef {import("@comfyorg/comfyui-frontend-types").LGraphNode} Node
- * @typedef {{ part: "model" | "clip", strength: number, applied: number, found: number, connected: boolean, live: number }} Part
+ * @typedef {{ part: "model" | "clip", strength: number, applied: number, found: number, connected: boolean, live: number, through: number, unused: number }} Part
  * @typedef {{ code: string, text: string, sentence?: string, fields?: Record<string, string | number> }} Warning
  * @typedef {{ name: string, state: "applied" | "partial", applied: number, found: number, parts: Part[],
  *   unknown: number, first_unknown: string[], warnings: Warning[],
- *   base: string | null, model: string | null }} Outcome of one file
+ *   base: string | null, model: string | null, report?: string }} Outcome of one file
  * @typedef {{ text?: string[], loras?: Outcome[] }} Output what the node sends to the page
  */
 

@@ -25,7 +25,9 @@ def test_all_of_it_applied(tmp_path):
     part = {"part": "model", "strength": 0.5, "found": 1, "applied": 1, "connected": True}
     none = {"part": "clip", "strength": 0.5, "found": 0, "applied": 0, "connected": False}
     none_live = {"live": 0, "through": 0, "unused": 0}
-    assert outcome(tmp_path, pair("linear", 6, 8), strengths=(0.5, 0.5)) == {
+    told = outcome(tmp_path, pair("linear", 6, 8), strengths=(0.5, 0.5))
+    assert told.pop("report").startswith("a.safetensors (LoRA, rank 4)\n    model: 1 of 1 layer")
+    assert told == {
         "name": "a.safetensors",
         "state": "applied",
         "applied": 1,
