@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import Any, Final
 
@@ -50,7 +51,8 @@ class FusedAdapter(WeightAdapterBase):
 
     def calculate_shape(self, key: str) -> tuple[int, ...] | None:
         """The weight's new shape, where a control LoRA widens it."""
-        return self.weights[0]
+        with _undone_by_the_host():
+            return self.weights[0]
 
     def calculate_weight(
         self,
@@ -69,11 +71,25 @@ class FusedAdapter(WeightAdapterBase):
         ``function`` is applied to the delta. Nothing here shows progress or looks for an
         interrupt: raised while weights are being patched, it would spoil later prompts.
         """
-        patches: tuple[Patch, ...] = unpacked(self.weights[1])
-        if _is_identity(function):
-            return merged(weight, patches, strength)
-        changed = merged(weight.clone(), patches, strength)
-        return weight.add_(function(changed - weight))
+        with _undone_by_the_host():
+            patches: tuple[Patch, ...] = unpacked(self.weights[1])
+            if _is_identity(function):
+                return merged(weight, patches, strength)
+            changed = merged(weight.clone(), patches, strength)
+            return weight.add_(function(changed - weight))
+
+
+@contextmanager
+def _undone_by_the_host() -> Generator[None]:
+    """Makes an interrupt an ordinary error: after no other does the host take back half of a model."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(
+            "interrupted while LoRAs were merged; all weights are as before"
+        ) from error
 
 
 def packed(value: Any) -> Any:

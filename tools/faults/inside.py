@@ -17,6 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -250,15 +251,18 @@ class Loop:
             self.fresh()
 
     def looked(self, scenario: Scenario, kept: list[Any]) -> list[str]:
-        """Which runs are not as before: of what the failed run has left, and of one or all anew."""
-        wrong = []
-        if kept and sampled(kept[0], scenario.batch) != self.references[scenario.name]:
-            wrong.append(f"{scenario.name}, sampled again")
+        """Which runs are not as before: of what the failed run has left, and of one or all anew.
+
+        In any order, since a run that is right may also put right what was left behind.
+        """
         every = sum(self.tally.faults.values()) % WHOLE_EVERY == 0
-        others = self.scenarios if every else [self.random.choice(self.scenarios)]
-        return wrong + [
-            each.name for each in others if self.clean(each) != self.references[each.name]
-        ]
+        runs = list(self.scenarios if every else [self.random.choice(self.scenarios)])
+        checks = [(each.name, each.name, partial(self.clean, each)) for each in runs]
+        if kept:
+            again = partial(sampled, kept[0], scenario.batch)
+            checks.append((f"{scenario.name}, sampled again", scenario.name, again))
+        self.random.shuffle(checks)
+        return [told for told, name, run in checks if run() != self.references[name]]
 
     def note(self, scenario: Scenario, injection: Any, kind: str, wrong: list[str]) -> None:
         name = f"{scenario.name}, {kind}"
