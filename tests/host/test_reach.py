@@ -213,3 +213,23 @@ def test_compiled_code_from_before_is_not_used(host, tmp_path, show):
         show(f"compiled, in order {order:+}: live against merge {error:.1e}")
         assert error < 5e-6
         assert sampled(host, "sd3", compiled).equal(plain)
+
+
+def test_what_is_computed_once_before_the_first_step(host, tmp_path, kinds, show):
+    """MiniMax H3 refines its text before it samples, with feed-forwards that are fused in int8."""
+    if "h3" not in kinds:
+        pytest.skip("this ComfyUI has no MiniMax H3")
+    model = Built(host, tmp_path, "h3", "int8")
+    exact = model.sampled(model.lora("fused", mode="merge"), weights="int8 whole")
+    plain = model.sampled(no_loras, weights="int8 whole")
+    live, change = model.sampled(model.lora("fused")), apart(plain, exact)
+    error, base = apart(live, exact), apart(model.sampled(no_loras), plain)
+    show(
+        f"h3 in int8: from float32, live {error:.1e}; base {base:.1e}; the LoRA changes {change:.1e}"
+    )
+    assert host.log().count("sampling begins once more") == 1
+    assert error < 2 * base < change / 5
+    assert model.sampled(model.lora("fused")).equal(live)
+    assert host.log().count("sampling begins once more") == 1
+    scheduled = host.run(model.graph(model.lora("fused", curve="0:1, 1:0")), expect_error=True)
+    assert "outside of the steps of its sampler" in scheduled.error

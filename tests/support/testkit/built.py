@@ -164,7 +164,7 @@ def built(kind: str) -> CoreModelPatcher:
 
 
 class TKBuilt(io.ComfyNode):
-    """A small model; LTX also with int8 weights, or with what these stand for in float32."""
+    """A small model; LTX and H3 also with int8 weights, or with what these stand for in float32."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
