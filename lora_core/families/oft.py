@@ -102,7 +102,7 @@ def read_triangles(source: Source) -> Sequence[Delta]:
 
 def _bounded(source: Source, skews: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
     """Q in at least float32, if none of its entries is beyond what a rotation can need."""
-    size = skews.shape[-1] * largest_magnitude("Q", skews)
+    size = skews.shape[-1] * largest_magnitude(source.name, skews)
     if size > LARGEST:
         found = f"{size / skews.shape[-1]:.3g}"
         raise source.refuse(

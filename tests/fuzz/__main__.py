@@ -17,7 +17,8 @@ def main(count: int, seed: int) -> int:
     total = Summary()
     for first in range(0, count, REPORTED):
         total.add(run(range(first, min(first + REPORTED, count)), seed))
-        print(f"{min(first + REPORTED, count):,} files", file=sys.stderr, flush=True)
+        done = f"{min(first + REPORTED, count):,} files, {len(total.faults)} faults"
+        print(done, file=sys.stderr, flush=True)
     print(f"{count:,} files, seed {seed}", *total.lines(), sep="\n")
     return 1 if total.faults else 0
 
