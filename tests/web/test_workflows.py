@@ -34,10 +34,12 @@ class TestStored:
         shoot(kind)
 
     def test_the_page_exports_the_stored_prompt(self, page, kind):
-        """Those that were saved before there was a mode get the usual one."""
+        """Inputs that came after it was saved get their usual values."""
         page.load(stored(kind))
         prompt = stored(kind, ".api.json")
         prompt[str(page.only("ApplyToModel"))]["inputs"].setdefault("mode", "auto")
+        for node in page.byType("TKConditioning"):
+            prompt[str(node)]["inputs"].setdefault("mask", False)
         assert page.prompt() == prompt
 
     def test_it_is_saved_as_it_was_opened(self, page, kind):
