@@ -107,7 +107,7 @@ class PairBranch(Branch):
         factor: type[Factor],
     ) -> None:
         super().__init__()
-        pairs = {rows: [*map(_balanced, own)] for rows, own in pairs.items()}
+        pairs = {rows: [*map(balanced_pair, own)] for rows, own in pairs.items()}
         down = _joined([pair.down for own in pairs.values() for pair in own], 0, dtype)
         self.columns = slice(first, first + len(down))
         self.down = factor(down.view(len(down), *inputs))
@@ -208,7 +208,7 @@ def _places(rows: Iterable[Rows], widths: Sequence[int]) -> list[Place]:
     return [(own, slice(a, b)) for own, a, b in zip(rows, starts, ends, strict=False)]
 
 
-def _balanced(pair: Pair) -> Pair:
+def balanced_pair(pair: Pair) -> Pair:
     """The same with factors of like size, the down times its scale, since half precision has to hold
     what each of them gives."""
     largest = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]

@@ -12,6 +12,7 @@ import torch
 
 from ..finite import largest_magnitude
 from ..incoming import Incoming
+from ..linear_algebra import kron
 from ..targets import Shape
 from .balance import balanced
 from .delta import (
@@ -117,14 +118,14 @@ class Kronecker(Relative):
         outer, *inner = first
         one = torch.eye(outer.shape[1], dtype=outer.dtype, device=outer.device)
         sides = ((outer, second[0]), (inner[0] if inner else one, second[1]))
-        up, down = (torch.kron(x.contiguous(), y.contiguous()) for x, y in sides)
+        up, down = (kron(x, y) for x, y in sides)
         return Pair(up, down, self.scale, self.kernel)
 
     def _entries(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         if self.scrambled:
             blocks = second.view(len(second), -1, *self.kernel)
             return torch.kron(first[None], blocks).reshape(self.size)
-        return (first[:, None, :, None] * second[None, :, None, :]).reshape(self.size)
+        return kron(first, second)
 
 
 def _size(factors: tuple[torch.Tensor, ...]) -> tuple[int, int]:

@@ -50,6 +50,10 @@ class Rotation(Relative):
     def follows(self) -> bool:
         return True
 
+    @property
+    def made_wide(self) -> bool:
+        return True
+
     def fits(self, shape: Shape) -> bool:
         if not shape or (self.rescale is not None and len(self.rescale) != shape[0]):
             return False
