@@ -128,7 +128,7 @@ class PairBranch(Branch):
         factor: type[Factor],
     ) -> None:
         super().__init__()
-        pairs = {rows: [*map(_balanced, own)] for rows, own in pairs.items()}
+        pairs = {rows: [*map(balanced_pair, own)] for rows, own in pairs.items()}
         down = _joined([pair.down for own in pairs.values() for pair in own], 0, dtype)
         self.columns = slice(first, first + len(down))
         self.down = factor(down.view(len(down), *inputs))
@@ -245,7 +245,7 @@ def _copied(_: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     return factor.clone()
 
 
-def _balanced(pair: Pair) -> Pair:
+def balanced_pair(pair: Pair) -> Pair:
     """The same with factors of like size, the down times its scale, since half precision has to hold
     what each of them gives."""
     largest = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]

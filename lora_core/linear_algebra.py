@@ -16,6 +16,12 @@ def norm(tensor: torch.Tensor, dim: int | tuple[int, ...] | None = None) -> torc
     return _linalg.vector_norm(tensor, dim=dim)
 
 
+def kron(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """The Kronecker product of two matrices, of any strides: the library's own fails on some."""
+    size = len(left) * len(right), left.shape[1] * right.shape[1]
+    return (left[:, None, :, None] * right[None, :, None, :]).reshape(size)
+
+
 def solve(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """left⁻¹ · right, for batches of square matrices.
 

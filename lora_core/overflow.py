@@ -10,8 +10,9 @@ from typing import Final
 
 import torch
 
-from .branches import UNBALANCED
+from .branches import UNBALANCED, balanced_pair
 from .errors import LoraMismatchError
+from .finite import largest_magnitude
 from .match import Addend
 from .room import Room, room_of
 
@@ -26,60 +27,73 @@ def check_range(weights: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, to
     """LoraMismatchError if a weight with its sum of deltas may not fit into its type.
 
     The bound from the largest factors clears all sane files at no cost; only where it does not are
-    the deltas looked at entry by entry.
+    the deltas looked at entry by entry. What is added up on the way has to fit into float32.
     """
     for key, addends in weights.items():
         room = room_of(dtypes[key])
         total = room.row + sum([room.taken(a.delta, a.bound, abs(a.strength)) for a in addends])
-        if not (total <= room.most and _are_usable(addends)):  # or no number
+        strongest = max(abs(a.strength) for a in addends)
+        if not (total <= room.most and strongest <= LARGEST_STRENGTH):  # or no number
             _look_closer(key, addends, room, dtypes[key])
+            _check_sum(key, addends, room_of(torch.float32), torch.float32, _summed)
+            _refuse_strengths(key, addends)
 
 
 def check_beside(layers: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, torch.dtype]) -> None:
     """The same of what goes beside layers, at the greatest strengths that it will have.
 
-    Layers of less than half precision compute in that.
+    Layers of less than half precision compute in that. All sums are formed in the layer's type, and the
+    factors alone have to fit into it, too.
     """
     for key, addends in layers.items():
         dtype = dtypes[key] if dtypes[key].itemsize > 1 else torch.float16
         most = room_of(dtype).most
         beside = Room(most / ACTIVATION, 0.0)
-        sums = sum([addend.bound for addend in addends])
-        if not (sums <= beside.most and _are_usable(addends, most)):
-            _look_closer(key, addends, beside, dtype, most)
-        hidden = max(_hidden(addend) for addend in addends)
-        if not hidden <= beside.most:
-            worst = max(addends, key=_hidden)
-            raise _overflow(key, hidden, beside, dtype).in_file(worst.file)
+        if not sum([addend.bound for addend in addends]) <= beside.most:
+            _look_closer(key, addends, beside, dtype)
+            _check_sum(key, addends, Room(most, 0.0), dtype, _bound)
+        for addend in addends:
+            if not _between(addend) <= beside.most and not _seen(addend) <= beside.most:
+                raise _overflow(key, _seen(addend), beside, dtype).in_file(addend.file)
+        _refuse_strengths(key, addends)
 
 
-def _hidden(addend: Addend) -> float:
-    """The most that a branch has between its factors, which are of like size, for an input of 1."""
-    column = addend.bound / (addend.delta.pair_rank or 1)
-    return 2**UNBALANCED * math.sqrt(column * abs(addend.strength))
-
-
-def _are_usable(addends: Sequence[Addend], most: float = math.inf) -> bool:
-    """Whether strengths, and factors without them, are what can be multiplied one by one."""
-    return all(
-        abs(a.strength) <= LARGEST_STRENGTH and a.bound <= most * abs(a.strength) for a in addends
-    )
-
-
-def _look_closer(
-    key: str, addends: Sequence[Addend], room: Room, dtype: torch.dtype, most: float = math.inf
-) -> None:
+def _look_closer(key: str, addends: Sequence[Addend], room: Room, dtype: torch.dtype) -> None:
     """Adds up only what meets, and then entry by entry."""
-    for size in (_bound, _peak):
-        sizes = {a: size(a) for a in addends}
-        taken = {a: room.taken(a.delta, sizes[a], abs(a.strength)) for a in addends}
-        worst = max(addends, key=lambda a: _known(taken[a]))
-        total = room.row + _sum(addends, taken.__getitem__)
-        if total <= room.most and all(sizes[a] <= most * abs(a.strength) for a in addends):
-            break
-    else:
-        raise _overflow(key, total - room.row, room, dtype).in_file(worst.file)
-    _refuse_strengths(key, addends)
+    try:
+        _check_sum(key, addends, room, dtype, _bound)
+    except LoraMismatchError:
+        _check_sum(key, addends, room, dtype, _peak)
+
+
+def _check_sum(
+    key: str,
+    addends: Sequence[Addend],
+    room: Room,
+    dtype: torch.dtype,
+    size: Callable[[Addend], float],
+) -> None:
+    taken = {a: _known(room.taken(a.delta, size(a), abs(a.strength))) for a in addends}
+    total = _sum(addends, taken)
+    if room.row + total > room.most:
+        worst = max(addends, key=taken.__getitem__)
+        raise _overflow(key, total, room, dtype).in_file(worst.file)
+
+
+def _between(addend: Addend) -> float:
+    """No number that a branch has between its factors is larger, for an input of 1: they are of like size."""
+    column, strength = addend.bound / (addend.delta.pair_rank or 1), abs(addend.strength)
+    return 2**UNBALANCED * math.sqrt(column * max(strength, 1 / strength if strength else 1.0))
+
+
+def _seen(addend: Addend) -> float:
+    """The same as it is, from the factors themselves."""
+    strength = abs(addend.strength)
+    if addend.delta.pair_rank is None:
+        return addend.bound / (strength or 1.0)
+    pair = balanced_pair(addend.delta.paired())
+    up, down = largest_magnitude("up", pair.up), largest_magnitude("down", pair.down)
+    return max(up, down, down * abs(pair.scale) * strength)
 
 
 def _bound(addend: Addend) -> float:
@@ -90,10 +104,14 @@ def _peak(addend: Addend) -> float:
     return abs(addend.strength) * addend.delta.peak()
 
 
-def _sum(addends: Sequence[Addend], size: Callable[[Addend], float]) -> float:
+def _summed(addend: Addend) -> float:
+    """What float32 sees of it while it is added up."""
+    return _peak(addend) if addend.delta.made_wide else addend.bound
+
+
+def _sum(addends: Sequence[Addend], sizes: Mapping[Addend, float]) -> float:
     """The most that can come together in one entry: what meets does so where one of them begins."""
     starts = {addend.target.rows[0] if addend.target.rows else 0 for addend in addends}
-    sizes = {addend: _known(size(addend)) for addend in addends}
     return max(
         sum(sizes[addend] for addend in addends if addend.target.holds(row)) for row in starts
     )

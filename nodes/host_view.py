@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import comfy.lora
 import comfy.model_management
@@ -19,6 +19,10 @@ from .host_names import HostNames, HostTarget
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
+
+
+BANKED: Final = "MiniMax-H3"
+"""The only architecture whose heads come in banks."""
 
 
 def view_of(part: Part, patcher: ModelPatcher, own: Mapping[str, object]) -> Model:
@@ -51,7 +55,7 @@ def _new_view(part: Part, patcher: ModelPatcher, widened: Mapping[str, Shape]) -
         ours.architecture or _host_word(part, patcher.model),
         _branches(patcher, shapes),
         any(map(_is_quantised, weights.values())),
-        _reads_banks(),
+        ours.architecture == BANKED and _reads_banks(),
     )
 
 

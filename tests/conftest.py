@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 
+import hypothesis
 import pytest
 
 from tests.support.installs import HOSTS, OLDEST, HostInstall, find_host, skip_notice
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     fast = [item for item in items if not item.get_closest_marker("slow")]
     config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
     items[:] = fast
+
+
+def pytest_configure() -> None:
+    """No test is wrong for being slow: hypothesis would measure each example."""
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

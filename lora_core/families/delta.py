@@ -66,6 +66,11 @@ class Delta(ABC):
         """Whether it takes away the weight as it is, beside what its bound says."""
         return False
 
+    @property
+    def made_wide(self) -> bool:
+        """Whether it is summed up in float64: narrower sums see no more of it than its peak."""
+        return False
+
     @abstractmethod
     def fits(self, shape: Shape) -> bool:
         """Whether it can be added to a weight of this shape."""
@@ -293,6 +298,10 @@ class Turned(Delta):
     @property
     def removes(self) -> bool:
         return self.inner.removes
+
+    @property
+    def made_wide(self) -> bool:
+        return self.inner.made_wide
 
     def fits(self, shape: Shape) -> bool:
         return self.inner.fits(shape)

@@ -11,6 +11,7 @@ import torch
 
 from ..finite import largest_magnitude
 from ..incoming import Incoming
+from ..linear_algebra import kron
 from ..targets import Shape
 from .balance import balanced
 from .delta import (
@@ -136,7 +137,7 @@ class Kronecker(Relative):
         outer, *inner = first
         one = torch.eye(outer.shape[1], dtype=outer.dtype, device=outer.device)
         sides = ((outer, second[0]), (inner[0] if inner else one, second[1]))
-        up, down = (torch.kron(x.contiguous(), y.contiguous()) for x, y in sides)
+        up, down = (kron(x, y) for x, y in sides)
         return Pair(self._own(up), down, self.scale, self.kernel)
 
     def _entries(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
@@ -144,7 +145,7 @@ class Kronecker(Relative):
             blocks = second.view(len(second), -1, *self.kernel)
             entries = torch.kron(first[None], blocks).reshape(self._whole)
         else:
-            entries = (first[:, None, :, None] * second[None, :, None, :]).reshape(self._whole)
+            entries = kron(first, second)
         return self._own(entries)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from ..incoming import Incoming
-from ..linear_algebra import norm
+from ..linear_algebra import kron, norm
 from ..targets import Shape
 from .delta import Pair, Relative, Slot, Static, shape_text
 
@@ -67,5 +67,5 @@ class Through(Relative):
         if places > 1:
             # the same for every place of the kernel, which is the last index of a weight's row
             one = torch.eye(places, dtype=left.dtype, device=left.device)
-            left, right = (torch.kron(side.contiguous(), one) for side in (left, right))
+            left, right = kron(left, one), kron(right, one)
         return (Pair(weight.times(left), right, 1.0),)

@@ -50,6 +50,10 @@ class Rotation(Relative):
     def follows(self) -> bool:
         return True
 
+    @property
+    def made_wide(self) -> bool:
+        return True
+
     def fits(self, shape: Shape) -> bool:
         if not shape or (self.rescale is not None and len(self.rescale) != shape[0]):
             return False
@@ -78,8 +82,11 @@ class Rotation(Relative):
         return self._rescaled(float(norm(moved, -1).max()))
 
     def _rescaled(self, size: float) -> float:
-        largest = 1.0 if self.rescale is None else largest_magnitude("rescale", self.rescale)
-        return largest * (1 + size)
+        """Of s · (R - I) + (s - 1), for an R - I of this size."""
+        if self.rescale is None:
+            return size
+        largest = largest_magnitude("rescale", self.rescale)
+        return largest * size + largest + 1
 
     def cut(self, rows: slice) -> Rotation | None:
         if not self.by_input:

@@ -5,6 +5,7 @@ import torch
 
 from lora_core.errors import LoraFileError, LoraMismatchError
 from lora_core.families import Residue, Source, read_module
+from lora_core.linear_algebra import kron
 from lora_core.match import Addend
 from lora_core.overflow import check_range
 from lora_core.settings import Settings
@@ -95,6 +96,35 @@ def test_rows_that_meet_add_up(second, together):
         return
     with pytest.raises(LoraMismatchError, match="cannot hold"):
         check_range({"w": half}, {"w": torch.float16})
+
+
+def test_a_rescale_of_next_to_nothing_takes_the_weight_away():
+    """Times a strength beyond measure, float16 cannot hold it."""
+    roles = {"oft_blocks": torch.zeros(3, 2, 2), "rescale": torch.full((6, 1), 1e-45)}
+    check_range({"w": [addend.times(10) for addend in addends(roles)]}, {"w": torch.float16})
+    with pytest.raises(LoraMismatchError, match="cannot hold"):
+        check_range({"w": [addend.times(1e10) for addend in addends(roles)]}, {"w": torch.float16})
+
+
+def test_what_is_added_up_on_the_way_has_to_fit_into_float32():
+    """Products beyond it that would cancel each other: one of them is there before the other."""
+    up = torch.tensor([[1e20, -1e20]]).repeat(6, 1)
+    roles = {"up": up, "down": torch.full((2, 8), 1e20)}
+    (addend,) = addends(roles)
+    assert addend.delta.peak() == 0
+    with pytest.raises(LoraMismatchError, match="float32 cannot hold"):
+        check_range({"w": [addend]}, {"w": torch.float32})
+    check_range({"w": [addend.times(1e-10)]}, {"w": torch.float32})
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (6, 1), (3, 2)])
+def test_a_product_of_kronecker_does_not_mind_how_its_sides_lie_in_memory(shape):
+    """Of some of one row or column, the library says that they are contiguous and fails on them."""
+    left = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    odd = torch.as_strided(left, shape, (6, 1) if shape[0] == 1 else left.stride())
+    assert torch.equal(kron(odd, torch.eye(4)), torch.kron(left.clone(), torch.eye(4)))
+    turned = torch.linalg.qr(left.double())[0].T
+    assert kron(turned, torch.eye(4)).shape == (4 * len(turned), 4 * turned.shape[1])
 
 
 REAL = {

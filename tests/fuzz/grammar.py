@@ -21,8 +21,18 @@ FOR_VECTORS = frozenset(("full", "norm", "bias", "IA3"))
 FOR_MATRICES = frozenset(("VeRA", "DeLoRA", "MiSS"))
 """Families that fit no other layers."""
 
+ADAPTERS = ("", ".default")
+"""What may stand where peft puts an adapter's name."""
+
 SUFFIXES = {
-    role: sorted(s for s, known in SPELLINGS.items() if known == role and "|" not in s)
+    role: sorted(
+        {
+            suffix.replace("*", adapter)
+            for suffix, known in SPELLINGS.items()
+            for adapter in ADAPTERS
+            if known == role and "|" not in suffix
+        }
+    )
     for role in set(SPELLINGS.values())
 } | {"ia3_weight": [".weight"], "set_bias": [".bias"]}
 """How a role may be written, whatever the name in front of it."""

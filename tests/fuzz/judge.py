@@ -224,7 +224,8 @@ def _outputs(stack: Stack, recipe: Recipe, beside: Weights, dtype: torch.dtype) 
     gate.rows = stack.gate_rows([term.at(0.5) for term in recipe.terms])
     handles = stack.attach(layers.get_submodule, gate)
     try:
-        return {name: _output(name, beside, dtype) for name in set(stack.layers)}
+        names = {key.rpartition(".")[0] for key in stack.lanes}
+        return {name: _output(name, beside, dtype) for name in names}
     finally:
         for handle in handles:
             handle.remove()
