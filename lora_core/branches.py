@@ -30,8 +30,8 @@ Rows: TypeAlias = "tuple[int, int] | None"
 Place: TypeAlias = "tuple[Rows, slice]"
 """Some outputs of a layer, and the columns of the gate that they use."""
 
-UNBALANCED: Final = 4
-"""Powers of two by which the sizes of two factors may differ, halved."""
+UNBALANCED: Final = 8
+"""Powers of two from which on two factors are not of like size, and a scale is not near 1."""
 
 CONVOLUTIONS: Final = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 NORMS: Final = (torch.nn.LayerNorm, torch.nn.GroupNorm, torch.nn.RMSNorm)
@@ -128,7 +128,6 @@ class PairBranch(Branch):
         factor: type[Factor],
     ) -> None:
         super().__init__()
-        pairs = {rows: [*map(balanced_pair, own)] for rows, own in pairs.items()}
         down = _joined([pair.down for own in pairs.values() for pair in own], 0, dtype)
         self.columns = slice(first, first + len(down))
         self.down = factor(down.view(len(down), *inputs))
@@ -246,16 +245,21 @@ def _copied(_: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
 
 
 def balanced_pair(pair: Pair) -> Pair:
-    """The same with factors of like size, the down times its scale, since half precision has to hold
-    what each of them gives."""
-    largest = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]
-    if not (all(largest) and pair.scale):
+    """The same with factors of like size and a scale near 1, since half precision has to hold what each
+    of them gives."""
+    sizes = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]
+    if not (all(sizes) and pair.scale):
         return replace(pair, up=torch.zeros_like(pair.up), down=torch.zeros_like(pair.down))
-    sizes = [math.frexp(size)[1] for size in (largest[0], largest[1] * abs(pair.scale))]
-    shift = (sizes[0] - sizes[1]) // 2
-    if abs(shift) < UNBALANCED:
+    up, down, scale = (math.frexp(size)[1] for size in (*sizes, pair.scale))
+    if abs(up - down) < UNBALANCED and abs(scale) < UNBALANCED:
         return pair
-    return replace(pair, up=shifted(pair.up, -shift), down=shifted(pair.down, shift))
+    total = up + down + scale
+    return replace(
+        pair,
+        up=shifted(pair.up, total // 2 - up),
+        down=shifted(pair.down, total - total // 2 - down),
+        scale=math.ldexp(pair.scale, -scale),
+    )
 
 
 def _joined(tensors: Sequence[torch.Tensor], dim: int, dtype: torch.dtype) -> torch.Tensor:

@@ -16,7 +16,15 @@ from typing import Any, Final, cast
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from .branches import Branch, Factor, PairBranch, Rows, VectorBranch, takes_branch
+from .branches import (
+    Branch,
+    Factor,
+    PairBranch,
+    Rows,
+    VectorBranch,
+    balanced_pair,
+    takes_branch,
+)
 from .families import Delta, Pair, Residue
 from .targets import Shape
 from .term import FileId
@@ -157,10 +165,12 @@ class Stack(torch.nn.Module):
 
 
 def _by_rows(lanes: Sequence[Lane]) -> dict[Rows, list[Lane]]:
-    """With pairs made of what are products."""
+    """With pairs made of what are products, and balanced."""
     grouped: dict[Rows, list[Lane]] = {}
     for lane in lanes:
-        delta = lane.delta if isinstance(lane.delta, Residue) else lane.delta.paired()
+        delta = lane.delta
+        if not isinstance(delta, Residue):
+            delta = balanced_pair(delta.paired())
         grouped.setdefault(lane.rows, []).append(Lane(lane.file, lane.rows, delta))
     return grouped
 

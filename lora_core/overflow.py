@@ -81,7 +81,8 @@ def _check_sum(
 
 
 def _between(addend: Addend) -> float:
-    """No number that a branch has between its factors is larger, for an input of 1: they are of like size."""
+    """No number that a branch has between its factors is larger, for an input of 1: they are of like size,
+    and their scale is near 1."""
     column, strength = addend.bound / (addend.delta.pair_rank or 1), abs(addend.strength)
     return 2**UNBALANCED * math.sqrt(column * max(strength, 1 / strength if strength else 1.0))
 

@@ -339,3 +339,21 @@ def test_a_twin_has_factors_of_its_own_and_none_of_a_hosts_notes():
     assert torch.equal(twin.branches[0].down.weight, stack.branches[0].down.weight)
     stack.branches[0].down.weight.zero_()
     assert twin.branches[0].down.weight.abs().sum() > 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scale", [2e-10, 1e-3, 0.3, 64.0, 3e9])
+@pytest.mark.parametrize("size", [1e-4, 1.0])
+def test_half_precision_holds_every_number_of_a_branch_whose_product_it_holds(scale, size):
+    """Scales and factors far from each other: neither side, nor what is between them, leaves float16."""
+    ordinary = pair(8, 12, 3)
+    factors = (size * ordinary.up / max(scale, 1.0), ordinary.down / size)
+    lanes = {"weight": [Lane(FILES[0], None, Pair(*factors, scale))]}
+    layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes, torch.float16)
+    x = drawn(2, 5, 12).half()
+    plain = layer(x)
+    gate.rows = stack.gate_rows([[1.0]])
+    found = layer(x)
+    change = scale * x.double() @ (factors[0].double() @ factors[1].double()).T
+    assert found.isfinite().all()
+    torch.testing.assert_close(found.double(), plain.double() + change, rtol=4e-3, atol=2e-2)
