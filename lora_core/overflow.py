@@ -53,7 +53,11 @@ def check_beside(layers: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, to
             _look_closer(key, addends, beside, dtype)
             _check_sum(key, addends, Room(most, 0.0), dtype, _bound)
         for addend in addends:
-            if not _between(addend) <= beside.most and not _seen(addend) <= beside.most:
+            paired = addend.delta.pair_rank is not None
+            if (
+                not (paired and _between(addend) <= beside.most)
+                and not _seen(addend) <= beside.most
+            ):
                 raise _overflow(key, _seen(addend), beside, dtype).in_file(addend.file)
         _refuse_strengths(key, addends)
 

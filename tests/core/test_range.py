@@ -7,7 +7,7 @@ from lora_core.errors import LoraFileError, LoraMismatchError
 from lora_core.families import Residue, Source, read_module
 from lora_core.linear_algebra import kron
 from lora_core.match import Addend
-from lora_core.overflow import check_range
+from lora_core.overflow import check_beside, check_range
 from lora_core.settings import Settings
 from lora_core.targets import Target
 from tests.support.samples import tensors
@@ -174,3 +174,12 @@ def test_rows_that_do_not_meet_each_other_do_not_add_up_by_way_of_the_whole():
         for n in (0, 4, 8)
     ]
     check_range({"w": [whole, *parts]}, {"w": torch.float16})
+
+
+def test_a_vector_beside_a_layer_has_to_fit_by_itself():
+    """It is kept in the layer's type without its strength, small as the product may be."""
+    largest = torch.finfo(torch.float32).max  # which bfloat16 rounds to infinity
+    residue = Residue(torch.full((6,), largest))
+    addend = Addend(Target("norm.weight"), residue, 1e-20, 1e-20 * largest, "a.safetensors")
+    with pytest.raises(LoraMismatchError, match="cannot hold"):
+        check_beside({"norm.weight": (addend,)}, {"norm.weight": torch.bfloat16})
