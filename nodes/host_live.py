@@ -221,12 +221,12 @@ class Live:
             stack = self.beside.stack_of(patcher)
         own = self.beside.attached(model)
         before = own.gate.rows
-        own.gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
 
         def run() -> Any:
             return executor(x, t, c_concat, c_crossattn, fresh_control(control), options, **kwargs)
 
         try:
+            own.gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
             with plain_errors():
                 result = own.run.evaluate(
                     model, stack, own.gate, run, compiled=is_compiled(model, options)

@@ -145,8 +145,8 @@ def _changed(model: torch.nn.Module, stack: Stack, gate: Gate, reach: Reach) -> 
     """The model with a change on every known route, and watched for others."""
     seen = Seen()
     elsewhere = [key for key in stack.lanes if key in reach.routes]
-    gate.elsewhere, gate.reached = frozenset(elsewhere), seen.reached
     try:
+        gate.elsewhere, gate.reached = frozenset(elsewhere), seen.reached
         with Watch(_places(model, reach.pending), seen.read), ExitStack() as changes:
             for key, (layer, name) in _places(model, elsewhere).items():
                 change = _Change(key, stack.branch(key), gate, seen.moved)
