@@ -171,7 +171,7 @@ class Live:
     """How many images each sampler at work has, the innermost last."""
 
     def outer_sample(self, executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        """Refuses a batch of another size before anything is loaded."""
+        """Refuses a batch of another size before anything is loaded, and samples until nothing is missed."""
         self._rows.clear()  # the same noise level may be another progress to another clone
         with plain_errors():
             _check_images(self.recipe.images, 1, len(noise))

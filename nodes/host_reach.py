@@ -22,10 +22,6 @@ T = TypeVar("T")
 Place: TypeAlias = "tuple[torch.nn.Module, str]"
 """A layer, and the name of one of its parameters."""
 
-MOST_TRIES: Final = 3
-"""Of one evaluation: by branches alone, by the weight's function, with another tensor."""
-
-
 log: Final = logging.getLogger("lora-algebra")
 
 
@@ -81,7 +77,8 @@ class Run:
     ) -> T:
         """The result of an evaluation from which no change of ``stack`` is missing.
 
-        It is done again when a layer turns out to be used past its ``forward``.
+        It is done again when a layer turns out to be used past its ``forward``, which comes to an end: each
+        time a parameter has got its first or its second route, or is known to be passed by.
 
         Args:
             model: The host's, with the branches in place.
@@ -94,12 +91,11 @@ class Run:
         Raises:
             Again: What is missing was used before, so that the sampler has to begin once more.
             LoraInputError: Such a layer cannot have a strength for each image.
-            LoraMismatchError: Such a layer can only be changed by a merge.
+            LoraMismatchError: Such a layer keeps its weight in so few bits that it can only be merged into.
         """
         self.end()
         self.first, self._begun = not self._begun, True
-        missed: set[str] = set()
-        for _ in range(MOST_TRIES):
+        while True:
             with _changed(model, stack, gate, self.reach) as seen:
                 result = run()
             missed = self.reach.learn(seen | self._before, partial(_has_function, model))
@@ -108,7 +104,6 @@ class Run:
             if not missed and not (compiled and self._is_stale(seen)):
                 self._before = Seen()
                 return result
-        raise _unreachable(missed)
 
     def _is_stale(self, seen: Seen) -> bool:
         """Whether compiled code had to be dropped, since it may have been made without the branches.
@@ -125,15 +120,14 @@ class Run:
 
 
 def until_complete(guider: Any, sample: Callable[[], T]) -> T:
-    """What a sampler gives, begun once more where a run asks for that."""
+    """What a sampler gives, begun once more where a run asks for that, having found another route."""
     conds = _copied(guider.conds)
-    for _ in range(MOST_TRIES - 1):
+    while True:
         try:
             return sample()
         except Again:
             log.info("a layer is used past its forward: sampling begins once more")
             guider.conds = _copied(conds)  # which the host fills in while it samples
-    return sample()
 
 
 def _copied(conds: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
@@ -188,16 +182,6 @@ def _has_function(model: torch.nn.Module, key: str) -> bool:
     """Whether the host takes a parameter through a function that can be added to."""
     ((layer, name),) = _places(model, [key]).values()
     return hasattr(layer, f"{name}_function")
-
-
-def _unreachable(keys: Iterable[str]) -> LoraMismatchError:
-    first = min(keys)
-    return LoraMismatchError(
-        f"ComfyUI computes {first} in a way that a live LoRA cannot reach. Set the mode to merge.",
-        key=first,
-        expected="a layer that is called, or a weight that is read",
-        found="neither",
-    )
 
 
 @contextmanager
