@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import Final
 
@@ -85,7 +85,38 @@ class Facts:
 
     def to_dict(self) -> dict[str, object]:
         """The same as plain values, ready for JSON; ``error`` is left to the caller."""
-        return {name: value for name, value in asdict(self).items() if name != "error"}
+        return {
+            "size": self.size,
+            "modified": self.modified,
+            "hash": self.hash,
+            "base": self.base,
+            "families": self.families,
+            "ranks": self.ranks,
+            "trainer": self.trainer,
+            "dialects": self.dialects,
+            "model_layers": self.model_layers,
+            "clip_layers": self.clip_layers,
+            "triggers": [_plain_trigger(trigger) for trigger in self.triggers],
+            "stated_triggers": self.stated_triggers,
+            "title": self.title,
+            "author": self.author,
+            "description": self.description,
+            "notes": self.notes,
+            "recommended": self.recommended and _plain_recommended(self.recommended),
+            "metadata": None if self.metadata is None else dict(self.metadata),
+        }
+
+
+def _plain_trigger(trigger: Trigger) -> dict[str, object]:
+    return {"word": trigger.word, "count": trigger.count, "source": trigger.source}
+
+
+def _plain_recommended(recommended: Recommended) -> dict[str, object]:
+    return {
+        "strength": recommended.strength,
+        "least": recommended.least,
+        "most": recommended.most,
+    }
 
 
 def facts_of(file: FileId) -> Facts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from .files import LoraFile
 from .guess import base_of_file
@@ -50,7 +50,21 @@ class Summary:
 
     def to_dict(self) -> dict[str, object]:
         """The same as plain values, ready for JSON."""
-        return asdict(self)
+        return {
+            "name": self.name,
+            "size": self.size,
+            "families": self.families,
+            "ranks": self.ranks,
+            "model": self.model,
+            "clip": self.clip,
+            "parameters": self.parameters,
+            "unknown": self.unknown,
+            "base": self.base,
+            "dialects": self.dialects,
+            "trainer": self.trainer,
+            "triggers": self.triggers,
+            "metadata": self.metadata,
+        }
 
     def __str__(self) -> str:
         rows = [

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Final
-
 from .report import LoraReport, PartReport, Report
 from .warning import first_names
-
-UNSENT: Final = ("varying", "apart")
-"""Of a part, what the page makes nothing of."""
 
 
 def outcomes_of(report: Report) -> list[dict[str, object]]:
@@ -41,4 +35,13 @@ def _outcome(lora: LoraReport) -> dict[str, object]:
 
 
 def _part(part: PartReport) -> dict[str, object]:
-    return {name: value for name, value in asdict(part).items() if name not in UNSENT}
+    return {
+        "part": part.part,
+        "strength": part.strength,
+        "found": part.found,
+        "applied": part.applied,
+        "connected": part.connected,
+        "live": part.live,
+        "through": part.through,
+        "unused": part.unused,
+    }

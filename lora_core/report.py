@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from .families import Delta
 from .guess import base_of_file
@@ -176,10 +176,40 @@ def _deltas(match: Match) -> list[Delta]:
 
 
 def _plain(lora: LoraReport) -> dict[str, object]:
-    plain: dict[str, object] = asdict(lora)
-    del plain["said"]  # is among the warnings
-    plain["warnings"] = [warning.to_dict() for warning in lora.warnings]
-    return plain
+    return {
+        "name": lora.name,
+        "parts": [_plain_part(part) for part in lora.parts],
+        "families": lora.families,
+        "ranks": lora.ranks,
+        "parameters": lora.parameters,
+        "touched": lora.touched,
+        "unknown": lora.unknown,
+        "base": lora.base,
+        "silent": lora.silent,
+        "scale_unread": lora.scale_unread,
+        "dialects": lora.dialects,
+        "trainer": lora.trainer,
+        "disagrees": lora.disagrees,
+        "model": lora.model,
+        "widened": lora.widened,
+        "carried": lora.carried,
+        "warnings": [warning.to_dict() for warning in lora.warnings],
+    }
+
+
+def _plain_part(part: PartReport) -> dict[str, object]:
+    return {
+        "part": part.part,
+        "strength": part.strength,
+        "found": part.found,
+        "applied": part.applied,
+        "connected": part.connected,
+        "live": part.live,
+        "varying": part.varying,
+        "apart": part.apart,
+        "through": part.through,
+        "unused": part.unused,
+    }
 
 
 def _part(match: Match, part: Part) -> PartReport:

@@ -20,8 +20,17 @@ T = TypeVar("T", str, int)
 
 def written_term(term: Term) -> dict[str, Json]:
     """What ``read_term`` reads."""
-    entry: dict[str, Json] = {slot: getattr(term.file, slot) for slot in FileId.__slots__}
-    entry |= {"model": written(term.model), "clip": written(term.clip)}
+    file = term.file
+    entry: dict[str, Json] = {
+        "path": file.path,
+        "mtime_ns": file.mtime_ns,
+        "size": file.size,
+        "inode": file.inode,
+        "name": file.name,
+        "beside": file.beside,
+        "model": written(term.model),
+        "clip": written(term.clip),
+    }
     return entry | ({"varying": written_varying(term.varying)} if term.varying else {})
 
 
