@@ -5,10 +5,10 @@ with applied(model, look) as report:
     print(report)
 """
 
-from .apply import applied, apply, load
+from .algebra.recipe import Recipe
+from .applying.apply import applied, apply, load
 from .errors import LoraError, LoraFileError, LoraInputError, LoraMismatchError
-from .recipe import Recipe
-from .report import Report
+from .matching.report import Report
 
 __all__ = [
     "LoraError",

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
-from .bake import bake
+from .algebra.recipe import Recipe
+from .applying.bake import bake
 from .errors import LoraError
-from .files import identify, read_file
-from .inspect import inspect_file
-from .recipe import Recipe
+from .library.inspect import inspect_file
+from .reading.reader import identify, read_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

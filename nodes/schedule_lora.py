@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..lora_core.curve import Curve
+from ..lora_core.algebra.curve import Curve
+from ..lora_core.algebra.recipe import Recipe
 from ..lora_core.errors import LoraError
-from ..lora_core.recipe import Recipe
 from .plain_errors import objection, plain_errors
 from .types import CATEGORY, Lora
 

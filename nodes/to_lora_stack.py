@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..lora_core.lora_stack import listed, written_stack
-from ..lora_core.recipe import Recipe
-from .host import current
+from ..lora_core.algebra.recipe import Recipe
+from ..lora_core.lists.lora_stack import listed, written_stack
+from .host.apply import current
 from .plain_errors import plain_errors
 from .types import CATEGORY, LoraStack, lora_input
 

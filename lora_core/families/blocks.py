@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import torch
 
-from ..finite import largest_magnitude
-from ..incoming import Incoming
-from ..targets import Shape
+from ..naming.targets import Shape
 from .delta import Delta, Pair, Relative, Residue, Slot, Static, shape_text
 from .family import Source
+from .finite import largest_magnitude
+from .incoming import Incoming
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,11 +8,11 @@ from typing import Final
 
 import torch
 
-from ..finite import largest_magnitude
-from ..linear_algebra import norm
 from .balance import balanced
 from .delta import Delta, Pair
 from .family import Source, check_pair, wide
+from .finite import largest_magnitude
+from .linear_algebra import norm
 
 SMALLEST: Final = 1e-4
 """What peft divides by at least."""

@@ -19,9 +19,9 @@ from typing import Final, Literal
 
 import torch
 
-from ..finite import largest_magnitude
-from ..incoming import Incoming
-from ..targets import Shape
+from ..naming.targets import Shape
+from .finite import largest_magnitude
+from .incoming import Incoming
 
 Slot = Literal["weight", "bias"]
 

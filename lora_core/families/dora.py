@@ -10,11 +10,20 @@ from typing import Final
 
 import torch
 
-from ..finite import largest_magnitude
-from ..incoming import Incoming, widest_type
-from ..targets import Shape
-from .delta import Delta, Diagonal, Pair, Relative, Residue, Slot, Static, shape_text
+from ..naming.targets import Shape
+from .delta import (
+    Delta,
+    Diagonal,
+    Pair,
+    Relative,
+    Residue,
+    Slot,
+    Static,
+    shape_text,
+)
 from .family import Source
+from .finite import largest_magnitude
+from .incoming import Incoming, widest_type
 
 LARGEST_SQUARED: Final = 1e15
 """Of entries whose squares can still be added up in float32."""

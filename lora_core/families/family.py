@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 import torch
 
 from ..errors import LoraFileError
-from ..finite import largest_magnitude
-from ..settings import Settings
+from ..formats.settings import Settings
 from .delta import Delta, shape_text
+from .finite import largest_magnitude
 
 Tensors: TypeAlias = Mapping[str, torch.Tensor]
 """The tensors of one module by role."""

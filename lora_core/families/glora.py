@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..finite import largest_magnitude
 from .balance import balanced
 from .delta import Delta, Pair
 from .family import Source, check_pair, fold_core, wide
+from .finite import largest_magnitude
 from .products import Through
 
 

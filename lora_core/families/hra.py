@@ -9,9 +9,9 @@ from typing import Any, Final, cast
 import torch
 
 from ..errors import LoraFileError
-from ..linear_algebra import norm
 from .delta import Delta
 from .family import Source
+from .linear_algebra import norm
 from .products import Through
 
 HIGHEST_RANK: Final = 1024

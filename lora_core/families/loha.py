@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..finite import largest_magnitude
-from ..incoming import Incoming
-from ..targets import Shape
+from ..naming.targets import Shape
 from .balance import balanced
 from .delta import (
     LARGEST_PAIR,
@@ -24,6 +22,8 @@ from .delta import (
     shape_text,
 )
 from .family import Source, check_pair, tucker, wide
+from .finite import largest_magnitude
+from .incoming import Incoming
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,10 +9,7 @@ from typing import Final
 
 import torch
 
-from ..finite import largest_magnitude
-from ..incoming import Incoming
-from ..linear_algebra import kron
-from ..targets import Shape
+from ..naming.targets import Shape
 from .balance import balanced
 from .delta import (
     LARGEST_PAIR,
@@ -26,6 +23,9 @@ from .delta import (
     shape_text,
 )
 from .family import Source, check_pair, tucker, wide
+from .finite import largest_magnitude
+from .incoming import Incoming
+from .linear_algebra import kron
 
 ROLES: Final = frozenset(
     (

@@ -9,10 +9,10 @@ from typing import Final
 
 import torch
 
-from ..finite import largest_magnitude
-from ..linear_algebra import norm
 from .delta import Delta, shape_text
 from .family import Source, wide
+from .finite import largest_magnitude
+from .linear_algebra import norm
 from .rotation import EXACT, Rotation, halves_apart, strided
 
 KOHYA: Final = "oft_"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
-from ..incoming import Incoming
-from ..linear_algebra import kron, norm
-from ..targets import Shape
+from ..naming.targets import Shape
 from .delta import Pair, Relative, Slot, Static, shape_text
+from .incoming import Incoming
+from .linear_algebra import kron, norm
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,11 +9,11 @@ from typing import Final
 
 import torch
 
-from ..finite import largest_magnitude
-from ..incoming import Incoming, widest_type
-from ..linear_algebra import norm, solve
-from ..targets import Shape
+from ..naming.targets import Shape
 from .delta import Diagonal, Relative, Residue, Slot, Static, shape_text
+from .finite import largest_magnitude
+from .incoming import Incoming, widest_type
+from .linear_algebra import norm, solve
 
 EXACT: Final = -1
 

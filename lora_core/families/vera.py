@@ -9,11 +9,11 @@ from typing import Final
 
 import torch
 
-from ..finite import largest_magnitude
-from ..incoming import Incoming
-from ..targets import Shape
+from ..naming.targets import Shape
 from .delta import Delta, Pair, Relative, Slot, Static, shape_text
 from .family import Source
+from .finite import largest_magnitude
+from .incoming import Incoming
 
 LARGEST: Final = 2.0**32
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..targets import Target
 from .tables import Paths, Shapes, indices, native_path, renamed
+from .targets import Target
 
 _DECODER: Final = "decoder."
 

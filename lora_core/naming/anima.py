@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..targets import Target
 from .tables import Paths, Shapes, native_path
+from .targets import Target
 
 _HERE: Final = "llm_adapter."
 _DIFFUSERS: Final = "text_conditioner."

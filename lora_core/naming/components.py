@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import LoraInputError
-from ..targets import Part, Shape, Target
 from .architectures import architecture, other_paths
 from .joined import joined_paths
 from .prefixes import Prefix, Role
 from .tables import Shapes, native_path, scale_path
+from .targets import Part, Shape, Target
 from .text_encoders import is_clip, is_encoder, is_t5
 
 _DENOISER: Final[tuple[Role, ...]] = ("denoiser", "whichever")

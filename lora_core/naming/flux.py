@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..targets import Target
 from .tables import Paths, Shapes, divided, fused, indices, renamed
+from .targets import Target
 
 _OUTER: Final = {
     "img_in": "x_embedder",

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..targets import Target
 from . import flux
 from .tables import Layout, Paths, Shapes, Stack, indices, renamed
+from .targets import Target
 
 _REFINER: Final = "txt_in.individual_token_refiner.blocks."
 

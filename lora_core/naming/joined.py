@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ..targets import Target
 from .tables import Paths, Shapes, divided
+from .targets import Target
 
 _JOINED: Final = {
     # one layer, and those whose rows it holds, one above the other

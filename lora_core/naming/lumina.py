@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..targets import Target
 from .tables import Layout, Paths, Shapes, Stack, indices
+from .targets import Target
 
 _STACKS: Final = ("layers.", "noise_refiner.", "context_refiner.")
 

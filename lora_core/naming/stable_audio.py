@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..targets import Target
 from .tables import Layout, Paths, Shapes, Stack, divided, indices
+from .targets import Target
 
 _LAYERS: Final = "transformer.layers."
 _BLOCKS: Final = "transformer_blocks."

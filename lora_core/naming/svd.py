@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..targets import Target
 from . import unet
 from .tables import Paths, Shapes, indices, native_path, renamed
+from .targets import Target
 
 _TEMPORAL: Final = {
     "time_stack.in_layers.0": "temporal_res_block.norm1",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from ..targets import Shape, Target
+from .targets import Shape, Target
 
 Shapes: TypeAlias = Mapping[str, Shape]
 """The weights of one component, by name without the component's root."""

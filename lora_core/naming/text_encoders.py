@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..targets import Target
 from .tables import Paths, Shapes, fused, indices, native_path, renamed
+from .targets import Target
 
 _WRAPPER: Final = "text_model."
 

@@ -10,8 +10,8 @@ import re
 from collections import Counter
 from typing import Final
 
-from ..targets import Target
 from .tables import Paths, Shapes, renamed
+from .targets import Target
 
 _OUTER: Final = {
     "input_blocks.0.0": "conv_in",

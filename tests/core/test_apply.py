@@ -7,7 +7,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lora_core import Recipe, applied, apply, load
+from lora_core import Recipe, applied, load
+from lora_core.applying import apply
 from tests.support.samples import bits, conv, net, pair, tensors, write
 
 EPSILON = {torch.float32: 2**-23, torch.float16: 2**-10, torch.bfloat16: 2**-7, torch.float64: 0.0}
@@ -180,7 +181,7 @@ def test_blocks_nest(made):
 
 
 def test_the_files_factors_stay_as_they_are(made):
-    from lora_core.files import shared_cache
+    from lora_core.reading.reader import shared_cache
 
     recipe = made["ink"][0]
     file = shared_cache.read(recipe.terms[0].file)

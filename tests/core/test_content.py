@@ -4,13 +4,13 @@ import hashlib
 import os
 from threading import Thread
 
+import lora_core.content
 import pytest
 
-import lora_core.content
-from lora_core.content import ContentHashes, content_hash
 from lora_core.errors import LoraFileError
-from lora_core.file_faults import LARGEST_FILE
-from lora_core.files import identify
+from lora_core.reading.content import ContentHashes, content_hash
+from lora_core.reading.file_faults import LARGEST_FILE
+from lora_core.reading.reader import identify
 from tests.support.samples import pair, raw, write
 
 

@@ -7,18 +7,19 @@ import json
 import pytest
 import torch
 
-from lora_core import LoraFileError, apply, load
-from lora_core.beside import LARGEST_CONFIG
-from lora_core.families import Source, read_module
-from lora_core.files import identify, read_file
-from lora_core.fuse import fuse
-from lora_core.incoming import Incoming
-from lora_core.match import Addend
-from lora_core.merge import merge_
-from lora_core.origin import LONGEST_NOTE, trainer_of
-from lora_core.settings import Notes, Settings
-from lora_core.spellings import split_key
-from lora_core.targets import Target
+from lora_core import LoraFileError, load
+from lora_core.applying import apply
+from lora_core.families.incoming import Incoming
+from lora_core.families.table import Source, read_module
+from lora_core.formats.peft_config import LARGEST_CONFIG
+from lora_core.formats.settings import Notes, Settings
+from lora_core.formats.spellings import split_key
+from lora_core.fusing.fuse import fuse
+from lora_core.fusing.merge import merge_
+from lora_core.matching.match import Addend
+from lora_core.naming.targets import Target
+from lora_core.reading.origin import LONGEST_NOTE, trainer_of
+from lora_core.reading.reader import identify, read_file
 from tests.support.samples import pair, tensors, write
 
 LINEAR = (6, 8)

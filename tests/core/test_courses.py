@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_core.curve import Curve
+from lora_core.algebra.curve import Curve
+from lora_core.algebra.recipe import FileId, Recipe
+from lora_core.algebra.spread import Range, parse_spread
 from lora_core.errors import LoraInputError
-from lora_core.recipe import FileId, Recipe
-from lora_core.spread import Range, parse_spread
 
 INK, LIGHT = (Recipe.of(FileId(name, 1, 1, 1), 1.0) for name in ("ink", "light"))
 

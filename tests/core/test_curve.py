@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_core.curve import SHAPES, Curve
+from lora_core.algebra.curve import SHAPES, Curve
+from lora_core.algebra.progress import progress_at
+from lora_core.algebra.spread import Range, parse_list, parse_spread
 from lora_core.errors import LoraInputError
-from lora_core.progress import progress_at
-from lora_core.spread import Range, parse_list, parse_spread
-from lora_core.sweep import parse_values
+from lora_core.lists.sweep import parse_values
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "curves.json").read_text("utf-8"))
 

@@ -9,8 +9,8 @@ from functools import cache
 
 import pytest
 
-from lora_core.naming import ModelNames
-from lora_core.targets import Target
+from lora_core.naming.model_names import ModelNames
+from lora_core.naming.targets import Target
 from tools.fidelity.dialects import KINDS, PREFIXES, ROOT, SPECIAL, native
 from tools.fidelity.layouts import layouts, text_layouts
 from tools.fidelity.measure import Ours

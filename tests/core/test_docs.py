@@ -13,11 +13,11 @@ import pytest
 
 import lora_core
 from lora_core.__main__ import main
-from lora_core.curve import Curve
-from lora_core.rows import read_rows
-from lora_core.spread import parse_spread
-from lora_core.sweep import parse_values
-from lora_core.tags import read_tags
+from lora_core.algebra.curve import Curve
+from lora_core.algebra.spread import parse_spread
+from lora_core.lists.rows import read_rows
+from lora_core.lists.sweep import parse_values
+from lora_core.lists.tags import read_tags
 from tests.support.samples import bits, net, pair, write
 
 ROOT = Path(__file__).parents[2]

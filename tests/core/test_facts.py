@@ -10,8 +10,8 @@ import textwrap
 import pytest
 import torch
 
-from lora_core.facts import facts_of
-from lora_core.files import identify
+from lora_core.library.facts import facts_of
+from lora_core.reading.reader import identify
 from tests.core.test_files import BYTES
 from tests.support.samples import pair, raw, tensors, write
 

@@ -11,8 +11,15 @@ from safetensors.torch import save_file
 
 from lora_core import LoraFileError
 from lora_core.families.lora import OTHER_FAMILIES
-from lora_core.files import PEFT_TYPES, check_file, identify, read_file
-from lora_core.spellings import PEFT_PREFIX, SPELLINGS, UNREAD, FileKey, group_keys, split_key
+from lora_core.formats.spellings import (
+    PEFT_PREFIX,
+    SPELLINGS,
+    UNREAD,
+    FileKey,
+    group_keys,
+    split_key,
+)
+from lora_core.reading.reader import PEFT_TYPES, check_file, identify, read_file
 from tests.support.oracles import PEFT
 from tests.support.oracles.every_tuner import (
     ADAPTER,

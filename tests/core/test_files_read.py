@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lora_core import LoraFileError, files, load
-from lora_core.facts import facts_of
-from lora_core.files import FileCache, check_file, identify, read_file
-from lora_core.recipe import FileId
+from lora_core import LoraFileError, load
+from lora_core.algebra.recipe import FileId
+from lora_core.library.facts import facts_of
+from lora_core.reading import reader as files
+from lora_core.reading.reader import FileCache, check_file, identify, read_file
 from tests.support.samples import pair, write
 
 PAIR = pair("layer", 6, 8)

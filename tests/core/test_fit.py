@@ -4,12 +4,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lora_core import LoraFileError, LoraInputError, LoraMismatchError, apply, load
-from lora_core.bake import bake
-from lora_core.families import Residue
-from lora_core.match import Addend
-from lora_core.overflow import check_range
-from lora_core.targets import Target
+from lora_core import LoraFileError, LoraInputError, LoraMismatchError, load
+from lora_core.applying import apply
+from lora_core.applying.bake import bake
+from lora_core.families.table import Residue
+from lora_core.matching.match import Addend
+from lora_core.matching.overflow import check_range
+from lora_core.naming.targets import Target
 from tests.support.samples import Net, bits, conv, net, pair, tensors, write
 
 MISFITS = {

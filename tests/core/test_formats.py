@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from lora_core.curve import Curve
-from lora_core.facts import Facts
-from lora_core.inspect import Summary
-from lora_core.outcome import outcomes_of
-from lora_core.recipe import FileId, Recipe
-from lora_core.report import LoraReport, PartReport, Report
-from lora_core.sidecars import Recommended
-from lora_core.spread import parse_spread
-from lora_core.triggers import Trigger
+from lora_core.algebra.curve import Curve
+from lora_core.algebra.recipe import FileId, Recipe
+from lora_core.algebra.spread import parse_spread
+from lora_core.library.facts import Facts
+from lora_core.library.inspect import Summary
+from lora_core.library.sidecars import Recommended
+from lora_core.library.triggers import Trigger
+from lora_core.matching.outcome import outcomes_of
+from lora_core.matching.report import LoraReport, PartReport, Report
 from lora_core.warning import LoraWarning
 
 EXAMPLES = Path(__file__).parents[1] / "data" / "formats"

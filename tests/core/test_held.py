@@ -8,12 +8,12 @@ import weakref
 import pytest
 import torch
 
-from lora_core.files import FileCache, identify
-from lora_core.held import Held, held_for
-from lora_core.match import Model
-from lora_core.naming import ModelNames
-from lora_core.plan import make_plan
-from lora_core.recipe import Recipe
+from lora_core.algebra.recipe import Recipe
+from lora_core.matching.held import Held, held_for
+from lora_core.matching.match import Model
+from lora_core.matching.plan import make_plan
+from lora_core.naming.model_names import ModelNames
+from lora_core.reading.reader import FileCache, identify
 from tests.support.samples import pair, write
 
 SHAPES = {"layer.weight": (6, 5), "other.weight": (6, 5)}

@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import nn
 
+from lora_core.algebra.recipe import FileId
+from lora_core.applying.live import Gate, Lane, Stack, can_go_live, takes_branch
 from lora_core.errors import LoraInputError
-from lora_core.families import Pair, Residue
 from lora_core.families.loha import Hadamard
 from lora_core.families.lokr import Kronecker
-from lora_core.fuse import fuse
-from lora_core.live import Gate, Lane, Stack, can_go_live, takes_branch
-from lora_core.match import Addend
-from lora_core.merge import merge_
-from lora_core.recipe import FileId
-from lora_core.targets import Target
+from lora_core.families.table import Pair, Residue
+from lora_core.fusing.fuse import fuse
+from lora_core.fusing.merge import merge_
+from lora_core.matching.match import Addend
+from lora_core.naming.targets import Target
 
 FILES = [FileId(name, 1, 1, 1, name) for name in "abc"]
 STRENGTHS = [0.7, -0.4, 1.3]

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_core import LoraInputError, Recipe
-from lora_core.curve import Curve
-from lora_core.lora_stack import StackEntry, read_stack, written_stack
-from lora_core.resolve import Asked
-from lora_core.spread import parse_spread
-from lora_core.term import FileId, Term
+from lora_core.algebra.curve import Curve
+from lora_core.algebra.spread import parse_spread
+from lora_core.algebra.term import FileId, Term
+from lora_core.library.resolve import Asked
+from lora_core.lists.lora_stack import StackEntry, read_stack, written_stack
 
 INK = FileId("/loras/style/ink.safetensors", 1, 2, 3, "style/ink.safetensors")
 THIRD = Term(INK, Fraction(1, 3), Fraction(2, 3))

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from lora_core import merge
-from lora_core.families import Pair, Replacement, Residue
-from lora_core.fuse import fuse
-from lora_core.match import Addend
-from lora_core.targets import Target
+from lora_core.families.table import Pair, Replacement, Residue
+from lora_core.fusing import merge
+from lora_core.fusing.fuse import fuse
+from lora_core.matching.match import Addend
+from lora_core.naming.targets import Target
 
 SHAPES = [(12, 5), (12, 5, 3), (12, 5, 2, 2), (12,)]
 ROWS = [None, (0, 4), (4, 4), (8, 4), (2, 7)]

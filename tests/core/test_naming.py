@@ -3,8 +3,8 @@
 import pytest
 
 from lora_core.errors import LoraInputError
-from lora_core.naming import ModelNames
-from lora_core.targets import Part, Shape, Target
+from lora_core.naming.model_names import ModelNames
+from lora_core.naming.targets import Part, Shape, Target
 
 UNET_Q = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 UNET_OUT = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 import torch
 
-from lora_core.naming import ModelNames
-from lora_core.targets import Shape, Target
+from lora_core.naming.model_names import ModelNames
+from lora_core.naming.targets import Shape, Target
 from tools.fidelity.layouts import layouts
 
 single_file = pytest.importorskip("diffusers.loaders.single_file_utils")

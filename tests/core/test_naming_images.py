@@ -2,8 +2,8 @@
 
 import pytest
 
-from lora_core.naming import ModelNames
-from lora_core.targets import Shape, Target
+from lora_core.naming.model_names import ModelNames
+from lora_core.naming.targets import Shape, Target
 from tools.fidelity.layouts import Layout, layouts, text_layouts
 
 ARCHITECTURES = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lora_core import LoraMismatchError, apply, load
-from lora_core.naming import ModelNames
-from lora_core.targets import Shape
+from lora_core import LoraMismatchError, load
+from lora_core.applying import apply
+from lora_core.naming.model_names import ModelNames
+from lora_core.naming.targets import Shape
 from tests.core.test_naming_videos_converted import assert_converted, lora_converter, numbered
 from tests.support.layouts import FLUX3_MODES, W, flux3, qwen_image_21
 from tests.support.samples import pair, write

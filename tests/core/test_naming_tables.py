@@ -2,9 +2,9 @@
 
 import pytest
 
-from lora_core.naming import ModelNames
 from lora_core.naming.components import components
-from lora_core.targets import Target
+from lora_core.naming.model_names import ModelNames
+from lora_core.naming.targets import Target
 from tests.support.layouts import (
     SD15,
     SDXL,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lora_core.naming import ModelNames
-from lora_core.targets import Target
+from lora_core.naming.model_names import ModelNames
+from lora_core.naming.targets import Target
 from tests.support.videos import ROOT, bare, spellings, tencent
 from tools.fidelity.layouts import layouts
 

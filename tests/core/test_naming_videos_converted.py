@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from lora_core.naming import ModelNames
-from lora_core.targets import Shape, Target
+from lora_core.naming.model_names import ModelNames
+from lora_core.naming.targets import Shape, Target
 from tests.support.videos import ROOT, bare, tencent
 from tools.fidelity.layouts import layouts
 

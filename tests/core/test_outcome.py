@@ -4,8 +4,9 @@ import json
 
 import torch
 
-from lora_core import Recipe, apply, load
-from lora_core.outcome import outcomes_of
+from lora_core import Recipe, load
+from lora_core.applying import apply
+from lora_core.matching.outcome import outcomes_of
 from tests.support.samples import net, pair, write
 
 TEXT = "lora_te1_text_model_encoder_layers_0_mlp_fc1"

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from lora_core.errors import LoraFileError, LoraMismatchError
-from lora_core.families import Residue, Source, read_module
-from lora_core.linear_algebra import kron
-from lora_core.match import Addend
-from lora_core.overflow import check_beside, check_range
-from lora_core.settings import Settings
-from lora_core.targets import Target
+from lora_core.families.linear_algebra import kron
+from lora_core.families.table import Residue, Source, read_module
+from lora_core.formats.settings import Settings
+from lora_core.matching.match import Addend
+from lora_core.matching.overflow import check_beside, check_range
+from lora_core.naming.targets import Target
 from tests.support.samples import tensors
 
 HUGE = {

@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lora_core import LoraMismatchError, Recipe, apply, load
-from lora_core.apply import model_of
-from lora_core.bake import bake
-from lora_core.curve import Curve
-from lora_core.divide import halves
-from lora_core.files import FileCache
-from lora_core.fuse import fuse
-from lora_core.merge import merged, wider_shape
-from lora_core.plan import make_plan
+from lora_core import LoraMismatchError, Recipe, load
+from lora_core.algebra.curve import Curve
+from lora_core.applying import apply
+from lora_core.applying.apply import model_of
+from lora_core.applying.bake import bake
+from lora_core.fusing.fuse import fuse
+from lora_core.fusing.merge import merged, wider_shape
+from lora_core.matching.divide import halves
+from lora_core.matching.plan import make_plan
+from lora_core.reading.reader import FileCache
 from tests.support.samples import pair, tensors, write
 
 HEAD, AUDIO = "final_layer.video_out", "final_layer.audio_out"

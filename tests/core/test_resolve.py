@@ -3,7 +3,7 @@
 import pytest
 
 from lora_core.errors import LoraInputError
-from lora_core.resolve import Asked, Found, resolve, said_of
+from lora_core.library.resolve import Asked, Found, resolve, said_of
 
 FILES = {  # name to size and content
     "ink.safetensors": (10, "a"),

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_core.errors import LoraInputError
-from lora_core.resolve import Asked
-from lora_core.rows import active_rows, read_rows
+from lora_core.library.resolve import Asked
+from lora_core.lists.rows import active_rows, read_rows
 
 HASH = "0a" * 32
 ROW = {"on": True, "name": "ink.safetensors", "strength": 0.8}

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_core.curve import Curve
+from lora_core.algebra.curve import Curve
+from lora_core.algebra.recipe import FileId, Recipe
 from lora_core.errors import LoraInputError
-from lora_core.recipe import FileId, Recipe
-from lora_core.sweep import (
+from lora_core.lists.sweep import (
     MOST_ITEMS,
     check_count,
     columns_of,

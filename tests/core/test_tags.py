@@ -9,10 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lora_core.algebra.term import FileId, Term
 from lora_core.errors import LoraInputError
-from lora_core.resolve import Asked, resolve
-from lora_core.tags import ORDERS, check_readable, hashes_line, read_tags, written_tags
-from lora_core.term import FileId, Term
+from lora_core.library.resolve import Asked, resolve
+from lora_core.lists.tags import (
+    ORDERS,
+    check_readable,
+    hashes_line,
+    read_tags,
+    written_tags,
+)
 
 TABLE = json.loads((Path(__file__).parents[1] / "data" / "tags.json").read_text("utf-8"))
 

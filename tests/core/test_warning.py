@@ -11,15 +11,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_core import apply, load
-from lora_core.apply import model_of
-from lora_core.curve import Curve
-from lora_core.divide import Halves
-from lora_core.files import FileCache
-from lora_core.outcome import outcomes_of
-from lora_core.plan import make_plan
-from lora_core.recipe import FileId, Recipe, Term
-from lora_core.spread import parse_spread
+from lora_core import load
+from lora_core.algebra.curve import Curve
+from lora_core.algebra.recipe import FileId, Recipe, Term
+from lora_core.algebra.spread import parse_spread
+from lora_core.applying import apply
+from lora_core.applying.apply import model_of
+from lora_core.matching.divide import Halves
+from lora_core.matching.outcome import outcomes_of
+from lora_core.matching.plan import make_plan
+from lora_core.reading.reader import FileCache
 from lora_core.warning import SENTENCES, LoraWarning, few, united
 from tests.support.samples import net, pair, write
 

@@ -8,14 +8,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lora_core import LoraMismatchError, apply, load
-from lora_core.bake import bake
-from lora_core.families import Pair
-from lora_core.fuse import fuse
-from lora_core.match import Addend
-from lora_core.merge import merged
-from lora_core.naming import ModelNames
-from lora_core.targets import Target
+from lora_core import LoraMismatchError, load
+from lora_core.applying import apply
+from lora_core.applying.bake import bake
+from lora_core.families.table import Pair
+from lora_core.fusing.fuse import fuse
+from lora_core.fusing.merge import merged
+from lora_core.matching.match import Addend
+from lora_core.naming.model_names import ModelNames
+from lora_core.naming.targets import Target
 from tests.support.samples import pair, tensors, write
 
 LINEAR = (6, 8)

@@ -19,14 +19,14 @@ from random import Random
 import torch
 
 from lora_core import LoraError, LoraFileError, Recipe, load
-from lora_core.curve import Curve
-from lora_core.divide import Halves
-from lora_core.files import FileCache
-from lora_core.fuse import fuse
-from lora_core.live import Gate, Stack
-from lora_core.match import Addend
-from lora_core.merge import merged, sum_type
-from lora_core.plan import Plan, make_plan
+from lora_core.algebra.curve import Curve
+from lora_core.applying.live import Gate, Stack
+from lora_core.fusing.fuse import fuse
+from lora_core.fusing.merge import merged, sum_type
+from lora_core.matching.divide import Halves
+from lora_core.matching.match import Addend
+from lora_core.matching.plan import Plan, make_plan
+from lora_core.reading.reader import FileCache
 
 from .grammar import Draft, Part, draw
 from .model import DTYPES, TARGETS, example, model, net

@@ -9,10 +9,10 @@ from functools import cache
 import torch
 from torch import nn
 
-from lora_core.apply import model_of
-from lora_core.live import takes_branch
-from lora_core.match import Model
-from lora_core.targets import Target
+from lora_core.applying.apply import model_of
+from lora_core.applying.live import takes_branch
+from lora_core.matching.match import Model
+from lora_core.naming.targets import Target
 
 PREFIXES = ("", "transformer.", "diffusion_model.", "base_model.model.", "lora_unet_", "lycoris_")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)

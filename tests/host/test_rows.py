@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from lora_core.content import content_hash
-from lora_core.files import identify
+from lora_core.reading.content import content_hash
+from lora_core.reading.reader import identify
 from tests.host.files import make_loras
 from tests.support.samples import pair, write
 from tests.support.workflows import Graph, apply_lora, render, stack_loras

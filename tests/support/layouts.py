@@ -3,7 +3,7 @@ and what diffusers calls the same layers."""
 
 from collections.abc import Iterator
 
-from lora_core.targets import Shape
+from lora_core.naming.targets import Shape
 
 Shapes = dict[str, Shape]
 

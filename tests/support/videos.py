@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lora_core.targets import Shape
+from lora_core.naming.targets import Shape
 from tools.fidelity.layouts import layouts
 
 ROOT = "diffusion_model."

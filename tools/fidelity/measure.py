@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import save_file
 
 import lora_core
-from lora_core.apply import model_of
+from lora_core.applying.apply import model_of
 from lora_core.errors import LoraError, LoraFileError
-from lora_core.files import FileCache
-from lora_core.match import Model
-from lora_core.plan import make_plan
+from lora_core.matching.match import Model
+from lora_core.matching.plan import make_plan
+from lora_core.reading.reader import FileCache
 
 from .dialects import Tensors
 from .host import ask_host

@@ -1,0 +1,134 @@
+"""Applying a recipe to any torch module, for good or for a while."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Final, TypeAlias
+
+import torch
+
+from ..algebra.recipe import Recipe
+from ..errors import LoraInputError
+from ..fusing.fuse import Patch, fuse
+from ..fusing.merge import merge_, sum_type, wider_shape
+from ..matching.match import Model
+from ..matching.plan import make_plan
+from ..matching.report import Report
+from ..naming.model_names import ModelNames
+from ..reading.reader import FileCache, check_file, identify, shared_cache
+
+Weights: TypeAlias = torch.nn.Module | Mapping[str, torch.Tensor]
+
+COMPILED: Final = "_orig_mod."
+"""What torch.compile puts into the names of weights."""
+
+
+def load(path: str | os.PathLike[str], strength: float = 1.0) -> Recipe:
+    """The recipe of the LoRA file at ``path``; LoraFileError if it is no sound one.
+
+    The file's header is checked now, its numbers when the recipe is applied.
+    """
+    file = identify(path)
+    check_file(file)
+    return Recipe.of(file, strength)
+
+
+def apply(
+    module: Weights,
+    recipe: Recipe,
+    *,
+    component: str | None = None,
+    cache: FileCache = shared_cache,
+) -> Report:
+    """Adds ``recipe`` to the weights of ``module``, in place.
+
+    Args:
+        module: Any module, or a state dict; a file's names are matched to its weights' paths.
+        recipe: What to add.
+        component: What the module is to a pipeline, where a file's names differ by it: "unet",
+            "transformer", "text_encoder", "text_encoder_2", "text_encoder_3".
+        cache: Where files are kept.
+
+    Raises:
+        LoraError: A file is damaged or does not fit; the module is unchanged then.
+    """
+    weights = _weights(module)
+    patches, report = _prepared(weights, recipe, component, cache)
+    _merge(weights, patches)
+    return report
+
+
+@contextmanager
+def applied(
+    module: Weights,
+    recipe: Recipe,
+    *,
+    component: str | None = None,
+    cache: FileCache = shared_cache,
+) -> Generator[Report]:
+    """Like ``apply``, but on leaving the block every changed weight is what it was, bit for bit."""
+    weights = _weights(module)
+    patches, report = _prepared(weights, recipe, component, cache)
+    before = {key: weights[key].clone() for key in patches}
+    try:
+        _merge(weights, patches)
+        yield report
+    finally:
+        for key, weight in before.items():
+            weights[key].copy_(weight)
+
+
+def model_of(weights: Mapping[str, torch.Tensor], component: str | None = None) -> Model:
+    """What a plan has to know of a model with these weights."""
+    shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
+    names = ModelNames(shapes, component)
+    dtypes = {key: weight.dtype for key, weight in weights.items()}
+    return Model(names, shapes, dtypes, names.parts, names.architecture)
+
+
+def _weights(module: Weights) -> dict[str, torch.Tensor]:
+    """Detached views: writing to them writes to the module, and leaves no trace in autograd."""
+    named = module.items() if isinstance(module, Mapping) else module.named_parameters()
+    return {
+        key.replace(COMPILED, ""): weight.detach()
+        for key, weight in named
+        if weight.dtype.is_floating_point
+    }
+
+
+def _prepared(
+    weights: Mapping[str, torch.Tensor], recipe: Recipe, component: str | None, cache: FileCache
+) -> tuple[dict[str, tuple[Patch, ...]], Report]:
+    plan = make_plan(recipe, [model_of(weights, component)], cache)
+    (addends,) = plan.addends
+    for key in addends:
+        if weights[key].is_meta:
+            raise LoraInputError(
+                f"{key} is not in memory: the model is offloaded. Load it first.",
+                key=key,
+                expected="weights in memory",
+                found="a weight on the meta device",
+            )
+    patches = {k: fuse(a, sum_type(weights[k].dtype)) for k, a in addends.items()}
+    _refuse_wider(patches)
+    return patches, plan.report
+
+
+def _refuse_wider(patches: Mapping[str, tuple[Patch, ...]]) -> None:
+    for key, fused in patches.items():
+        shape = wider_shape(fused)
+        if shape is not None:
+            raise LoraInputError(
+                f"{key} would become {shape}: a control LoRA changes the shape of the layer, "
+                "which cannot be done in place. Bake it into a checkpoint, or use the nodes.",
+                key=key,
+                expected="a LoRA for the layer's own inputs",
+                found=str(shape),
+            )
+
+
+def _merge(weights: Mapping[str, torch.Tensor], patches: Mapping[str, tuple[Patch, ...]]) -> None:
+    for key, fused in patches.items():
+        merge_(weights[key], fused)

@@ -1,0 +1,309 @@
+"""Branches beside layers: what is added to a layer's output instead of its weight.
+
+y = layer(x)  ->  y + up · (gate ∘ (down · x))        a low-rank change of a matrix
+                  y + gate · vectors                  a change of a bias
+                  y + normed(x) ∘ (gate · vectors)    a change of a norm's weight
+
+A model that computes with the weight by itself is given the changed weight instead (``reach.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any, Final, TypeAlias, cast
+
+import torch
+from torch.nn import functional
+
+from ..errors import LoraInputError
+from ..families.balance import shifted
+from ..families.finite import largest_magnitude
+from ..families.table import Pair
+from ..fusing.fuse import Patch
+from ..fusing.merge import merge_
+from ..naming.targets import Shape
+
+Rows: TypeAlias = "tuple[int, int] | None"
+Place: TypeAlias = "tuple[Rows, slice]"
+"""Some outputs of a layer, and the columns of the gate that they use."""
+
+UNBALANCED: Final = 8
+"""Powers of two from which on two factors are not of like size, and a scale is not near 1."""
+
+CONVOLUTIONS: Final = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+NORMS: Final = (torch.nn.LayerNorm, torch.nn.GroupNorm, torch.nn.RMSNorm)
+
+
+class Factor(torch.nn.Module):
+    """A matrix that some function uses together with an activation.
+
+    A host derives its own from it, to keep the matrix where it wants until it is used.
+    """
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(weight, requires_grad=False)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Factor:
+        return type(self)(self.weight.detach().clone())
+
+    def used(
+        self, x: torch.Tensor, function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """``function(x, matrix)``, with the matrix where ``x`` is and of its type."""
+        return function(x, self.weight.to(device=x.device, dtype=x.dtype))
+
+
+class Branch(torch.nn.Module):
+    """What is added to the output of one layer.
+
+    Attributes:
+        columns: Which part of the gate is its own.
+    """
+
+    columns: slice
+
+    def forward(
+        self, layer: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, gate: torch.Tensor
+    ) -> torch.Tensor:
+        """``y`` with the branch added, in place where nothing else can need it.
+
+        Args:
+            layer: Whose output ``y`` is.
+            x: (batch, …), its input.
+            y: (batch, …).
+            gate: (images or 1, R); what belongs to one image is together in the batch.
+
+        Raises:
+            LoraInputError: The batch is none of so many images.
+        """
+        if y.requires_grad:
+            y = y.clone()
+        elif not isinstance(layer, CONVOLUTIONS):  # those may keep their channels last
+            y = y.contiguous()
+        self.add(layer, x, y, gate[:, self.columns].to(x.device))
+        return y
+
+    def add(
+        self, layer: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, gate: torch.Tensor
+    ) -> None:
+        """Adds to ``y``; the gate is cut to its own columns."""
+        raise NotImplementedError
+
+    def merged(self, weight: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
+        """The parameter with its change, for a layer that is computed past its ``forward``.
+
+        Args:
+            weight: As it is; nothing is written to it.
+            gate: (1, R): a parameter is the same for all images.
+        """
+        own = gate[0, self.columns].to(weight.device)
+        moved = weight.clone(memory_format=torch.contiguous_format)
+        for patch in self.patches(weight, own):
+            merge_(moved, (patch,))
+        return moved
+
+    def patches(self, weight: torch.Tensor, gate: torch.Tensor) -> Iterator[Patch]:
+        """What it adds to a parameter, whose device and type factors take; a gate of its own columns."""
+        raise NotImplementedError
+
+
+class PairBranch(Branch):
+    """All that a stack adds to a matrix, with one narrow multiplication in and one out.
+
+    Attributes:
+        down: (R, in[, kernel…]), those of all adapters on top of each other.
+        ups: For each set of rows (length, own R), those of its adapters side by side.
+    """
+
+    def __init__(
+        self,
+        pairs: Mapping[Rows, Sequence[Pair]],
+        inputs: Shape,
+        first: int,
+        dtype: torch.dtype,
+        factor: type[Factor],
+    ) -> None:
+        super().__init__()
+        down = _joined([pair.down for own in pairs.values() for pair in own], 0, dtype)
+        self.columns = slice(first, first + len(down))
+        self.down = factor(down.view(len(down), *inputs))
+        ups = [_joined([pair.up for pair in own], 1, dtype) for own in pairs.values()]
+        self.ups = torch.nn.ModuleList(map(factor, ups))
+        self.places = _places(pairs, [up.shape[1] for up in ups])
+
+    def add(
+        self, layer: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, gate: torch.Tensor
+    ) -> None:
+        if self.down.weight.ndim > 2:
+            hidden = self.down.used(x, lambda x, down: _convolved(layer, x, down))
+            self._add_channels(y, _gated(hidden, gate, 1).flatten(2).to(y.dtype))
+        else:
+            hidden = self.down.used(x, functional.linear)
+            self._add_features(y, _gated(hidden, gate, -1).flatten(0, -2).to(y.dtype))
+
+    def patches(self, weight: torch.Tensor, gate: torch.Tensor) -> Iterator[Patch]:
+        down = self.down.used(weight, _copied).flatten(1)
+        for up, (rows, columns) in zip(self.ups, self.places, strict=True):
+            own = cast(Factor, up).used(weight, _copied)
+            yield Patch(rows, ups=(own,), gate=gate[columns], downs=(down[columns],))
+
+    def _add_features(self, y: torch.Tensor, hidden: torch.Tensor) -> None:
+        outputs = y.view(-1, y.shape[-1])
+        for up, (rows, columns) in zip(self.ups, self.places, strict=True):
+            part = _cut(outputs, rows, 1)
+            cast(Factor, up).used(hidden[:, columns], lambda h, up, part=part: part.addmm_(h, up.T))
+
+    def _add_channels(self, y: torch.Tensor, hidden: torch.Tensor) -> None:
+        for up, (rows, columns) in zip(self.ups, self.places, strict=True):
+            part = _cut(y, rows, 1)
+            change = cast(Factor, up).used(hidden[:, columns], lambda h, up: up @ h)
+            part.add_(change.view(part.shape))
+
+
+class VectorBranch(Branch):
+    """All that a stack adds to a bias, or to the weight of a norm.
+
+    Attributes:
+        vectors: For each set of rows (adapters, length).
+        gain: Whether it is a norm's weight.
+    """
+
+    def __init__(
+        self,
+        vectors: Mapping[Rows, Sequence[torch.Tensor]],
+        first: int,
+        dtype: torch.dtype,
+        factor: type[Factor],
+        *,
+        gain: bool,
+    ) -> None:
+        super().__init__()
+        tables = [torch.stack([v.to(dtype) for v in own]) for own in vectors.values()]
+        self.columns = slice(first, first + sum(map(len, tables)))
+        self.vectors = torch.nn.ModuleList(map(factor, tables))
+        self.places = _places(vectors, [len(table) for table in tables])
+        self.gain = gain
+
+    def add(
+        self, layer: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, gate: torch.Tensor
+    ) -> None:
+        dim = 1 if isinstance(layer, (*CONVOLUTIONS, torch.nn.GroupNorm)) else y.ndim - 1
+        normed = _normed(layer, x) if self.gain else None
+        for table, (rows, columns) in zip(self.vectors, self.places, strict=True):
+            own = gate[:, columns]
+            values = cast(Factor, table).used(
+                x, lambda _, table, own=own: own @ table.to(own.dtype)
+            )
+            change = _per_image(values, y, dim)
+            if normed is not None:
+                change = change * _cut(normed, rows, dim)
+            _cut(y, rows, dim).add_(change)
+
+    def patches(self, weight: torch.Tensor, gate: torch.Tensor) -> Iterator[Patch]:
+        for table, (rows, columns) in zip(self.vectors, self.places, strict=True):
+            vectors = cast(Factor, table).used(weight, _copied)
+            yield Patch(rows, residue=(gate[columns] @ vectors.to(gate.dtype))[:, None])
+
+
+def takes_branch(layer: torch.nn.Module, name: str, shape: Shape) -> bool:
+    """Whether a branch beside ``layer`` does what a change of its parameter ``name`` would do."""
+    if name == "bias":
+        return len(shape) == 1 and (_is_matrix(layer) or isinstance(layer, NORMS))
+    if isinstance(layer, NORMS):
+        return len(shape) == 1
+    return _is_matrix(layer) and shape == _shape_of_matrix(layer)
+
+
+def _is_matrix(layer: torch.nn.Module) -> bool:
+    if isinstance(layer, torch.nn.modules.linear.NonDynamicallyQuantizableLinear):
+        return False  # attention uses its weight and never calls it
+    if isinstance(layer, CONVOLUTIONS):
+        return layer.groups == 1
+    return hasattr(layer, "in_features") and hasattr(layer, "out_features")
+
+
+def _shape_of_matrix(layer: Any) -> Shape:
+    if isinstance(layer, CONVOLUTIONS):
+        return (layer.out_channels, layer.in_channels, *layer.kernel_size)
+    return (layer.out_features, layer.in_features)
+
+
+def _places(rows: Iterable[Rows], widths: Sequence[int]) -> list[Place]:
+    """Columns one after the other."""
+    ends = [*accumulate(widths)]
+    starts = [0, *ends]
+    return [(own, slice(a, b)) for own, a, b in zip(rows, starts, ends, strict=False)]
+
+
+def _copied(_: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """A host may take back what it has brought to the device."""
+    return factor.clone()
+
+
+def balanced_pair(pair: Pair) -> Pair:
+    """The same with factors of like size and a scale near 1, since half precision has to hold what each
+    of them gives."""
+    sizes = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]
+    if not (all(sizes) and pair.scale):
+        return replace(pair, up=torch.zeros_like(pair.up), down=torch.zeros_like(pair.down))
+    up, down, scale = (math.frexp(size)[1] for size in (*sizes, pair.scale))
+    if abs(up - down) < UNBALANCED and abs(scale) < UNBALANCED:
+        return pair
+    total = up + down + scale
+    return replace(
+        pair,
+        up=shifted(pair.up, total // 2 - up),
+        down=shifted(pair.down, total - total // 2 - down),
+        scale=math.ldexp(pair.scale, -scale),
+    )
+
+
+def _joined(tensors: Sequence[torch.Tensor], dim: int, dtype: torch.dtype) -> torch.Tensor:
+    return torch.cat([tensor.to(dtype) for tensor in tensors], dim)
+
+
+def _cut(tensor: torch.Tensor, rows: Rows, dim: int) -> torch.Tensor:
+    return tensor if rows is None else tensor.narrow(dim, *rows)
+
+
+def _convolved(layer: torch.nn.Module, x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """With the layer's own stride and padding, also where a pack has changed how it pads."""
+    return cast(Any, layer)._conv_forward(x, kernel, None)
+
+
+def _normed(layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What a norm multiplies with its weight."""
+    if isinstance(layer, torch.nn.GroupNorm):
+        return functional.group_norm(x, layer.num_groups, None, None, layer.eps)
+    if isinstance(layer, torch.nn.LayerNorm):
+        return functional.layer_norm(x, [*layer.normalized_shape], None, None, layer.eps)
+    norm = cast(torch.nn.RMSNorm, layer)
+    return functional.rms_norm(x, [*norm.normalized_shape], None, norm.eps)
+
+
+def _gated(hidden: torch.Tensor, gate: torch.Tensor, dim: int) -> torch.Tensor:
+    """Channels, along ``dim``, times the gate: multiplied in its type, rounded once."""
+    return hidden.mul(_per_image(gate, hidden, dim)).to(hidden.dtype)
+
+
+def _per_image(values: torch.Tensor, like: torch.Tensor, dim: int) -> torch.Tensor:
+    """Values (images or 1, n) as factors for a tensor (batch, …, n along ``dim``, …)."""
+    batch, images = len(like), len(values)
+    if images > 1:
+        # a vector for each input may be doubled in any order, tokens and pixels stay with their image
+        if batch % images or (like.ndim == 2 and batch != images):
+            raise LoraInputError(
+                f"a layer of this model sees {batch} inputs for {images} images, so that they cannot "
+                "have a strength each. Use one strength for all of them.",
+                key="values",
+                expected=f"a multiple of {images} inputs",
+                found=str(batch),
+            )
+        values = values.repeat_interleave(batch // images, 0)
+    shape = [1] * like.ndim
+    shape[0], shape[dim] = values.shape
+    return values.view(shape)

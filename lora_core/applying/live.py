@@ -1,0 +1,213 @@
+"""Live application: a whole stack beside the layers of a model, whose weights stay as they are.
+
+The factors of all adapters of a layer are in one branch, so that the cost depends on their total rank
+only. Strength lives in the gate alone: a step of a schedule or another strength is another gate, and a
+gate may have a row for each image of a batch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import torch
+from torch.utils.hooks import RemovableHandle
+
+from ..algebra.term import FileId
+from ..families.table import Delta, Pair, Residue
+from ..naming.targets import Shape
+from .branches import (
+    Branch,
+    Factor,
+    PairBranch,
+    Rows,
+    VectorBranch,
+    balanced_pair,
+    takes_branch,
+)
+
+__all__ = ["Factor", "Gate", "Lane", "Stack", "can_go_live", "takes_branch"]
+
+HIGHEST_RANK: Final = 512
+"""Of a product that is made into a pair for a branch; beyond it, it costs more than the layer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lane:
+    """What one file adds to some rows of one parameter.
+
+    Attributes:
+        file: Whose strength counts.
+        rows: (start, length) of the layer's outputs; None for all of them.
+        delta: One that ``can_go_live``.
+    """
+
+    file: FileId
+    rows: Rows
+    delta: Delta
+
+
+def can_go_live(delta: Delta, shape: Shape) -> bool:
+    """Whether a delta of a parameter of this shape can be a branch, if its layer takes one."""
+    if len(shape) < 2:
+        return isinstance(delta, Residue)
+    rank = delta.pair_rank
+    return isinstance(delta, Pair) or (rank is not None and rank <= HIGHEST_RANK)
+
+
+class Gate:
+    """Where the branches look up their strengths; closed, they add nothing.
+
+    Attributes:
+        rows: (images or 1, R), strength · scale of every column of all branches; None while closed.
+        elsewhere: Parameters that are changed by another route than their branch.
+        reached: Collects the parameters whose layers run; None while nobody asks.
+    """
+
+    def __init__(self) -> None:
+        self.rows: torch.Tensor | None = None
+        self.elsewhere: frozenset[str] = frozenset()
+        self.reached: set[str] | None = None
+
+    def passed_by(self) -> torch.Tensor | None:
+        """Called when a layer is used while the gate is closed: the rows to use all the same, if any."""
+        return None
+
+
+class Stack(torch.nn.Module):
+    """The branches of a whole recipe, without its strengths.
+
+    Attributes:
+        files: In the order in which strengths are given.
+        lanes: The files that change each parameter, one entry for each of their deltas, in the order
+            of the branches.
+    """
+
+    def __init__(
+        self,
+        lanes: Mapping[str, Sequence[Lane]],
+        shapes: Mapping[str, Shape],
+        dtype: torch.dtype,
+        factor: type[Factor] = Factor,
+    ) -> None:
+        """Joins the factors, in ``dtype``.
+
+        Args:
+            lanes: By the name of a parameter.
+            shapes: Of these parameters.
+            dtype: In which the layers compute.
+            factor: Keeps a matrix until it is used.
+        """
+        super().__init__()
+        self.files = tuple(sorted({lane.file for own in lanes.values() for lane in own}))
+        self.lanes = {key: tuple(lane.file for lane in own) for key, own in lanes.items()}
+        self.branches = torch.nn.ModuleList()
+        owners: list[int] = []
+        scales: list[float] = []
+        for key, own in lanes.items():
+            grouped = _by_rows(own)
+            first = len(owners)
+            for lane in (lane for some in grouped.values() for lane in some):
+                rank, scale = _columns(lane.delta)
+                owners += [self.files.index(lane.file)] * rank
+                scales += [scale] * rank
+            self.branches.append(_branch(grouped, key, shapes[key], first, dtype, factor))
+        self._owners = torch.tensor(owners)
+        self._scales = torch.tensor(scales, dtype=torch.float64)
+
+    @property
+    def rank(self) -> int:
+        """The columns of all branches together."""
+        return len(self._owners)
+
+    def gate_rows(self, strengths: Sequence[Sequence[float]]) -> torch.Tensor:
+        """(images or 1, R) in float32, from the strengths of each file for each image or for all."""
+        images = max((len(values) for values in strengths), default=1)
+        each = [[*values] * (images // len(values)) for values in strengths]
+        table = torch.tensor(each, dtype=torch.float64).T
+        return (table[:, self._owners] * self._scales).float()
+
+    def branch(self, key: str) -> Branch:
+        """All that the stack does to one parameter."""
+        return cast(Branch, self.branches[[*self.lanes].index(key)])
+
+    def deltas(self, keys: Iterable[str]) -> Counter[FileId]:
+        """How many deltas of each file are for some of its parameters."""
+        return Counter(file for key in keys for file in self.lanes[key])
+
+    def attach(
+        self, layer_of: Callable[[str], torch.nn.Module], gate: Gate
+    ) -> list[RemovableHandle]:
+        """Puts every branch beside its layer, for as long as its handle is not removed; or none."""
+        names = [key.rpartition(".")[0] for key in self.lanes]
+        layers = [layer_of(name) for name in names]  # all, before the first gets its branch
+        handles: list[RemovableHandle] = []
+        try:
+            for layer, key, branch in zip(layers, self.lanes, self.branches, strict=True):
+                hook = _hook(cast(Branch, branch), key, gate)
+                handles.append(layer.register_forward_hook(hook, with_kwargs=True))
+            return handles
+        except BaseException:  # an interrupt, too, must not leave some of them behind
+            for handle in handles:
+                handle.remove()
+            raise
+
+    def twin(self) -> Stack:
+        """The same with factors of its own, and without what a host has noted on this one."""
+        twin = Stack({}, {}, torch.float32)
+        twin.files, twin.lanes = self.files, self.lanes
+        twin.branches = copy.deepcopy(self.branches)
+        twin._owners, twin._scales = self._owners, self._scales
+        return twin
+
+
+def _by_rows(lanes: Sequence[Lane]) -> dict[Rows, list[Lane]]:
+    """With pairs made of what are products, and balanced."""
+    grouped: dict[Rows, list[Lane]] = {}
+    for lane in lanes:
+        delta = lane.delta
+        if not isinstance(delta, Residue):
+            delta = balanced_pair(delta.paired())
+        grouped.setdefault(lane.rows, []).append(Lane(lane.file, lane.rows, delta))
+    return grouped
+
+
+def _columns(delta: Delta) -> tuple[int, float]:
+    """How many columns of the gate it takes, and its scale."""
+    return (1, 1.0) if isinstance(delta, Residue) else (delta.paired().rank, delta.paired().scale)
+
+
+def _branch(
+    grouped: Mapping[Rows, Sequence[Lane]],
+    key: str,
+    shape: Shape,
+    first: int,
+    dtype: torch.dtype,
+    factor: type[Factor],
+) -> Branch:
+    if len(shape) > 1:
+        pairs = {rows: [lane.delta.paired() for lane in own] for rows, own in grouped.items()}
+        return PairBranch(pairs, shape[1:], first, dtype, factor)
+    vectors = {
+        rows: [cast(Residue, lane.delta).diff.flatten() for lane in own]
+        for rows, own in grouped.items()
+    }
+    return VectorBranch(vectors, first, dtype, factor, gain=key.endswith(".weight"))
+
+
+def _hook(branch: Branch, key: str, gate: Gate) -> Callable[..., torch.Tensor]:
+    def add(
+        layer: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: torch.Tensor
+    ) -> torch.Tensor:
+        if gate.reached is not None:
+            gate.reached.add(key)
+        rows = gate.passed_by() if gate.rows is None else gate.rows
+        if rows is None or key in gate.elsewhere:
+            return output
+        x = args[0] if args else next(iter(kwargs.values()))
+        return branch(layer, x, output, rows)
+
+    return add

@@ -1,0 +1,67 @@
+"""What a number type can hold of a weight and what is added to it.
+
+What a delta makes of a weight depends on the weight, which no plan looks at. So half of a type's range is
+taken to be the weight's: rows of a length up to half the root of the largest number.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import torch
+
+from ..errors import LoraFileError
+from .table import Delta
+
+LARGEST: Final = torch.finfo(torch.float32).max
+"""Of what sums are formed in; float64 weights are summed in more, but patched by the host in this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a type can hold.
+
+    Attributes:
+        most: Its largest number.
+        row: The length that rows of a weight of this type are taken to have at most.
+    """
+
+    most: float
+    row: float
+
+    def taken(self, delta: Delta, size: float, strength: float) -> float:
+        """The most that ``delta`` adds to an entry.
+
+        Args:
+            delta: Any.
+            size: Its bound or its peak, times ``strength``.
+            strength: Of it, without its sign.
+        """
+        taken = size * self.row if delta.follows else size
+        return taken + strength * self.row if delta.removes else taken
+
+
+@cache
+def room_of(dtype: torch.dtype) -> Room:
+    """What a weight of a type can hold."""
+    most = min(torch.finfo(dtype).max, LARGEST)
+    return Room(most, math.sqrt(most) / 2)
+
+
+def check_delta(name: str, delta: Delta, bound: float) -> None:
+    """LoraFileError if float32 cannot hold a delta of a file at strength 1, or what makes it up."""
+    room = room_of(torch.float32)
+    if room.taken(delta, bound, 1.0) <= room.most:
+        return
+    peak = delta.peak() if delta.made_wide else bound
+    if not room.taken(delta, peak, 1.0) <= room.most:
+        raise LoraFileError(
+            f"{name} holds numbers that come to {peak:.3g}, which float32 cannot hold: its training "
+            "went wrong, or the file is damaged.",
+            key=name,
+            expected=f"at most {room.most / room.row if delta.follows else room.most:.3g}",
+            found=f"{peak:.3g}",
+        )

@@ -1,0 +1,44 @@
+"""peft's config, which it saves beside the tensors: the only place where it says their scale."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Final
+
+from ..errors import LoraFileError
+
+TENSORS: Final = "adapter_model.safetensors"
+CONFIG: Final = "adapter_config.json"
+LARGEST_CONFIG: Final = 2**20
+
+
+def config_changed(file: Path) -> int:
+    """When the config beside ``file`` was last changed, in nanoseconds; 0 without one.
+
+    Only under the name that peft itself gives: elsewhere it could belong to another file.
+    """
+    if file.name != TENSORS:
+        return 0
+    try:
+        status = file.with_name(CONFIG).stat()
+    except OSError:
+        return 0
+    # opening a pipe would wait for ever, and some archives set all times to 0
+    return max(status.st_mtime_ns, 1) if stat.S_ISREG(status.st_mode) else 0
+
+
+def read_config(file: Path) -> str | None:
+    """The text of the config beside ``file``; LoraFileError if it is far too long or no text."""
+    if not config_changed(file):
+        return None
+    with file.with_name(CONFIG).open("rb") as opened:
+        data = opened.read(LARGEST_CONFIG + 1)
+    if len(data) > LARGEST_CONFIG:
+        raise LoraFileError(
+            f"has an {CONFIG} beside it of more than {LARGEST_CONFIG} bytes.",
+            key=CONFIG,
+            expected=f"at most {LARGEST_CONFIG} bytes",
+            found="more",
+        )
+    return data.decode("utf-8", errors="replace")

@@ -1,0 +1,214 @@
+"""What a trainer notes beside its tensors: in the file's metadata, or in peft's config beside it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias, cast
+
+from ..errors import LoraFileError
+from ..lenient_json import LONGEST_WHOLE_NUMBER, too_much
+from .automaton import Work
+from .patterns import Lookups
+from .spellings import PEFT_PREFIX
+
+Config: TypeAlias = Mapping[str, object]
+
+NOTED: Final = "lora_adapter_metadata"
+"""Where diffusers notes peft's config, with a pipeline's component in front of every key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is noted of one module.
+
+    Attributes:
+        alpha: None if nothing is.
+        rank_stabilised: rsLoRA (Kalajdzievski 2023, arXiv:2312.03732): alpha over √rank.
+        one_trainer: Whether the file is OneTrainer's.
+        config: All that peft has noted; None without a config.
+        path: Of the module, as peft knows it.
+        lookups: The config's patterns.
+    """
+
+    alpha: float | None = None
+    rank_stabilised: bool = False
+    one_trainer: bool = False
+    config: Config | None = None
+    path: str = ""
+    lookups: Lookups = field(default_factory=lambda: Lookups(Work()), compare=False, repr=False)
+
+    def scale(self, rank: int) -> float:
+        """alpha / rank; a file that says nothing was trained with alpha = rank."""
+        if self.alpha is None:
+            return 1.0
+        return self.alpha / (math.sqrt(rank) if self.rank_stabilised else rank)
+
+    def noted_rank(self) -> int | None:
+        """The rank by peft's config, for tensors that do not show it."""
+        if self.config is None:
+            return None
+        rank = _number_of(self.config, "rank_pattern", self.lookups, self.path)
+        if rank is None:
+            rank = _some(self.config, "r")
+        return None if rank is None or rank < 1 else int(rank)
+
+    def option(self, name: str, unsaid: float, in_config: float = 0) -> float:
+        """A number or flag of peft's config.
+
+        Args:
+            name: Of the option.
+            unsaid: What holds if there is no config.
+            in_config: What holds in a config that does not have the option.
+        """
+        if self.config is None:
+            return unsaid
+        return _number(self.config, name, in_config)
+
+    def is_before(self, version: tuple[int, int]) -> bool:
+        """Whether a config is of an older peft; the oldest ones do not say of which."""
+        if self.config is None:
+            return False
+        found = re.match(r"(\d{1,9})\.(\d{1,9})", str(self.config.get("peft_version")))
+        return found is None or (int(found[1]), int(found[2])) < version
+
+    def names_module(self, option: str) -> bool:
+        """Whether an option of peft's config, a list of ends or one pattern, means this module."""
+        named = (self.config or {}).get(option)
+        if isinstance(named, list):
+            named = [end for end in cast("list[object]", named) if isinstance(end, str)]
+        elif not isinstance(named, str):
+            return False
+        return self.lookups.means(option, named, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """A config, and the patterns in it."""
+
+    config: Config
+    lookups: Lookups
+
+    def settings(self, path: str, one_trainer: bool) -> Settings:
+        """What holds for the layer with this path."""
+        alpha = _number_of(self.config, "alpha_pattern", self.lookups, path)
+        if alpha is None:
+            alpha = _some(self.config, "alpha" if "alpha" in self.config else "lora_alpha")
+        stabilised = self.config.get("use_rslora") is True
+        return Settings(alpha, stabilised, one_trainer, self.config, path, self.lookups)
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is noted of all modules of a file.
+
+    Attributes:
+        configs: peft's configs by component; "" is for all.
+        one_trainer: Whether the file is OneTrainer's.
+        unreadable: Whether there is a config that cannot be made out.
+    """
+
+    configs: Mapping[str, _Noted] = field(default_factory=dict[str, _Noted])
+    one_trainer: bool = False
+    unreadable: bool = False
+
+    @classmethod
+    def read(cls, metadata: Mapping[str, str], beside: str | None = None) -> Notes:
+        """From the file's metadata and the text of a config beside it."""
+        noted = _document(metadata.get(NOTED, "{}"))
+        config = _document("{}" if beside is None else beside)
+        configs = _by_component(noted or {})
+        if config:
+            configs[""] = config
+        one_trainer = any(key.startswith("ot_") for key in metadata)
+        unreadable = noted is None or config is None
+        work = Work()
+        noted_by = {c: _Noted(own, Lookups(work)) for c, own in configs.items()}
+        return cls(noted_by, one_trainer, unreadable)
+
+    @property
+    def config(self) -> Config | None:
+        """peft's config for all modules, None without one."""
+        return self.configs[""].config if "" in self.configs else None
+
+    def of(self, name: str) -> Settings:
+        """What is noted of the module that the file calls ``name``.
+
+        Raises:
+            LoraFileError: A number in it is none, or a pattern is none that is read.
+        """
+        whole = name.removeprefix(PEFT_PREFIX)
+        component, _, path = whole.partition(".")
+        if component in self.configs:
+            return self.configs[component].settings(path, self.one_trainer)
+        if "" in self.configs:
+            return self.configs[""].settings(whole, self.one_trainer)
+        return Settings(one_trainer=self.one_trainer)
+
+
+def _document(text: str) -> dict[str, object] | None:
+    if too_much(text):
+        return None
+    try:
+        found = json.loads(text, parse_int=_whole)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, object]", found) if isinstance(found, dict) else None
+
+
+def _whole(digits: str) -> float:
+    """A whole number; reading a long one exactly takes quadratic time."""
+    return int(digits) if len(digits) <= LONGEST_WHOLE_NUMBER else float(digits)
+
+
+def _by_component(noted: Config) -> dict[str, Config]:
+    """{"transformer.r": 4} as {"transformer": {"r": 4}}."""
+    configs: dict[str, dict[str, object]] = {}
+    for key, value in noted.items():
+        component, _, option = key.rpartition(".")
+        configs.setdefault(component, {})[option] = value
+    return {**configs}
+
+
+def _number_of(config: Config, which: str, lookups: Lookups, path: str) -> float | None:
+    """What the patterns of an option say of a path."""
+    return lookups.number(which, lambda: _numbers(config, which), path)
+
+
+def _numbers(config: Config, which: str) -> dict[str, float]:
+    found = config.get(which)
+    entries = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    # AdaLoRA's are lists of flags, whose effect is in the tensors already
+    return {name: _finite(which, v) for name, v in entries.items() if isinstance(v, (int, float))}
+
+
+def _some(config: Config, name: str) -> float | None:
+    return _number(config, name, 0) if config.get(name) is not None else None
+
+
+def _number(config: Config, name: str, otherwise: float) -> float:
+    value = config.get(name)
+    if value is None:
+        return otherwise
+    if not isinstance(value, (bool, int, float)):
+        raise _wrong(name, repr(value)[:40])
+    return _finite(name, value)
+
+
+def _finite(name: str, value: float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _wrong(name, str(number))
+    return number
+
+
+def _wrong(name: str, found: str) -> LoraFileError:
+    return LoraFileError(
+        f"{name} in its config is {found}.", key=name, expected="a finite number", found=found
+    )

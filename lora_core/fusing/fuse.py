@@ -1,0 +1,164 @@
+"""Fusing: all that a stack adds to one weight, as one low-rank pair with a gate.
+
+    W  ->  (keep + row + column) · W  +  up · diag(gate) · down  +  residue
+
+The gate is the one place where strength lives. The factors of several files stay where they are
+in memory until the moment they are multiplied: a fused stack costs no memory of its own. What
+depends on the incoming weight is kept as it is, and joins the rest when that weight is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from ..families.incoming import Incoming
+from ..families.table import Delta, Diagonal, Pair, Replacement, Residue, Static
+from ..matching.match import Addend
+from ..naming.targets import Shape
+
+Rows = tuple[int, int] | None
+Scaled = tuple[float, Delta]
+"""A strength, and what it multiplies."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """What a stack does to some rows of one weight.
+
+    Attributes:
+        rows: (start, length) along the first dimension; None for all of them.
+        keep: Factor on the weight itself; 1 unless something replaces it.
+        ups: Of each adapter (rows, rank); side by side they are the up (rows, R).
+        gate: (R,), strength · alpha / rank of each column.
+        downs: Of each adapter (rank, in); on top of each other they are the down (R, in).
+        residue: Dense sum (rows, in) of what has no pair; None without any.
+        row: (rows,), the share of the weight that is added to each row; None without any.
+        column: (in,), the same for each input.
+        relative: What has to see the weight first.
+        width: How many inputs the weight is to have for it; None for those it has.
+        shape: Of the weight that ``residue`` is and that it is replaced by, where that is another.
+    """
+
+    rows: Rows
+    keep: float = 1.0
+    ups: tuple[torch.Tensor, ...] = ()
+    gate: torch.Tensor | None = None
+    downs: tuple[torch.Tensor, ...] = ()
+    residue: torch.Tensor | None = None
+    row: torch.Tensor | None = None
+    column: torch.Tensor | None = None
+    relative: tuple[Scaled, ...] = ()
+    width: int | None = None
+    shape: Shape | None = None
+
+
+def fuse(addends: Iterable[Addend], dtype: torch.dtype = torch.float32) -> tuple[Patch, ...]:
+    """One patch for each set of rows that ``addends`` of one weight aim at.
+
+    Args:
+        addends: All of one weight.
+        dtype: In which sums are formed, float32 or float64; factors of lower precision keep
+            their own type.
+    """
+    groups: dict[tuple[Rows, int | None, Shape | None], list[Scaled]] = {}
+    for addend in addends:
+        group = groups.setdefault((addend.target.rows, addend.width, addend.shape), [])
+        group.append((addend.strength, addend.delta))
+    return tuple(
+        replace(_patch(rows, width, deltas, dtype), shape=shape)
+        for (rows, width, shape), deltas in groups.items()
+    )
+
+
+def resolved(patch: Patch, weight: torch.Tensor) -> Patch:
+    """The same patch for this very weight, which it is taken against: nothing in it is relative.
+
+    Args:
+        patch: Any patch.
+        weight: The incoming weight, or the rows of it that the patch is for.
+    """
+    if not patch.relative:
+        return patch
+    incoming = Incoming(weight)
+    terms = [(s, term) for s, delta in patch.relative for term in delta.against(incoming)]
+    own = _fused(patch.rows, patch.width, terms, incoming.dtype)
+    return _joined(patch, own, incoming)
+
+
+def _patch(rows: Rows, width: int | None, deltas: Sequence[Scaled], dtype: torch.dtype) -> Patch:
+    static = [(s, delta) for s, delta in deltas if isinstance(delta, Static)]
+    relative = tuple((s, delta) for s, delta in deltas if not isinstance(delta, Static))
+    return replace(_fused(rows, width, static, dtype), relative=relative)
+
+
+def _fused(
+    rows: Rows, width: int | None, terms: Sequence[tuple[float, Static]], dtype: torch.dtype
+) -> Patch:
+    pairs = [(s, delta) for s, delta in terms if isinstance(delta, Pair)]
+    fused = Patch(
+        rows,
+        ups=tuple(_no_wider(pair.up, dtype) for _, pair in pairs),
+        gate=_gate(pairs, dtype) if pairs else None,
+        downs=tuple(_no_wider(pair.down, dtype) for _, pair in pairs),
+        width=width,
+    )
+    if len(pairs) == len(terms):
+        return fused
+    diagonals = [(s, delta) for s, delta in terms if isinstance(delta, Diagonal)]
+    replaced = sum(s for s, delta in terms if isinstance(delta, Replacement))
+    return replace(
+        fused,
+        keep=1.0 - replaced,
+        residue=_residue(terms, dtype),
+        row=_total([s * d.row.to(dtype) for s, d in diagonals if d.row is not None]),
+        column=_total([s * d.column.to(dtype) for s, d in diagonals if d.column is not None]),
+    )
+
+
+def _joined(one: Patch, other: Patch, weight: Incoming) -> Patch:
+    """Both at once, where the weight is."""
+
+    def both(left: torch.Tensor | None, right: torch.Tensor | None) -> list[torch.Tensor]:
+        return [weight.like(tensor) for tensor in (left, right) if tensor is not None]
+
+    gates = both(one.gate, other.gate)
+    return Patch(
+        one.rows,
+        one.keep + other.keep - 1.0,
+        one.ups + other.ups,
+        torch.cat(gates) if gates else None,
+        one.downs + other.downs,
+        _total(both(one.residue, other.residue)),
+        _total(both(one.row, other.row)),
+        _total(both(one.column, other.column)),
+        width=one.width,
+    )
+
+
+def _gate(pairs: Sequence[tuple[float, Pair]], dtype: torch.dtype) -> torch.Tensor:
+    factors = [factor for s, pair in pairs for factor in [s * pair.scale] * pair.rank]
+    return torch.tensor(factors, dtype=dtype, device=pairs[0][1].up.device)
+
+
+def _no_wider(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return tensor.to(dtype) if tensor.dtype.itemsize > dtype.itemsize else tensor
+
+
+def _residue(terms: Sequence[tuple[float, Static]], dtype: torch.dtype) -> torch.Tensor | None:
+    parts: list[torch.Tensor] = []
+    for strength, delta in terms:
+        match delta:
+            case Residue(dense) | Replacement(dense):
+                parts.append(
+                    dense.to(dtype).reshape(dense.shape[0] if dense.ndim else 1, -1) * strength
+                )
+            case _:
+                pass
+    return _total(parts)
+
+
+def _total(parts: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    return sum(parts[1:], parts[0]) if parts else None

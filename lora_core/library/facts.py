@@ -1,0 +1,239 @@
+"""What can be told of a LoRA without reading its numbers: from its header and the notes beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from heapq import nsmallest
+from typing import Final
+
+from ..algebra.recipe import FileId
+from ..errors import LoraFileError
+from ..formats.settings import Notes
+from ..formats.spellings import FileKey, group_keys
+from ..naming.targets import part_of
+from ..reading.file_faults import check_beginning, check_size
+from ..reading.guess import base_by_names, base_of_file
+from ..reading.header import Head, read_head
+from ..reading.origin import dialects_of, trainer_of
+from ..reading.reader import LoraFile, outline_of
+from ..text import shortened
+from .sidecars import Recommended, Sidecars, read_sidecars
+from .triggers import Trigger, stated_words, triggers_of
+
+LARGEST_SHOWN_HEADER: Final = 64 * 2**20
+"""Bytes; four times as many as that of a LoRA which can be applied."""
+
+MOST_WORDS: Final = 4_000_000
+"""Quotes, commas or brackets of a kind in a header: what bounds the memory that reading it takes."""
+
+MOST_TENSORS: Final = 100_000
+
+MOST_NOTES: Final = 60
+LONGEST_NOTE: Final = 200
+LONGEST_KEY: Final = 100
+LONGEST_NAME: Final = 60
+LONGEST_TEXT: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a file is; all texts are printable and bounded.
+
+    Attributes:
+        size: Bytes.
+        modified: Milliseconds since 1970.
+        hash: Of its content, where that was asked for.
+        base: The base model it was made for.
+        families: Of its adapters.
+        ranks: Lowest and highest, None without low-rank pairs.
+        trainer: Who has made it, as far as its notes tell.
+        dialects: Whose names for layers it uses.
+        model_layers: Layers for the denoiser.
+        clip_layers: Layers for the text encoders.
+        triggers: Words that may make the model draw what was trained.
+        stated_triggers: Those that a prompt should hold when nobody has chosen any.
+        title: By its metadata, as the next two.
+        author: Who is named there.
+        description: There, or else in the notes beside it.
+        notes: The user's, from beside it.
+        recommended: With which strength to use it, by the notes beside it.
+        metadata: Its own notes, at most 60.
+        error: Why it cannot be applied, or None.
+    """
+
+    size: int
+    modified: int
+    hash: str | None = None
+    base: str | None = None
+    families: tuple[str, ...] = ()
+    ranks: tuple[int, int] | None = None
+    trainer: str | None = None
+    dialects: tuple[str, ...] = ()
+    model_layers: int = 0
+    clip_layers: int = 0
+    triggers: tuple[Trigger, ...] = ()
+    stated_triggers: tuple[str, ...] = ()
+    title: str | None = None
+    author: str | None = None
+    description: str | None = None
+    notes: str | None = None
+    recommended: Recommended | None = None
+    metadata: Mapping[str, str] | None = None
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as plain values, ready for JSON; ``error`` is left to the caller."""
+        return {
+            "size": self.size,
+            "modified": self.modified,
+            "hash": self.hash,
+            "base": self.base,
+            "families": self.families,
+            "ranks": self.ranks,
+            "trainer": self.trainer,
+            "dialects": self.dialects,
+            "model_layers": self.model_layers,
+            "clip_layers": self.clip_layers,
+            "triggers": [_plain_trigger(trigger) for trigger in self.triggers],
+            "stated_triggers": self.stated_triggers,
+            "title": self.title,
+            "author": self.author,
+            "description": self.description,
+            "notes": self.notes,
+            "recommended": self.recommended and _plain_recommended(self.recommended),
+            "metadata": None if self.metadata is None else dict(self.metadata),
+        }
+
+
+def _plain_trigger(trigger: Trigger) -> dict[str, object]:
+    return {"word": trigger.word, "count": trigger.count, "source": trigger.source}
+
+
+def _plain_recommended(recommended: Recommended) -> dict[str, object]:
+    return {
+        "strength": recommended.strength,
+        "least": recommended.least,
+        "most": recommended.most,
+    }
+
+
+def facts_of(file: FileId) -> Facts:
+    """What the header of ``file`` and the notes beside it tell; of a damaged file, why it is one."""
+    beside = read_sidecars(file.path)
+    try:
+        head = _shown_head(file)
+    except LoraFileError as error:
+        return _noted(file, {}, beside, _refusal(file, error))
+    told = _noted(file, head.metadata, beside, _too_large(file, head))
+    try:
+        return _by_layers(told, _outline(file, head))
+    except LoraFileError as error:
+        told = replace(told, error=told.error or _refusal(file, error))
+        return _by_names(told, head)
+
+
+def stated_triggers(file: FileId) -> tuple[str, ...]:
+    """The trigger words that ``file`` or the notes beside it state; () of a damaged file."""
+    beside = read_sidecars(file.path)
+    try:
+        return stated_words(read_head(file).metadata, beside.words)
+    except LoraFileError:
+        return stated_words({}, beside.words)
+
+
+def _shown_head(file: FileId) -> Head:
+    return read_head(file, LARGEST_SHOWN_HEADER, MOST_WORDS)
+
+
+def _outline(file: FileId, head: Head) -> LoraFile:
+    if len(head.tensors) > MOST_TENSORS:
+        raise LoraFileError(
+            f"has {len(head.tensors)} tensors, of which not all are looked at.",
+            expected=f"at most {MOST_TENSORS} tensors",
+            found=str(len(head.tensors)),
+        )
+    return outline_of(file, head)
+
+
+def _too_large(file: FileId, head: Head) -> str | None:
+    """Why a file that can be shown cannot be applied."""
+    try:
+        check_beginning(head.beginning, file.size)
+        check_size(file.size)
+    except LoraFileError as error:
+        return _refusal(file, error)
+    return None
+
+
+def _refusal(file: FileId, error: LoraFileError) -> str:
+    return shortened(str(error.in_file(file.name)), LONGEST_TEXT)
+
+
+def _noted(file: FileId, metadata: Mapping[str, str], beside: Sidecars, error: str | None) -> Facts:
+    """What notes tell, in the file and beside it."""
+    description = metadata.get("modelspec.description") or beside.description
+    return Facts(
+        size=file.size,
+        modified=file.mtime_ns // 1_000_000,
+        base=_text(beside.base, LONGEST_NAME),
+        triggers=triggers_of(metadata, beside.words),
+        stated_triggers=stated_words(metadata, beside.words),
+        title=_text(metadata.get("modelspec.title"), LONGEST_NOTE),
+        author=_text(metadata.get("modelspec.author"), LONGEST_NOTE),
+        description=_text(description, LONGEST_TEXT),
+        notes=_text(beside.notes, LONGEST_TEXT),
+        recommended=beside.recommended or None,
+        metadata=_most_telling(metadata),
+        error=error,
+    )
+
+
+def _text(text: str | None, most: int) -> str | None:
+    return shortened(text, most) if text else None
+
+
+def _most_telling(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Few enough entries to be shown: what people write comes before a trainer's settings."""
+    kinds = ("modelspec.", "", "ss_")
+    keys = nsmallest(
+        MOST_NOTES,
+        metadata,
+        key=lambda key: (max(n for n, kind in enumerate(kinds) if key.startswith(kind)), key),
+    )
+    return {shortened(key, LONGEST_KEY): shortened(metadata[key], LONGEST_NOTE) for key in keys}
+
+
+def _by_layers(facts: Facts, lora: LoraFile) -> Facts:
+    """With what the outlines of a sound file tell."""
+    modules = lora.modules.values()
+    ranks = [d.rank for module in modules for d in module.deltas if d.rank is not None]
+    return replace(
+        _counted(facts, lora.modules),
+        base=base_of_file(lora) or facts.base,
+        families=tuple(sorted({family for module in modules for family in module.families})),
+        ranks=(min(ranks), max(ranks)) if ranks else None,
+        trainer=_text(trainer_of(lora.metadata, lora.notes), LONGEST_NAME),
+    )
+
+
+def _by_names(facts: Facts, head: Head) -> Facts:
+    """With what names alone tell, of a file whose layers cannot be made out."""
+    names, _ = group_keys(map(FileKey, head.tensors))
+    return replace(
+        _counted(facts, names),
+        base=base_by_names(head.metadata, names) or facts.base,
+        trainer=_text(trainer_of(head.metadata, Notes()), LONGEST_NAME),
+    )
+
+
+def _counted(facts: Facts, names: Iterable[str]) -> Facts:
+    names = list(names)
+    parts = Counter(map(part_of, names))
+    return replace(
+        facts,
+        dialects=dialects_of(names),
+        model_layers=parts["model"],
+        clip_layers=parts["clip"],
+    )

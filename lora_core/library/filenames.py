@@ -1,0 +1,125 @@
+"""Choosing a LoRA by the name a workflow asks for: exactly, and never a guess."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher, get_close_matches
+from heapq import nlargest
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Final
+
+from ..errors import LoraInputError
+
+LONGEST_NAME: Final = 4096
+CLOSE_NAMES: Final = 3
+SHORTLIST: Final = 50
+SHOWN_NAMES: Final = 5
+SUFFIX: Final = ".safetensors"
+
+_SEPARATOR_LAST: Final = re.compile(r"[/\\]\.?$")
+"""What systems pass over where they open a folder."""
+
+
+def choose_name(asked: object, names: Sequence[str]) -> str:
+    """The one of ``names`` that is meant by ``asked``.
+
+    That is the same name, or else the only one that differs by nothing but separators, upper and
+    lower case, or the way accents are encoded: workflows travel between systems.
+
+    Raises:
+        LoraInputError: No name, or more than one, or a path out of the folder.
+    """
+    same = same_names(asked, names)
+    if not same:
+        raise no_such_file(str(asked), names)
+    return only_one(str(asked), same)
+
+
+def same_names(asked: object, names: Sequence[str]) -> list[str]:
+    """The very name, or else all that differ from ``asked`` by nothing but their spelling.
+
+    Raises:
+        LoraInputError: ``asked`` is no text, leads out of the folder, or is the name of a folder.
+    """
+    if not isinstance(asked, str):
+        raise _refused(asked, f"a LoRA's name is text, not {type(asked).__name__}.")
+    if asked in names:
+        return [asked]
+    if _leaves_folder(asked):
+        raise _refused(asked, "this is no name in the loras folder.")
+    if _SEPARATOR_LAST.search(asked):
+        raise _refused(asked, "this is the name of a folder, not of a file.")
+    wanted = folded(asked)
+    return [name for name in names if folded(name) == wanted]
+
+
+def only_one(asked: str, same: Sequence[str]) -> str:
+    """The one name in ``same``; LoraInputError if there are several."""
+    if len(same) > 1:
+        more = ", …" if len(same) > SHOWN_NAMES else "."
+        first = ", ".join(same[:SHOWN_NAMES])
+        raise _refused(asked, f"there are several such files: {first}{more}")
+    return same[0]
+
+
+def no_such_file(asked: str, names: Sequence[str]) -> LoraInputError:
+    """The error for a name that means none of ``names``, with those that look like it."""
+    close = close_names(asked, names)
+    hint = f" Close names: {', '.join(close)}." if close else ""
+    return _refused(asked, "there is no such file in the loras folder." + hint)
+
+
+def close_names(asked: str, names: Sequence[str]) -> list[str]:
+    """Up to three of ``names`` that look like ``asked``, compared without folders and suffix."""
+    by_word = {name: without_suffix(base_name(name)).casefold() for name in names}
+    word, stem = without_suffix(base_name(asked)).casefold(), PureWindowsPath(asked).stem.casefold()
+    known = set(by_word.values())
+    close = _close(word, known) + (_close(stem, known) if stem != word else [])
+    found = (name for name in by_word if by_word[name] in close)
+    return sorted(found, key=lambda name: close.index(by_word[name]))[:CLOSE_NAMES]
+
+
+def _close(word: str, known: Iterable[str]) -> list[str]:
+    """The closest, by a slow measure, of those that are close by a fast one that flatters."""
+    matcher = SequenceMatcher(b=word)
+
+    def flattered(other: str) -> float:
+        matcher.set_seq1(other)
+        return matcher.quick_ratio()
+
+    return get_close_matches(word, nlargest(SHORTLIST, sorted(known), key=flattered), CLOSE_NAMES)
+
+
+def without_suffix(name: str) -> str:
+    """``name`` as it is written in tags."""
+    return name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
+
+
+def base_name(name: str) -> str:
+    """``name`` without its folders, in the spelling of any system."""
+    return PureWindowsPath(name).name
+
+
+def folded(name: str) -> str:
+    """``name`` without what may differ between two spellings of it."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/")).casefold()
+
+
+def _leaves_folder(name: str) -> bool:
+    windows, posix = PureWindowsPath(name), PurePosixPath(name)
+    return (
+        len(name) > LONGEST_NAME
+        or "\0" in name
+        or ".." in windows.parts
+        or bool(windows.anchor)
+        or posix.is_absolute()
+    )
+
+
+def _refused(asked: object, reason: str) -> LoraInputError:
+    shown = asked if isinstance(asked, str) else repr(asked)
+    return LoraInputError(
+        f'LoRA "{shown[:200]}": {reason}', key="lora_name", expected="a listed name", found=shown
+    )

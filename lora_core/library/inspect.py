@@ -1,0 +1,109 @@
+"""What is in a LoRA file, without any model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from ..naming.targets import part_of
+from ..reading.guess import base_of_file
+from ..reading.origin import dialects_of, trainer_of
+from ..reading.reader import LoraFile
+from ..text import printable
+from .sidecars import read_sidecars
+from .triggers import stated_words
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a file holds.
+
+    Attributes:
+        name: Of the file.
+        size: Bytes.
+        families: How many layers of each.
+        ranks: How many pairs of each rank.
+        model: Layers for the denoiser.
+        clip: Layers for the text encoders.
+        parameters: Numbers in all layers.
+        unknown: Keys of no known spelling.
+        base: The base model it looks made for.
+        dialects: Whose names for layers it uses.
+        trainer: Who has made it, as far as its notes tell.
+        triggers: Words that a prompt should hold, by its notes and those beside it.
+        metadata: Its own notes.
+    """
+
+    name: str
+    size: int
+    families: dict[str, int]
+    ranks: dict[int, int]
+    model: int
+    clip: int
+    parameters: int
+    unknown: tuple[str, ...]
+    base: str | None
+    dialects: tuple[str, ...]
+    trainer: str | None
+    triggers: tuple[str, ...]
+    metadata: dict[str, str]
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as plain values, ready for JSON."""
+        return {
+            "name": self.name,
+            "size": self.size,
+            "families": self.families,
+            "ranks": self.ranks,
+            "model": self.model,
+            "clip": self.clip,
+            "parameters": self.parameters,
+            "unknown": self.unknown,
+            "base": self.base,
+            "dialects": self.dialects,
+            "trainer": self.trainer,
+            "triggers": self.triggers,
+            "metadata": self.metadata,
+        }
+
+    def __str__(self) -> str:
+        rows = [
+            ("size", f"{self.size:,} bytes, {self.parameters:,} parameters"),
+            ("made for", self.base or "not known"),
+            ("trainer", self.trainer or "not known"),
+            ("triggers", ", ".join(self.triggers) or "none stated"),
+            ("names", ", ".join(self.dialects)),
+            ("layers", f"{self.model} of the model, {self.clip} of the text encoder"),
+            ("families", _counted(self.families)),
+            ("ranks", _counted(self.ranks) or "none"),
+            ("unknown", f"{len(self.unknown)} tensors" if self.unknown else "nothing"),
+            ("notes", ", ".join(sorted(self.metadata)) or "none"),
+        ]
+        lines = [self.name, *(f"    {name:9} {text}" for name, text in rows)]
+        return printable("\n".join(lines))
+
+
+def inspect_file(file: LoraFile) -> Summary:
+    """A summary of a file that has been read."""
+    modules = file.modules
+    deltas = [delta for module in modules.values() for delta in module.deltas]
+    parts = Counter(part_of(name) for name in modules)
+    return Summary(
+        name=file.id.name,
+        size=file.id.size,
+        families=dict(Counter(f for module in modules.values() for f in module.families)),
+        ranks=dict(sorted(Counter(d.rank for d in deltas if d.rank is not None).items())),
+        model=parts["model"],
+        clip=parts["clip"],
+        parameters=sum(module.parameters for module in modules.values()),
+        unknown=file.unknown,
+        base=base_of_file(file),
+        dialects=dialects_of(modules),
+        trainer=trainer_of(file.metadata, file.notes),
+        triggers=stated_words(file.metadata, read_sidecars(file.id.path).words),
+        metadata=dict(file.metadata),
+    )
+
+
+def _counted(counts: dict[str, int] | dict[int, int]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in counts.items())

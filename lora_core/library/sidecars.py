@@ -1,0 +1,161 @@
+"""Notes that other programs keep beside a LoRA: read, and never written."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ..lenient_json import fields, items, loose_json, number_of, text_of
+
+LARGEST_SIDECAR: Final = 2**20
+STRONGEST: Final = 100.0
+
+RANGE: Final = re.compile(
+    r"\s*(-?\d{1,3}(?:\.\d{1,9})?)\s*(?:-|–|~|to)\s*(-?\d{1,3}(?:\.\d{1,9})?)\s*"
+)
+"""LoRA Manager's strength_range, "0.6-0.9"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """With which strength a file is meant to be used, None where nothing is said."""
+
+    strength: float | None = None
+    least: float | None = None
+    most: float | None = None
+
+    def __bool__(self) -> bool:
+        return (self.strength, self.least, self.most) != (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecars:
+    """What the notes beside a file say.
+
+    Attributes:
+        words: Trigger words, as written: several may stand in one, with commas between.
+        notes: The user's own.
+        description: Of the file.
+        base: The base model, in their words.
+        recommended: With which strength to use it.
+    """
+
+    words: tuple[str, ...] = ()
+    notes: str = ""
+    description: str = ""
+    base: str = ""
+    recommended: Recommended = Recommended()
+
+
+def read_sidecars(path: str | os.PathLike[str]) -> Sidecars:
+    """What stands beside the LoRA at ``path``; what cannot be made out is left out.
+
+    Words are collected from all; of everything else the first one counts.
+    """
+    found = [read(_text(where)) for where, read in _readers(Path(path))]
+    return Sidecars(
+        words=tuple(word for one in found for word in one.words),
+        notes=_first(one.notes for one in found),
+        description=_first(one.description for one in found),
+        base=_first(one.base for one in found),
+        recommended=next((one.recommended for one in found if one.recommended), Recommended()),
+    )
+
+
+def _readers(path: Path) -> tuple[tuple[Path, Callable[[str], Sidecars]], ...]:
+    return (
+        (path.with_suffix(".json"), _a1111),
+        (path.with_suffix(".metadata.json"), _lora_manager),
+        (path.with_name(f"{path.name}.rgthree-info.json"), _rgthree),
+        (path.with_suffix(".txt"), _custom_scripts),
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        # not through a link, which in a downloaded archive could lead to any file
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _text(path: Path) -> str:
+    if not _is_file(path):
+        return ""
+    try:
+        with path.open("rb") as source:
+            data = source.read(LARGEST_SIDECAR + 1)
+    except OSError:
+        return ""
+    return "" if len(data) > LARGEST_SIDECAR else data.decode("utf-8-sig", errors="replace")
+
+
+def _a1111(text: str) -> Sidecars:
+    said = fields(loose_json(text))
+    weight = _strength(said.get("preferred weight"))
+    return Sidecars(
+        words=_words([said.get("activation text")]),
+        notes=text_of(said.get("notes")),
+        description=text_of(said.get("description")),
+        base=text_of(said.get("sd version")).replace("Unknown", ""),
+        recommended=Recommended(weight or None),  # its slider stands at 0 where nothing is set
+    )
+
+
+def _lora_manager(text: str) -> Sidecars:
+    said = fields(loose_json(text))
+    return Sidecars(
+        words=_words(items(fields(said.get("civitai")).get("trainedWords"))),
+        notes=text_of(said.get("notes")),
+        base=text_of(said.get("base_model")).replace("Unknown", ""),
+        recommended=_tips(fields(loose_json(text_of(said.get("usage_tips"))))),
+    )
+
+
+def _tips(tips: Mapping[str, object]) -> Recommended:
+    between = RANGE.fullmatch(text_of(tips.get("strength_range"))[:40])
+    least, most = between.groups() if between else (None, None)
+    return _recommended(
+        tips.get("strength"), tips.get("strength_min", least), tips.get("strength_max", most)
+    )
+
+
+def _rgthree(text: str) -> Sidecars:
+    said = fields(loose_json(text))
+    trained = (fields(entry).get("word") for entry in items(said.get("trainedWords")))
+    return Sidecars(
+        words=_words(trained),
+        notes=text_of(said.get("userNote")),
+        base=text_of(said.get("baseModel")),
+        recommended=_recommended(None, said.get("strengthMin"), said.get("strengthMax")),
+    )
+
+
+def _custom_scripts(text: str) -> Sidecars:
+    return Sidecars(notes=text.strip())
+
+
+def _recommended(strength: object, least: object, most: object) -> Recommended:
+    low, high = _strength(least), _strength(most)
+    if low is not None and high is not None and low > high:
+        low = high = None
+    return Recommended(_strength(strength), low, high)
+
+
+def _strength(value: object) -> float | None:
+    """A number, which some write as text."""
+    number = number_of(loose_json(value[:40]) if isinstance(value, str) else value)
+    return number if number is not None and abs(number) <= STRONGEST else None
+
+
+def _words(values: Iterable[object]) -> tuple[str, ...]:
+    return tuple(text_of(value) for value in values if text_of(value).strip())
+
+
+def _first(texts: Iterable[str]) -> str:
+    return next(filter(None, texts), "")

@@ -1,0 +1,196 @@
+"""Rows of LoRAs with switches and strengths, as the page saves them or a script writes them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from typing import Final, TypeVar, cast
+
+from ..algebra.recipe_json import check_version
+from ..algebra.strength import typed_strength
+from ..errors import LoraError, LoraInputError
+from ..library.filenames import folded
+from ..library.resolve import Asked
+from ..strict_json import LARGEST, Json, read_json, refused
+
+VERSION: Final = 1
+MOST_ROWS: Final = 500
+WHAT: Final = "the list of rows"
+HASH: Final = re.compile(r"[0-9a-f]{64}")
+ARRAY: Final = "__value__"
+"""In what the host's page wraps a list, which would else be taken for a link."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row.
+
+    Attributes:
+        asked: The file that is meant.
+        on: Whether it is switched on.
+        solo: Whether only rows like this one count.
+        model: The strength for the denoiser.
+        clip: The strength for the text encoders.
+        triggers: The trigger words chosen for it; None for those that the file states.
+    """
+
+    asked: Asked
+    on: bool
+    solo: bool
+    model: Fraction
+    clip: Fraction
+    triggers: tuple[str, ...] | None = None
+
+
+def read_rows(value: object) -> tuple[Row, ...]:
+    """The rows that are meant by an object, JSON text, a list, or None.
+
+    Raises:
+        LoraInputError: Of what is wrong the row, the key, what is expected, and what was found.
+    """
+    if not isinstance(value, str):
+        _check_size(value)
+    return _read(_Said(repr(value), value))
+
+
+def active_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Those that count: switched on, with a file, and solo if any row is."""
+    rows = tuple(rows)
+    solo = any(row.solo for row in rows)
+    return tuple(row for row in rows if row.on and row.asked.name and row.solo >= solo)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A value, and how it is written: two that are written alike mean the same rows."""
+
+    written: str
+    value: object = field(compare=False)
+
+
+@lru_cache(maxsize=32)
+def _read(said: _Said) -> tuple[Row, ...]:
+    """Kept, since the host asks a node three times for one prompt: to check, to compare, to run."""
+    rows = _listed(said.value)
+    if len(rows) > MOST_ROWS:
+        raise refused(WHAT, "too long", f"at most {MOST_ROWS} rows", f"{len(rows)}")
+    return tuple(_row(number, row) for number, row in enumerate(rows, 1))
+
+
+def _listed(value: object) -> list[Json]:
+    """The bare list, out of whatever it comes in."""
+    if value is None:
+        return []
+    document = cast(Json, value)
+    while True:
+        if isinstance(document, str):
+            document = read_json(document, WHAT)
+        elif isinstance(document, dict) and document.keys() == {ARRAY}:
+            document = document[ARRAY]
+        else:
+            break
+    if isinstance(document, dict):
+        check_version(document.get("version", VERSION), VERSION, WHAT)
+        document = document.get("rows")
+    if not isinstance(document, list):
+        found = "nothing" if document is None else type(document).__name__
+        raise refused(WHAT, "not of this form", 'an object with "rows"', found)
+    return document
+
+
+def _check_size(value: object) -> None:
+    try:
+        size = len(json.dumps(value, ensure_ascii=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise refused(WHAT, "unreadable", "JSON", str(error)) from error
+    if size > LARGEST:
+        raise refused(WHAT, "too long", f"at most {LARGEST} characters", f"{size}")
+
+
+def _row(number: int, row: Json) -> Row:
+    try:
+        if not isinstance(row, dict):
+            raise _wrong(None, "an object", row)
+        model = typed_strength(row.get("strength", 1))
+        clip = row.get("strength_clip")
+        return Row(
+            _asked(number, row),
+            _switch("on", row.get("on", True)),
+            _switch("solo", row.get("solo", False)),
+            model,
+            model if clip is None else typed_strength(clip, "strength_clip"),
+            _words(row.get("triggers")),
+        )
+    except LoraError as error:
+        raise error.in_row(number) from None
+
+
+def _asked(number: int, row: dict[str, Json]) -> Asked:
+    """Hash and size speak for the name only for which they were noted; older rows don't say which."""
+    name, hash_, size = (
+        _text("name", row.get("name")),
+        _hash(row.get("hash")),
+        _size(row.get("size")),
+    )
+    noted = row.get("noted")
+    if noted is not None and folded(_text("noted", noted)) != folded(name):
+        return Asked(name, row=number)
+    return Asked(name, hash_, size, number)
+
+
+def _text(key: str, value: Json) -> str:
+    if not isinstance(value, str):
+        raise _wrong(key, "text", value)
+    return value
+
+
+def _switch(key: str, value: Json) -> bool:
+    words = {"true": True, "false": False}
+    if isinstance(value, str):
+        value = words.get(value.strip().lower(), value)
+    if not isinstance(value, bool):
+        raise _wrong(key, "true or false", value)
+    return value
+
+
+def _hash(value: Json) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not HASH.fullmatch(value.lower()):
+        raise _wrong("hash", "64 hex digits", value)
+    return value.lower()
+
+
+def _size(value: Json) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise _wrong("size", "a number of bytes", value)
+    return value
+
+
+def _words(value: Json) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise _wrong("triggers", "a list of words", value)
+    for word in value:
+        if not isinstance(word, str):
+            raise _wrong("triggers", "a list of words", word)
+    return tuple(cast("list[str]", value))
+
+
+def _wrong(key: str | None, expected: str, value: Json) -> LoraInputError:
+    found = "nothing" if value is None else f"{type(value).__name__} {value!r}"[:60]
+    return LoraInputError(
+        f"{key or 'a row'} must be {expected}, not {found}.",
+        key=key,
+        expected=expected,
+        found=found,
+    )

@@ -1,0 +1,138 @@
+"""A LoRA at several strengths, or one against another, each with a label that says so.
+
+ink 0, then ink 0.5              one LoRA
+ink 0, light 1                   two of them: the first says the column, the second the row
+0.5 (ink + light)                a stack, by the factor that it is taken times
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from ..algebra.recipe import Recipe
+from ..algebra.spread import Values, parse_list
+from ..errors import LoraInputError
+from .tags import tag_names
+
+MOST_ITEMS: Final = 256
+"""Every one of them is an image to be made."""
+
+SEPARATOR: Final = ", "
+"""Between the two halves of a label; no name has it."""
+
+NAMED: Final = 3
+"""Of the files of a stack, those that its label names."""
+
+ONE: Final[Values] = (Fraction(1),)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One recipe of a sweep, and what to call it."""
+
+    recipe: Recipe
+    label: str
+
+
+def parse_values(text: str, name: str = "values") -> Values:
+    """The values written as ``text`` in the input ``name``; LoraInputError if they are none."""
+    try:
+        return parse_list(text)
+    except LoraInputError as error:
+        raise LoraInputError(
+            f"{name}: found {error.found}; expected {error.expected}.",
+            key=name,
+            expected=error.expected,
+            found=error.found,
+        ) from error
+
+
+def check_count(values: Values, across_values: Values = ONE) -> None:
+    """Refuses a sweep of more than ``MOST_ITEMS`` (LoraInputError)."""
+    count = len(values) * len(across_values)
+    if count > MOST_ITEMS:
+        product = f"{len(values)} x {len(across_values)} = " if len(across_values) > 1 else ""
+        raise LoraInputError(
+            f"this sweep makes {product}{count} images; at most {MOST_ITEMS} are made at once. "
+            "Give fewer values.",
+            key="values",
+            expected=f"at most {MOST_ITEMS} items",
+            found=f"{count} items",
+        )
+
+
+def sweep(
+    lora: Recipe, values: Values, across: Recipe | None = None, across_values: Values = ONE
+) -> tuple[Item, ...]:
+    """``lora`` times each value; with ``across``, plus that times each of its own, row by row.
+
+    >>> from .recipe import FileId
+    >>> ink, light = (Recipe.of(FileId(n, 1, 1, 1, n)) for n in ("ink", "light"))
+    >>> [item.label for item in sweep(ink, parse_values("0, 1"), light, parse_values("-1, 0.5"))]
+    ['ink 0, light -1', 'ink 1, light -1', 'ink 0, light 0.5', 'ink 1, light 0.5']
+    """
+    terms = (*lora.terms, *(across or Recipe()).terms)
+    names = tag_names((term.file.name for term in terms), ())
+    columns = [Item(value * lora, _label(lora, value, names)) for value in values]
+    if across is None:
+        check_count(values)
+        return tuple(columns)
+    check_count(values, across_values)
+    rows = [Item(value * across, _label(across, value, names)) for value in across_values]
+    return tuple(
+        Item(column.recipe + row.recipe, column.label + SEPARATOR + row.label)
+        for row in rows
+        for column in columns
+    )
+
+
+def headers(labels: Sequence[str], columns: int) -> tuple[list[str], list[str]] | None:
+    """What the ``labels`` of a table say of its columns and of its rows; None if they don't.
+
+    >>> headers(["ink 0, light 0", "ink 1, light 0", "ink 0, light 1", "ink 1, light 1"], 2)
+    (['ink 0', 'ink 1'], ['light 0', 'light 1'])
+    """
+    if columns < 2 or len(labels) < 2 * columns or len(labels) % columns:
+        return None
+    for column, row in _halves(labels[0]):
+        top = [label.removesuffix(SEPARATOR + row) for label in labels[:columns]]
+        left = [label.removeprefix(column + SEPARATOR) for label in labels[::columns]]
+        if list(labels) == [above + SEPARATOR + beside for beside in left for above in top]:
+            return top, left
+    return None
+
+
+def columns_of(labels: Sequence[str]) -> int | None:
+    """The number of columns of the table that ``labels`` are of; None if they are of none."""
+    for _, row in _halves(labels[0] if labels else ""):
+        same = [label.endswith(SEPARATOR + row) for label in labels]
+        columns = same.index(False) if False in same else len(same)
+        if headers(labels, columns):
+            return columns
+    return None
+
+
+def _halves(label: str) -> Iterable[tuple[str, str]]:
+    """All ways to divide a label in two."""
+    parts = label.split(SEPARATOR)
+    cuts = range(1, len(parts))
+    return [(SEPARATOR.join(parts[:cut]), SEPARATOR.join(parts[cut:])) for cut in cuts]
+
+
+def _label(lora: Recipe, value: Fraction, names: dict[str, str]) -> str:
+    """In letters that any font has, unless a file's name has others."""
+    said = [names[term.file.name].replace(SEPARATOR, ",") for term in lora.terms]
+    if not said:
+        return "no LoRA"
+    (first, *others) = lora.terms
+    if not (others or first.varying) and first.model == first.clip:
+        return f"{said[0]} {_number(value * first.model)}"
+    more = [f"{len(said) - NAMED} more"] if len(said) > NAMED else []
+    return f"{_number(value)} ({' + '.join([*said[:NAMED], *more])})"
+
+
+def _number(value: Fraction) -> str:
+    return f"{float(value):.4g}"

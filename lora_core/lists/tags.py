@@ -1,0 +1,201 @@
+"""LoRAs as tags in a prompt, <lora:name:0.8>, in the grammars of A1111, SwarmUI and ComfyUI's packs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, Literal, TypeAlias
+
+from ..algebra.strength import NUMBER, typed_strength
+from ..algebra.term import FileId, Term
+from ..errors import LoraError, LoraInputError
+from ..library.filenames import base_name, folded, without_suffix
+from ..strict_json import LARGEST
+from ..text import printable
+
+Order: TypeAlias = Literal["model first", "text encoder first"]
+
+ORDERS: Final[tuple[Order, ...]] = ("model first", "text encoder first")
+"""Of two numbers: SwarmUI and ComfyUI's packs mean the model first, A1111 the text encoder."""
+
+MOST_TAGS: Final = 500
+OPENING: Final = re.compile(r"<\s*(?:lora|lyco)\s*:", re.IGNORECASE)
+TAG: Final = re.compile(OPENING.pattern + r"([^<>]*)>", re.IGNORECASE)
+QUOTED: Final = re.compile(r'\s*"([^"]*)"\s*(?::(.*))?', re.DOTALL)
+UNSAYABLE: Final = re.compile(r'[<>"\n]')
+NO_ALIAS: Final = re.compile(r'[:,"]')
+NAMED: Final = ("unet", "te")
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One tag of a text.
+
+    Attributes:
+        name: The file as the tag calls it.
+        model: The strength for the denoiser.
+        clip: The strength for the text encoders.
+        ignored: What else stands in it, which is not understood.
+    """
+
+    name: str
+    model: Fraction
+    clip: Fraction
+    ignored: tuple[str, ...] = ()
+
+
+def read_tags(text: str, order: Order = "model first") -> tuple[tuple[Tag, ...], str]:
+    """The tags in ``text``, and the text without them; ``order`` is that of two numbers.
+
+    Raises:
+        LoraInputError: A tag without a name, without an end, or with a strength that is none.
+    """
+    if len(text) > LARGEST:
+        raise _refused("the text", f"at most {LARGEST} characters", f"{len(text)} characters")
+    bodies: list[str] = TAG.findall(text)
+    rest = TAG.sub("", text)
+    unclosed = OPENING.search(rest)
+    if unclosed:
+        raise _refused("a tag", "> at its end", rest[unclosed.start() :][:40])
+    if len(bodies) > MOST_TAGS:
+        raise _refused("the text", f"at most {MOST_TAGS} tags", f"{len(bodies)} tags")
+    return tuple(_tag(body, order) for body in bodies), rest
+
+
+def written_tags(terms: Iterable[Term], listed: Iterable[str], order: Order = "model first") -> str:
+    """The tags of terms that do not vary, in their order; of ``listed`` files, each means one."""
+    terms = tuple(terms)
+    called = tag_names((term.file.name for term in terms), listed)
+    return " ".join(_written(called[term.file.name], term, order) for term in terms)
+
+
+def tag_names(files: Iterable[str], listed: Iterable[str]) -> dict[str, str]:
+    """What each of ``files`` is called in tags, by which it is found among the ``listed`` ones.
+
+    Without suffix, and without folder if that is enough.
+    """
+    files = set(files)
+    uses = Counter(way for name in files.union(listed) for way in set(map(folded, _ways(name))))
+    return {name: _sayable(_shortest(name, uses)) for name in files}
+
+
+def check_readable(term: Term) -> None:
+    """Refuses strengths that are beyond those which tags are read with."""
+    try:
+        typed_strength(float(term.model))
+        typed_strength(float(term.clip))
+    except LoraInputError as error:
+        raise error.in_file(term.file.name) from None
+
+
+def hashes_line(
+    terms: Iterable[Term], listed: Iterable[str], hash_of: Callable[[FileId], str]
+) -> str:
+    """What A1111 writes below a prompt, and Civitai reads: the beginning of each content hash."""
+    terms = tuple(terms)
+    called = tag_names((term.file.name for term in terms), listed)
+    entries = [
+        f"{NO_ALIAS.sub('', called[term.file.name])}: {hash_of(term.file)[:12]}" for term in terms
+    ]
+    return f'Lora hashes: "{", ".join(entries)}"' if entries else ""
+
+
+def _tag(body: str, order: Order) -> Tag:
+    name, arguments = _divided(body)
+    try:
+        model, clip, ignored = _strengths(arguments, order)
+    except LoraError as error:
+        raise LoraInputError(
+            f"<lora:{body[:80]}>: {error.message}",
+            key=error.key,
+            expected=error.expected,
+            found=error.found,
+        ) from error
+    return Tag(name, model, clip, tuple(ignored))
+
+
+def _divided(body: str) -> tuple[str, list[str]]:
+    """The name, and what stands behind it between colons."""
+    if body.lstrip().startswith('"'):
+        quoted = QUOTED.fullmatch(body)
+        if quoted is None:
+            raise _refused(f"<lora:{body[:80]}>", 'a name between two "', body[:40])
+        name, rest = quoted[1], quoted[2]
+    else:
+        name, _, rest = body.partition(":")
+        name = name.strip()
+    if not name:
+        raise _refused(f"<lora:{body[:80]}>", "the name of a LoRA", "none")
+    return name, [argument.strip() for argument in (rest or "").split(":")]
+
+
+def _strengths(arguments: Iterable[str], order: Order) -> tuple[Fraction, Fraction, list[str]]:
+    """Those for model and text encoders, and what is not understood."""
+    placed, named, ignored = _understood(arguments)
+    if named:
+        order = "text encoder first"  # names of strengths are A1111's, and so is the rest
+    first, second = NAMED if order == "model first" else NAMED[::-1]
+    one = typed_strength(named.get(first) or placed[0] or 1)
+    two = typed_strength(text) if (text := named.get(second) or placed[1]) else one
+    return (one, two, ignored) if order == "model first" else (two, one, ignored)
+
+
+def _understood(arguments: Iterable[str]) -> tuple[list[str], dict[str, str], list[str]]:
+    """Two strengths by their place and some by name, empty if missing; and all the rest."""
+    placed: list[str] = []
+    named: dict[str, str] = {}
+    ignored: list[str] = []
+    for argument in arguments:
+        key, equals, value = (part.strip() for part in argument.partition("="))
+        if equals and key.lower() in NAMED:
+            named[key.lower()] = value
+        elif equals or len(placed) > 1:
+            ignored += [argument] if argument else []
+        elif placed and argument and not NUMBER.fullmatch(argument):
+            ignored.append(argument)  # the name of block weights, say
+            placed.append("")
+        else:
+            placed.append(argument)
+    return [*placed, "", ""][:2], named, ignored
+
+
+def _written(name: str, term: Term, order: Order) -> str:
+    numbers = [_decimal(term.model), _decimal(term.clip)]
+    if term.model == term.clip:
+        numbers = numbers[:1]
+    elif order != "model first":
+        numbers = numbers[::-1]
+    return f"<lora:{':'.join([name, *numbers])}>"
+
+
+def _decimal(strength: Fraction) -> str:
+    """A number without an exponent, which not every reader of tags knows."""
+    text = format(Decimal(repr(float(strength))), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _ways(name: str) -> tuple[str, str]:
+    """How a file is found without its suffix: by its base name, and by its path."""
+    return without_suffix(base_name(name)), without_suffix(name)
+
+
+def _shortest(name: str, uses: Counter[str]) -> str:
+    """The first way that nothing else is found by, with no second suffix that would be dropped."""
+    sure = (way for way in _ways(name) if uses[folded(way)] == 1 and without_suffix(way) == way)
+    return next(sure, name)
+
+
+def _sayable(name: str) -> str:
+    """``name`` as no tag could end in it; what cannot be written is no part of any other name."""
+    said = UNSAYABLE.sub("\N{REPLACEMENT CHARACTER}", printable(name.replace("\\", "/")))
+    return f'"{said}"' if ":" in said or said != said.strip() else said
+
+
+def _refused(what: str, expected: str, found: str) -> LoraInputError:
+    return LoraInputError(
+        f"{what} needs {expected}; found {found}.", key="text", expected=expected, found=found
+    )

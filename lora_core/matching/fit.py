@@ -1,0 +1,35 @@
+"""Fits: what one file does to some models, at strength 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from ..algebra.term import FileId
+from ..reading.reader import LoraFile
+from .match import Hit, Model, match_file
+from .report import LoraReport, report_match
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """What one file does to some models at strength 1, found and checked.
+
+    Nothing in it depends on strengths, so that it holds for every recipe with that file.
+    """
+
+    file: LoraFile
+    hits: tuple[Hit, ...]
+    report: LoraReport
+
+    @classmethod
+    def of(cls, file: LoraFile, models: Sequence[Model]) -> Fit:
+        match = match_file(file, models)
+        return cls(file, match.hits, report_match(match))
+
+
+Fits: TypeAlias = Mapping[FileId, Fit]
+
+NONE_KNOWN: Final[Fits] = MappingProxyType({})

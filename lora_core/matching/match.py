@@ -1,0 +1,329 @@
+"""Matching one file to the weights of some models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import torch
+
+from ..errors import LoraFileError, LoraMismatchError
+from ..families.interleaved import regrouped
+from ..families.table import Delta, Diagonal, Pair, Replacement, Slot
+from ..naming.targets import Names, Part, Shape, Target, part_of
+from ..reading.guess import base_of_file
+from ..reading.reader import LoraFile
+
+CONTROLLED: Final = "img_in.weight"
+"""The layer of Flux that control LoRAs (Black Forest Labs') widen, to take a picture beside the noise."""
+
+HEADS: Final = ("final_layer.video_out", "final_layer.audio_out")
+"""The layers of MiniMax-H3 in whose place PDD LoRAs (Parallel Decoding Distillation) have a bank of
+heads, one above the other, of which the host blends those that a step spans."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """What matching has to know of a model; no tensors.
+
+    Attributes:
+        names: Finds the weight behind a file's name.
+        shapes: Of every weight.
+        dtypes: The type each patched weight has to fit into.
+        parts: What the model consists of; None if only the names that match can tell.
+        base: What kind of model it is, for messages; None if not known.
+        branches: The parameters of layers beside which a branch can be put.
+        quantised: Whether merging would round its weights to a few bits again.
+        banks: Whether it reads a bank of heads in place of one.
+    """
+
+    names: Names
+    shapes: Mapping[str, Shape]
+    dtypes: Mapping[str, torch.dtype]
+    parts: frozenset[Part] | None = None
+    base: str | None = None
+    branches: frozenset[str] = frozenset()
+    quantised: bool = False
+    banks: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Addend:
+    """strength · delta, to be added to a target.
+
+    Attributes:
+        bound: No entry of it is larger than this.
+        file: Name of the file it comes from, for messages.
+        width: How many inputs the weight is to have for it; None for those it has.
+        shape: What the weight is to have for it, where it is replaced by one of another shape.
+    """
+
+    target: Target
+    delta: Delta
+    strength: float
+    bound: float
+    file: str
+    width: int | None = None
+    shape: Shape | None = None
+
+    def times(self, strength: float) -> Addend:
+        return Addend(
+            self.target,
+            self.delta,
+            self.strength * strength,
+            self.bound * abs(strength),
+            self.file,
+            self.width,
+            self.shape,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hit:
+    """A delta that has found its weight.
+
+    Attributes:
+        model: Index of the model.
+        shape: Of the target.
+        addend: At strength 1.
+    """
+
+    name: str
+    model: int
+    shape: Shape
+    addend: Addend
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Match:
+    """What became of every delta of one file, which is the same at every strength.
+
+    Attributes:
+        missed: The names that no model knows, once for each weight or bias that they mean.
+        base: What kind of model it was matched to; None if not known.
+    """
+
+    file: LoraFile
+    hits: tuple[Hit, ...]
+    missed: tuple[str, ...]
+    parts: frozenset[Part]
+    base: str | None = None
+
+
+def match_file(file: LoraFile, models: Sequence[Model]) -> Match:
+    """Finds the weight of every delta in ``file``.
+
+    Raises:
+        LoraMismatchError: A shape does not fit, or nothing does.
+        LoraFileError: Two names in the file mean the same weight.
+    """
+    try:
+        return _matched(file, models)
+    except LoraFileError as error:
+        raise error.in_file(file.id.name) from error
+    except LoraMismatchError as error:
+        raise error.in_file(file.id.name, _origins(file, models)) from error
+
+
+def _matched(file: LoraFile, models: Sequence[Model]) -> Match:
+    hits: list[Hit] = []
+    missed: dict[tuple[str, Slot], None] = {}
+    for name, module in file.modules.items():
+        for delta, bound in zip(module.deltas, module.bounds, strict=True):
+            found = _find(name, delta, models)
+            if found is not None:
+                index, target = found
+                own = (
+                    regrouped(name, delta, target, models[index].shapes)
+                    if file.interleaved
+                    else delta
+                )
+                hits += _hits(name, own, bound, file.id.name, models, found)
+            elif not _is_share_of_bias(delta):
+                missed[name, delta.slot] = None
+    _refuse_synonyms(hits)
+    match = Match(
+        file,
+        tuple(hits),
+        tuple(name if slot == "weight" else f"{name} (bias)" for name, slot in missed),
+        _parts(hits, models),
+        _base(models),
+    )
+    _refuse_stranger(match, models)
+    return match
+
+
+def _find(name: str, delta: Delta, models: Sequence[Model]) -> tuple[int, Target] | None:
+    """The first model that has a weight of that name, by its index, and the weight."""
+    for index, model in enumerate(models):
+        target = model.names.find(name)
+        if target is not None and delta.slot == "bias":
+            target = target.bias()
+        if target is not None and all(p.key in model.shapes for p in target.pieces()):
+            return index, target
+    return None
+
+
+def _is_share_of_bias(delta: Delta) -> bool:
+    """A share of a bias that the layer does not have is nothing."""
+    return isinstance(delta, Diagonal) and delta.slot == "bias"
+
+
+def _hits(
+    name: str,
+    delta: Delta,
+    bound: float,
+    file: str,
+    models: Sequence[Model],
+    found: tuple[int, Target],
+) -> Iterator[Hit]:
+    """One for each weight that the model has in place of the file's layer."""
+    index, target = found
+    if target.source is not None:
+        _check_whole(name, delta, target, models[index].shapes[target.key])
+    for piece in target.pieces():
+        own = delta if piece.source is None else _cut(name, delta, target, piece.source)
+        addend, shape = _addend(name, own, bound, file, models[index], piece)
+        yield Hit(name, index, shape, addend)
+
+
+def _addend(
+    name: str, delta: Delta, bound: float, file: str, model: Model, target: Target
+) -> tuple[Addend, Shape]:
+    """What is added to a target at strength 1, and its shape."""
+    weight = model.shapes[target.key]
+    shape = weight if target.rows is None else (target.rows[1], *weight[1:])
+    width = None
+    heads = _heads(delta, target, shape)
+    if heads and model.banks:
+        bank = (heads * shape[0], *shape[1:])
+        return Addend(target, delta, 1.0, bound, file, shape=bank), shape
+    if not delta.fits(shape):
+        adapted = _adapted(delta, target, shape, model)
+        if adapted is None:
+            raise _misfit(name, delta, shape, heads)
+        delta, width = adapted
+    turned = delta.turned() if target.halves_swapped else delta
+    return Addend(target, turned, 1.0, bound, file, width), shape
+
+
+def _heads(delta: Delta, target: Target, shape: Shape) -> int:
+    """How many heads a bank of them has, that is to stand in place of one; 0 if it is none."""
+    layer = target.key.rpartition(".")[0]
+    if not (isinstance(delta, Replacement) and layer.endswith(HEADS)) or target.rows is not None:
+        return 0
+    rows, *inputs = delta.value.shape or (0,)
+    whole = tuple(inputs) == shape[1:] and rows > shape[0] and rows % shape[0] == 0
+    return rows // shape[0] if whole else 0
+
+
+def _check_whole(name: str, delta: Delta, target: Target, weight: Shape) -> None:
+    """Refuses a layer that has more or fewer rows than the model has in place of it."""
+    height = sum(piece.source[1] for piece in target.pieces() if piece.source)
+    shape = (height, *weight[1:])
+    if not delta.fits(shape):
+        raise _misfit(name, delta, shape)
+
+
+def _cut(name: str, delta: Delta, whole: Target, source: tuple[int, int]) -> Delta:
+    """Some rows of a delta whose layer the model has divided."""
+    start, length = source
+    cut = delta.cut(slice(start, start + length))
+    if cut is None:
+        keys = ", ".join(piece.key for piece in whole.pieces())
+        raise LoraMismatchError(
+            f"{name} is divided here, between {keys}, which {delta.text()} cannot be.",
+            key=name,
+            expected="a delta whose rows stand for themselves",
+            found=delta.text(),
+        )
+    return cut
+
+
+def _adapted(
+    delta: Delta, target: Target, shape: Shape, model: Model
+) -> tuple[Pair, int | None] | None:
+    """A pair for the layer that takes pictures, in a model that takes another number of them.
+
+    The pair, and how many inputs the layer is to have for it: a control LoRA widens it, a LoRA of
+    the model without control leaves the further inputs alone. None for any other misfit.
+    """
+    if not isinstance(delta, Pair) or len(shape) != 2 or target.rows is not None:
+        return None
+    allowed = delta.widens or (model.base == "Flux" and target.key.endswith(CONTROLLED))
+    if not allowed or len(delta.up) != shape[0]:
+        return None
+    missing = shape[1] - delta.down.shape[1]
+    if missing < 0:
+        return delta, delta.down.shape[1]
+    return replace(delta, down=torch.nn.functional.pad(delta.down, (0, missing))), None
+
+
+def _misfit(name: str, delta: Delta, shape: Shape, heads: int = 0) -> LoraMismatchError:
+    found = delta.text()
+    bank = (
+        f" It holds {heads} heads in place of one (a PDD LoRA), which takes a ComfyUI newer than 0.33."
+        if heads
+        else ""
+    )
+    return LoraMismatchError(
+        f"{name}: {found} does not fit the model's weight of {shape}.{bank}",
+        key=name,
+        expected=str(shape),
+        found=found,
+    )
+
+
+def _origins(file: LoraFile, models: Sequence[Model]) -> str:
+    """What file and model were made for, where known: that is why they do not fit."""
+    looks, known = base_of_file(file), _base(models)
+    if looks and looks == known:
+        return f" Both look like {known}, so perhaps like variants of it of different sizes."
+    made_for = f" The file looks made for {looks}." if looks else ""
+    return made_for + (f" The model is {known}." if known else "")
+
+
+def _base(models: Sequence[Model]) -> str | None:
+    return next((model.base for model in models if model.base), None)
+
+
+def _refuse_synonyms(hits: Sequence[Hit]) -> None:
+    """Refuses two names of one file for the same weight, or for some of the same rows of it."""
+    known: dict[tuple[int, str], list[Hit]] = {}
+    for hit in hits:
+        others = known.setdefault((hit.model, hit.addend.target.key), [])
+        for other in others:
+            if other.name != hit.name and other.addend.target.meets(hit.addend.target):
+                raise LoraFileError(
+                    f"{other.name} and {hit.name} both mean {hit.addend.target.key}; "
+                    "which of them is meant cannot be told.",
+                    key=hit.name,
+                    expected="one name for each weight",
+                    found=f"{other.name} and {hit.name}",
+                )
+        others.append(hit)
+
+
+def _parts(hits: Sequence[Hit], models: Sequence[Model]) -> frozenset[Part]:
+    """The parts that are there to be patched."""
+    declared = [model.parts for model in models if model.parts is not None]
+    if declared:
+        return frozenset[Part]().union(*declared)
+    return frozenset(hit.addend.target.part for hit in hits) or frozenset(("model", "clip"))
+
+
+def _refuse_stranger(match: Match, models: Sequence[Model]) -> None:
+    """Nothing fits the denoiser, or nothing at all, though the file means to.
+
+    A text encoder that does not fit is only reported: files for models with several often do not.
+    """
+    strangers = [name for name in match.missed if part_of(name) in match.parts]
+    fitting = {hit.addend.target.part for hit in match.hits}
+    if "model" in {part_of(name) for name in strangers} - fitting or (strangers and not fitting):
+        raise LoraMismatchError(
+            f"0 of {len(strangers)} layers fit this model; the first is {strangers[0]}.",
+            key=strangers[0],
+            expected=_base(models) or "names of this model",
+            found=base_of_file(match.file) or strangers[0],
+        )

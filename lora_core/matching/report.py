@@ -1,0 +1,327 @@
+"""What became of every file of a recipe, for people and for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ..algebra.recipe import Term
+from ..families.table import Delta
+from ..naming.targets import Part, part_of
+from ..reading.guess import base_of_file
+from ..reading.origin import dialects_of, disagreement, stated_base, trainer_of
+from ..text import printable
+from ..warning import LoraWarning, few, united
+from .match import Hit, Match
+
+
+@dataclass(frozen=True, slots=True)
+class PartReport:
+    """What became of a file's layers for one part of the model.
+
+    Attributes:
+        part: "model" is the denoiser, "clip" the text encoders.
+        strength: With which they are added.
+        found: Weights and biases that the file means to change.
+        applied: Those that found their weight.
+        connected: Whether that part was there to be patched.
+        live: How many of the applied ones are beside their layer, instead of merged into it.
+        varying: What the strength does over steps and images, in words, beside ``strength``.
+        apart: Whether this strength was asked for as such, and not as the model's.
+        through: How many of the live ones change the weight that the model reads, since it computes
+            past their layer.
+        unused: How many of the live ones the model has made no use of.
+    """
+
+    part: Part
+    strength: float
+    found: int
+    applied: int
+    connected: bool
+    live: int = 0
+    varying: tuple[str, ...] = ()
+    apart: bool = False
+    through: int = 0
+    unused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoraReport:
+    """What became of one file.
+
+    Attributes:
+        name: Of the file.
+        parts: What became of its layers.
+        families: Of its adapters.
+        ranks: Lowest and highest, None without low-rank pairs.
+        parameters: Numbers the file spends on the layers that were applied.
+        touched: Numbers in the weights that these change.
+        unknown: Names in the file that mean nothing here.
+        base: The base model it looks made for.
+        dialects: Whose names for layers it uses.
+        trainer: Who has made it, as far as its notes tell.
+        disagrees: What its notes say that it was made for, if the model is another.
+        silent: Layers whose alpha is 0, so that nothing is added.
+        scale_unread: Whether the notes on its scale cannot be made out.
+        model: What kind of model it was applied to.
+        widened: Layers that take more inputs now, in words.
+        said: What is to be said beside what the match tells; see ``warnings``.
+        carried: Whether it is the one of several whose metadata the model carries for an IC-LoRA's nodes.
+    """
+
+    name: str
+    parts: tuple[PartReport, ...]
+    families: tuple[str, ...]
+    ranks: tuple[int, int] | None
+    parameters: int
+    touched: int
+    unknown: tuple[str, ...]
+    base: str | None
+    silent: int
+    scale_unread: bool
+    dialects: tuple[str, ...] = ()
+    trainer: str | None = None
+    disagrees: str | None = None
+    model: str | None = None
+    widened: tuple[str, ...] = ()
+    said: tuple[LoraWarning, ...] = ()
+    carried: bool = False
+
+    def at(self, term: Term, live: int = 0) -> LoraReport:
+        """The same with the strengths of ``term``, ``live`` layers of it beside the model's."""
+        model, *others = self.parts
+        varying = tuple(f"{float(s):g} {course}" for course, s in term.varying)
+        model = replace(model, strength=float(term.model), live=live, varying=varying)
+        clip = (replace(part, strength=float(term.clip), apart=term.apart) for part in others)
+        return replace(self, name=term.file.name, parts=(model, *clip)).saying(*term.said)
+
+    def reaching(self, through: int, unused: int) -> LoraReport:
+        """The same after the model has computed: how its live layers were reached."""
+        model, *others = self.parts
+        return replace(self, parts=(replace(model, through=through, unused=unused), *others))
+
+    def saying(self, *warnings: LoraWarning) -> LoraReport:
+        """The same with ``warnings`` of what the match cannot tell."""
+        return replace(self, said=united((*self.said, *warnings)))
+
+    @property
+    def warnings(self) -> tuple[LoraWarning, ...]:
+        """All that is odd about the file: what the page counts, and what stands in the text."""
+        return (*_of_layers(self), *_of_text(self), *_of_notes(self), *self.said)
+
+    @property
+    def headline(self) -> str:
+        """One line: the file, what is in it, and how much of it was applied."""
+        done = ", ".join(map(_part_line, filter(_shown, self.parts)))
+        return printable(f"{_title(self)}: {done}")
+
+    def __str__(self) -> str:
+        return printable("\n".join([_title(self), *(f"    {line}" for line in _details(self))]))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of every file of a recipe; ``str()`` is the text for people."""
+
+    loras: tuple[LoraReport, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.loras)) or "No LoRA: the model is unchanged."
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as plain values, ready for JSON."""
+        return {"loras": [_plain(lora) for lora in self.loras]}
+
+
+def report_match(match: Match) -> LoraReport:
+    """The report of one file that was matched, at strength 1."""
+    modules = match.file.modules
+    applied = {hit.name for hit in match.hits}
+    return LoraReport(
+        name=match.file.id.name,
+        parts=(_part(match, "model"), _part(match, "clip")),
+        families=tuple(sorted({f for module in modules.values() for f in module.families})),
+        ranks=_ranks(_deltas(match)),
+        parameters=sum(modules[name].parameters for name in applied),
+        touched=_touched(match.hits),
+        unknown=(*_unknown(match), *match.file.unknown),
+        base=_made_for(match),
+        silent=sum(delta.silent for delta in _deltas(match)),
+        scale_unread=match.file.notes.unreadable,
+        dialects=dialects_of(modules),
+        trainer=trainer_of(match.file.metadata, match.file.notes),
+        disagrees=disagreement(match.file.metadata, match.base),
+        model=match.base,
+        widened=_widened(match),
+    )
+
+
+def _made_for(match: Match) -> str | None:
+    """What a file says itself; what it fits in every layer; or else what it looks like."""
+    fits = match.hits and not _unknown(match)
+    return stated_base(match.file.metadata) or (match.base if fits else base_of_file(match.file))
+
+
+def _widened(match: Match) -> tuple[str, ...]:
+    return tuple(
+        f"{hit.name} takes {hit.addend.width} inputs now, {hit.shape[1]} before"
+        for hit in match.hits
+        if hit.addend.width is not None
+    )
+
+
+def _deltas(match: Match) -> list[Delta]:
+    return [hit.addend.delta for hit in match.hits]
+
+
+def _plain(lora: LoraReport) -> dict[str, object]:
+    return {
+        "name": lora.name,
+        "parts": [_plain_part(part) for part in lora.parts],
+        "families": lora.families,
+        "ranks": lora.ranks,
+        "parameters": lora.parameters,
+        "touched": lora.touched,
+        "unknown": lora.unknown,
+        "base": lora.base,
+        "silent": lora.silent,
+        "scale_unread": lora.scale_unread,
+        "dialects": lora.dialects,
+        "trainer": lora.trainer,
+        "disagrees": lora.disagrees,
+        "model": lora.model,
+        "widened": lora.widened,
+        "carried": lora.carried,
+        "warnings": [warning.to_dict() for warning in lora.warnings],
+    }
+
+
+def _plain_part(part: PartReport) -> dict[str, object]:
+    return {
+        "part": part.part,
+        "strength": part.strength,
+        "found": part.found,
+        "applied": part.applied,
+        "connected": part.connected,
+        "live": part.live,
+        "varying": part.varying,
+        "apart": part.apart,
+        "through": part.through,
+        "unused": part.unused,
+    }
+
+
+def _part(match: Match, part: Part) -> PartReport:
+    own = [hit for hit in match.hits if hit.addend.target.part == part]
+    applied = len({(hit.name, hit.addend.delta.slot) for hit in own})
+    missed = sum(part_of(name) == part for name in match.missed)
+    return PartReport(part, 1.0, applied + missed, applied, part in match.parts)
+
+
+def _ranks(deltas: Iterable[Delta]) -> tuple[int, int] | None:
+    ranks = [delta.rank for delta in deltas if delta.rank is not None]
+    return (min(ranks), max(ranks)) if ranks else None
+
+
+def _touched(hits: Iterable[Hit]) -> int:
+    targets = {(hit.model, hit.addend.target): hit.shape for hit in hits}
+    return sum(math.prod(shape) for shape in targets.values())
+
+
+def _unknown(match: Match) -> list[str]:
+    missed = dict.fromkeys(match.missed)
+    return [name for name in missed if part_of(name) in match.parts]
+
+
+def _title(lora: LoraReport) -> str:
+    facts = [" + ".join(lora.families), _rank_text(lora.ranks), lora.base or ""]
+    return f"{lora.name} ({', '.join(filter(None, facts))})"
+
+
+def _rank_text(ranks: tuple[int, int] | None) -> str:
+    if ranks is None:
+        return ""
+    low, high = ranks
+    return f"rank {low}" if low == high else f"rank {low}–{high}"
+
+
+def _shown(part: PartReport) -> bool:
+    """The denoiser is only spoken of where the file holds something for it."""
+    return part.found > 0 or part.part == "clip"
+
+
+def _details(lora: LoraReport) -> Sequence[str]:
+    lines = [_part_line(part) for part in lora.parts if _shown(part)]
+    if lora.touched:
+        lines.append(
+            f"{lora.parameters:,} parameters in the file for {lora.touched:,} in the weights"
+        )
+    lines.append(_origin_line(lora))
+    lines.extend(lora.widened)
+    if lora.carried:
+        lines.append("nodes for IC-LoRAs behind this one read the metadata of this file")
+    lines.extend(f"warning: {warning.text}" for warning in lora.warnings)
+    return lines
+
+
+def _of_layers(lora: LoraReport) -> Iterator[LoraWarning]:
+    if lora.unknown:
+        yield LoraWarning.of("unknown_layers", count=len(lora.unknown), names=few(lora.unknown))
+    if lora.silent:
+        yield LoraWarning.of("alpha_zero", count=lora.silent)
+    for part in lora.parts:
+        if part.unused and part.unused == part.live >= part.applied:
+            yield LoraWarning.of("not_used", count=part.unused)
+
+
+def _of_text(lora: LoraReport) -> Iterator[LoraWarning]:
+    """Of files without text layers only where somebody would look for their effect in vain."""
+    clip = next(part for part in lora.parts if part.part == "clip")
+    if clip.found and clip.strength and not clip.connected:
+        yield LoraWarning.of("clip_not_connected", count=clip.found)
+    if clip.connected and clip.apart and clip.strength and not clip.found:
+        yield LoraWarning.of("no_clip_layers", strength=f"{clip.strength:g}")
+
+
+def _of_notes(lora: LoraReport) -> Iterator[LoraWarning]:
+    if lora.disagrees:
+        yield LoraWarning.of("made_for_other", base=lora.disagrees, model=lora.model)
+    if lora.scale_unread:
+        yield LoraWarning.of("scale_unread")
+
+
+def _origin_line(lora: LoraReport) -> str:
+    trainer = f"; trained with {lora.trainer}" if lora.trainer else ""
+    return f"names: {', '.join(lora.dialects)}{trainer}"
+
+
+def _part_line(part: PartReport) -> str:
+    title, socket = {"model": ("model", "MODEL"), "clip": ("text encoder", "CLIP")}[part.part]
+    if not part.found:
+        return f"{title}: nothing in the file"
+    if not part.connected:
+        return f"{title}: {_layers(part.found)}, no {socket} connected"
+    return f"{title}: {part.applied} of {_layers(part.found)} {_effect(part)}"
+
+
+def _effect(part: PartReport) -> str:
+    strengths = [*([f"{part.strength:g}"] if part.strength else []), *part.varying]
+    if not strengths:
+        return "at strength 0: no effect"
+    return f"at strength {' + '.join(strengths)}{_where(part)}"
+
+
+def _where(part: PartReport) -> str:
+    """Merged is the usual thing, of which nothing is said."""
+    if not part.live:
+        return ""
+    merged = part.applied - part.live
+    how = f", {part.live} live and {merged} merged" if merged else ", live"
+    reached = {"through the weight": part.through, "not used by the model": part.unused}
+    told = ", ".join(f"{count} {where}" for where, count in reached.items() if count)
+    return f"{how} ({told})" if told else how
+
+
+def _layers(count: int) -> str:
+    return "1 layer" if count == 1 else f"{count} layers"

@@ -1,0 +1,72 @@
+"""How LoRA files name a model's weights.
+
+A name is a prefix (``prefixes``) and a path. The prefix means one of the model's components
+(``components``), the path a weight of it: in the component's own words, or, for the architectures
+that are known (``architectures``), in those of diffusers, translated by one table each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from .components import components
+from .prefixes import PREFIXES, own_prefix
+from .targets import Part, Shape, Target
+
+__all__ = ["ModelNames"]
+
+_NAMED: Final = re.compile(r"^text_encoders\.(?!clip_)\w+\.transformer\.")
+
+
+class ModelNames:
+    """Names of one model's weights, as LoRA files may write them.
+
+    Attributes:
+        architecture: "SD 1.5", "Flux", "Wan", …; None when not recognised.
+        parts: What the model consists of; None if only the names in a file can tell.
+    """
+
+    def __init__(self, shapes: Mapping[str, Shape], component: str | None = None) -> None:
+        """``component`` says what a bare module is: "unet", "transformer" or "text_encoder[_2|_3|_4]".
+
+        A module not declared is what a name takes it for, but never a second or third encoder.
+
+        Raises:
+            LoraInputError: There is no such component.
+        """
+        parts = components(shapes, component)
+        named = [(own_prefix(part.encoder), part) for part in parts if part.encoder]
+        self._named = bool(named)
+        self._readings = (
+            *named,
+            *((prefix, part) for prefix in PREFIXES for part in parts if prefix.role in part.roles),
+        )
+        known: frozenset[Part] = frozenset(part.part for part in parts if part.part is not None)
+        self.parts = known or None
+        self.architecture = next((part.architecture for part in parts if part.architecture), None)
+
+    def find(self, name: str) -> Target | None:
+        """The target of a file's module name, or None if the model has none of that name."""
+        return self._find(name) or self._find(_modern(name)) or self._find(self._unnamed(name))
+
+    def _find(self, name: str) -> Target | None:
+        readings = (component.find(name, prefix) for prefix, component in self._readings)
+        return next((target for target in readings if target is not None), None)
+
+    def _unnamed(self, name: str) -> str:
+        """What ComfyUI calls the only encoder there is; that of a bare module is not known."""
+        return name if self._named else _NAMED.sub("text_encoders.transformer.", name)
+
+
+def _modern(name: str) -> str:
+    """A layer of diffusers' old attention processors, by what it is called today.
+
+    >>> _modern("unet.mid_block.attn1.processor.to_out")
+    'unet.mid_block.attn1.to_out.0'
+    """
+    path, processor, layer = name.rpartition(".processor.")
+    if not processor:
+        return name
+    return f"{path}.{'to_out.0' if layer == 'to_out' else layer}"

@@ -1,0 +1,75 @@
+"""What a file holds behind its header, as one number: the same for the same LoRA under any name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from threading import Lock
+from typing import BinaryIO, Final
+
+from ..algebra.term import FileId
+from ..errors import LoraFileError
+from .file_faults import SNIFFED, check_beginning, check_size, header_end
+from .header import changed, identify, opened, unopened
+
+AT_ONCE: Final = 2**20
+"""Bytes that are read at once."""
+
+
+class ContentHashes:
+    """Hashes of files by identity, the latest few thousand; safe from several threads."""
+
+    def __init__(self, most: int = 4096) -> None:
+        self._known: OrderedDict[FileId, str] = OrderedDict()
+        self._most = most
+        self._lock = Lock()
+
+    def of(self, file: FileId) -> str:
+        """As ``content_hash``, which is asked once for each state of a file."""
+        with self._lock:
+            known = self._known.get(file)
+        return known or self._keep(file, content_hash(file))
+
+    def _keep(self, file: FileId, known: str) -> str:
+        with self._lock:
+            self._known[file] = known
+            self._known.move_to_end(file)
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return known
+
+
+shared_hashes: Final = ContentHashes()
+"""The one that all nodes share."""
+
+
+def content_hash(file: FileId) -> str:
+    """The SHA-256 of the bytes behind the header, in 64 hex digits.
+
+    It is what kohya's trainers write as ``sshs_model_hash`` and Civitai calls AutoV3.
+
+    Raises:
+        LoraFileError: The file has changed since it was identified, cannot be read, is none, or is
+            larger than any LoRA.
+    """
+    try:
+        check_size(file.size)
+        with opened(file) as source:
+            found = _hashed(source, file.size)
+        if identify(file.path, file.name) != file:
+            raise changed(file)
+    except LoraFileError as error:
+        raise error.in_file(file.name) from error
+    except OSError as error:
+        raise unopened(error).in_file(file.name) from error
+    return found
+
+
+def _hashed(source: BinaryIO, size: int) -> str:
+    beginning = source.read(SNIFFED)
+    check_beginning(beginning, size)
+    source.seek(header_end(beginning))
+    digest = hashlib.sha256()
+    while part := source.read(AT_ONCE):
+        digest.update(part)
+    return digest.hexdigest()

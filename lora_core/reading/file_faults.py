@@ -1,0 +1,140 @@
+"""Why a file is no safetensors file, in words; the library's own validation has the last word."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from ..errors import LoraFileError
+from ..lenient_json import LONGEST_WHOLE_NUMBER
+
+LARGEST_HEADER: Final = 16 * 2**20
+PREFIX: Final = 8
+"""Bytes in front of the header: its length, little-endian."""
+
+SNIFFED: Final = 64
+"""Bytes that are enough to tell what a file is that is none of ours."""
+
+LARGEST_FILE: Final = 4 * 2**30
+
+LOOKS_LIKE: Final = (
+    (b"<", "an HTML page, so a download that asked for a login or failed"),
+    (b"version https://git-lfs", "a git-lfs pointer, so the file itself was never fetched"),
+    (b"PK\x03\x04", "a zip archive, as PyTorch's .pt and .ckpt files are"),
+    (b"\x80", "a Python pickle, as old .pt and .ckpt files are"),
+    (b"GGUF", "a GGUF file"),
+)
+
+
+def check_beginning(beginning: bytes, size: int, largest: int = LARGEST_HEADER) -> None:
+    """Refuses what is plainly no LoRA from its first bytes, before anything is allocated."""
+    if size < PREFIX:
+        raise LoraFileError(
+            f"is empty or cut short ({size} bytes).",
+            expected="a safetensors file",
+            found=f"{size} bytes",
+        )
+    length = header_end(beginning) - PREFIX
+    if PREFIX + length > size:
+        raise _impossible_header(beginning, length, size)
+    if length > largest:
+        raise LoraFileError(
+            f"has a header of {length} bytes; a sound one has at most {largest}.",
+            expected=f"at most {largest} bytes of header",
+            found=str(length),
+        )
+
+
+def check_size(size: int) -> None:
+    """Refuses a file larger than any LoRA."""
+    if size > LARGEST_FILE:
+        raise LoraFileError(
+            f"has {size} bytes; a LoRA has at most {LARGEST_FILE}. Is it a checkpoint?",
+            expected=f"at most {LARGEST_FILE} bytes",
+            found=str(size),
+        )
+
+
+def header_end(beginning: bytes) -> int:
+    """Where the data starts, if the file's first bytes are right."""
+    return PREFIX + int.from_bytes(beginning[:PREFIX], "little")
+
+
+def explain(beginning: bytes, size: int, error: Exception) -> LoraFileError:
+    """The error of the library, with the commonest cause in words: a download cut short."""
+    stated = _stated_size(beginning)
+    if stated is not None and stated > size:
+        return LoraFileError(
+            f"is incomplete: {size} of {stated} bytes. Download it again.",
+            expected=f"{stated} bytes",
+            found=f"{size} bytes",
+        )
+    reason = (str(error).splitlines() or [""])[0]  # torch adds a trace of its own
+    return LoraFileError(
+        f"is damaged or no safetensors file ({reason}). Download it again.",
+        expected="a safetensors file",
+        found=reason,
+    )
+
+
+def read_header(beginning: bytes) -> dict[str, Any]:
+    """What stands in a header that the library has found sound.
+
+    The library lets a name stand twice, in which case two readers may see two different files.
+    """
+    return json.loads(
+        beginning[PREFIX : header_end(beginning)],
+        object_pairs_hook=_each_once,
+        parse_int=_offset,
+    )
+
+
+def _offset(digits: str) -> int:
+    """A whole number, of which a sound file has no long ones; Python's own limit differs by version,
+    and reading a long one takes quadratic time."""
+    if len(digits) > LONGEST_WHOLE_NUMBER:
+        raise LoraFileError(
+            f"is damaged: its header has a number of {len(digits)} digits.",
+            expected=f"at most {LONGEST_WHOLE_NUMBER} digits",
+            found=str(len(digits)),
+        )
+    return int(digits)
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise LoraFileError(
+            "is damaged: a name stands in its header twice.",
+            expected="each name once",
+            found="a name twice",
+        )
+    return found
+
+
+def _impossible_header(beginning: bytes, length: int, size: int) -> LoraFileError:
+    text = beginning.lstrip()
+    for start, what in LOOKS_LIKE:
+        if text.startswith(start):
+            return LoraFileError(
+                f"is no safetensors file; it looks like {what}.",
+                expected="a safetensors file",
+                found=what,
+            )
+    return LoraFileError(
+        f"is cut short or no safetensors file: its header says {length} bytes, "
+        f"the file has {size}.",
+        expected=f"at least {PREFIX + length} bytes",
+        found=f"{size} bytes",
+    )
+
+
+def _stated_size(beginning: bytes) -> int | None:
+    """The size the header asks for, if it can be made out; only ever used in a message."""
+    end = header_end(beginning)
+    try:
+        header = json.loads(beginning[PREFIX:end], parse_int=_offset)
+        ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
+        return end + max(ends)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        return None

@@ -1,0 +1,175 @@
+"""A LoRA file as it is on disk, and what stands in its header."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+import safetensors
+
+from ..algebra.recipe import FileId
+from ..errors import LoraFileError
+from ..formats.peft_config import config_changed
+from .file_faults import (
+    LARGEST_HEADER,
+    SNIFFED,
+    check_beginning,
+    explain,
+    header_end,
+    read_header,
+)
+
+UNSOUND: Final = (
+    safetensors.SafetensorError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    OverflowError,
+)
+"""What comes of a header that names what cannot be; the library does not find all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A header that the library has found sound.
+
+    Attributes:
+        tensors: What it says of each, by key.
+        metadata: The file's own notes, unchecked text.
+        beginning: The bytes in front of the data.
+    """
+
+    tensors: Mapping[str, Any]
+    metadata: Mapping[str, str]
+    beginning: bytes = field(repr=False)
+
+
+def identify(path: str | os.PathLike[str], name: str | None = None) -> FileId:
+    """The identity of the .safetensors file at ``path``, called ``name`` in messages.
+
+    Raises:
+        LoraFileError: There is none, it cannot be opened, or it is of another kind.
+    """
+    where = Path(path)
+    called = name or where.name
+    if where.suffix.lower() != ".safetensors":
+        raise LoraFileError(
+            "only .safetensors files are read, since other formats can carry code. "
+            "Convert it to .safetensors first.",
+            file=called,
+            expected=".safetensors",
+            found=where.suffix or "no suffix",
+        )
+    try:
+        return _identity(where.stat(), str(where), called)
+    except LoraFileError as error:
+        raise error.in_file(called) from error
+    except (OSError, ValueError) as error:
+        raise unopened(error).in_file(called) from error
+
+
+def read_head(file: FileId, largest: int = LARGEST_HEADER, words: int | None = None) -> Head:
+    """The header of ``file``.
+
+    Args:
+        file: Which file, and which state of it.
+        largest: How many bytes it may have.
+        words: How many words, numbers, lists or objects at most, None for any number.
+
+    Raises:
+        LoraFileError: The header is damaged, or too large.
+    """
+    beginning = _beginning(file, largest)
+    if words is not None and max(map(beginning.count, (b'"', b",", b"[", b"{"))) > words:
+        raise LoraFileError(
+            "has a header with too much in it to be shown.",
+            expected=f"at most {words} words",
+            found="more",
+        )
+    try:
+        check_whole(file)
+        return head_of(beginning)
+    except UNSOUND as error:
+        raise explain(beginning, file.size, error) from error
+
+
+def _beginning(file: FileId, largest: int) -> bytes:
+    with opened(file) as source:
+        try:
+            beginning = source.read(SNIFFED)
+            check_beginning(beginning, file.size, largest)
+            return beginning + source.read(max(0, header_end(beginning) - SNIFFED))
+        except OSError as error:
+            raise unopened(error) from error
+
+
+def head_of(beginning: bytes) -> Head:
+    """What stands in the bytes in front of the data, once the library has found them sound."""
+    header = read_header(beginning)
+    metadata: dict[str, str] = header.pop("__metadata__", None) or {}
+    return Head(header, metadata, beginning)
+
+
+def check_whole(file: FileId) -> None:
+    """Lets the library look at the header, and makes sure that it saw what was read."""
+    _check_path(file)
+    try:
+        with cast(Any, safetensors.safe_open)(file.path, framework="pt"):
+            pass
+    except OSError as error:
+        raise changed(file) from error
+    with opened(file):
+        pass
+
+
+def _check_path(file: FileId) -> None:
+    """The library opens no other paths, and would tell the whole of it."""
+    try:
+        file.path.encode()
+    except UnicodeEncodeError as error:
+        raise LoraFileError(
+            "has a path that is no text, which the safetensors library cannot open. Rename it.",
+            expected="a path in UTF-8",
+            found="other bytes",
+        ) from error
+
+
+def opened(file: FileId) -> BinaryIO:
+    """The file for reading, if it still is what was identified."""
+    identify(file.path, file.name)  # first: opening a pipe would wait for ever
+    try:
+        source = Path(file.path).open("rb")  # noqa: SIM115 (closed by who asked for it)
+    except OSError as error:
+        raise unopened(error) from error
+    if _identity(os.fstat(source.fileno()), file.path, file.name) != file:
+        source.close()
+        raise changed(file)
+    return source
+
+
+def changed(file: FileId) -> LoraFileError:
+    """The error for a file that is no longer what was identified."""
+    return LoraFileError(
+        "has changed on disk since it was chosen. Queue the prompt again.",
+        expected=f"{file.size} bytes of {file.mtime_ns}",
+        found="another state of the file",
+    )
+
+
+def unopened(error: Exception) -> LoraFileError:
+    """The error for a file that the system does not let us open."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return LoraFileError(f"cannot be opened: {reason}.", expected="a readable file", found=reason)
+
+
+def _identity(status: os.stat_result, path: str, name: str) -> FileId:
+    if not stat.S_ISREG(status.st_mode):
+        raise LoraFileError(
+            "is not a regular file.", expected="a regular file", found="a folder, pipe or device"
+        )
+    beside = config_changed(Path(path))
+    return FileId(path, status.st_mtime_ns, status.st_size, status.st_ino, name, beside)

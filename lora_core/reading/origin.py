@@ -1,0 +1,154 @@
+"""Where a file comes from: the dialect of its names, the trainer and the base that its notes tell."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from ..formats.settings import NOTED, Notes
+from ..lenient_json import fields, loose_json, text_of
+
+DIALECTS: Final = (
+    # (how keys begin, whose names they are), more specific ones first
+    (re.compile(r"lora_unet__"), "Wan Fun"),
+    (re.compile(r"lora_transformer_|bundle_emb\."), "OneTrainer"),
+    (re.compile(r"(lora|oft)_(prior_)?(unet|te\d?)_"), "kohya"),
+    (re.compile(r"lycoris_"), "LyCORIS"),
+    (re.compile(r"pipe\.dit\."), "DiffSynth"),
+    (re.compile(r".*\.processor\.(qkv|proj)(_lora\d?)?$"), "XLabs"),
+    (re.compile(r".*\.processor\."), "early diffusers"),
+    (re.compile(r"((unet|transformer)\.)?base_model\.model\."), "peft"),
+    (re.compile(r"(model\.)?diffusion_model\.|text_encoders\."), "ComfyUI"),
+    (re.compile(r"(unet|transformer|prior|text_encoder(_\d)?)\."), "diffusers"),
+    (re.compile(r"(double|single)_blocks\.|img_in$|txt_in$"), "Black Forest Labs"),
+)
+BARE: Final = "bare module names"
+"""What a name without any prefix is."""
+
+LONGEST_NOTE: Final = 60
+
+STATED: Final = (
+    # (start of ss_base_model_version or modelspec.architecture, what it means), longer ones first
+    ("sd_v1", "SD 1.5"),
+    ("sd_1.5", "SD 1.5"),
+    ("stable-diffusion-v1", "SD 1.5"),
+    ("sd_v2", "SD 2"),
+    ("sd_2", "SD 2"),
+    ("stable-diffusion-v2", "SD 2"),
+    ("sdxl", "SDXL"),
+    ("stable-diffusion-xl", "SDXL"),
+    ("sd3", "SD3"),
+    ("stable-diffusion-3", "SD3"),
+    ("flux_2", "Flux.2"),
+    ("flux-2", "Flux.2"),
+    ("flux.2", "Flux.2"),
+    ("flux2", "Flux.2"),
+    ("flux_3", "FLUX.3"),
+    ("flux-3", "FLUX.3"),
+    ("flux.3", "FLUX.3"),
+    ("flux3", "FLUX.3"),
+    ("flux", "Flux"),
+    ("wan", "Wan"),
+    ("qwen", "Qwen-Image"),
+    ("z_image", "Z-Image"),
+    ("z-image", "Z-Image"),
+    ("zimage", "Z-Image"),
+    ("hunyuan_video_1_5", "HunyuanVideo 1.5"),
+    ("hunyuan-video-1.5", "HunyuanVideo 1.5"),
+    ("hunyuan-image", "HunyuanImage 2.1"),
+    ("hunyuan_image", "HunyuanImage 2.1"),
+    ("hunyuan_video", "HunyuanVideo"),
+    ("hunyuan-video", "HunyuanVideo"),
+    ("framepack", "HunyuanVideo"),
+    ("chroma", "Chroma"),
+    ("lumina", "Lumina"),
+    ("auraflow", "AuraFlow"),
+    ("pixart", "PixArt"),
+    ("hidream", "HiDream"),
+    ("kandinsky", "Kandinsky 5"),
+    ("ideogram", "Ideogram 4"),
+    ("krea", "Krea 2"),
+    ("anima", "Anima"),
+    ("minimax_h3", "MiniMax-H3"),
+    ("minimax-h3", "MiniMax-H3"),
+    ("minimax_music", "MiniMax-Music 3"),
+    ("minimax-music", "MiniMax-Music 3"),
+    ("mage", "Mage-Flow"),
+    ("ernie", "ERNIE-Image"),
+    ("ltx2", "LTX-2"),
+    ("ltx-2", "LTX-2"),
+    ("ltx", "LTX-Video"),
+)
+
+KIN: Final = (
+    frozenset(("Flux", "LongCat-Image", "Chroma", "Chroma Radiance")),
+    frozenset(("Cosmos-Predict2", "Anima")),
+    # whose trainers may say "qwen" of all of them
+    frozenset(("Qwen-Image", "Qwen-Image 2.1", "Mage-Flow")),
+)
+"""Bases between whose files and models notes make no sure difference: trained on one, run on another."""
+
+
+def dialects_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Whose names a file uses, the commonest first."""
+    counts = Counter(map(_dialect, names))
+    return tuple(dialect for dialect, _ in counts.most_common())
+
+
+def _dialect(name: str) -> str:
+    return next((dialect for pattern, dialect in DIALECTS if pattern.match(name)), BARE)
+
+
+def trainer_of(metadata: Mapping[str, str], notes: Notes) -> str | None:
+    """Who trained a file, as far as its notes tell."""
+    told = (
+        _software(metadata.get("software", "")),
+        "OneTrainer" if notes.one_trainer else None,
+        _kohya(metadata),
+        _peft(metadata, notes),
+    )
+    found = next(filter(None, told), None)
+    return found and found[:LONGEST_NOTE]
+
+
+def stated_base(metadata: Mapping[str, str]) -> str | None:
+    """The base model that a file says it was made for, None if it does not."""
+    for key in ("ss_base_model_version", "modelspec.architecture"):
+        text = metadata.get(key, "").lower()
+        for start, base in STATED:
+            if text.startswith(start):
+                return base
+    return None
+
+
+def disagreement(metadata: Mapping[str, str], base: str | None) -> str | None:
+    """The stated base, if it is surely another than ``base``, the model's."""
+    stated = stated_base(metadata)
+    if stated is None or base is None or stated == base or base not in _BASES:
+        return None
+    return None if any({stated, base} <= kin for kin in KIN) else stated
+
+
+_BASES: Final = frozenset(base for _, base in STATED)
+
+
+def _software(text: str) -> str | None:
+    """ai-toolkit's note: a name and a version."""
+    noted = fields(loose_json(text))
+    name, version = text_of(noted.get("name")), text_of(noted.get("version"))
+    return f"{name} {version}" if name and version else None
+
+
+def _kohya(metadata: Mapping[str, str]) -> str | None:
+    module = metadata.get("ss_network_module")
+    return f"kohya ({module})" if module else None
+
+
+def _peft(metadata: Mapping[str, str], notes: Notes) -> str | None:
+    if NOTED in metadata:
+        return "diffusers"
+    if notes.config is None:
+        return None
+    return f"peft {notes.config.get('peft_version') or ''}".strip()

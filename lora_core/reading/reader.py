@@ -1,0 +1,344 @@
+"""Reading LoRA files: validated, copied to memory, shared for as long as somebody uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, cast
+from weakref import WeakValueDictionary
+
+import torch
+
+from ..algebra.recipe import FileId
+from ..errors import LoraFileError
+from ..families.finite import COMPUTABLE, largest_magnitude
+from ..families.interleaved import ADAPTER
+from ..families.number_range import check_delta
+from ..families.table import Delta, Source, read_module
+from ..formats.peft_config import read_config
+from ..formats.settings import Notes
+from ..formats.spellings import SHARED, UNREAD, FileKey, Role, group_keys
+from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end
+from .header import (
+    UNSOUND,
+    Head,
+    changed,
+    check_whole,
+    head_of,
+    opened,
+    read_head,
+    unopened,
+)
+from .header import identify as identify  # where everybody looks for it
+from .tensors import outlines_of, parts_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Module:
+    """What a file holds for one layer.
+
+    Attributes:
+        families: The families its tensors belong to.
+        deltas: What they do.
+        parameters: How many numbers the file spends on it.
+        bounds: For each delta, no entry of it is larger.
+    """
+
+    families: tuple[str, ...]
+    deltas: tuple[Delta, ...]
+    parameters: int
+    bounds: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LoraFile:
+    """A sound LoRA in memory.
+
+    Attributes:
+        id: Which file this is, and which state of it.
+        modules: By the layer's name, as the file writes it.
+        unknown: Keys of no known spelling.
+        metadata: The file's own notes, unchecked text.
+        notes: What they, and peft's config beside the file, say of its modules.
+        interleaved: Whether q, k and v of MiniMax-H3 would be head by head in it.
+    """
+
+    id: FileId
+    modules: Mapping[str, Module]
+    unknown: tuple[FileKey, ...]
+    metadata: Mapping[str, str]
+    notes: Notes
+    interleaved: bool = False
+
+
+class FileCache:
+    """Files by identity, each read once while anybody holds it; safe from several threads.
+
+    References are weak: what the host frees is free.
+    """
+
+    def __init__(self) -> None:
+        self._files: WeakValueDictionary[FileId, LoraFile] = WeakValueDictionary()
+        self._lock = Lock()
+
+    def read(self, file: FileId) -> LoraFile:
+        """The content of ``file``; LoraFileError if it is no sound LoRA or has changed since."""
+        with self._lock:
+            known = self._files.get(file)
+            if known is None:
+                known = read_file(file)
+                self._files[file] = known
+            return known
+
+    def check(self, file: FileId) -> None:
+        """As ``check_file``, which a file in memory has passed."""
+        with self._lock:
+            known = file in self._files
+        if not known:
+            check_file(file)
+
+
+NUMBERS: Final = frozenset(
+    Role(role) for role in ("alpha", "on_input", "reshape_weight", "scaled_oft")
+)
+"""Roles of numbers that say something of the other tensors, in types of any kind."""
+
+VERA: Final = "vera_lambda_b"
+"""Whose modules use what is shared."""
+
+PEFT_TYPES: Final = frozenset(
+    (
+        "LORA",
+        "ADALORA",
+        "LOHA",
+        "LOKR",
+        "IA3",
+        "OFT",
+        "BOFT",
+        "VERA",
+        "HRA",
+        "MISS",
+        "BONE",
+        "DELORA",
+    )
+)
+"""Of peft's families, those that are read."""
+
+NOTHING_ALONE: Final = frozenset((Role("alpha"), Role("reshape_weight")))
+
+shared_cache: Final = FileCache()
+"""The one cache that all nodes share."""
+
+
+def check_file(file: FileId) -> None:
+    """Refuses a damaged file or one that is no LoRA, from its header alone, in milliseconds."""
+    try:
+        check_size(file.size)
+        outline_of(file, read_head(file))
+    except LoraFileError as error:
+        raise error.in_file(file.name) from error
+
+
+def outline_of(file: FileId, head: Head) -> LoraFile:
+    """``file`` without its numbers, as far as its header tells; LoraFileError if it is no LoRA."""
+    try:
+        outlines = outlines_of(head.tensors)
+    except UNSOUND as error:
+        raise explain(head.beginning, file.size, error) from error
+    return _file(file, head, outlines)
+
+
+def read_file(file: FileId) -> LoraFile:
+    """Reads ``file`` whole and checks everything; LoraFileError names what is wrong."""
+    try:
+        return _parsed(file)
+    except LoraFileError as error:
+        raise error.in_file(file.name) from error
+
+
+def _array(buffer: torch.Tensor) -> Any:
+    return cast(Any, buffer).numpy()
+
+
+def _notes(file: FileId, metadata: Mapping[str, str]) -> Notes:
+    try:
+        return Notes.read(metadata, read_config(Path(file.path)))
+    except OSError as error:
+        raise unopened(error) from error
+
+
+def _parsed(file: FileId) -> LoraFile:
+    buffer = _buffer(file)
+    array = _array(buffer)
+    beginning: bytes = array[: header_end(array[:SNIFFED].tobytes())].tobytes()
+    try:
+        check_whole(file)
+        head = head_of(beginning)
+        tensors = parts_of(buffer, head.tensors, len(beginning))
+    except UNSOUND as error:
+        raise explain(beginning, file.size, error) from error
+    return _file(file, head, tensors)
+
+
+def _file(file: FileId, head: Head, tensors: Mapping[str, torch.Tensor]) -> LoraFile:
+    notes = _notes(file, head.metadata)
+    modules, unknown = _modules({FileKey(key): tensor for key, tensor in tensors.items()}, notes)
+    interleaved = any(key.endswith(ADAPTER) for key in tensors)
+    return LoraFile(file, modules, unknown, head.metadata, notes, interleaved)
+
+
+def _buffer(file: FileId) -> torch.Tensor:
+    """All of the file in memory: a mapped file that is cut short would end the process."""
+    with opened(file) as source:
+        try:
+            check_beginning(source.read(SNIFFED), file.size)
+            check_size(file.size)
+            source.seek(0)
+            buffer = torch.empty(file.size, dtype=torch.uint8)
+            if cast(Any, source).readinto(_array(buffer)) != file.size:
+                raise changed(file)
+            return buffer
+        except OSError as error:
+            raise unopened(error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The tensors of one module by role, and the largest magnitude in each."""
+
+    tensors: Mapping[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
+    sizes: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def joined_with(self, other: _Own) -> _Own:
+        return _Own({**self.tensors, **other.tensors}, {**self.sizes, **other.sizes})
+
+
+def _modules(
+    tensors: Mapping[FileKey, torch.Tensor], notes: Notes
+) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
+    # the library gives no order, and what is named first in a message shall not be chance
+    grouped, unknown = group_keys(sorted(tensors))
+    shared = _shared(grouped, tensors)
+    modules: dict[str, Module] = {}
+    for name, roles in grouped.items():
+        if roles.keys() <= NOTHING_ALONE:
+            unknown += [key for keys in roles.values() for key in keys]
+        else:
+            own = _own(name, roles, tensors)
+            modules[name] = _module(
+                name, own.joined_with(shared) if VERA in own.tensors else own, notes
+            )
+    if not modules:
+        raise _no_lora(unknown, notes)
+    return modules, tuple(unknown)
+
+
+def _shared(
+    grouped: dict[str, dict[Role, list[FileKey]]], tensors: Mapping[FileKey, torch.Tensor]
+) -> _Own:
+    """Takes out the tensors that belong to all modules."""
+    names = [name for name, roles in grouped.items() if roles.keys() <= SHARED]
+    shared = _Own()
+    for name in names:
+        own = _own(name, grouped.pop(name), tensors)
+        for role in own.tensors.keys() & shared.tensors.keys():
+            raise LoraFileError(
+                f"has two tensors {role} that are meant for all layers; which of them is meant "
+                "for which cannot be told.",
+                key=name,
+                expected="one for all layers",
+                found=f"{name}.{role} and another",
+            )
+        shared = shared.joined_with(own)
+    return shared
+
+
+def _own(
+    name: str, roles: Mapping[Role, list[FileKey]], tensors: Mapping[FileKey, torch.Tensor]
+) -> _Own:
+    """The tensors of one module, in types that can be computed with, all finite."""
+    own: dict[str, torch.Tensor] = {}
+    sizes: dict[str, float] = {}
+    for role, same in roles.items():
+        if role.startswith(UNREAD):  # refused by its name, whatever its numbers are
+            own[role] = tensors[same[0]]
+            continue
+        key = _only(name, same)
+        own[role] = _computable(key, role, tensors[key])
+        if role not in NUMBERS:
+            sizes[role] = largest_magnitude(key, own[role])
+    return _Own(own, sizes)
+
+
+def _empty(name: str, role: str, tensor: torch.Tensor) -> LoraFileError:
+    found = str(tuple(tensor.shape))
+    return LoraFileError(
+        f"{name} has an empty {role}: its shape is {found}.",
+        key=name,
+        expected="numbers",
+        found=found,
+    )
+
+
+def _module(name: str, own: _Own, notes: Notes) -> Module:
+    tensors = own.tensors
+    families, deltas = read_module(Source(name, tensors, notes.of(name), own.sizes))
+    for role, tensor in tensors.items():
+        if deltas and not tensor.numel():
+            raise _empty(name, role, tensor)
+    parameters = sum(t.numel() for role, t in tensors.items() if role not in NUMBERS | SHARED)
+    bounds = tuple(_bound(name, delta) for delta in deltas)
+    return Module(tuple(families), tuple(deltas), parameters, bounds)
+
+
+def _bound(name: str, delta: Delta) -> float:
+    """Of a delta that can be computed with."""
+    bound = delta.bound()
+    check_delta(name, delta, bound)
+    return bound
+
+
+def _only(name: str, keys: list[FileKey]) -> FileKey:
+    if len(keys) > 1:
+        raise LoraFileError(
+            f"{name} is in the file twice, as {keys[0]} and {keys[1]}; "
+            "which of them is meant cannot be told.",
+            key=name,
+            expected="one spelling",
+            found=" and ".join(keys),
+        )
+    return keys[0]
+
+
+def _computable(key: FileKey, role: Role, tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor in a type that can be computed with; float8 becomes float16 without loss."""
+    if role in NUMBERS and not tensor.dtype.is_complex:
+        return tensor if role == "scaled_oft" else tensor.double()
+    if tensor.dtype not in COMPUTABLE:
+        raise LoraFileError(
+            f"{key} holds {str(tensor.dtype).removeprefix('torch.')} numbers, which mean nothing "
+            "without a scale.",
+            key=key,
+            expected="floating point numbers",
+            found=str(tensor.dtype),
+        )
+    return tensor.half() if tensor.dtype.itemsize == 1 else tensor
+
+
+def _no_lora(unknown: list[FileKey], notes: Notes) -> LoraFileError:
+    first = ", ".join(unknown[:3])
+    kind = notes.config and notes.config.get("peft_type")
+    if isinstance(kind, str) and kind not in PEFT_TYPES:
+        return LoraFileError(
+            f"is {kind[:40]} by its config, which this version does not read.",
+            expected="one of the families in the README",
+            found=kind[:40],
+        )
+    return LoraFileError(
+        f"is no LoRA: none of its {len(unknown)} tensors is named like a part of one"
+        + (f" (first: {first})." if first else "."),
+        expected="names that end in .lora_up.weight, .lora_A.weight, …",
+        found=first or "no tensors",
+    )

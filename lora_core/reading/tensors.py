@@ -1,0 +1,92 @@
+"""The tensors of a file that the library has found sound, as parts of one buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import torch
+
+from ..errors import LoraFileError
+
+TYPES: Final[Mapping[str, torch.dtype]] = MappingProxyType(
+    {
+        "F64": torch.float64,
+        "F32": torch.float32,
+        "F16": torch.float16,
+        "BF16": torch.bfloat16,
+        "F8_E4M3": torch.float8_e4m3fn,
+        "F8_E5M2": torch.float8_e5m2,
+        "C64": torch.complex64,
+        "U64": torch.uint64,
+        "U32": torch.uint32,
+        "U16": torch.uint16,
+        "I64": torch.int64,
+        "I32": torch.int32,
+        "I16": torch.int16,
+        "I8": torch.int8,
+        "U8": torch.uint8,
+        "BOOL": torch.bool,
+    }
+)
+"""By their names in a header."""
+
+MOST_DIMENSIONS: Final = 8
+
+
+def outlines_of(header: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Every tensor that a header names, without its data; LoraFileError as with ``parts_of``."""
+    return {
+        key: torch.empty(_shape_of(key, entry), dtype=_type_of(key, entry), device="meta")
+        for key, entry in header.items()
+    }
+
+
+def parts_of(
+    buffer: torch.Tensor, header: Mapping[str, Any], start: int
+) -> dict[str, torch.Tensor]:
+    """Every tensor that a header names, without a copy where the data lies aligned.
+
+    Args:
+        buffer: (bytes,) in uint8, the whole file.
+        header: One that the library has found sound.
+        start: Where the data begins.
+
+    Raises:
+        LoraFileError: It names a type that is not read, or more dimensions than a layer has.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    for key, entry in header.items():
+        first, last = (start + offset for offset in entry["data_offsets"])
+        dtype = _type_of(key, entry)
+        part = buffer[first:last]
+        if first % dtype.itemsize:
+            part = part.clone()
+        tensors[key] = part.view(dtype).view(_shape_of(key, entry))
+    return tensors
+
+
+def _shape_of(key: str, entry: Mapping[str, Any]) -> list[int]:
+    """torch and numpy make tensors of more dimensions than they can compute with."""
+    shape: list[int] = entry["shape"]
+    if len(shape) > MOST_DIMENSIONS:
+        raise LoraFileError(
+            f"{key} has {len(shape)} dimensions; a layer has at most {MOST_DIMENSIONS}.",
+            key=key,
+            expected=f"at most {MOST_DIMENSIONS} dimensions",
+            found=str(len(shape)),
+        )
+    return shape
+
+
+def _type_of(key: str, entry: Mapping[str, Any]) -> torch.dtype:
+    name: str = entry["dtype"]
+    if name not in TYPES:
+        raise LoraFileError(
+            f"{key} holds numbers of type {name}, which are not read.",
+            key=key,
+            expected="floating point numbers",
+            found=name,
+        )
+    return TYPES[name]

@@ -1,0 +1,388 @@
+"""Live application in the host: branches that its memory manager knows about, put in place by its own
+injections, with gates that are open only while a model with them is computing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.ops
+import torch
+from comfy.patcher_extension import CallbacksMP, PatcherInjection, WrappersMP
+from torch.utils.hooks import RemovableHandle
+
+from ...lora_core.algebra.progress import progress_at
+from ...lora_core.algebra.recipe import FileId, Recipe
+from ...lora_core.applying.live import Factor, Gate, Lane, Stack
+from ...lora_core.applying.reach import Reach
+from ...lora_core.errors import LoraInputError
+from ...lora_core.naming.targets import Shape
+from ..plain_errors import plain_errors
+from .options import fresh_control, is_compiled, without_caches
+from .reach import Routes, Run, until_complete
+
+if TYPE_CHECKING:
+    from comfy.model_base import BaseModel
+    from comfy.model_patcher import ModelPatcher
+
+Reached: TypeAlias = "Mapping[FileId, tuple[int, int]]"
+"""Of each file how many deltas go through the weight, and how many the model has made no use of."""
+
+ALWAYS: Final = -1.0
+"""In place of a noise level, where there is no schedule."""
+
+KEPT_STACKS: Final = 2
+"""For each model: the one in use, and the one that it is compared with."""
+
+routes: Final = Routes()
+
+
+class HostFactor(Factor):
+    """A matrix that the host may keep off the device, and brings there like a weight of its own."""
+
+    comfy_cast_weights = True
+    weight_function: tuple[()] = ()
+    bias_function: tuple[()] = ()
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__(weight)
+        self.register_parameter("bias", None)
+
+    def used(
+        self, x: torch.Tensor, function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        if self.weight.device == x.device and self.weight.dtype == x.dtype:
+            return function(x, self.weight)
+        weight, bias, stream = comfy.ops.cast_bias_weight(self, x, offloadable=True)
+        result = function(x, weight)
+        comfy.ops.uncast_bias_weight(self, weight, bias, stream)
+        return result
+
+
+class HostGate(Gate):
+    """A gate that knows when a model is used past our wrappers.
+
+    The host does so with the model of a negative prompt, and with layers that some models and
+    ControlNets call before the first step.
+
+    Attributes:
+        expected: Whether a sampler is using the model that the stack belongs to.
+        usual: The rows for such uses, if strengths do not vary.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.expected = False
+        self.usual: torch.Tensor | None = None
+
+    def passed_by(self) -> torch.Tensor | None:
+        if self.expected and self.usual is None:
+            raise ValueError(
+                "a layer of this model is used outside of the steps of its sampler, where a schedule "
+                "or a spread means nothing: by a ControlNet, or for the negative prompt. Use one "
+                "strength for this model."
+            )
+        return self.usual if self.expected else None
+
+
+@dataclass(frozen=True, eq=False)
+class Attached:
+    """One model that a stack has been put beside.
+
+    Attributes:
+        run: Sees to it that no change is missed.
+        gate: The same for as long as the model lives.
+        handles: Of the branches that are there right now.
+    """
+
+    run: Run
+    gate: HostGate = field(default_factory=HostGate)
+    handles: list[RemovableHandle] = field(default_factory=list[RemovableHandle])
+
+
+class Beside:
+    """A stack for the models of one patcher and its clones; another on each device has copies."""
+
+    def __init__(self, key: str, stack: Stack, load_device: Any, offload_device: Any) -> None:
+        self.key = key
+        self.patcher = _patcher_of(stack, load_device, offload_device)
+        self._attached: WeakKeyDictionary[torch.nn.Module, Attached] = WeakKeyDictionary()
+
+    @property
+    def stack(self) -> Stack:
+        return self.patcher.model
+
+    def inject(self, patcher: ModelPatcher) -> None:
+        """Puts the branches in place, once, however many clones ask for it."""
+        own = self.attached(patcher.model)
+        if not own.handles:
+            stack = self.stack_of(patcher)
+            own.handles.extend(stack.attach(patcher.model.get_submodule, own.gate))
+
+    def stack_of(self, patcher: ModelPatcher) -> Stack:
+        """The stack, or its copy on the device of this patcher."""
+        moved = patcher.get_additional_models_with_key(self.key)
+        return moved[0].model if moved else self.stack
+
+    def eject(self, patcher: ModelPatcher) -> None:
+        """Takes them away again, if the model is not computing with them.
+
+        The host does that for every clone of an injected model that is dropped, whenever it is.
+        """
+        own = self.attached(patcher.model)
+        if own.gate.rows is None:
+            while own.handles:
+                own.handles.pop().remove()
+
+    def is_meant_for(self, model: BaseModel) -> bool:
+        """Not for a second model, that of a negative prompt, which gets the wrappers of the first."""
+        patcher = model.current_patcher
+        if patcher is None:
+            return True
+        known = patcher.injections.get(self.key, ())
+        return any(injection.inject == self.inject for injection in known)
+
+    def attached(self, model: torch.nn.Module) -> Attached:
+        known = self._attached.get(model)
+        if known is None:
+            known = self._attached[model] = Attached(Run(routes.of(model)))
+            known.run.reach.begin(self.stack.lanes)
+        return known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Live:
+    """The strengths of a stack, as the host's wrappers around sampling and around the model.
+
+    Nothing of it is left when they return, whether they finish, fail or are interrupted.
+    """
+
+    beside: Beside
+    recipe: Recipe
+    tell: Callable[[Reached], None] | None = None
+    """Gets what the first evaluation of a run has shown, if not all layers were reached as usual."""
+
+    _rows: dict[tuple[float, torch.device, int], torch.Tensor] = field(default_factory=dict)
+    _sampled: list[int] = field(default_factory=list)
+    """How many images each sampler at work has, the innermost last."""
+
+    def outer_sample(self, executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Refuses a batch of another size before anything is loaded, and samples until nothing is missed."""
+        self._rows.clear()  # the same noise level may be another progress to another clone
+        with plain_errors():
+            _check_images(self.recipe.images, 1, len(noise))
+        self._sampled.append(len(noise))
+        try:
+            return until_complete(executor.class_obj, lambda: executor(noise, *args, **kwargs))
+        finally:
+            self._sampled.pop()
+
+    def expect(self, patcher: ModelPatcher) -> None:
+        """A sampler is about to use the model, of which every use needs the stack from now on."""
+        own = self.beside.attached(patcher.model)
+        own.gate.expected = True
+        own.gate.usual = None if self.recipe.varies else self._constant(patcher.load_device)
+        own.run.prepare(patcher.model, self.beside.stack_of(patcher), own.gate)
+
+    def forget(self, patcher: ModelPatcher) -> None:
+        """The sampler is done with the model."""
+        own = self.beside.attached(patcher.model)
+        own.gate.expected = False
+        own.run.end()
+
+    def apply_model(
+        self,
+        executor: Any,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        c_concat: Any = None,
+        c_crossattn: Any = None,
+        control: Any = None,
+        transformer_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Opens the gate for one evaluation of the model."""
+        model: BaseModel = executor.class_obj
+        options = {} if transformer_options is None else transformer_options
+        if not self.beside.is_meant_for(model):
+            return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+        chunks = len(options.get("cond_or_uncond", (0,)))
+        with plain_errors():
+            rows = self._at(model, t, x.device, self._images(chunks, len(x)))
+        if _scheduled(self.recipe):
+            options = without_caches(options)
+        patcher, stack = model.current_patcher, self.beside.stack
+        if patcher is not None:
+            self.beside.inject(patcher)  # a dropped clone may have taken it away
+            stack = self.beside.stack_of(patcher)
+        own = self.beside.attached(model)
+        before = own.gate.rows
+
+        def run() -> Any:
+            return executor(x, t, c_concat, c_crossattn, fresh_control(control), options, **kwargs)
+
+        try:
+            own.gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
+            with plain_errors():
+                result = own.run.evaluate(
+                    model, stack, own.gate, run, compiled=is_compiled(model, options)
+                )
+        finally:
+            own.gate.rows = before
+        if own.run.first:
+            self._tell(stack, own.run.reach)
+        return result
+
+    def _tell(self, stack: Stack, reach: Reach) -> None:
+        """Speaks of layers that were not reached as usual, if there are any."""
+        through = stack.deltas(key for key in stack.lanes if key in reach.routes)
+        unused = stack.deltas(reach.pending)
+        if self.tell and (through or unused):
+            files = {term.file for term in self.recipe.terms} | {*stack.files}
+            self.tell({file: (through[file], unused[file]) for file in files})
+
+    def _images(self, chunks: int, batch: int) -> int:
+        """How many the strengths are for; 0 if they are the same for any number."""
+        _check_images(self.recipe.images, chunks, batch)
+        if not self.recipe.counts_images:
+            return 0
+        images = batch // chunks
+        if self._sampled and self._sampled[-1] != images:
+            raise LoraInputError(
+                f"Spread LoRA has a range over {self._sampled[-1]} images, but the model is given {images} at once, "
+                "by a node that divides the batch. Use one strength with it.",
+                key="values",
+                expected=f"{self._sampled[-1]} images",
+                found=f"{images} images",
+            )
+        return images
+
+    def _at(
+        self, model: BaseModel, sigmas: torch.Tensor, device: torch.device, images: int
+    ) -> torch.Tensor:
+        """The gate at a noise level, the same for all evaluations there."""
+        if not _scheduled(self.recipe):
+            return self._constant(device, images)
+        sigma, sampling = float(sigmas.flatten()[0]), model.model_sampling
+        known = self._rows.get((sigma, device, images))
+        if known is None:
+            progress = progress_at(sigma, lambda p: float(sampling.percent_to_sigma(p)))
+            known = self._made(progress, device, images)
+            for other in list(self._rows):
+                if other[0] not in (sigma, ALWAYS):
+                    self._rows.pop(other, None)
+            self._rows[sigma, device, images] = known
+        return known
+
+    def _constant(self, device: torch.device, images: int = 0) -> torch.Tensor:
+        """The gate of strengths that follow no schedule."""
+        known = self._rows.get((ALWAYS, device, images))
+        if known is None:
+            known = self._rows[ALWAYS, device, images] = self._made(0.0, device, images)
+        return known
+
+    def _made(self, progress: float, device: torch.device, images: int) -> torch.Tensor:
+        return self.beside.stack.gate_rows(self._strengths(progress, images)).to(device)
+
+    def _strengths(self, progress: float, images: int) -> list[list[float]]:
+        """Of each file of the stack, for each image or for all of them."""
+        terms = {term.file: term for term in self.recipe.terms}
+        return [terms[file].at(progress, images) for file in self.beside.stack.files]
+
+
+class StackCache:
+    """The latest stacks of every model, so that another strength finds its factors in place.
+
+    It lives as long as the model does, which the host's loader holds: what is patched is dropped
+    before the next of it is made.
+    """
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[torch.nn.Module, dict[object, Beside]] = WeakKeyDictionary()
+
+    def get(
+        self,
+        key: str,
+        patcher: ModelPatcher,
+        lanes: Mapping[str, tuple[Lane, ...]],
+        shapes: Mapping[str, Shape],
+    ) -> Beside:
+        """The stack of ``lanes``, by weight, for the model of ``patcher``."""
+        own = self._known.setdefault(patcher.model, {})
+        dtype = _dtype_of(patcher)
+        identity = (
+            key,
+            dtype,
+            patcher.load_device,
+            frozenset(
+                (name, lane.rows, lane.file) for name, some in lanes.items() for lane in some
+            ),
+        )
+        beside = own.pop(identity, None)
+        if beside is None:
+            stack = Stack(lanes, shapes, dtype, HostFactor)
+            beside = Beside(key, stack, patcher.load_device, patcher.offload_device)
+        own[identity] = beside
+        for oldest in list(own)[:-KEPT_STACKS]:
+            del own[oldest]
+        return beside
+
+
+def put_beside(clone: ModelPatcher, live: Live) -> None:
+    """Lets a fresh clone compute with a stack beside its layers."""
+    key, beside = live.beside.key, live.beside
+    clone.set_additional_models(key, [beside.patcher])
+    clone.set_injections(key, [PatcherInjection(beside.inject, beside.eject)])
+    clone.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, key, live.outer_sample)
+    clone.add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, live.apply_model)
+    clone.add_callback_with_key(CallbacksMP.ON_PRE_RUN, key, live.expect)
+    clone.add_callback_with_key(CallbacksMP.ON_CLEANUP, key, live.forget)
+
+
+def take_away(clone: ModelPatcher, key: str) -> None:
+    """Makes a clone what it was before ``put_beside``."""
+    clone.remove_additional_models(key)
+    clone.remove_injections(key)
+    clone.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, key)
+    clone.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, key)
+    clone.remove_callbacks_with_key(CallbacksMP.ON_PRE_RUN, key)
+    clone.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, key)
+
+
+def _patcher_of(
+    stack: Stack, load_device: Any, offload_device: Any, **_others: Any
+) -> ModelPatcher:
+    patcher = comfy.model_patcher.CoreModelPatcher(stack, load_device, offload_device)
+    patcher.cached_patcher_init = (_copied, (stack, load_device, offload_device))
+    return patcher
+
+
+def _copied(stack: Stack, *devices: Any, **_others: Any) -> ModelPatcher:
+    """How the host gets a copy for another device."""
+    return _patcher_of(stack.twin(), *devices)
+
+
+def _dtype_of(patcher: ModelPatcher) -> torch.dtype:
+    """In which its layers will compute, whatever clone of it is loaded right now."""
+    return patcher.get_model_object("manual_cast_dtype") or patcher.model.get_dtype()
+
+
+def _scheduled(recipe: Recipe) -> bool:
+    return any(course.curves for term in recipe.terms for course, _ in term.varying)
+
+
+def _check_images(expected: int | None, chunks: int, batch: int) -> None:
+    """Of a batch that the host has put together from the prompts' chunks."""
+    if expected is not None and expected * chunks != batch:
+        found = batch // chunks
+        raise LoraInputError(
+            f"Spread LoRA has {expected} values, but the batch has {found} images. Give one value for "
+            "each image.",
+            key="values",
+            expected=f"{expected} images",
+            found=f"{found} images",
+        )

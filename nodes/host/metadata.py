@@ -1,0 +1,59 @@
+"""The metadata of a LoRA on the model, where the host's own loaders leave it for nodes behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from ...lora_core.matching.plan import Plan
+from ...lora_core.matching.report import Report
+from ...lora_core.reading.reader import LoraFile
+
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+
+METADATA: Final = "lora_metadata"
+
+FACTOR: Final = "reference_downscale_factor"
+"""What "Get IC-LoRA Parameters" reads, in 0.28 by this name and in 0.33 by how a name ends."""
+
+
+def carried(files: Iterable[LoraFile]) -> LoraFile | None:
+    """The file whose metadata a model carries; None if none has any.
+
+    In the host's chain the last loader wins. A recipe has no order, so that an IC-LoRA wins, whose
+    metadata is the only one that a node of the host reads, and else the last one by name.
+    """
+    noted = sorted((f for f in files if f.metadata), key=lambda file: file.id)
+    return max(noted, key=lambda file: (is_ic_lora(file), file.id), default=None)
+
+
+def is_ic_lora(file: LoraFile) -> bool:
+    """Whether it says how much smaller its reference pictures are."""
+    return any(key.endswith(FACTOR) for key in file.metadata)
+
+
+def carry(clone: ModelPatcher, files: Iterable[LoraFile]) -> object:
+    """Puts the metadata on a clone; what stood there before, to be given to ``restore``."""
+    before = clone.get_attachment(METADATA)
+    file = carried(files)
+    if file is not None:
+        clone.set_attachments(METADATA, dict(file.metadata))
+    return before
+
+
+def restore(clone: ModelPatcher, before: object) -> None:
+    """Makes a clone carry what it did before."""
+    clone.remove_attachments(METADATA)
+    if isinstance(before, Mapping):
+        clone.set_attachments(METADATA, before)
+
+
+def said_of_carried(plan: Plan) -> Report:
+    """The report of a plan, which says of several files whose metadata nodes behind will read."""
+    file = carried(plan.files)
+    if file is None or not is_ic_lora(file) or len(plan.files) == 1:
+        return plan.report
+    loras = zip(plan.files, plan.report.loras, strict=True)
+    return Report(tuple(replace(lora, carried=own is file) for own, lora in loras))
