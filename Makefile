@@ -71,6 +71,7 @@ setup: $(READY)
 lint: $(READY)
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
+	@said=$$($(BIN)/lint-imports --no-cache) || { echo "$$said"; exit 1; }
 	$(BIN)/pyright
 
 test-core test-host test-web: test-%: $(READY)

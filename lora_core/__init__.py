@@ -5,10 +5,10 @@ with applied(model, look) as report:
     print(report)
 """
 
-from .algebra.recipe import Recipe
-from .applying.apply import applied, apply, load
+from .algebra import Recipe
+from .applying import applied, apply, load
 from .errors import LoraError, LoraFileError, LoraInputError, LoraMismatchError
-from .matching.report import Report
+from .matching import Report
 
 __all__ = [
     "LoraError",

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
-from .algebra.recipe import Recipe
-from .applying.bake import bake
+from .algebra import Recipe
+from .applying import bake
 from .errors import LoraError
-from .library.inspect import inspect_file
-from .reading.reader import identify, read_file
+from .library import inspect_file
+from .reading import identify, read_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

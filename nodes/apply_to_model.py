@@ -6,11 +6,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.recipe import Recipe
-from ..lora_core.matching.divide import MODES, Mode
-from ..lora_core.matching.outcome import outcomes_of
-from ..lora_core.matching.report import Report
-from .host.apply import apply_recipe
+from ..lora_core.algebra import Recipe
+from ..lora_core.matching import MODES, Mode, Report, outcomes_of
+from .host import apply_recipe
 from .notices import refusals_told, told_later
 from .plain_errors import plain_errors
 from .types import CATEGORY, Lora

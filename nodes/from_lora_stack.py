@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.recipe import Recipe
-from ..lora_core.lists.lora_stack import read_stack
-from .host.apply import listed_states
+from ..lora_core.algebra import Recipe
+from ..lora_core.lists import read_stack
+from .host import listed_states
 from .plain_errors import plain_errors
 from .several import notice, terms_of
 from .types import CATEGORY, Lora, LoraStack, lora_input

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.recipe import Recipe
-from ..lora_core.library.resolve import Asked
-from ..lora_core.lists.tags import ORDERS, Order, read_tags
-from .host.apply import listed_states
+from ..lora_core.algebra import Recipe
+from ..lora_core.library import Asked
+from ..lora_core.lists import ORDERS, Order, read_tags
+from .host import listed_states
 from .plain_errors import plain_errors
 from .several import notice, objections, states, terms_of
 from .types import CATEGORY, Lora, lora_input

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.recipe import Recipe
+from ..lora_core.algebra import Recipe
 from ..lora_core.errors import LoraError
-from ..lora_core.reading.reader import shared_cache
-from .host.apply import find_lora, lora_names
+from ..lora_core.reading import shared_cache
+from .host import find_lora, lora_names
 from .plain_errors import objection, plain_errors
 from .types import CATEGORY, Lora
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..lora_core.lists.sweep import columns_of, headers
+from ..lora_core.lists import columns_of, headers
 from ..lora_core.text import shortened
 from .grid import Look, Words, draw, frames_of, labels_of, near_square
 from .types import CATEGORY

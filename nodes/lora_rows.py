@@ -6,12 +6,10 @@ from collections.abc import Iterable
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.recipe import Recipe, Term
-from ..lora_core.library.facts import stated_triggers
-from ..lora_core.library.resolve import Asked
-from ..lora_core.lists.rows import Row, active_rows, read_rows
-from ..lora_core.lists.tags import written_tags
-from .host.apply import lora_names
+from ..lora_core.algebra import Recipe, Term
+from ..lora_core.library import Asked, stated_triggers
+from ..lora_core.lists import Row, active_rows, read_rows, written_tags
+from .host import lora_names
 from .notices import refusals_told
 from .plain_errors import plain_errors
 from .several import More, objections, states, terms_of

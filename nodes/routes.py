@@ -13,13 +13,11 @@ from typing import Any
 from aiohttp import web
 from server import PromptServer
 
-from ..lora_core.algebra.recipe import FileId
+from ..lora_core.algebra import FileId
 from ..lora_core.errors import LoraError, LoraInputError
-from ..lora_core.library.facts import Facts, facts_of
-from ..lora_core.library.filenames import close_names
-from ..lora_core.library.resolve import Asked, said_of
+from ..lora_core.library import Asked, Facts, close_names, facts_of, said_of
 from ..lora_core.text import shortened
-from .host.apply import content_of, find_lora, lora_names, resolve_lora
+from .host import content_of, find_lora, lora_names, resolve_lora
 
 PATH = "/lora_algebra/lora"
 LONGEST_NAME = 4096

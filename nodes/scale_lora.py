@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.recipe import Recipe
+from ..lora_core.algebra import Recipe
 from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
 

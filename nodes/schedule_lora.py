@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.curve import Curve
-from ..lora_core.algebra.recipe import Recipe
+from ..lora_core.algebra import Curve, Recipe
 from ..lora_core.errors import LoraError
 from .plain_errors import objection, plain_errors
 from .types import CATEGORY, Lora

@@ -9,12 +9,12 @@ from fractions import Fraction
 from itertools import islice
 from typing import TypeAlias
 
-from ..lora_core.algebra.recipe import FileId, Term
+from ..lora_core.algebra import FileId, Term
 from ..lora_core.errors import LoraError
-from ..lora_core.library.resolve import Asked
-from ..lora_core.reading.reader import shared_cache
+from ..lora_core.library import Asked
+from ..lora_core.reading import shared_cache
 from ..lora_core.text import shortened
-from .host.apply import Library
+from .host import Library
 from .plain_errors import objection
 
 SHOWN = 5

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.recipe import Recipe
+from ..lora_core.algebra import Recipe
 from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
 

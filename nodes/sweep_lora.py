@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.recipe import Recipe
+from ..lora_core.algebra import Recipe
 from ..lora_core.errors import LoraError
-from ..lora_core.lists.sweep import ONE, check_count, parse_values, sweep
+from ..lora_core.lists import ONE, check_count, parse_values, sweep
 from .plain_errors import objection, plain_errors
 from .types import CATEGORY, Lora, lora_input
 

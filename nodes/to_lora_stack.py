@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.recipe import Recipe
-from ..lora_core.lists.lora_stack import listed, written_stack
-from .host.apply import current
+from ..lora_core.algebra import Recipe
+from ..lora_core.lists import listed, written_stack
+from .host import current
 from .plain_errors import plain_errors
 from .types import CATEGORY, LoraStack, lora_input
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.recipe import Recipe
-from ..lora_core.lists.lora_stack import check_constant
-from ..lora_core.lists.tags import ORDERS, Order, check_readable, hashes_line, written_tags
+from ..lora_core.algebra import Recipe
+from ..lora_core.lists import (
+    ORDERS,
+    Order,
+    check_constant,
+    check_readable,
+    hashes_line,
+    written_tags,
+)
 from .from_lora_tags import ORDER_TOOLTIP
-from .host.apply import content_of, current, lora_names
+from .host import content_of, current, lora_names
 from .plain_errors import plain_errors
 from .types import CATEGORY, lora_input
 

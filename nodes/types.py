@@ -4,7 +4,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra.recipe import Recipe
+from ..lora_core.algebra import Recipe
 
 CATEGORY = "LoRA Algebra"
 

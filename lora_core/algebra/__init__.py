@@ -1,0 +1,25 @@
+"""A LoRA as a value: recipes, their strengths, and what varies them; no tensor is read here."""
+
+from .curve import Curve
+from .file_id import FileId
+from .progress import progress_at
+from .recipe import Recipe
+from .recipe_json import check_version
+from .spread import Values, parse_list, parse_spread
+from .strength import NUMBER, exact_strength, typed_strength
+from .term import Term
+
+__all__ = [
+    "NUMBER",
+    "Curve",
+    "FileId",
+    "Recipe",
+    "Term",
+    "Values",
+    "check_version",
+    "exact_strength",
+    "parse_list",
+    "parse_spread",
+    "progress_at",
+    "typed_strength",
+]

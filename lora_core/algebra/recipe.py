@@ -17,13 +17,12 @@ from numbers import Real
 
 from .course import Course, images_of
 from .curve import Curve
+from .file_id import FileId
 from .recipe_json import read_document
 from .spread import Range, Spread
 from .strength import exact_strength
-from .term import FileId, Term
+from .term import Term
 from .term_json import read_term, written_term, written_varying
-
-__all__ = ["FORMAT", "VERSION", "FileId", "Recipe", "Term", "exact_strength"]
 
 FORMAT = "lora-algebra recipe"
 VERSION = 3

@@ -11,9 +11,10 @@ from ..errors import LoraInputError
 from ..strict_json import Json
 from .course import Course
 from .curve import Curve
+from .file_id import FileId
 from .spread import Range
 from .strength import bounded, read_strength, written
-from .term import FileId, Term, Varying
+from .term import Term, Varying
 
 T = TypeVar("T", str, int)
 

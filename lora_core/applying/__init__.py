@@ -1,0 +1,24 @@
+"""Step 4, apply: weights are changed, or branches are put beside their layers; no file can make it fail."""
+
+from .apply import applied, apply, load, model_of
+from .bake import bake
+from .branches import Branch, Factor, takes_branch
+from .live import Gate, Stack
+from .reach import Reach, Route, Seen, Watch
+
+__all__ = [
+    "Branch",
+    "Factor",
+    "Gate",
+    "Reach",
+    "Route",
+    "Seen",
+    "Stack",
+    "Watch",
+    "applied",
+    "apply",
+    "bake",
+    "load",
+    "model_of",
+    "takes_branch",
+]

@@ -9,15 +9,13 @@ from typing import Final, TypeAlias
 
 import torch
 
-from ..algebra.recipe import Recipe
+from ..algebra import Recipe
 from ..errors import LoraInputError
-from ..fusing.fuse import Patch, fuse
-from ..fusing.merge import merge_, sum_type, wider_shape
-from ..matching.match import Model
-from ..matching.plan import make_plan
-from ..matching.report import Report
-from ..naming.model_names import ModelNames
-from ..reading.reader import FileCache, check_file, identify, shared_cache
+from ..families import sum_type
+from ..fusing import Patch, fuse, merge_, wider_shape
+from ..matching import Model, Report, make_plan
+from ..naming import ModelNames
+from ..reading import FileCache, check_file, identify, shared_cache
 
 Weights: TypeAlias = torch.nn.Module | Mapping[str, torch.Tensor]
 

@@ -13,20 +13,20 @@ import safetensors
 import safetensors.torch
 import torch
 
-from ..algebra.recipe import Recipe, Term
+from ..algebra import Recipe, Term
 from ..errors import LoraFileError, LoraInputError, LoraMismatchError
-from ..fusing.fuse import fuse
-from ..fusing.merge import merged, sum_type
-from ..matching.plan import make_plan
-from ..matching.report import Report
-from ..reading.file_faults import (
+from ..families import sum_type
+from ..fusing import fuse, merged
+from ..matching import Report, make_plan
+from ..reading import (
     LARGEST_HEADER,
     SNIFFED,
     check_beginning,
     explain,
     header_end,
+    identify,
+    shared_cache,
 )
-from ..reading.reader import identify, shared_cache
 from .apply import model_of
 
 PROVENANCE: Final = "lora_algebra.loras"

@@ -9,9 +9,7 @@ A model that computes with the weight by itself is given the changed weight inst
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import accumulate
 from typing import Any, Final, TypeAlias, cast
 
@@ -19,19 +17,12 @@ import torch
 from torch.nn import functional
 
 from ..errors import LoraInputError
-from ..families.balance import shifted
-from ..families.finite import largest_magnitude
-from ..families.table import Pair
-from ..fusing.fuse import Patch
-from ..fusing.merge import merge_
-from ..naming.targets import Shape
+from ..families import Pair
+from ..fusing import Patch, merge_
+from ..naming import Rows, Shape
 
-Rows: TypeAlias = "tuple[int, int] | None"
 Place: TypeAlias = "tuple[Rows, slice]"
 """Some outputs of a layer, and the columns of the gate that they use."""
-
-UNBALANCED: Final = 8
-"""Powers of two from which on two factors are not of like size, and a scale is not near 1."""
 
 CONVOLUTIONS: Final = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 NORMS: Final = (torch.nn.LayerNorm, torch.nn.GroupNorm, torch.nn.RMSNorm)
@@ -242,24 +233,6 @@ def _places(rows: Iterable[Rows], widths: Sequence[int]) -> list[Place]:
 def _copied(_: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     """A host may take back what it has brought to the device."""
     return factor.clone()
-
-
-def balanced_pair(pair: Pair) -> Pair:
-    """The same with factors of like size and a scale near 1, since half precision has to hold what each
-    of them gives."""
-    sizes = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]
-    if not (all(sizes) and pair.scale):
-        return replace(pair, up=torch.zeros_like(pair.up), down=torch.zeros_like(pair.down))
-    up, down, scale = (math.frexp(size)[1] for size in (*sizes, pair.scale))
-    if abs(up - down) < UNBALANCED and abs(scale) < UNBALANCED:
-        return pair
-    total = up + down + scale
-    return replace(
-        pair,
-        up=shifted(pair.up, total // 2 - up),
-        down=shifted(pair.down, total - total // 2 - down),
-        scale=math.ldexp(pair.scale, -scale),
-    )
 
 
 def _joined(tensors: Sequence[torch.Tensor], dim: int, dtype: torch.dtype) -> torch.Tensor:

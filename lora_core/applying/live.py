@@ -10,52 +10,16 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from ..algebra.term import FileId
-from ..families.table import Delta, Pair, Residue
-from ..naming.targets import Shape
-from .branches import (
-    Branch,
-    Factor,
-    PairBranch,
-    Rows,
-    VectorBranch,
-    balanced_pair,
-    takes_branch,
-)
-
-__all__ = ["Factor", "Gate", "Lane", "Stack", "can_go_live", "takes_branch"]
-
-HIGHEST_RANK: Final = 512
-"""Of a product that is made into a pair for a branch; beyond it, it costs more than the layer."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lane:
-    """What one file adds to some rows of one parameter.
-
-    Attributes:
-        file: Whose strength counts.
-        rows: (start, length) of the layer's outputs; None for all of them.
-        delta: One that ``can_go_live``.
-    """
-
-    file: FileId
-    rows: Rows
-    delta: Delta
-
-
-def can_go_live(delta: Delta, shape: Shape) -> bool:
-    """Whether a delta of a parameter of this shape can be a branch, if its layer takes one."""
-    if len(shape) < 2:
-        return isinstance(delta, Residue)
-    rank = delta.pair_rank
-    return isinstance(delta, Pair) or (rank is not None and rank <= HIGHEST_RANK)
+from ..algebra import FileId
+from ..families import Delta, Residue, balanced_pair
+from ..matching import Lane
+from ..naming import Rows, Shape
+from .branches import Branch, Factor, PairBranch, VectorBranch
 
 
 class Gate:

@@ -1,0 +1,35 @@
+"""The mathematics of every family of adapters: one module's tensors become deltas."""
+
+from .balance import UNBALANCED, balanced_pair, shifted
+from .delta import Delta, Diagonal, Pair, Replacement, Residue, Slot, Static
+from .family import Source
+from .finite import COMPUTABLE, largest_magnitude
+from .incoming import CHUNK, Incoming, sum_type
+from .interleaved import ADAPTER, regrouped
+from .number_range import Room, check_delta, room_of
+from .table import read_module
+
+__all__ = [
+    "ADAPTER",
+    "CHUNK",
+    "COMPUTABLE",
+    "UNBALANCED",
+    "Delta",
+    "Diagonal",
+    "Incoming",
+    "Pair",
+    "Replacement",
+    "Residue",
+    "Room",
+    "Slot",
+    "Source",
+    "Static",
+    "balanced_pair",
+    "check_delta",
+    "largest_magnitude",
+    "read_module",
+    "regrouped",
+    "room_of",
+    "shifted",
+    "sum_type",
+]

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import torch
+
+from .delta import Pair
+from .finite import largest_magnitude
 
 FAR: Final = 32
 """Powers of two beyond which a factor is no longer left as it is in the file."""
 
 MOST_IN_FLOAT32: Final = 127
 """Powers of two; what is beyond is kept in float64 for as long as it takes to refuse it."""
+
+
+UNBALANCED: Final = 8
+"""Powers of two from which on two factors are not of like size, and a scale is not near 1."""
 
 
 def balanced(
@@ -61,3 +69,21 @@ def shifted(tensor: torch.Tensor, powers: int, to: int = 0) -> torch.Tensor:
     first = powers // 2
     made = tensor.double() * math.ldexp(1.0, first) * math.ldexp(1.0, powers - first)
     return made if tensor.dtype == torch.float64 or to > MOST_IN_FLOAT32 else made.float()
+
+
+def balanced_pair(pair: Pair) -> Pair:
+    """The same with factors of like size and a scale near 1, since half precision has to hold what each
+    of them gives."""
+    sizes = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]
+    if not (all(sizes) and pair.scale):
+        return replace(pair, up=torch.zeros_like(pair.up), down=torch.zeros_like(pair.down))
+    up, down, scale = (math.frexp(size)[1] for size in (*sizes, pair.scale))
+    if abs(up - down) < UNBALANCED and abs(scale) < UNBALANCED:
+        return pair
+    total = up + down + scale
+    return replace(
+        pair,
+        up=shifted(pair.up, total // 2 - up),
+        down=shifted(pair.down, total - total // 2 - down),
+        scale=math.ldexp(pair.scale, -scale),
+    )

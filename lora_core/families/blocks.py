@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..naming.targets import Shape
+from ..naming import Shape
 from .delta import Delta, Pair, Relative, Residue, Slot, Static, shape_text
 from .family import Source
 from .finite import largest_magnitude

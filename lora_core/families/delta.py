@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 import torch
 
-from ..naming.targets import Shape
+from ..naming import Shape
 from .finite import largest_magnitude
 from .incoming import Incoming
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import torch
 
-from ..naming.targets import Shape
+from ..naming import Shape
 from .delta import (
     Delta,
     Diagonal,

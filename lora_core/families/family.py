@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import torch
 
 from ..errors import LoraFileError
-from ..formats.settings import Settings
+from ..formats import Settings
 from .delta import Delta, shape_text
 from .finite import largest_magnitude
 

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Final
 
 from ..errors import LoraMismatchError
-from ..naming.targets import Shape, Target
-from .table import Delta, Pair
+from ..naming import Shape, Target
+from .delta import Delta, Pair
 
 ADAPTER: Final = ".lora_B.default.weight"
 """How a key ends that keeps the name of peft's adapter."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..naming.targets import Shape
+from ..naming import Shape
 from .balance import balanced
 from .delta import (
     LARGEST_PAIR,

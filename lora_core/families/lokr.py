@@ -9,7 +9,7 @@ from typing import Final
 
 import torch
 
-from ..naming.targets import Shape
+from ..naming import Shape
 from .balance import balanced
 from .delta import (
     LARGEST_PAIR,

@@ -14,7 +14,7 @@ from typing import Final
 import torch
 
 from ..errors import LoraFileError
-from .table import Delta
+from .delta import Delta
 
 LARGEST: Final = torch.finfo(torch.float32).max
 """Of what sums are formed in; float64 weights are summed in more, but patched by the host in this."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..naming.targets import Shape
+from ..naming import Shape
 from .delta import Pair, Relative, Slot, Static, shape_text
 from .incoming import Incoming
 from .linear_algebra import kron, norm

@@ -9,7 +9,7 @@ from typing import Final
 
 import torch
 
-from ..naming.targets import Shape
+from ..naming import Shape
 from .delta import Diagonal, Relative, Residue, Slot, Static, shape_text
 from .finite import largest_magnitude
 from .incoming import Incoming, widest_type

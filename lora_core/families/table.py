@@ -1,4 +1,4 @@
-"""The families of adapters: the mathematics of what a file holds for one module.
+"""Which families of adapters there are, and reading one module as what it is.
 
 To add a family: a module here with a function from tensors to deltas, and a row in ``FAMILIES``.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..formats.spellings import UNREAD
+from ..formats import UNREAD
 from . import (
     blocks,
     delora,
@@ -21,9 +21,9 @@ from . import (
     oft,
     vera,
 )
-from .delta import Delta, Diagonal, Pair, Replacement, Residue, Slot, Static
+from .delta import Delta
 from .dora import decomposed
-from .family import Family, Source, Tensors
+from .family import Family, Source
 
 MAGNITUDES: Final = frozenset(("dora_scale", "magnitude"))
 """What makes a DoRA of the family it stands beside."""
@@ -94,19 +94,6 @@ FAMILIES: Final[tuple[Family, ...]] = (
     Family("bias", needs={"b_norm"}, takes=set(), read=full.difference("b_norm", "bias")),
     Family("bias", needs={"set_bias"}, takes=set(), read=full.replacement("set_bias", "bias")),
 )
-
-__all__ = [
-    "Delta",
-    "Diagonal",
-    "Pair",
-    "Replacement",
-    "Residue",
-    "Slot",
-    "Source",
-    "Static",
-    "Tensors",
-    "read_module",
-]
 
 
 def read_module(source: Source) -> tuple[list[str], list[Delta]]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import torch
 
-from ..naming.targets import Shape
+from ..naming import Shape
 from .delta import Delta, Pair, Relative, Slot, Static, shape_text
 from .family import Source
 from .finite import largest_magnitude

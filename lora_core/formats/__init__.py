@@ -1,0 +1,18 @@
+"""What trainers write around their tensors: key suffixes, scales, patterns, peft's config."""
+
+from .peft_config import config_changed, read_config
+from .settings import NOTED, Notes, Settings
+from .spellings import SHARED, UNREAD, FileKey, Role, group_keys
+
+__all__ = [
+    "NOTED",
+    "SHARED",
+    "UNREAD",
+    "FileKey",
+    "Notes",
+    "Role",
+    "Settings",
+    "config_changed",
+    "group_keys",
+    "read_config",
+]

@@ -1,0 +1,12 @@
+"""Step 3, fuse: all that a stack adds to one weight becomes one patch, added in one pass."""
+
+from .fuse import Patch, fuse
+from .merge import merge_, merged, wider_shape
+
+__all__ = [
+    "Patch",
+    "fuse",
+    "merge_",
+    "merged",
+    "wider_shape",
+]

@@ -14,12 +14,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..families.incoming import Incoming
-from ..families.table import Delta, Diagonal, Pair, Replacement, Residue, Static
-from ..matching.match import Addend
-from ..naming.targets import Shape
+from ..families import Delta, Diagonal, Incoming, Pair, Replacement, Residue, Static
+from ..matching import Addend
+from ..naming import Rows, Shape
 
-Rows = tuple[int, int] | None
 Scaled = tuple[float, Delta]
 """A strength, and what it multiplies."""
 

@@ -7,11 +7,9 @@ from dataclasses import replace
 
 import torch
 
-from ..families.incoming import CHUNK, sum_type
-from ..naming.targets import Shape
+from ..families import CHUNK, sum_type
+from ..naming import Shape
 from .fuse import Patch, resolved
-
-__all__ = ["merge_", "merged", "sum_type", "wider_shape"]
 
 Piece = tuple[Patch, int, int]
 """A patch, and the rows [first, last) of the weight that it changes here."""

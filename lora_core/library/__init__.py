@@ -1,0 +1,22 @@
+"""What is known of the user's files without applying them, and which file a name means."""
+
+from .facts import Facts, facts_of, stated_triggers
+from .filenames import base_name, choose_name, close_names, folded, without_suffix
+from .inspect import inspect_file
+from .resolve import Asked, Found, resolve, said_of
+
+__all__ = [
+    "Asked",
+    "Facts",
+    "Found",
+    "base_name",
+    "choose_name",
+    "close_names",
+    "facts_of",
+    "folded",
+    "inspect_file",
+    "resolve",
+    "said_of",
+    "stated_triggers",
+    "without_suffix",
+]

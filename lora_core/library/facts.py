@@ -8,16 +8,22 @@ from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import Final
 
-from ..algebra.recipe import FileId
+from ..algebra import FileId
 from ..errors import LoraFileError
-from ..formats.settings import Notes
-from ..formats.spellings import FileKey, group_keys
-from ..naming.targets import part_of
-from ..reading.file_faults import check_beginning, check_size
-from ..reading.guess import base_by_names, base_of_file
-from ..reading.header import Head, read_head
-from ..reading.origin import dialects_of, trainer_of
-from ..reading.reader import LoraFile, outline_of
+from ..formats import FileKey, Notes, group_keys
+from ..naming import part_of
+from ..reading import (
+    Head,
+    LoraFile,
+    base_by_names,
+    base_of_file,
+    check_beginning,
+    check_size,
+    dialects_of,
+    outline_of,
+    read_head,
+    trainer_of,
+)
 from ..text import shortened
 from .sidecars import Recommended, Sidecars, read_sidecars
 from .triggers import Trigger, stated_words, triggers_of

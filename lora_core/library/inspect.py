@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from ..naming.targets import part_of
-from ..reading.guess import base_of_file
-from ..reading.origin import dialects_of, trainer_of
-from ..reading.reader import LoraFile
+from ..naming import part_of
+from ..reading import LoraFile, base_of_file, dialects_of, trainer_of
 from ..text import printable
 from .sidecars import read_sidecars
 from .triggers import stated_words

@@ -1,0 +1,28 @@
+"""LoRAs as nodes and other packs list them: rows, tags, LORA_STACK, sweeps."""
+
+from .lora_stack import check_constant, listed, read_stack, written_stack
+from .rows import Row, active_rows, read_rows
+from .sweep import ONE, check_count, columns_of, headers, parse_values, sweep
+from .tags import ORDERS, Order, check_readable, hashes_line, read_tags, written_tags
+
+__all__ = [
+    "ONE",
+    "ORDERS",
+    "Order",
+    "Row",
+    "active_rows",
+    "check_constant",
+    "check_count",
+    "check_readable",
+    "columns_of",
+    "hashes_line",
+    "headers",
+    "listed",
+    "parse_values",
+    "read_rows",
+    "read_stack",
+    "read_tags",
+    "sweep",
+    "written_stack",
+    "written_tags",
+]

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, cast
 
-from ..algebra.recipe import Recipe
-from ..algebra.strength import NUMBER, exact_strength
-from ..algebra.term import Term
+from ..algebra import NUMBER, Recipe, Term, exact_strength
 from ..errors import LoraError, LoraInputError
-from ..library.resolve import Asked
+from ..library import Asked
 
 LENGTH: Final = 3
 NOTHING: Final = (None, "", "None")

@@ -10,11 +10,9 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final, TypeVar, cast
 
-from ..algebra.recipe_json import check_version
-from ..algebra.strength import typed_strength
+from ..algebra import check_version, typed_strength
 from ..errors import LoraError, LoraInputError
-from ..library.filenames import folded
-from ..library.resolve import Asked
+from ..library import Asked, folded
 from ..strict_json import LARGEST, Json, read_json, refused
 
 VERSION: Final = 1

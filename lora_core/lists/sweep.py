@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from ..algebra.recipe import Recipe
-from ..algebra.spread import Values, parse_list
+from ..algebra import Recipe, Values, parse_list
 from ..errors import LoraInputError
 from .tags import tag_names
 
@@ -69,7 +68,7 @@ def sweep(
 ) -> tuple[Item, ...]:
     """``lora`` times each value; with ``across``, plus that times each of its own, row by row.
 
-    >>> from .recipe import FileId
+    >>> from ..algebra import FileId
     >>> ink, light = (Recipe.of(FileId(n, 1, 1, 1, n)) for n in ("ink", "light"))
     >>> [item.label for item in sweep(ink, parse_values("0, 1"), light, parse_values("-1, 0.5"))]
     ['ink 0, light -1', 'ink 1, light -1', 'ink 0, light 0.5', 'ink 1, light 0.5']

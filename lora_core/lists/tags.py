@@ -10,10 +10,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
-from ..algebra.strength import NUMBER, typed_strength
-from ..algebra.term import FileId, Term
+from ..algebra import NUMBER, FileId, Term, typed_strength
 from ..errors import LoraError, LoraInputError
-from ..library.filenames import base_name, folded, without_suffix
+from ..library import base_name, folded, without_suffix
 from ..strict_json import LARGEST
 from ..text import printable
 

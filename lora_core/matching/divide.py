@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, TypeVar
 
-from ..algebra.recipe import FileId, Recipe, Term
-from ..applying.live import Lane, can_go_live
+from ..algebra import FileId, Recipe, Term
 from ..errors import LoraInputError, LoraMismatchError
 from .fit import Fit
+from .lanes import Lane, can_go_live
 from .match import Addend, Hit, Model
 
 T = TypeVar("T")

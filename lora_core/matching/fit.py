@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from ..algebra.term import FileId
-from ..reading.reader import LoraFile
+from ..algebra import FileId
+from ..reading import LoraFile
 from .match import Hit, Model, match_file
 from .report import LoraReport, report_match
 

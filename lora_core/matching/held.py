@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from ..algebra.recipe import FileId
-from ..reading.reader import LoraFile
+from ..algebra import FileId
+from ..reading import LoraFile
 from .fit import NONE_KNOWN, Fits
 from .match import Model
 

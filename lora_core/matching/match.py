@@ -9,11 +9,9 @@ from typing import Final
 import torch
 
 from ..errors import LoraFileError, LoraMismatchError
-from ..families.interleaved import regrouped
-from ..families.table import Delta, Diagonal, Pair, Replacement, Slot
-from ..naming.targets import Names, Part, Shape, Target, part_of
-from ..reading.guess import base_of_file
-from ..reading.reader import LoraFile
+from ..families import Delta, Diagonal, Pair, Replacement, Slot, regrouped
+from ..naming import Names, Part, Shape, Target, part_of
+from ..reading import LoraFile, base_of_file
 
 CONTROLLED: Final = "img_in.weight"
 """The layer of Flux that control LoRAs (Black Forest Labs') widen, to take a picture beside the noise."""

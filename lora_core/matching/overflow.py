@@ -10,10 +10,8 @@ from typing import Final
 
 import torch
 
-from ..applying.branches import UNBALANCED, balanced_pair
 from ..errors import LoraMismatchError
-from ..families.finite import largest_magnitude
-from ..families.number_range import Room, room_of
+from ..families import UNBALANCED, Room, balanced_pair, largest_magnitude, room_of
 from .match import Addend
 
 LARGEST_STRENGTH: Final = 2.0**40

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..algebra.recipe import Recipe
-from ..reading.reader import FileCache, LoraFile
+from ..algebra import Recipe
+from ..reading import FileCache, LoraFile
 from .divide import Halves, Layers, Weights, divide, halves
 from .fit import NONE_KNOWN, Fit, Fits
 from .match import Model

@@ -6,11 +6,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..algebra.recipe import Term
-from ..families.table import Delta
-from ..naming.targets import Part, part_of
-from ..reading.guess import base_of_file
-from ..reading.origin import dialects_of, disagreement, stated_base, trainer_of
+from ..algebra import Term
+from ..families import Delta
+from ..naming import Part, part_of
+from ..reading import base_of_file, dialects_of, disagreement, stated_base, trainer_of
 from ..text import printable
 from ..warning import LoraWarning, few, united
 from .match import Hit, Match

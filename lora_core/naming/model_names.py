@@ -15,8 +15,6 @@ from .components import components
 from .prefixes import PREFIXES, own_prefix
 from .targets import Part, Shape, Target
 
-__all__ = ["ModelNames"]
-
 _NAMED: Final = re.compile(r"^text_encoders\.(?!clip_)\w+\.transformer\.")
 
 

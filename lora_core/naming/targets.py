@@ -12,6 +12,9 @@ Part = Literal["model", "clip"]
 
 Shape = tuple[int, ...]
 
+Rows = tuple[int, int] | None
+"""(start, length) along the first dimension; None for all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

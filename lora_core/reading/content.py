@@ -7,7 +7,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import BinaryIO, Final
 
-from ..algebra.term import FileId
+from ..algebra import FileId
 from ..errors import LoraFileError
 from .file_faults import SNIFFED, check_beginning, check_size, header_end
 from .header import changed, identify, opened, unopened

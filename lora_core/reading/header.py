@@ -11,9 +11,9 @@ from typing import Any, BinaryIO, Final, cast
 
 import safetensors
 
-from ..algebra.recipe import FileId
+from ..algebra import FileId
 from ..errors import LoraFileError
-from ..formats.peft_config import config_changed
+from ..formats import config_changed
 from .file_faults import (
     LARGEST_HEADER,
     SNIFFED,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from ..formats.settings import NOTED, Notes
+from ..formats import NOTED, Notes
 from ..lenient_json import fields, loose_json, text_of
 
 DIALECTS: Final = (

@@ -11,15 +11,18 @@ from weakref import WeakValueDictionary
 
 import torch
 
-from ..algebra.recipe import FileId
+from ..algebra import FileId
 from ..errors import LoraFileError
-from ..families.finite import COMPUTABLE, largest_magnitude
-from ..families.interleaved import ADAPTER
-from ..families.number_range import check_delta
-from ..families.table import Delta, Source, read_module
-from ..formats.peft_config import read_config
-from ..formats.settings import Notes
-from ..formats.spellings import SHARED, UNREAD, FileKey, Role, group_keys
+from ..families import (
+    ADAPTER,
+    COMPUTABLE,
+    Delta,
+    Source,
+    check_delta,
+    largest_magnitude,
+    read_module,
+)
+from ..formats import SHARED, UNREAD, FileKey, Notes, Role, group_keys, read_config
 from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end
 from .header import (
     UNSOUND,
@@ -31,7 +34,6 @@ from .header import (
     read_head,
     unopened,
 )
-from .header import identify as identify  # where everybody looks for it
 from .tensors import outlines_of, parts_of
 
 

@@ -1,36 +1,33 @@
-"""The only module that touches ComfyUI's models: a recipe in, patches on a clone out."""
+"""A recipe in, patches on a clone of the host's model out."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import itertools
 import logging
-import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import folder_paths
-
-from ...lora_core.algebra.recipe import FileId, Recipe
-from ...lora_core.errors import LoraError, LoraFileError, LoraInputError, LoraMismatchError
-from ...lora_core.formats.peft_config import config_changed
-from ...lora_core.library.filenames import choose_name
-from ...lora_core.library.resolve import Asked, Found, resolve, said_of
-from ...lora_core.matching.divide import Halves, Layers, Mode, Weights, halves
-from ...lora_core.matching.held import held_for
-from ...lora_core.matching.match import Model
-from ...lora_core.matching.plan import Plan, make_plan
-from ...lora_core.matching.report import Report
-from ...lora_core.naming.targets import Part, Shape
-from ...lora_core.reading.content import shared_hashes
-from ...lora_core.reading.reader import LoraFile, identify, shared_cache
-from ...lora_core.warning import LoraWarning
-from ..adapter import FusedAdapter
+from ...lora_core.algebra import Recipe
+from ...lora_core.errors import LoraInputError, LoraMismatchError
+from ...lora_core.matching import (
+    Halves,
+    Layers,
+    Mode,
+    Model,
+    Plan,
+    Report,
+    Weights,
+    halves,
+    held_for,
+    make_plan,
+)
+from ...lora_core.naming import Part, Shape
+from ...lora_core.reading import LoraFile, shared_cache
+from .adapter import FusedAdapter
+from .files import current
 from .live import Live, Reached, StackCache, put_beside, take_away
 from .metadata import carry, restore, said_of_carried
 from .view import view_of
@@ -39,7 +36,6 @@ if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
     from comfy.sd import CLIP
 
-LORAS = "loras"
 ATTACHMENT = "lora_algebra"
 
 log = logging.getLogger("lora-algebra")
@@ -47,130 +43,6 @@ stacks = StackCache()
 
 Patched: TypeAlias = "tuple[Any, ...]"
 """A patch as the host holds it: (strength, adapter, strength of the model, offset, function)."""
-
-
-def lora_names() -> list[str]:
-    """What the host lists in its loras folders."""
-    return folder_paths.get_filename_list(LORAS)
-
-
-def listed_states() -> str:
-    """One number for the states of all listed files: any change of any of them changes it."""
-    states = sorted(_states(lora_names()))
-    return hashlib.sha256(repr(states).encode()).hexdigest()
-
-
-def _states(names: Iterable[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Of every file that is there, asked of the disk once: in the first folder that has it.
-
-    That is the one from which the host takes it.
-    """
-    left = set(names)
-    for folder in folder_paths.get_folder_paths(LORAS):
-        for name in _lying_in(folder, left):
-            state = _state(Path(folder, name))
-            if state:
-                left.discard(name)
-                yield name, state
-
-
-def _lying_in(folder: str, names: Iterable[str]) -> list[str]:
-    """Those of ``names`` that a folder has, told by one look into each of its directories."""
-    held = functools.cache(_entries)
-    split = [(name, Path(folder, name)) for name in names]
-    return [name for name, path in split if path.name in held(path.parent)]
-
-
-def _entries(directory: Path) -> frozenset[str]:
-    try:
-        return frozenset(path.name for path in directory.iterdir())
-    except OSError:
-        return frozenset()
-
-
-def _state(path: Path) -> tuple[int, ...]:
-    """Nothing of what is no file, which the host passes over."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return ()
-    if not stat.S_ISREG(status.st_mode):
-        return ()
-    return status.st_mtime_ns, status.st_size, status.st_ino, config_changed(path)
-
-
-def find_lora(asked: object) -> FileId:
-    """The listed file that is meant by ``asked``; LoraError if there is none."""
-    return _listed(choose_name(asked, lora_names()))
-
-
-class Library:
-    """The listed files at one moment; the size of each is asked of the disk once."""
-
-    def __init__(self) -> None:
-        self._names = lora_names()
-        self._sizes: dict[str, int | None] = {}
-
-    def resolve(self, asked: Asked) -> Found:
-        """The listed name that is meant, and what tells so; LoraError if there is none."""
-        try:
-            return resolve(asked, self._names, self._size, _content)
-        except LoraError as error:
-            raise error.in_row(asked.row) from error
-
-    def find(self, asked: Asked) -> FileId:
-        """The file that is meant, as it is now; LoraError if there is none."""
-        return self.find_saying(asked)[0]
-
-    def find_saying(self, asked: Asked) -> tuple[FileId, tuple[LoraWarning, ...]]:
-        """The same, and what is to be said of how it was found."""
-        found = self.resolve(asked)
-        try:
-            return _listed(found.name), said_of(asked, found)
-        except LoraError as error:
-            raise error.in_row(asked.row) from error
-
-    def _size(self, name: str) -> int | None:
-        if name not in self._sizes:
-            self._sizes[name] = _size(name)
-        return self._sizes[name]
-
-
-def resolve_lora(asked: Asked) -> Found:
-    """The listed name that is meant by ``asked``, and what tells so; LoraError if there is none."""
-    return Library().resolve(asked)
-
-
-def content_of(file: FileId) -> str:
-    """The hash of what is behind the file's header; LoraFileError if it cannot be read."""
-    return shared_hashes.of(file)
-
-
-def _size(name: str) -> int | None:
-    """The bytes of a listed file; None if it is none of ours or cannot be read."""
-    try:
-        return _listed(name).size
-    except LoraError:
-        return None
-
-
-def _content(name: str) -> str | None:
-    try:
-        return content_of(_listed(name))
-    except LoraError:
-        return None
-
-
-def _listed(name: str) -> FileId:
-    path = folder_paths.get_full_path(LORAS, name)
-    if path is None:
-        raise LoraFileError(
-            "is listed but not there: it has been removed, or is a link that leads nowhere.",
-            file=name,
-            expected="a file",
-            found="nothing",
-        )
-    return identify(path, name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -311,11 +183,6 @@ def _together(parts: Iterable[Halves], recipe: Recipe, sides: Mapping[Part, obje
         total = total.plus(part)
     missing = recipe.scaled(float("model" not in sides), float("clip" not in sides))
     return total.plus(Halves(missing))
-
-
-def current(recipe: Recipe) -> Recipe:
-    """With the files as they are now: a loader with a linked name may have run before a change."""
-    return recipe.with_files(lambda file: identify(file.path, file.name))
 
 
 def _applied(patcher: ModelPatcher) -> Applied:

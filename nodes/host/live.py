@@ -15,12 +15,11 @@ import torch
 from comfy.patcher_extension import CallbacksMP, PatcherInjection, WrappersMP
 from torch.utils.hooks import RemovableHandle
 
-from ...lora_core.algebra.progress import progress_at
-from ...lora_core.algebra.recipe import FileId, Recipe
-from ...lora_core.applying.live import Factor, Gate, Lane, Stack
-from ...lora_core.applying.reach import Reach
+from ...lora_core.algebra import FileId, Recipe, progress_at
+from ...lora_core.applying import Factor, Gate, Reach, Stack
 from ...lora_core.errors import LoraInputError
-from ...lora_core.naming.targets import Shape
+from ...lora_core.matching import Lane
+from ...lora_core.naming import Shape
 from ..plain_errors import plain_errors
 from .options import fresh_control, is_compiled, without_caches
 from .reach import Routes, Run, until_complete

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from ...lora_core.matching.plan import Plan
-from ...lora_core.matching.report import Report
-from ...lora_core.reading.reader import LoraFile
+from ...lora_core.matching import Plan, Report
+from ...lora_core.reading import LoraFile
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher

@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from ...lora_core.naming.model_names import ModelNames
-from ...lora_core.naming.targets import Part, Target
+from ...lora_core.naming import ModelNames, Part, Target
 
 HostTarget: TypeAlias = "str | tuple[Any, ...]"
 """A weight's key, or (key, offset) or (key, offset, function) with offset (dim, start, length)."""

@@ -12,9 +12,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from ...lora_core.applying.branches import Branch
-from ...lora_core.applying.live import Gate, Stack
-from ...lora_core.applying.reach import Reach, Route, Seen, Watch
+from ...lora_core.applying import Branch, Gate, Reach, Route, Seen, Stack, Watch
 from ...lora_core.errors import LoraInputError, LoraMismatchError
 
 T = TypeVar("T")

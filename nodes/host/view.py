@@ -10,11 +10,9 @@ import comfy.model_management
 import torch
 from comfy.quant_ops import QuantizedTensor
 
-from ...lora_core.applying.live import takes_branch
-from ...lora_core.matching.held import held_for
-from ...lora_core.matching.match import Model
-from ...lora_core.naming.model_names import ModelNames
-from ...lora_core.naming.targets import Part, Shape
+from ...lora_core.applying import takes_branch
+from ...lora_core.matching import Model, held_for
+from ...lora_core.naming import ModelNames, Part, Shape
 from .names import HostNames, HostTarget
 
 if TYPE_CHECKING:

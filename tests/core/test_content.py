@@ -4,13 +4,13 @@ import hashlib
 import os
 from threading import Thread
 
-import lora_core.content
 import pytest
 
+import lora_core.reading.content
 from lora_core.errors import LoraFileError
 from lora_core.reading.content import ContentHashes, content_hash
 from lora_core.reading.file_faults import LARGEST_FILE
-from lora_core.reading.reader import identify
+from lora_core.reading.header import identify
 from tests.support.samples import pair, raw, write
 
 
@@ -34,7 +34,7 @@ def test_metadata_and_name_do_not_change_it(file, tmp_path):
 
 
 def test_a_file_larger_than_a_reading_is_hashed_whole(tmp_path):
-    body = os.urandom(3 * lora_core.content.AT_ONCE + 17)
+    body = os.urandom(3 * lora_core.reading.content.AT_ONCE + 17)
     file = tmp_path / "big.safetensors"
     file.write_bytes(raw({}, body))
     assert content_hash(identify(file)) == hashlib.sha256(body).hexdigest()
@@ -54,7 +54,7 @@ def test_a_file_that_changes_meanwhile_is_refused(file, monkeypatch):
         write(file, pair("layer", 6, 8, rank=2))
         return "0" * 64
 
-    monkeypatch.setattr(lora_core.content, "_hashed", meanwhile)
+    monkeypatch.setattr(lora_core.reading.content, "_hashed", meanwhile)
     with pytest.raises(LoraFileError, match="has changed"):
         content_hash(known)
 
@@ -94,7 +94,7 @@ def counted(monkeypatch):
         hashed.append(file)
         return file.path
 
-    monkeypatch.setattr(lora_core.content, "content_hash", count)
+    monkeypatch.setattr(lora_core.reading.content, "content_hash", count)
     return hashed
 
 

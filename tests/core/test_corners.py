@@ -7,10 +7,10 @@ import json
 import pytest
 import torch
 
-from lora_core import LoraFileError, load
-from lora_core.applying import apply
+from lora_core import LoraFileError, apply, load
+from lora_core.families.family import Source
 from lora_core.families.incoming import Incoming
-from lora_core.families.table import Source, read_module
+from lora_core.families.table import read_module
 from lora_core.formats.peft_config import LARGEST_CONFIG
 from lora_core.formats.settings import Notes, Settings
 from lora_core.formats.spellings import split_key
@@ -18,8 +18,9 @@ from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merge_
 from lora_core.matching.match import Addend
 from lora_core.naming.targets import Target
+from lora_core.reading.header import identify
 from lora_core.reading.origin import LONGEST_NOTE, trainer_of
-from lora_core.reading.reader import identify, read_file
+from lora_core.reading.reader import read_file
 from tests.support.samples import pair, tensors, write
 
 LINEAR = (6, 8)
@@ -106,7 +107,7 @@ def test_chunks_of_any_size_give_the_same_weights(monkeypatch, family, rows):
     found = deltas(tensors(1, **ONE_OF_EACH[family]))
     results = []
     for size in (1, 20, 10**9):
-        monkeypatch.setattr("lora_core.merge.CHUNK", size)
+        monkeypatch.setattr("lora_core.fusing.merge.CHUNK", size)
         weight = tensors(2, w=(6 if rows is None else 10, 8))["w"].half()
         merge_(weight, fuse(addends(found, rows)))
         results.append(weight)

@@ -8,10 +8,9 @@ from fractions import Fraction
 import pytest
 import torch
 
-from lora_core import LoraInputError, LoraMismatchError, load
+from lora_core import LoraInputError, LoraMismatchError, apply, load
 from lora_core.algebra.curve import Curve
 from lora_core.algebra.spread import parse_spread
-from lora_core.applying import apply
 from lora_core.applying.apply import model_of
 from lora_core.matching.divide import Halves, halves
 from lora_core.matching.plan import make_plan

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lora_core import LoraError, LoraFileError, LoraMismatchError, load
-from lora_core.applying import apply
+from lora_core import LoraError, LoraFileError, LoraMismatchError, apply, load
 from lora_core.families.balance import FAR, balanced
-from lora_core.families.family import MOST_GROWTH
-from lora_core.families.table import Source, read_module
+from lora_core.families.family import MOST_GROWTH, Source
+from lora_core.families.table import read_module
 from lora_core.formats.settings import Settings
 from tests.support.samples import bits, net, tensors, write
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lora_core.library.facts import facts_of
-from lora_core.reading.reader import identify
+from lora_core.reading.header import identify
 from tests.core.test_files import BYTES
 from tests.support.samples import pair, raw, tensors, write
 
@@ -216,8 +216,8 @@ def huge(tmp_path_factory):
         (folder / f"{kind}.safetensors").write_bytes(raw(0, bytes(16), text=text.encode()))
     script = f"""
         import json, resource
-        from lora_core.facts import facts_of
-        from lora_core.files import identify
+        from lora_core.library import facts_of
+        from lora_core.reading import identify
         used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, [used + {MEGABYTES} * 2**20] * 2)
         resource.setrlimit(resource.RLIMIT_CPU, [{CPU_SECONDS}] * 2)

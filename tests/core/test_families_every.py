@@ -19,7 +19,8 @@ from lora_core.formats.spellings import (
     group_keys,
     split_key,
 )
-from lora_core.reading.reader import PEFT_TYPES, check_file, identify, read_file
+from lora_core.reading.header import identify
+from lora_core.reading.reader import PEFT_TYPES, check_file, read_file
 from tests.support.oracles import PEFT
 from tests.support.oracles.every_tuner import (
     ADAPTER,

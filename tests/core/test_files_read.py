@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from lora_core import LoraFileError, load
-from lora_core.algebra.recipe import FileId
+from lora_core.algebra.file_id import FileId
 from lora_core.library.facts import facts_of
 from lora_core.reading import reader as files
-from lora_core.reading.reader import FileCache, check_file, identify, read_file
+from lora_core.reading.header import identify
+from lora_core.reading.reader import FileCache, check_file, read_file
 from tests.support.samples import pair, write
 
 PAIR = pair("layer", 6, 8)
@@ -90,7 +91,7 @@ def test_f41_f42_a_file_overwritten_or_cut_after_reading_does_no_harm(tmp_path):
     path = write(tmp_path / "x.safetensors", pair("layer", 600, 800))
     script = f"""
         import os
-        from lora_core.files import identify, read_file
+        from lora_core.reading import identify, read_file
         file = read_file(identify({str(path)!r}))
         os.truncate({str(path)!r}, 100)
         (delta,) = file.modules["layer"].deltas

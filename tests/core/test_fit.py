@@ -4,10 +4,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lora_core import LoraFileError, LoraInputError, LoraMismatchError, load
-from lora_core.applying import apply
+from lora_core import LoraFileError, LoraInputError, LoraMismatchError, apply, load
 from lora_core.applying.bake import bake
-from lora_core.families.table import Residue
+from lora_core.families.delta import Residue
 from lora_core.matching.match import Addend
 from lora_core.matching.overflow import check_range
 from lora_core.naming.targets import Target

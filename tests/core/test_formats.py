@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from lora_core.algebra.curve import Curve
-from lora_core.algebra.recipe import FileId, Recipe
+from lora_core.algebra.file_id import FileId
+from lora_core.algebra.recipe import Recipe
 from lora_core.algebra.spread import parse_spread
 from lora_core.library.facts import Facts
 from lora_core.library.inspect import Summary

@@ -13,7 +13,8 @@ from lora_core.matching.held import Held, held_for
 from lora_core.matching.match import Model
 from lora_core.matching.plan import make_plan
 from lora_core.naming.model_names import ModelNames
-from lora_core.reading.reader import FileCache, identify
+from lora_core.reading.header import identify
+from lora_core.reading.reader import FileCache
 from tests.support.samples import pair, write
 
 SHAPES = {"layer.weight": (6, 5), "other.weight": (6, 5)}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("lora_core/**/*.py"), *ROOT.glob("nodes/*.py"), *ROOT.glob("*.py")])
+SOURCES = sorted([*ROOT.glob("lora_core/**/*.py"), *ROOT.glob("nodes/**/*.py"), *ROOT.glob("*.py")])
 CORE = [path for path in SOURCES if "lora_core" in path.parts]
 
 
@@ -39,12 +39,13 @@ def test_the_core_needs_torch_safetensors_and_nothing_else(path):
 HOST = {"comfy", "folder_paths", "server", "execution", "aiohttp", "nodes"}
 MODELS = {"comfy"}
 TOUCHES = {
-    "host.py": MODELS | {"folder_paths"},
-    "host_view.py": MODELS,
-    "host_live.py": MODELS,
-    "host_metadata.py": MODELS,
-    "host_options.py": MODELS,
-    "adapter.py": MODELS,
+    "host/files.py": {"folder_paths"},
+    "host/apply.py": MODELS,
+    "host/view.py": MODELS,
+    "host/live.py": MODELS,
+    "host/metadata.py": MODELS,
+    "host/options.py": MODELS,
+    "host/adapter.py": MODELS,
     "routes.py": {"server", "aiohttp"},
     "notices.py": {"server"},
 }
@@ -53,8 +54,27 @@ TOUCHES = {
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if "lora_core" not in p.parts], ids=name_of)
 def test_the_host_is_only_touched_in_few_places(path):
-    allowed = TOUCHES.get(path.name, set()) if "nodes" in path.parts else set()
+    allowed = (
+        TOUCHES.get(path.relative_to(ROOT / "nodes").as_posix(), set())
+        if "nodes" in path.parts
+        else set()
+    )
     assert imports(path) & HOST <= allowed
+
+
+ROOMS = {path.parent.name for path in ROOT.glob("lora_core/*/__init__.py")}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_room_is_only_entered_by_its_face(path):
+    """What is not in a room's ``__init__`` is its own affair."""
+    package = path.relative_to(ROOT).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = package[: len(package) - node.level + 1]
+            parts = (*above, *(node.module or "").split("."))
+            if parts[0] == "lora_core" and len(parts) > 2 and parts[1] in ROOMS:
+                assert package[:2] == parts[:2], ast.unparse(node)
 
 
 FORBIDDEN = {"eval", "exec", "compile", "__import__", "input", "breakpoint"}

@@ -6,14 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from lora_core.algebra.recipe import FileId
-from lora_core.applying.live import Gate, Lane, Stack, can_go_live, takes_branch
+from lora_core.algebra.file_id import FileId
+from lora_core.applying.branches import takes_branch
+from lora_core.applying.live import Gate, Stack
 from lora_core.errors import LoraInputError
+from lora_core.families.delta import Pair, Residue
 from lora_core.families.loha import Hadamard
 from lora_core.families.lokr import Kronecker
-from lora_core.families.table import Pair, Residue
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merge_
+from lora_core.matching.lanes import Lane, can_go_live
 from lora_core.matching.match import Addend
 from lora_core.naming.targets import Target
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from lora_core import LoraInputError, Recipe
 from lora_core.algebra.curve import Curve
+from lora_core.algebra.file_id import FileId
 from lora_core.algebra.spread import parse_spread
-from lora_core.algebra.term import FileId, Term
+from lora_core.algebra.term import Term
 from lora_core.library.resolve import Asked
 from lora_core.lists.lora_stack import StackEntry, read_stack, written_stack
 

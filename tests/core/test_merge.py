@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lora_core.families.table import Pair, Replacement, Residue
+from lora_core.families.delta import Pair, Replacement, Residue
 from lora_core.fusing import merge
 from lora_core.fusing.fuse import fuse
 from lora_core.matching.match import Addend

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lora_core import LoraError, LoraFileError, LoraInputError, load
-from lora_core.applying import apply
+from lora_core import LoraError, LoraFileError, LoraInputError, apply, load
 from lora_core.errors import LoraMismatchError
 from lora_core.lists.tags import read_tags
 from tests.support.samples import net, pair, write

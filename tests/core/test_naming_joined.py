@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lora_core import LoraMismatchError, load
-from lora_core.applying import apply
+from lora_core import LoraMismatchError, apply, load
 from lora_core.families.lokr import Kronecker
 from lora_core.naming.model_names import ModelNames
 from lora_core.naming.targets import Target
@@ -165,8 +164,8 @@ def test_any_rows_of_a_kronecker_product_by_themselves(factored, scrambled):
 
 
 def dense(delta: Kronecker) -> torch.Tensor:
+    from lora_core.families.delta import Pair
     from lora_core.families.incoming import Incoming
-    from lora_core.families.table import Pair
 
     (term,) = delta.against(Incoming(torch.zeros(delta.size)))
     return term.up @ term.down * term.scale if isinstance(term, Pair) else term.diff

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lora_core import LoraMismatchError, load
-from lora_core.applying import apply
+from lora_core import LoraMismatchError, apply, load
 from lora_core.naming.model_names import ModelNames
 from lora_core.naming.targets import Shape
 from tests.core.test_naming_videos_converted import assert_converted, lora_converter, numbered

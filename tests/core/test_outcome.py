@@ -4,8 +4,7 @@ import json
 
 import torch
 
-from lora_core import Recipe, load
-from lora_core.applying import apply
+from lora_core import Recipe, apply, load
 from lora_core.matching.outcome import outcomes_of
 from tests.support.samples import net, pair, write
 

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from lora_core.errors import LoraFileError, LoraMismatchError
+from lora_core.families.delta import Residue
+from lora_core.families.family import Source
 from lora_core.families.linear_algebra import kron
-from lora_core.families.table import Residue, Source, read_module
+from lora_core.families.table import read_module
 from lora_core.formats.settings import Settings
 from lora_core.matching.match import Addend
 from lora_core.matching.overflow import check_beside, check_range

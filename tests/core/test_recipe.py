@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_core import LoraInputError, Recipe
-from lora_core.algebra.recipe import FileId
+from lora_core.algebra.file_id import FileId
 
 FILES = [FileId(f"/loras/{name}", 1, 2, 3, name) for name in ("ink", "light", "snow")]
 

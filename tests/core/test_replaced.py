@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lora_core import LoraMismatchError, Recipe, load
+from lora_core import LoraMismatchError, Recipe, apply, load
 from lora_core.algebra.curve import Curve
-from lora_core.applying import apply
 from lora_core.applying.apply import model_of
 from lora_core.applying.bake import bake
 from lora_core.fusing.fuse import fuse

@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from lora_core import LoraMismatchError, load
-from lora_core.applying import apply
+from lora_core import LoraMismatchError, apply, load
 from lora_core.library.inspect import inspect_file
 from lora_core.reading.guess import base_of_file
-from lora_core.reading.reader import identify, read_file
+from lora_core.reading.header import identify
+from lora_core.reading.reader import read_file
 from tests.support.samples import net, pair, write
 
 

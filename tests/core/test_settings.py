@@ -9,7 +9,8 @@ import torch
 from lora_core import applied, load
 from lora_core.errors import LoraFileError
 from lora_core.formats.settings import Notes
-from lora_core.reading.reader import identify, read_file
+from lora_core.reading.header import identify
+from lora_core.reading.reader import read_file
 from tests.support.samples import pair, write
 
 PEFT = "base_model.model."

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lora_core.algebra.curve import Curve
-from lora_core.algebra.recipe import FileId, Recipe
+from lora_core.algebra.file_id import FileId
+from lora_core.algebra.recipe import Recipe
 from lora_core.errors import LoraInputError
 from lora_core.lists.sweep import (
     MOST_ITEMS,

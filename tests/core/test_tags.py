@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lora_core.algebra.term import FileId, Term
+from lora_core.algebra.file_id import FileId
+from lora_core.algebra.term import Term
 from lora_core.errors import LoraInputError
 from lora_core.library.resolve import Asked, resolve
 from lora_core.lists.tags import (

@@ -8,7 +8,7 @@ import pytest
 from lora_core.library.facts import stated_triggers
 from lora_core.library.sidecars import Recommended, read_sidecars
 from lora_core.library.triggers import triggers_of
-from lora_core.reading.reader import identify
+from lora_core.reading.header import identify
 from tests.support.samples import pair, write
 
 TAGS = {"10_ink": {"ink style": 40, "1girl": 39, "solo": 12}, "5_more": {"ink style": 10, "sky": 9}}

@@ -11,11 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_core import load
+from lora_core import apply, load
 from lora_core.algebra.curve import Curve
-from lora_core.algebra.recipe import FileId, Recipe, Term
+from lora_core.algebra.file_id import FileId
+from lora_core.algebra.recipe import Recipe
 from lora_core.algebra.spread import parse_spread
-from lora_core.applying import apply
+from lora_core.algebra.term import Term
 from lora_core.applying.apply import model_of
 from lora_core.matching.divide import Halves
 from lora_core.matching.outcome import outcomes_of

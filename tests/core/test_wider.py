@@ -8,10 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lora_core import LoraMismatchError, load
-from lora_core.applying import apply
+from lora_core import LoraMismatchError, apply, load
 from lora_core.applying.bake import bake
-from lora_core.families.table import Pair
+from lora_core.families.delta import Pair
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merged
 from lora_core.matching.match import Addend

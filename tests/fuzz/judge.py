@@ -21,8 +21,9 @@ import torch
 from lora_core import LoraError, LoraFileError, Recipe, load
 from lora_core.algebra.curve import Curve
 from lora_core.applying.live import Gate, Stack
+from lora_core.families.incoming import sum_type
 from lora_core.fusing.fuse import fuse
-from lora_core.fusing.merge import merged, sum_type
+from lora_core.fusing.merge import merged
 from lora_core.matching.divide import Halves
 from lora_core.matching.match import Addend
 from lora_core.matching.plan import Plan, make_plan

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lora_core.applying.apply import model_of
-from lora_core.applying.live import takes_branch
+from lora_core.applying.branches import takes_branch
 from lora_core.matching.match import Model
 from lora_core.naming.targets import Target
 

@@ -12,11 +12,10 @@ import torch
 from safetensors.torch import save_file
 
 import lora_core
-from lora_core.applying.apply import model_of
+from lora_core.applying import model_of
 from lora_core.errors import LoraError, LoraFileError
-from lora_core.matching.match import Model
-from lora_core.matching.plan import make_plan
-from lora_core.reading.reader import FileCache
+from lora_core.matching import Model, make_plan
+from lora_core.reading import FileCache
 
 from .dialects import Tensors
 from .host import ask_host

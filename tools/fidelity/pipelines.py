@@ -21,8 +21,7 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 
 import lora_core
-from lora_core.naming.model_names import ModelNames
-from lora_core.naming.targets import Target
+from lora_core.naming import ModelNames, Target
 
 from . import conversions, diffusers_models
 from .layouts import Layout, layouts

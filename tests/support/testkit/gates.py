@@ -90,7 +90,9 @@ def _is_replaced(module: torch.nn.Module) -> bool:
 
 
 def _is_live(module: str) -> bool:
-    return module.endswith((".lora_core.live", ".lora_core.branches", ".nodes.host_live"))
+    return module.endswith(
+        (".lora_core.applying.live", ".lora_core.applying.branches", ".nodes.host.live")
+    )
 
 
 class TKGates(ReportNode):

@@ -117,7 +117,7 @@ def _count_asked_states() -> None:
 
 def _read_rows() -> int:
     """How many lists of rows the pack has read so far; one that it still knows is not read."""
-    names = [name for name in sys.modules if name.endswith(".lora_core.rows")]
+    names = [name for name in sys.modules if name.endswith(".lora_core.lists.rows")]
     return sum(sys.modules[name]._read.cache_info().misses for name in names)
 
 

@@ -41,20 +41,20 @@ def banks(_: str) -> dict[str, Any]:
     patcher.unpatch_model()
     after = model.state_dict()
     return {
-        "reads_banks": nodes.host_view._reads_banks(),
+        "reads_banks": nodes.host.view._reads_banks(),
         "replaced": equal,
         "restored": all(torch.equal(after[key], value) for key, value in before.items()),
     }
 
 
 def _adapter(nodes: Any, key: str, value: torch.Tensor) -> Any:
-    core = sys.modules[f"{PACK}.lora_core.match"]
+    core = sys.modules[f"{PACK}.lora_core.matching.match"]
     families = sys.modules[f"{PACK}.lora_core.families"]
-    targets = sys.modules[f"{PACK}.lora_core.targets"]
+    targets = sys.modules[f"{PACK}.lora_core.naming.targets"]
     slot = "bias" if key.endswith("bias") else "weight"
     delta = families.Replacement(value, slot)
     addend = core.Addend(targets.Target(key), delta, 1.0, 0.0, "pdd", shape=tuple(value.shape))
-    return nodes.adapter.FusedAdapter.of((addend,))
+    return nodes.host.adapter.FusedAdapter.of((addend,))
 
 
 def _pack() -> ModuleType:
@@ -67,6 +67,6 @@ def _pack() -> ModuleType:
         raise ImportError(str(file))
     sys.modules[PACK] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    importlib.import_module(f"{PACK}.nodes.host_view")
-    importlib.import_module(f"{PACK}.nodes.adapter")
+    importlib.import_module(f"{PACK}.nodes.host.view")
+    importlib.import_module(f"{PACK}.nodes.host.adapter")
     return sys.modules[f"{PACK}.nodes"]

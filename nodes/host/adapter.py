@@ -10,9 +10,8 @@ from typing import Any, Final
 import torch
 from comfy.weight_adapter import WeightAdapterBase
 
-from ..lora_core.fusing.fuse import Patch, fuse
-from ..lora_core.fusing.merge import merged, wider_shape
-from ..lora_core.matching.match import Addend
+from ...lora_core.fusing import Patch, fuse, merged, wider_shape
+from ...lora_core.matching import Addend
 
 LEAVES: Final = frozenset((torch.Tensor, type(None), float, int, str, bool))
 """Types with nothing inside; most of what is packed is of them."""

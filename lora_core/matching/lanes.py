@@ -1,0 +1,36 @@
+"""Lanes: what may go live, beside a layer instead of into its weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ..algebra import FileId
+from ..families import Delta, Pair, Residue
+from ..naming import Rows, Shape
+
+HIGHEST_RANK: Final = 512
+"""Of a product that is made into a pair for a branch; beyond it, it costs more than the layer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lane:
+    """What one file adds to some rows of one parameter.
+
+    Attributes:
+        file: Whose strength counts.
+        rows: (start, length) of the layer's outputs; None for all of them.
+        delta: One that ``can_go_live``.
+    """
+
+    file: FileId
+    rows: Rows
+    delta: Delta
+
+
+def can_go_live(delta: Delta, shape: Shape) -> bool:
+    """Whether a delta of a parameter of this shape can be a branch, if its layer takes one."""
+    if len(shape) < 2:
+        return isinstance(delta, Residue)
+    rank = delta.pair_rank
+    return isinstance(delta, Pair) or (rank is not None and rank <= HIGHEST_RANK)

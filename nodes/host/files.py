@@ -1,0 +1,149 @@
+"""The files in the host's loras folders, and which of them is meant."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import folder_paths
+
+from ...lora_core.algebra import FileId, Recipe
+from ...lora_core.errors import LoraError, LoraFileError
+from ...lora_core.formats import config_changed
+from ...lora_core.library import Asked, Found, choose_name, resolve, said_of
+from ...lora_core.reading import identify, shared_hashes
+from ...lora_core.warning import LoraWarning
+
+LORAS = "loras"
+
+
+def lora_names() -> list[str]:
+    """What the host lists in its loras folders."""
+    return folder_paths.get_filename_list(LORAS)
+
+
+def listed_states() -> str:
+    """One number for the states of all listed files: any change of any of them changes it."""
+    states = sorted(_states(lora_names()))
+    return hashlib.sha256(repr(states).encode()).hexdigest()
+
+
+def _states(names: Iterable[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Of every file that is there, asked of the disk once: in the first folder that has it.
+
+    That is the one from which the host takes it.
+    """
+    left = set(names)
+    for folder in folder_paths.get_folder_paths(LORAS):
+        for name in _lying_in(folder, left):
+            state = _state(Path(folder, name))
+            if state:
+                left.discard(name)
+                yield name, state
+
+
+def _lying_in(folder: str, names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that a folder has, told by one look into each of its directories."""
+    held = functools.cache(_entries)
+    split = [(name, Path(folder, name)) for name in names]
+    return [name for name, path in split if path.name in held(path.parent)]
+
+
+def _entries(directory: Path) -> frozenset[str]:
+    try:
+        return frozenset(path.name for path in directory.iterdir())
+    except OSError:
+        return frozenset()
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """Nothing of what is no file, which the host passes over."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return ()
+    if not stat.S_ISREG(status.st_mode):
+        return ()
+    return status.st_mtime_ns, status.st_size, status.st_ino, config_changed(path)
+
+
+def find_lora(asked: object) -> FileId:
+    """The listed file that is meant by ``asked``; LoraError if there is none."""
+    return _listed(choose_name(asked, lora_names()))
+
+
+class Library:
+    """The listed files at one moment; the size of each is asked of the disk once."""
+
+    def __init__(self) -> None:
+        self._names = lora_names()
+        self._sizes: dict[str, int | None] = {}
+
+    def resolve(self, asked: Asked) -> Found:
+        """The listed name that is meant, and what tells so; LoraError if there is none."""
+        try:
+            return resolve(asked, self._names, self._size, _content)
+        except LoraError as error:
+            raise error.in_row(asked.row) from error
+
+    def find(self, asked: Asked) -> FileId:
+        """The file that is meant, as it is now; LoraError if there is none."""
+        return self.find_saying(asked)[0]
+
+    def find_saying(self, asked: Asked) -> tuple[FileId, tuple[LoraWarning, ...]]:
+        """The same, and what is to be said of how it was found."""
+        found = self.resolve(asked)
+        try:
+            return _listed(found.name), said_of(asked, found)
+        except LoraError as error:
+            raise error.in_row(asked.row) from error
+
+    def _size(self, name: str) -> int | None:
+        if name not in self._sizes:
+            self._sizes[name] = _size(name)
+        return self._sizes[name]
+
+
+def resolve_lora(asked: Asked) -> Found:
+    """The listed name that is meant by ``asked``, and what tells so; LoraError if there is none."""
+    return Library().resolve(asked)
+
+
+def content_of(file: FileId) -> str:
+    """The hash of what is behind the file's header; LoraFileError if it cannot be read."""
+    return shared_hashes.of(file)
+
+
+def _size(name: str) -> int | None:
+    """The bytes of a listed file; None if it is none of ours or cannot be read."""
+    try:
+        return _listed(name).size
+    except LoraError:
+        return None
+
+
+def _content(name: str) -> str | None:
+    try:
+        return content_of(_listed(name))
+    except LoraError:
+        return None
+
+
+def _listed(name: str) -> FileId:
+    path = folder_paths.get_full_path(LORAS, name)
+    if path is None:
+        raise LoraFileError(
+            "is listed but not there: it has been removed, or is a link that leads nowhere.",
+            file=name,
+            expected="a file",
+            found="nothing",
+        )
+    return identify(path, name)
+
+
+def current(recipe: Recipe) -> Recipe:
+    """With the files as they are now: a loader with a linked name may have run before a change."""
+    return recipe.with_files(lambda file: identify(file.path, file.name))
