@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-from tests.support.host import REPOSITORY
-from tests.support.installs import find_host
+from harness.host import REPOSITORY
+from harness.installs import find_host
 
 OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 

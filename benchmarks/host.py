@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from tests.support.host import REPOSITORY
-from tests.support.installs import HostInstall, find_host
+from harness.host import REPOSITORY
+from harness.installs import HostInstall, find_host
 
 PACK = "lora_algebra"
 """Under which name the pack is imported here, as the host gives a name to every pack's folder."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tests.support.host import REPOSITORY
+from harness.host import REPOSITORY
 
 from . import models
 from .host import start

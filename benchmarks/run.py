@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.support.host import REPOSITORY
+from harness.host import REPOSITORY
 
 from .host import machine, start
 from .report import Section, Settings, document, progress

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tests.support.host import ensure_models
-from tests.support.installs import find_host
-from tests.support.tiny_loras import write_lora
-from tests.support.tiny_models import MODEL_FILES
-from tests.support.workflows import KINDS
+from harness.host import ensure_models
+from harness.installs import find_host
+from harness.tiny_loras import write_lora
+from harness.tiny_models import MODEL_FILES
+from harness.workflows import KINDS
 
 from .report import Section, Settings, Table, ms, progress, times
 from .timing import Contender, compete

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import hypothesis
 import pytest
 
-from tests.support.installs import HOSTS, OLDEST, HostInstall, find_host, skip_notice
+from harness.installs import HOSTS, OLDEST, HostInstall, find_host, skip_notice
 
 SLOW = "--slow"
 

@@ -21,11 +21,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from examples.tiny import in_host
-from tests.support import workflows
-from tests.support.host import Host, RunResult, ensure_models
-from tests.support.installs import HostInstall, find_host
-from tests.support.tiny_loras import delta, targets, write_lora
-from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
+from harness import workflows
+from harness.host import Host, RunResult, ensure_models
+from harness.installs import HostInstall, find_host
+from harness.tiny_loras import delta, targets, write_lora
+from harness.tiny_models import DEFAULT_NAMES, MODEL_FILES
 from tools import picture
 
 ROOT = Path(__file__).parents[1]

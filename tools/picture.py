@@ -21,9 +21,9 @@ import lora_core
 from examples.tiny import in_host
 from examples.tiny.files import lora_file
 from examples.tiny.flow import SHIFT, sigmas
-from tests.support.alone import node_module
-from tests.support.host import Host, Prompt
-from tests.support.workflows import Chain, Graph, Link, apply_lora, no_loras, stacked_loras
+from harness.alone import node_module
+from harness.host import Host, Prompt
+from harness.workflows import Chain, Graph, Link, apply_lora, no_loras, stacked_loras
 
 SCENE, SEED = in_host.XY_SCENE, in_host.XY_SEED
 LARGER = 2

@@ -18,11 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.host.files import assert_nothing_is_left, base_hash, make_loras
-from tests.support.host import Host, Prompt, RunResult, ensure_models
-from tests.support.installs import HOSTS, find_host, skip_notice
-from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
-from tests.support.workflows import (
+from harness.host import Host, Prompt, RunResult, ensure_models
+from harness.installs import HOSTS, find_host, skip_notice
+from harness.tiny_models import DEFAULT_NAMES, MODEL_FILES
+from harness.workflows import (
     Chain,
     Graph,
     apply_lora,
@@ -33,6 +32,7 @@ from tests.support.workflows import (
     sample,
     stacked_loras,
 )
+from tests.host.files import assert_nothing_is_left, base_hash, make_loras
 
 MODELS = ("flux", "sd3", "wan")
 STEPS = 2

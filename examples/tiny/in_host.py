@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tests.support.host import PACKS, Host, Prompt
-from tests.support.installs import HostInstall
-from tests.support.workflows import Chain, Graph, Link, apply_lora, no_loras
+from harness.host import PACKS, Host, Prompt
+from harness.installs import HostInstall
+from harness.workflows import Chain, Graph, Link, apply_lora, no_loras
 
 from .draw import SIZE, Scene
 from .files import DIALECTS, MODELS, NAMES, SCENE_NODE, TRANSFORMER, VAE, lora_file

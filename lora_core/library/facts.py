@@ -102,7 +102,7 @@ class Facts:
             "dialects": self.dialects,
             "model_layers": self.model_layers,
             "clip_layers": self.clip_layers,
-            "triggers": [_plain_trigger(trigger) for trigger in self.triggers],
+            "triggers": tuple(map(_plain_trigger, self.triggers)),
             "stated_triggers": self.stated_triggers,
             "title": self.title,
             "author": self.author,

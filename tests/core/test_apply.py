@@ -7,8 +7,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.samples import bits, conv, net, pair, tensors, write
 from lora_core import Recipe, applied, apply, load
-from tests.support.samples import bits, conv, net, pair, tensors, write
 
 EPSILON = {torch.float32: 2**-23, torch.float16: 2**-10, torch.bfloat16: 2**-7, torch.float64: 0.0}
 

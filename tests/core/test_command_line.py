@@ -13,8 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from harness.samples import net, pair, tensors, write
 from lora_core.__main__ import main
-from tests.support.samples import net, pair, tensors, write
 
 ROOT = Path(__file__).parents[2]
 

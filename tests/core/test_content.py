@@ -7,11 +7,11 @@ from threading import Thread
 import pytest
 
 import lora_core.reading.content
+from harness.samples import pair, raw, write
 from lora_core.errors import LoraFileError
 from lora_core.reading.content import ContentHashes, content_hash
 from lora_core.reading.file_faults import LARGEST_FILE
 from lora_core.reading.header import identify
-from tests.support.samples import pair, raw, write
 
 
 @pytest.fixture

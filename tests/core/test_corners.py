@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from harness.samples import pair, tensors, write
 from lora_core import LoraFileError, apply, load
 from lora_core.families.family import Source
 from lora_core.families.incoming import Incoming
@@ -21,7 +22,6 @@ from lora_core.naming.targets import Target
 from lora_core.reading.header import identify
 from lora_core.reading.origin import LONGEST_NOTE, trainer_of
 from lora_core.reading.reader import read_file
-from tests.support.samples import pair, tensors, write
 
 LINEAR = (6, 8)
 

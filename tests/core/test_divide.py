@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 import torch
 
+from harness.samples import net, pair, write
 from lora_core import LoraInputError, LoraMismatchError, apply, load
 from lora_core.algebra.curve import Curve
 from lora_core.algebra.spread import parse_spread
@@ -15,7 +16,6 @@ from lora_core.applying.apply import model_of
 from lora_core.matching.divide import Halves, halves
 from lora_core.matching.plan import make_plan
 from lora_core.reading.reader import FileCache
-from tests.support.samples import net, pair, write
 
 LINEAR = pair("linear", 6, 8)
 CURVE = Curve.parse("linear")

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 import pytest
 
 import lora_core
+from harness.samples import bits, net, pair, write
 from lora_core.__main__ import main
 from lora_core.algebra.curve import Curve
 from lora_core.algebra.spread import parse_spread
 from lora_core.lists.rows import read_rows
 from lora_core.lists.sweep import parse_values
 from lora_core.lists.tags import read_tags
-from tests.support.samples import bits, net, pair, write
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from harness.samples import bits, net, tensors, write
 from lora_core import LoraError, LoraFileError, LoraMismatchError, apply, load
 from lora_core.families.balance import FAR, balanced
 from lora_core.families.family import MOST_GROWTH, Source
 from lora_core.families.table import read_module
 from lora_core.formats.settings import Settings
-from tests.support.samples import bits, net, tensors, write
 
 ENDS = {
     # faults.md 2: two factors, whose product is of an ordinary size; alpha

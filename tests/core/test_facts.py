@@ -10,10 +10,10 @@ import textwrap
 import pytest
 import torch
 
+from harness.samples import pair, raw, tensors, write
 from lora_core.library.facts import facts_of
 from lora_core.reading.header import identify
 from tests.core.test_files import BYTES
-from tests.support.samples import pair, raw, tensors, write
 
 GOOD = {
     "lora_unet_a.lora_up.weight": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]},

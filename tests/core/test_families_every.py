@@ -9,6 +9,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from harness.oracles import PEFT
+from harness.oracles.every_tuner import (
+    ADAPTER,
+    WRITTEN,
+    every_type,
+    save,
+    states,
+    tuner,
+    tuners,
+)
 from lora_core import LoraFileError
 from lora_core.families.lora import OTHER_FAMILIES
 from lora_core.formats.spellings import (
@@ -21,16 +31,6 @@ from lora_core.formats.spellings import (
 )
 from lora_core.reading.header import identify
 from lora_core.reading.reader import PEFT_TYPES, check_file, read_file
-from tests.support.oracles import PEFT
-from tests.support.oracles.every_tuner import (
-    ADAPTER,
-    WRITTEN,
-    every_type,
-    save,
-    states,
-    tuner,
-    tuners,
-)
 
 pytest.importorskip("peft")
 pytest.importorskip("transformers")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.oracles import LYCORIS
-from tests.support.oracles.measure import TOLERANCES, measure
+from harness.oracles import LYCORIS
+from harness.oracles.measure import TOLERANCES, measure
 
 pytest.importorskip("lycoris")
 

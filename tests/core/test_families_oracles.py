@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.support.oracles import CASES, RARE
+from harness.oracles import CASES, RARE
 
 pytest.importorskip("peft")
 pytest.importorskip("lycoris")

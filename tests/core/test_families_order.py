@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.oracles import CASES, Case, Made
 from lora_core import Recipe, applied, load
 from lora_core.applying.apply import model_of
 from lora_core.families.incoming import sum_type
@@ -17,7 +18,6 @@ from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merge_
 from lora_core.matching.plan import make_plan
 from lora_core.reading.reader import FileCache
-from tests.support.oracles import CASES, Case, Made
 
 pytest.importorskip("peft")
 pytest.importorskip("lycoris")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from harness.oracles import PEFT
+from harness.oracles.measure import TOLERANCES, measure
+from harness.oracles.peft_oracle import build_two_at_once
 from lora_core import applied, load
-from tests.support.oracles import PEFT
-from tests.support.oracles.measure import TOLERANCES, measure
-from tests.support.oracles.peft_oracle import build_two_at_once
 
 pytest.importorskip("peft")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from harness.oracles import RARE
+from harness.oracles.measure import TOLERANCES, measure
 from lora_core import LoraFileError
-from tests.support.oracles import RARE
-from tests.support.oracles.measure import TOLERANCES, measure
 
 pytest.importorskip("peft")
 pytest.importorskip("lycoris")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.oracles import REWRITTEN
-from tests.support.oracles.measure import TOLERANCES, measure
+from harness.oracles import REWRITTEN
+from harness.oracles.measure import TOLERANCES, measure
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)

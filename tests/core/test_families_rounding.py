@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.support.oracles import CASES
-from tests.support.oracles.measure import steps_off
+from harness.oracles import CASES
+from harness.oracles.measure import steps_off
 
 pytest.importorskip("peft")
 pytest.importorskip("lycoris")

@@ -6,12 +6,12 @@ import random
 import pytest
 import torch
 
+from harness.samples import pair, raw, tensors, write
 from lora_core import LoraFileError, load
 from lora_core.families.finite import largest_magnitude
 from lora_core.reading.file_faults import read_header
 from lora_core.reading.header import identify
 from lora_core.reading.reader import check_file, read_file
-from tests.support.samples import pair, raw, tensors, write
 
 T = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
 NAME = "layer.lora_up.weight"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.samples import pair, write
 from lora_core import LoraFileError, load
 from lora_core.algebra.file_id import FileId
 from lora_core.library.facts import facts_of
 from lora_core.reading import reader as files
 from lora_core.reading.header import identify
 from lora_core.reading.reader import FileCache, check_file, read_file
-from tests.support.samples import pair, write
 
 PAIR = pair("layer", 6, 8)
 

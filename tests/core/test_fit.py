@@ -4,13 +4,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness.samples import Net, bits, conv, net, pair, tensors, write
 from lora_core import LoraFileError, LoraInputError, LoraMismatchError, apply, load
 from lora_core.applying.bake import bake
 from lora_core.families.delta import Residue
 from lora_core.matching.match import Addend
 from lora_core.matching.overflow import check_range
 from lora_core.naming.targets import Target
-from tests.support.samples import Net, bits, conv, net, pair, tensors, write
 
 MISFITS = {
     # what is wrong: the file, and words of the refusal

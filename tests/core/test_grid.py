@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL.ImageFont import truetype
 
-from tests.support.alone import node_module
+from harness.alone import node_module
 from tests.support.pixels import places
 
 TEXT = 14

@@ -8,6 +8,7 @@ import weakref
 import pytest
 import torch
 
+from harness.samples import pair, write
 from lora_core.algebra.recipe import Recipe
 from lora_core.matching.held import Held, held_for
 from lora_core.matching.match import Model
@@ -15,7 +16,6 @@ from lora_core.matching.plan import make_plan
 from lora_core.naming.model_names import ModelNames
 from lora_core.reading.header import identify
 from lora_core.reading.reader import FileCache
-from tests.support.samples import pair, write
 
 SHAPES = {"layer.weight": (6, 5), "other.weight": (6, 5)}
 

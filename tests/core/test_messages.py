@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from harness.samples import net, pair, write
 from lora_core import LoraError, LoraFileError, LoraInputError, apply, load
 from lora_core.errors import LoraMismatchError
 from lora_core.lists.tags import read_tags
-from tests.support.samples import net, pair, write
 
 NAMES = {
     # faults.md 6

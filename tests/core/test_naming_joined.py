@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from harness.oracles.fill import fill
+from harness.oracles.lycoris_cases import SPREAD, network_of
+from harness.samples import pair, tensors, write
 from lora_core import LoraMismatchError, apply, load
 from lora_core.families.lokr import Kronecker
 from lora_core.naming.model_names import ModelNames
 from lora_core.naming.targets import Target
-from tests.support.oracles.fill import fill
-from tests.support.oracles.lycoris_cases import SPREAD, network_of
-from tests.support.samples import pair, tensors, write
 from tools.fidelity import diffusers_models
 from tools.fidelity.layouts import layouts
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from harness.samples import pair, write
 from lora_core import LoraMismatchError, apply, load
 from lora_core.naming.model_names import ModelNames
 from lora_core.naming.targets import Shape
 from tests.core.test_naming_videos_converted import assert_converted, lora_converter, numbered
 from tests.support.layouts import FLUX3_MODES, W, flux3, qwen_image_21
-from tests.support.samples import pair, write
 from tests.support.videos import bare, spellings
 
 diffusers = pytest.importorskip("diffusers")

@@ -4,9 +4,9 @@ import json
 
 import torch
 
+from harness.samples import net, pair, write
 from lora_core import Recipe, apply, load
 from lora_core.matching.outcome import outcomes_of
-from tests.support.samples import net, pair, write
 
 TEXT = "lora_te1_text_model_encoder_layers_0_mlp_fc1"
 

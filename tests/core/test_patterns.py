@@ -12,12 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.samples import pair, write
 from lora_core import LoraFileError, load
 from lora_core.formats.automaton import MOST_STEPS, Work
 from lora_core.formats.pattern_syntax import DEEPEST, MOST_COPIES
 from lora_core.formats.patterns import Lookups, Patterns, Wanted
 from lora_core.formats.settings import Notes
-from tests.support.samples import pair, write
 
 EXAMPLES = 1000
 

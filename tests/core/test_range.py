@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from harness.samples import tensors
 from lora_core.errors import LoraFileError, LoraMismatchError
 from lora_core.families.delta import Residue
 from lora_core.families.family import Source
@@ -12,7 +13,6 @@ from lora_core.formats.settings import Settings
 from lora_core.matching.match import Addend
 from lora_core.matching.overflow import check_beside, check_range
 from lora_core.naming.targets import Target
-from tests.support.samples import tensors
 
 HUGE = {
     # far beyond float16, on a weight of common size

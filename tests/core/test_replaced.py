@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from harness.samples import pair, tensors, write
 from lora_core import LoraMismatchError, Recipe, apply, load
 from lora_core.algebra.curve import Curve
 from lora_core.applying.apply import model_of
@@ -16,7 +17,6 @@ from lora_core.fusing.merge import merged, wider_shape
 from lora_core.matching.divide import halves
 from lora_core.matching.plan import make_plan
 from lora_core.reading.reader import FileCache
-from tests.support.samples import pair, tensors, write
 
 HEAD, AUDIO = "final_layer.video_out", "final_layer.audio_out"
 

@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
+from harness.samples import net, pair, write
 from lora_core import LoraMismatchError, apply, load
 from lora_core.library.inspect import inspect_file
 from lora_core.reading.guess import base_of_file
 from lora_core.reading.header import identify
 from lora_core.reading.reader import read_file
-from tests.support.samples import net, pair, write
 
 
 def test_the_articles_28_against_48(tmp_path):

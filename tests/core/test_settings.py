@@ -6,12 +6,12 @@ import os
 import pytest
 import torch
 
+from harness.samples import pair, write
 from lora_core import applied, load
 from lora_core.errors import LoraFileError
 from lora_core.formats.settings import Notes
 from lora_core.reading.header import identify
 from lora_core.reading.reader import read_file
-from tests.support.samples import pair, write
 
 PEFT = "base_model.model."
 

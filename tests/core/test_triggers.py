@@ -5,11 +5,11 @@ import os
 
 import pytest
 
+from harness.samples import pair, write
 from lora_core.library.facts import stated_triggers
 from lora_core.library.sidecars import Recommended, read_sidecars
 from lora_core.library.triggers import triggers_of
 from lora_core.reading.header import identify
-from tests.support.samples import pair, write
 
 TAGS = {"10_ink": {"ink style": 40, "1girl": 39, "solo": 12}, "5_more": {"ink style": 10, "sky": 9}}
 FOLDERS = {"10_ink": {"n_repeats": 10, "img_count": 40}, "5_more": {"img_count": 10}}

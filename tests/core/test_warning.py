@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.samples import net, pair, write
 from lora_core import apply, load
 from lora_core.algebra.curve import Curve
 from lora_core.algebra.file_id import FileId
@@ -23,7 +24,6 @@ from lora_core.matching.outcome import outcomes_of
 from lora_core.matching.plan import make_plan
 from lora_core.reading.reader import FileCache
 from lora_core.warning import SENTENCES, LoraWarning, few, united
-from tests.support.samples import net, pair, write
 
 TEXT = "lora_te1_text_model_encoder_layers_0_mlp_fc1"
 LINEAR = pair("linear", 6, 8)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness.samples import pair, tensors, write
 from lora_core import LoraMismatchError, apply, load
 from lora_core.applying.bake import bake
 from lora_core.families.delta import Pair
@@ -16,7 +17,6 @@ from lora_core.fusing.merge import merged
 from lora_core.matching.match import Addend
 from lora_core.naming.model_names import ModelNames
 from lora_core.naming.targets import Target
-from tests.support.samples import pair, tensors, write
 
 LINEAR = (6, 8)
 

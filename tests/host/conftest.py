@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.host import Host, ensure_models
-from tests.support.installs import HostInstall
-from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
+from harness.host import Host, ensure_models
+from harness.installs import HostInstall
+from harness.tiny_models import DEFAULT_NAMES, MODEL_FILES
 
 
 @pytest.fixture(scope="session")

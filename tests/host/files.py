@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from tests.support import workflows
-from tests.support.host import Host
-from tests.support.tiny_loras import delta, targets, write_lora
+from harness import workflows
+from harness.host import Host
+from harness.tiny_loras import delta, targets, write_lora
 
 Weights = dict[str, torch.Tensor]
 

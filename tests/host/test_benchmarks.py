@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tests.support.host import REPOSITORY
-from tests.support.installs import environment_of
+from harness.host import REPOSITORY
+from harness.installs import environment_of
 
 SECTIONS = ("Patching", "Outside the host", "Node side", "Live", "Varying", "Memory")
 

@@ -6,9 +6,9 @@ import json
 
 import torch
 
+from harness.samples import tensors, write
+from harness.workflows import stacked_loras
 from tests.host.files import base_weights, patched_weights
-from tests.support.samples import tensors, write
-from tests.support.workflows import stacked_loras
 
 KEY = "diffusion_model.double_blocks.0.img_attn.proj.weight"
 NAME = "base_model.model.transformer_blocks.0.attn.to_out.0"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from harness import workflows
+from harness.samples import tensors, write
+from harness.workflows import host_loras, render, stacked_loras
 from tests.host.files import latent, patched_weights, saved
-from tests.support import workflows
-from tests.support.samples import tensors, write
-from tests.support.workflows import host_loras, render, stacked_loras
 
 WIDTH = 128
 IMG_IN = "diffusion_model.img_in.weight"

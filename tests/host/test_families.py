@@ -9,10 +9,10 @@ from itertools import permutations
 import pytest
 import torch
 
+from harness import workflows
+from harness.workflows import one_after_another, stacked_loras
 from tests.host.files import apart, largest_error, patched_weights, sampled, saved
-from tests.support import workflows
 from tests.support.trained import ALGORITHMS, train
-from tests.support.workflows import one_after_another, stacked_loras
 
 pytestmark = pytest.mark.every_host
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness import workflows
+from harness.samples import pair, write
+from harness.tiny_loras import write_lora
+from harness.workflows import apply_lora, render, stacked_loras
 from tests.host.files import make_loras
-from tests.support import workflows
-from tests.support.samples import pair, write
-from tests.support.tiny_loras import write_lora
-from tests.support.workflows import apply_lora, render, stacked_loras
 
 pytestmark = pytest.mark.every_host
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness import workflows
+from harness.workflows import one_after_another, render, stacked_loras
 from tests.host.files import make_loras
-from tests.support import workflows
-from tests.support.workflows import one_after_another, render, stacked_loras
 
 
 @pytest.fixture(scope="module")

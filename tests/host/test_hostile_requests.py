@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
+from harness.samples import pair, raw, write
 from tests.conftest import MEASURED
 from tests.host.test_route import CROSS_SITE, request, tree
-from tests.support.samples import pair, raw, write
 
 pytestmark = pytest.mark.slow
 

@@ -8,6 +8,11 @@ from itertools import pairwise
 import pytest
 from safetensors.torch import load_file
 
+from harness import workflows
+from harness.samples import pair, write
+from harness.tiny_loras import KINDS, write_lora
+from harness.tiny_models import MODEL_FILES
+from harness.workflows import in_turn, inspect, no_loras, render, stacked_loras
 from tests.host.files import (
     apart,
     assert_nothing_is_left,
@@ -18,11 +23,6 @@ from tests.host.files import (
     sampled,
     saved,
 )
-from tests.support import workflows
-from tests.support.samples import pair, write
-from tests.support.tiny_loras import KINDS, write_lora
-from tests.support.tiny_models import MODEL_FILES
-from tests.support.workflows import in_turn, inspect, no_loras, render, stacked_loras
 
 pytestmark = pytest.mark.every_host
 

@@ -5,6 +5,19 @@ from __future__ import annotations
 import pytest
 from safetensors.torch import load_file
 
+from harness import workflows
+from harness.samples import pair, write
+from harness.tiny_loras import KINDS
+from harness.tiny_models import MODEL_FILES
+from harness.workflows import (
+    core_node,
+    host_loras,
+    in_turn,
+    inspect,
+    no_loras,
+    render,
+    stacked_loras,
+)
 from tests.host.files import (
     apart,
     assert_nothing_is_left,
@@ -13,19 +26,6 @@ from tests.host.files import (
     make_loras,
     patched_weights,
     sampled,
-)
-from tests.support import workflows
-from tests.support.samples import pair, write
-from tests.support.tiny_loras import KINDS
-from tests.support.tiny_models import MODEL_FILES
-from tests.support.workflows import (
-    core_node,
-    host_loras,
-    in_turn,
-    inspect,
-    no_loras,
-    render,
-    stacked_loras,
 )
 
 pytestmark = pytest.mark.every_host

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness import workflows
+from harness.tiny_loras import KINDS
+from harness.workflows import core_node, in_turn, inspect, no_loras, render, stacked_loras
 from tests.host.files import (
     apart,
     assert_nothing_is_left,
@@ -12,9 +15,6 @@ from tests.host.files import (
     make_loras,
     sampled,
 )
-from tests.support import workflows
-from tests.support.tiny_loras import KINDS
-from tests.support.workflows import core_node, in_turn, inspect, no_loras, render, stacked_loras
 
 
 @pytest.fixture(scope="module")

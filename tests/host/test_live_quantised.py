@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness import workflows
+from harness.samples import write
+from harness.tiny_models import MODEL_FILES
+from harness.workflows import no_loras, stacked_loras
 from tests.host.files import apart, latent, make_loras
-from tests.support import workflows
-from tests.support.samples import write
-from tests.support.tiny_models import MODEL_FILES
-from tests.support.workflows import no_loras, stacked_loras
 
 pytestmark = pytest.mark.every_host
 

@@ -13,7 +13,7 @@ import pytest
 
 from examples.tiny import in_host
 from examples.tiny.measure import MEADOW, SCENE, SEEDS, brightness, ground, saturation, sky
-from tests.support.workflows import stacked_loras
+from harness.workflows import stacked_loras
 
 STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 

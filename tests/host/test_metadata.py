@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import workflows
-from tests.support.samples import pair, write
-from tests.support.workflows import host_loras, in_turn, stacked_loras
+from harness import workflows
+from harness.samples import pair, write
+from harness.workflows import host_loras, in_turn, stacked_loras
 
 pytestmark = pytest.mark.every_host
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from harness.samples import pair, write
+from harness.workflows import Graph, render, stacked_loras
 from tests.host.files import make_loras
-from tests.support.samples import pair, write
-from tests.support.workflows import Graph, render, stacked_loras
 
 pytestmark = pytest.mark.every_host
 

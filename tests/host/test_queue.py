@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
+from harness import workflows
+from harness.workflows import inspect, render, stacked_loras
 from tests.host.files import make_loras
-from tests.support import workflows
-from tests.support.workflows import inspect, render, stacked_loras
 
 RECIPES = (
     ((0, 0.5), (1, 1.0)),

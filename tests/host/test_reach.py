@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness import workflows
+from harness.samples import pair, write
+from harness.workflows import core_node, in_turn, no_loras, stacked_loras
 from tests.host.files import apart, make_loras, sampled
-from tests.support import workflows
-from tests.support.samples import pair, write
-from tests.support.workflows import core_node, in_turn, no_loras, stacked_loras
 
 pytestmark = pytest.mark.every_host
 

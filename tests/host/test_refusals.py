@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from harness import workflows
+from harness.samples import pair, write
+from harness.workflows import render, stacked_loras
 from tests.host.files import make_loras
-from tests.support import workflows
-from tests.support.samples import pair, write
-from tests.support.workflows import render, stacked_loras
 
 UP = "transformer.transformer_blocks.0.attn.to_q.lora_B.weight"
 DOWN = "transformer.transformer_blocks.0.attn.to_q.lora_A.weight"

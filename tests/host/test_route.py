@@ -13,8 +13,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.support.samples import pair, raw, write
-from tests.support.tiny_loras import write_lora
+from harness.samples import pair, raw, write
+from harness.tiny_loras import write_lora
 
 FOLDER = "route"
 

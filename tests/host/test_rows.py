@@ -6,11 +6,11 @@ import json
 
 import pytest
 
+from harness.samples import pair, write
+from harness.workflows import Graph, apply_lora, render, stack_loras
 from lora_core.reading.content import content_hash
 from lora_core.reading.header import identify
 from tests.host.files import make_loras
-from tests.support.samples import pair, write
-from tests.support.workflows import Graph, apply_lora, render, stack_loras
 
 
 @pytest.fixture(scope="module")

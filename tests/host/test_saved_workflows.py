@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.tiny_loras import KINDS
 from tests.host.files import make_loras
-from tests.support.tiny_loras import KINDS
 
 WORKFLOWS = Path(__file__).parents[1] / "workflows"
 

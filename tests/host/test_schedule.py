@@ -6,6 +6,15 @@ import time
 
 import pytest
 
+from harness import workflows
+from harness.workflows import (
+    in_turn,
+    inspect,
+    no_loras,
+    render,
+    sample_parts,
+    stacked_loras,
+)
 from tests.host.files import (
     apart,
     assert_nothing_is_left,
@@ -14,15 +23,6 @@ from tests.host.files import (
     latent,
     make_loras,
     sampled,
-)
-from tests.support import workflows
-from tests.support.workflows import (
-    in_turn,
-    inspect,
-    no_loras,
-    render,
-    sample_parts,
-    stacked_loras,
 )
 
 KINDS = ("sd15", "flux")

@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 from safetensors.torch import load_file
 
-from tests.host.files import (
-    apart,
-    assert_nothing_is_left,
-    base_hash,
-    growth,
-    make_loras,
-    sampled,
-)
-from tests.support.tiny_loras import KINDS
-from tests.support.workflows import (
+from harness.tiny_loras import KINDS
+from harness.workflows import (
     Graph,
     core_node,
     in_turn,
@@ -24,6 +16,14 @@ from tests.support.workflows import (
     sample,
     stack_loras,
     stacked_loras,
+)
+from tests.host.files import (
+    apart,
+    assert_nothing_is_left,
+    base_hash,
+    growth,
+    make_loras,
+    sampled,
 )
 
 EIGHT = "0..1.4 x 8"

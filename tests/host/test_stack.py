@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness.workflows import Graph, apply_lora, render, stack_loras
 from tests.host.files import make_loras
-from tests.support.workflows import Graph, apply_lora, render, stack_loras
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness import workflows
+from harness.host import Host
+from harness.tiny_loras import KINDS, targets
 from tests.host.files import base_weights, make_loras, patched_weights, reference
-from tests.support import workflows
-from tests.support.host import Host
-from tests.support.tiny_loras import KINDS, targets
 
 STRENGTHS = (0.5, 1.0)
 

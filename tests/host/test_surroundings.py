@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import textwrap
 
-from tests.support.host import PACKS, REPOSITORY, Host
+from harness.host import PACKS, REPOSITORY, Host
 
 
 def test_two_copies_of_the_pack_do_not_keep_the_host_from_starting(

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness.samples import pair, write
+from harness.workflows import Graph, apply_lora, load, sample, stack_loras
 from tests.host.files import assert_nothing_is_left, base_hash, make_loras
 from tests.support.pixels import places
-from tests.support.samples import pair, write
-from tests.support.workflows import Graph, apply_lora, load, sample, stack_loras
 
 KINDS = ("flux", "sd15")
 VALUES, ACROSS = (0, 0.5, 1), (-1, 0.8)

@@ -6,8 +6,8 @@ import hashlib
 
 import pytest
 
+from harness.workflows import Graph, stack_loras
 from tests.host.files import make_loras
-from tests.support.workflows import Graph, stack_loras
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from examples.tiny.measure import SCENE, SEEDS
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from examples.tiny import in_diffusers
-from tests.support.workflows import stacked_loras
+from harness.workflows import stacked_loras
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from harness.samples import tensors, write
+from harness.workflows import in_turn, no_loras, render, stacked_loras
 from tests.host.files import growth, make_loras, sampled
-from tests.support.samples import tensors, write
-from tests.support.workflows import in_turn, no_loras, render, stacked_loras
 
 pytestmark = pytest.mark.every_host
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.host import REPOSITORY
+from harness.host import REPOSITORY
 
 MARK = "LORA_ALGEBRA_TESTS_MARK"
 """Environment variable that every process which descends from a script of these tests has."""
@@ -22,8 +22,8 @@ PATIENCE = 30.0
 
 HOST = """
     from pathlib import Path
-    from tests.support.host import Host
-    from tests.support.installs import HostInstall
+    from harness.host import Host
+    from harness.installs import HostInstall
     install = HostInstall(Path({path!r}), Path({python!r}), {version!r})
     models = Path({folder!r}, "models")
     models.mkdir()

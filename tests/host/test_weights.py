@@ -8,6 +8,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness import workflows
+from harness.samples import pair, write
+from harness.tiny_loras import KINDS
+from harness.tiny_models import MODEL_FILES
+from harness.workflows import (
+    host_loras,
+    inspect,
+    one_after_another,
+    render,
+    stacked_loras,
+)
 from tests.host.files import (
     base_weights,
     largest_error,
@@ -16,17 +27,6 @@ from tests.host.files import (
     patched_weights,
     reference,
     saved,
-)
-from tests.support import workflows
-from tests.support.samples import pair, write
-from tests.support.tiny_loras import KINDS
-from tests.support.tiny_models import MODEL_FILES
-from tests.support.workflows import (
-    host_loras,
-    inspect,
-    one_after_another,
-    render,
-    stacked_loras,
 )
 
 STRENGTHS = (0.5, 1.0)

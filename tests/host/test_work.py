@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.support.tiny_loras import write_lora
-from tests.support.workflows import Graph
+from harness.tiny_loras import write_lora
+from harness.workflows import Graph
 
 OUTSIDE, INSIDE, BOTH = "out", "in", "both.safetensors"
 COUNT = 4

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from tests.support.oracles.fill import fill
-from tests.support.oracles.layers import CONVS, Layer, effective
-from tests.support.oracles.lycoris_cases import in_float64, network_of
+from harness.oracles.fill import fill
+from harness.oracles.layers import CONVS, Layer, effective
+from harness.oracles.lycoris_cases import in_float64, network_of
 
 Weights = dict[str, torch.Tensor]
 

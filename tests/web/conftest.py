@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.host import Host
+from harness.installs import NEWER, OLDEST, find_host, skip_notice
 from tests.conftest import SLOW
 from tests.support import frontend
-from tests.support.host import Host
-from tests.support.installs import NEWER, OLDEST, find_host, skip_notice
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

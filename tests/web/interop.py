@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.support.workflows import host_loras, render
+from harness.workflows import host_loras, render
 from tests.web.rows import row
 from tests.web.stage import numbered
 

@@ -20,7 +20,7 @@ from playwright.sync_api import (
     expect,
 )
 
-from tests.support.host import LOCAL, Host
+from harness.host import LOCAL, Host
 
 DRIVER = Path(__file__).with_name("page.js")
 WINDOW = {"width": 1600, "height": 1000}

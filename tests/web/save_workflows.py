@@ -15,9 +15,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from examples.tiny import in_host
-from tests.support.installs import find_host
-from tests.support.tiny_loras import KINDS, write_lora
-from tests.support.workflows import Prompt
+from harness.installs import find_host
+from harness.tiny_loras import KINDS, write_lora
+from harness.workflows import Prompt
 from tests.web.page import Page
 from tests.web.rows import Rows
 from tests.web.stage import (

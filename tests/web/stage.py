@@ -10,11 +10,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.support.host import Host, ensure_models
-from tests.support.installs import HostInstall
-from tests.support.tiny_loras import KINDS, write_lora
-from tests.support.tiny_models import DEFAULT_NAMES, MODEL_FILES
-from tests.support.workflows import Graph, Prompt, apply_lora, render, stacked_loras
+from harness.host import Host, ensure_models
+from harness.installs import HostInstall
+from harness.tiny_loras import KINDS, write_lora
+from harness.tiny_models import DEFAULT_NAMES, MODEL_FILES
+from harness.workflows import Graph, Prompt, apply_lora, render, stacked_loras
 
 WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_workflows"

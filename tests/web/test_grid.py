@@ -11,7 +11,7 @@ pytest.importorskip("playwright")
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.support.workflows import Graph, apply_lora, load, sample
+from harness.workflows import Graph, apply_lora, load, sample
 from tests.web.stage import EXAMPLES, lora_names, numbered, unfolded
 
 

@@ -9,7 +9,7 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import expect
 
-from tests.support.tiny_loras import write_lora
+from harness.tiny_loras import write_lora
 from tests.web.rows import Rows, row
 from tests.web.stage import lora_names, two_loras
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.support.tiny_loras import write_lora
+from harness.tiny_loras import write_lora
 
 pytest.importorskip("playwright")
 
@@ -16,7 +16,7 @@ import torch
 from playwright.sync_api import expect
 from safetensors.torch import load_file, save_file
 
-from tests.support.workflows import render, stacked_loras
+from harness.workflows import render, stacked_loras
 from tests.web.interop import Interop
 from tests.web.stage import lora_names, numbered, two_loras
 

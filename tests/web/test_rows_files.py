@@ -9,7 +9,7 @@ import statistics
 
 import pytest
 
-from tests.support.tiny_loras import write_lora
+from harness.tiny_loras import write_lora
 
 pytest.importorskip("playwright")
 

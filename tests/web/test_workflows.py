@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.support.tiny_loras import KINDS
+from harness.tiny_loras import KINDS
 
 pytest.importorskip("playwright")
 

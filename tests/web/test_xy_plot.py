@@ -13,8 +13,8 @@ pytest.importorskip("playwright")
 from PIL import Image
 
 from examples.tiny import in_host
+from harness.workflows import stacked_loras
 from tests.support.pixels import places
-from tests.support.workflows import stacked_loras
 from tests.web.page import Page
 from tests.web.save_workflows import XY_PLOT
 

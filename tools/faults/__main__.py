@@ -18,11 +18,11 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from tests.support.host import REPOSITORY, ensure_models
-from tests.support.installs import HOSTS, HostInstall, find_host, skip_notice
-from tests.support.samples import tensors
-from tests.support.tiny_loras import write_lora
-from tests.support.tiny_models import MODEL_FILES
+from harness.host import REPOSITORY, ensure_models
+from harness.installs import HOSTS, HostInstall, find_host, skip_notice
+from harness.samples import tensors
+from harness.tiny_loras import write_lora
+from harness.tiny_models import MODEL_FILES
 
 INSIDE = Path(__file__).with_name("inside.py")
 THEIRS = "the host's own loader"

@@ -17,9 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import lora_core
+from harness.oracles import CASES, Case, Made
+from harness.oracles.measure import TOLERANCES, measure
 from lora_core.errors import LoraError
-from tests.support.oracles import CASES, Case, Made
-from tests.support.oracles.measure import TOLERANCES, measure
 
 from .host import ask_host
 from .table import Section, number, table

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.support.installs import find_host
+from harness.installs import find_host
 
 SCRIPT = Path(__file__).parent / "in_host"
 OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")

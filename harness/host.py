@@ -27,10 +27,10 @@ from typing import Any
 
 from .installs import HostInstall
 
-SUPPORT = Path(__file__).resolve().parent
-REPOSITORY = SUPPORT.parents[1]
-PACKS = {"lora-algebra": REPOSITORY, "testkit": SUPPORT / "testkit"}
-MODEL_SCRIPT = SUPPORT / "tiny_models.py"
+HARNESS = Path(__file__).resolve().parent
+REPOSITORY = HARNESS.parent
+PACKS = {"lora-algebra": REPOSITORY, "testkit": HARNESS / "testkit"}
+MODEL_SCRIPT = HARNESS / "tiny_models.py"
 
 WATCHED = {"LORA_ALGEBRA_TESTS_WATCHED": "1"}
 """Tells the testkit that it ends with us; see testkit/watchdog.py."""

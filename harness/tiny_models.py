@@ -2,7 +2,7 @@
 
 Run by the host's own Python::
 
-    COMFYUI_PYTHON tests/support/tiny_models.py HOST_DIR MODELS_DIR [NAME ...]
+    COMFYUI_PYTHON harness/tiny_models.py HOST_DIR MODELS_DIR [NAME ...]
 
 Nothing is downloaded. Every model has its own seed, so a subset gives the same files as a full
 build. Files appear under MODELS_DIR only when complete; HOST_DIR is only read.

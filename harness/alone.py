@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-NODES = Path(__file__).parents[2] / "nodes"
+NODES = Path(__file__).parents[1] / "nodes"
 PACKAGE = "nodes_alone"
 
 
