@@ -69,7 +69,7 @@ class LoRARows(io.ComfyNode):
             active = active_rows(read_rows(rows))
             own = terms_of((row.asked, row.model, row.clip) for row in active)
             incoming = (lora or Recipe()).terms
-            constant = [term for term in incoming if not term.varying]
+            constant = [term for term in incoming if not term.modulated]
             whole = Recipe((*own, *incoming))
             tags = written_tags(_in_order([*own, *constant]), lora_names())
             return io.NodeOutput(whole, ", ".join(_words(active, own)), tags)

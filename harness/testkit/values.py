@@ -26,7 +26,10 @@ class TKValue(ReportNode):
     def execute(cls, value: Any) -> io.NodeOutput:
         if not hasattr(value, "fingerprint"):
             return report(value)
-        terms = [[term.file.name, str(term.model), str(term.clip)] for term in value.terms]
+        terms = [
+            [term.file.name, str(term.strength_model), str(term.strength_clip)]
+            for term in value.terms
+        ]
         return report({"fingerprint": value.fingerprint, "terms": terms})
 
 

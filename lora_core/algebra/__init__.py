@@ -2,17 +2,19 @@
 
 from .curve import Curve
 from .file_id import FileId
+from .modifier import Moment
 from .progress import progress_at
 from .recipe import Recipe
 from .recipe_json import check_version
 from .spread import Values, parse_list, parse_spread
 from .strength import NUMBER, exact_strength, typed_strength
-from .term import Term
+from .term import Term, strength_of
 
 __all__ = [
     "NUMBER",
     "Curve",
     "FileId",
+    "Moment",
     "Recipe",
     "Term",
     "Values",
@@ -21,5 +23,6 @@ __all__ = [
     "parse_list",
     "parse_spread",
     "progress_at",
+    "strength_of",
     "typed_strength",
 ]

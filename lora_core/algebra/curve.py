@@ -14,9 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from ..errors import LoraInputError
+from ..strict_json import Json
+from .json_fields import field_of, objects_of
+from .modifier import Axis, Modifier, Moment
+from .strength import read_strength, written
 
 Point: TypeAlias = "tuple[Fraction, Fraction]"
 """Progress within the window, from 0 to 1, and the strength there."""
@@ -47,7 +51,7 @@ _GAP: Final = re.compile(r"[\s,;]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Curve:
+class Curve(Modifier):
     """A factor on a strength over the progress of sampling; 0 outside of a window.
 
     Attributes:
@@ -56,6 +60,8 @@ class Curve:
         shape: A name of ``SHAPES``, of the way from each point to the next.
         start, end: The window of progress over which the points are spread.
     """
+
+    axes: ClassVar[frozenset[Axis]] = frozenset(("step",))
 
     points: tuple[Point, ...] = RAMP
     shape: str = "linear"
@@ -81,8 +87,12 @@ class Curve:
             return 0.0
         return self._value((progress - start) / (end - start))
 
-    def most(self) -> float:
-        """The greatest factor at any progress, without its sign: shapes stay between their points."""
+    def factors(self, moment: Moment, layer: str) -> tuple[float, ...]:
+        """The factor at a moment."""
+        return (self.at(moment.progress),)
+
+    def max_abs(self) -> float:
+        """The largest magnitude of the factor: shapes stay between their points."""
         return float(max(abs(value) for _, value in self.points))
 
     @property
@@ -94,6 +104,26 @@ class Curve:
         if len(values) == 1 and (self.start, self.end) == (0, 1):
             return values.pop()
         return Fraction(0) if values == {Fraction(0)} else None
+
+    @property
+    def json_version(self) -> int:
+        return 2
+
+    @property
+    def words(self) -> str:
+        window = f" from {float(self.start):g} to {float(self.end):g}"
+        return f"scheduled {self}{'' if (self.start, self.end) == (0, 1) else window}"
+
+    def times(self, other: Modifier) -> Modifier | None:
+        return None
+
+    def to_json(self) -> dict[str, list[Json]]:
+        start, end = written(self.start), written(self.end)
+        return {"curves": [{"curve": str(self), "start": start, "end": end}]}
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Json]) -> list[Curve]:
+        return [*map(_read, objects_of(entry, "curves"))]
 
     def __str__(self) -> str:
         """The text that ``parse`` reads, without the window."""
@@ -109,6 +139,11 @@ class Curve:
         )
         done = SHAPES[self.shape]((place - left) / (right - left))
         return low + (high - low) * done
+
+
+def _read(entry: dict[str, Json]) -> Curve:
+    start, end = (float(read_strength(entry, key)) for key in ("start", "end"))
+    return Curve.parse(field_of(entry, "curve", str), start, end)
 
 
 def _points(text: str) -> tuple[list[Point], int]:

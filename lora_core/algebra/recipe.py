@@ -15,18 +15,19 @@ from fractions import Fraction
 from functools import reduce
 from numbers import Real
 
-from .course import Course, images_of
 from .curve import Curve
 from .file_id import FileId
+from .modifier import Axis, Modifier
+from .modulation import Modulation, images_of
 from .recipe_json import read_document
-from .spread import Range, Spread
+from .spread import Spread
 from .strength import exact_strength
 from .term import Term
-from .term_json import read_term, written_term, written_varying
+from .term_json import read_term, written_modulated, written_term
 
 FORMAT = "lora-algebra recipe"
 VERSION = 3
-"""Of a recipe with ranges over batches of any size; the others are still written as before there were any."""
+"""The newest of the JSON form. A recipe is written in the oldest that can say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +63,44 @@ class Recipe:
         by_model, by_clip = exact_strength(model), exact_strength(clip)
         return Recipe(tuple(term.times(by_model, by_clip) for term in self.terms))
 
+    def modulated(self, modifier: Modifier) -> Recipe:
+        """Every term times ``modifier`` for the denoiser."""
+        modulation, constant = Modulation.of((modifier,))
+        scaled = (term.times(constant, Fraction(1)) for term in self.terms)
+        return Recipe(tuple(term.modulated_by(modulation) for term in scaled))
+
     def scheduled(self, curve: Curve) -> Recipe:
         """Every term times ``curve`` for the denoiser, over the progress of sampling."""
-        if curve.constant is not None:
-            return Recipe(tuple(term.times(curve.constant, Fraction(1)) for term in self.terms))
-        return self._along(Course((curve,)))
+        return self.modulated(curve)
 
     def spread(self, values: Spread) -> Recipe:
         """Every term times ``values`` for the denoiser, one value for each image of the batch."""
-        if not isinstance(values, Range):
-            return self._along(Course((), values))
-        if values.constant is not None:
-            return Recipe(tuple(term.times(values.constant, Fraction(1)) for term in self.terms))
-        return self._along(Course(ranges=(values,)))
-
-    def _along(self, course: Course) -> Recipe:
-        return Recipe(tuple(term.along(course) for term in self.terms))
+        return self.modulated(values)
 
     @property
     def images(self) -> int | None:
-        """The size of the batch that it is for; None if for any."""
-        return images_of(self._courses)
+        """The size of the batch that it is for; None if it fits any."""
+        return images_of(self._modulations)
+
+    @property
+    def axes(self) -> frozenset[Axis]:
+        """What strengths for the denoiser depend on."""
+        return frozenset(axis for term in self.terms for axis in term.axes)
 
     @property
     def counts_images(self) -> bool:
         """Whether strengths depend on how many images there are."""
-        return any(course.ranges for course in self._courses)
+        modifiers = (m for modulation in self._modulations for m in modulation.modifiers)
+        return any("image" in m.axes and m.images is None for m in modifiers)
 
     @property
-    def _courses(self) -> list[Course]:
-        return [course for term in self.terms for course, _ in term.varying]
+    def _modulations(self) -> list[Modulation]:
+        return [modulation for term in self.terms for modulation, _ in term.modulated]
 
     @property
-    def varies(self) -> bool:
-        """Whether any strength changes over the steps or the images."""
-        return any(term.varying for term in self.terms)
+    def needs_live(self) -> bool:
+        """Whether a strength in it is one that no merged weight can have."""
+        return any(term.needs_live for term in self.terms)
 
     def with_files(self, state: Callable[[FileId], FileId]) -> Recipe:
         """The same strengths of the files that ``state`` gives for each."""
@@ -132,12 +136,16 @@ class Recipe:
     @property
     def fingerprint(self) -> str:
         """64 hex digits, the same for equal recipes in every process."""
-        facts = [[*_identity(t.file), str(t.model), str(t.clip), *_varying(t)] for t in self.terms]
+        facts = [
+            [*_identity(t.file), str(t.strength_model), str(t.strength_clip), *_modulated(t)]
+            for t in self.terms
+        ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def to_json(self) -> str:
         """The versioned text form; ``from_json`` gives an equal recipe back."""
-        version = VERSION if self.counts_images else 2 if self.varies else 1
+        modifiers = (m for modulation in self._modulations for m in modulation.modifiers)
+        version = max((modifier.json_version for modifier in modifiers), default=1)
         terms = [written_term(term) for term in self.terms]
         return json.dumps({"format": FORMAT, "version": version, "terms": terms})
 
@@ -153,9 +161,9 @@ def _identity(file: FileId) -> tuple[str | int, ...]:
     return (*alone, file.beside) if file.beside else alone
 
 
-def _varying(term: Term) -> list[str]:
-    """Without any, fingerprints are those of before strengths could vary."""
-    return [json.dumps(written_varying(term.varying))] if term.varying else []
+def _modulated(term: Term) -> list[str]:
+    """Without any, fingerprints are those of before there were modifiers."""
+    return [json.dumps(written_modulated(term.modulated))] if term.modulated else []
 
 
 def _normal(terms: Iterable[Term]) -> tuple[Term, ...]:
@@ -167,4 +175,4 @@ def _normal(terms: Iterable[Term]) -> tuple[Term, ...]:
 
 
 def _counts(term: Term) -> bool:
-    return bool(term.model or term.clip or term.varying)
+    return bool(term.strength_model or term.strength_clip or term.modulated)

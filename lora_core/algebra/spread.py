@@ -7,13 +7,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, TypeAlias
+from functools import reduce
+from typing import ClassVar, Final, TypeAlias
 
 from ..errors import LoraInputError
+from ..strict_json import Json
 from .curve import LARGEST_VALUE, NUMBER, number
+from .json_fields import list_of, objects_of
+from .modifier import Axis, Modifier, Moment
+from .strength import bounded, read_strength, written
 
 Values: TypeAlias = "tuple[Fraction, ...]"
 """A factor for each image of a batch of that size."""
@@ -47,15 +53,95 @@ class Range:
         return f"spread over all images, {float(self.first):g} to {float(self.last):g}"
 
 
-Spread: TypeAlias = "Values | Range"
+@dataclass(frozen=True, slots=True, order=True)
+class Spread(Modifier):
+    """A factor for each image of a batch.
+
+    Attributes:
+        values: One for each image of a batch of that size; empty if it fits any batch.
+        ranges: Factors over a batch of any size, sorted. Values say the size, so that ranges are
+            multiplied into them.
+    """
+
+    axes: ClassVar[frozenset[Axis]] = frozenset(("image",))
+
+    values: Values = ()
+    ranges: tuple[Range, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.values and self.ranges:
+            over = (each.over(len(self.values)) for each in self.ranges)
+            object.__setattr__(self, "values", reduce(_product, over, self.values))
+            object.__setattr__(self, "ranges", ())
+        object.__setattr__(self, "ranges", tuple(sorted(self.ranges)))
+
+    @property
+    def images(self) -> int | None:
+        return len(self.values) or None
+
+    @property
+    def constant(self) -> Fraction | None:
+        ends = [each.constant for each in self.ranges]
+        if self.values or None in ends:
+            return None
+        return math.prod((end for end in ends if end is not None), start=Fraction(1))
+
+    @property
+    def json_version(self) -> int:
+        return 3 if self.ranges else 2
+
+    @property
+    def words(self) -> str:
+        if not self.values:
+            return ", ".join(map(str, self.ranges))
+        low, high = float(min(self.values)), float(max(self.values))
+        return f"spread over {len(self.values)} images, {low:g} to {high:g}"
+
+    def over(self, images: int) -> Values:
+        """The factor for each of so many images."""
+        return self.values or reduce(_product, (each.over(images) for each in self.ranges))
+
+    def factors(self, moment: Moment, layer: str) -> tuple[float, ...]:
+        """One for each image of the batch."""
+        return tuple(map(float, self.over(moment.images)))
+
+    def max_abs(self) -> float:
+        """The largest magnitude of the factor for any image."""
+        ends = [float(max(abs(each.first), abs(each.last))) for each in self.ranges]
+        return math.prod(ends) * float(max(map(abs, self.values), default=Fraction(1)))
+
+    def times(self, other: Modifier) -> Spread | None:
+        """The product of both for every image; LoraInputError if they are for different batches."""
+        if not isinstance(other, Spread):
+            return None
+        ranges = self.ranges + other.ranges
+        if not (self.values and other.values):
+            return Spread(self.values or other.values, ranges)
+        same_length(len(self.values), len(other.values))
+        return Spread(_product(self.values, other.values), ranges)
+
+    def to_json(self) -> dict[str, list[Json]]:
+        if self.values:
+            return {"spread": [written(value) for value in self.values]}
+        ends = [(written(each.first), written(each.last)) for each in self.ranges]
+        return {"ranges": [{"first": first, "last": last} for first, last in ends]}
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Json]) -> list[Spread]:
+        values = tuple(
+            bounded(read_strength({"spread": value}, "spread"))
+            for value in list_of(entry, "spread")
+        )
+        ranges = [cls(ranges=(_read(each),)) for each in objects_of(entry, "ranges")]
+        return [*([cls(values)] if values else []), *ranges]
 
 
 def parse_spread(text: str) -> Spread:
     """What is written as ``text``, a range without a number alone; LoraInputError says what is wrong in it."""
     found = _RANGE.fullmatch(text.strip())
     if found and not found[3]:
-        return Range(_number(found[1]), _number(found[2]))
-    return parse_list(text)
+        return Spread(ranges=(Range(_number(found[1]), _number(found[2])),))
+    return Spread(parse_list(text))
 
 
 def parse_list(text: str) -> Values:
@@ -70,16 +156,24 @@ def parse_list(text: str) -> Values:
     return tuple(values)
 
 
-def same_length(one: Values, other: Values) -> None:
-    """Refuses two sets of values for batches of different sizes (LoraInputError)."""
-    if len(one) != len(other):
+def same_length(one: int, other: int) -> None:
+    """Refuses values for two batches of these sizes, if they differ (LoraInputError)."""
+    if one != other:
         raise LoraInputError(
-            f"one Spread LoRA has {len(one)} values, another {len(other)}: all of them are for "
+            f"one Spread LoRA has {one} values, another {other}: all of them are for "
             "the images of the same batch.",
             key="values",
-            expected=f"{len(one)} values",
-            found=f"{len(other)} values",
+            expected=f"{one} values",
+            found=f"{other} values",
         )
+
+
+def _product(one: Values, other: Values) -> Values:
+    return tuple(bounded(a * b) for a, b in zip(one, other, strict=True))
+
+
+def _read(entry: dict[str, Json]) -> Range:
+    return Range(*(bounded(read_strength(entry, key)) for key in ("first", "last")))
 
 
 def _part(text: str) -> list[Fraction]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeAlias
 
 from ..warning import LoraWarning, united
-from .course import Course, images_of
 from .file_id import FileId
+from .modifier import Axis, Moment
+from .modulation import Modulation, images_of
 from .strength import bounded
 
-Varying: TypeAlias = "tuple[tuple[Course, Fraction], ...]"
-"""Strengths that follow a course each: together Σ strength · course."""
+Modulated: TypeAlias = "tuple[tuple[Modulation, Fraction], ...]"
+"""Strengths with modifiers each: together Σ strength · modulation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,13 @@ class Term:
     """One file of a recipe, with the exact strengths for the denoiser and the text encoders.
 
     Attributes:
-        varying: What is added to ``model`` over the steps and the images; the text encoders know
-            neither. Every course once, zeros gone, sorted.
-        apart: Whether somebody has asked for ``clip`` as such; what only differs because ``model`` was
-            changed, scheduled or spread was not asked for. No part of the identity.
+        file: Which file.
+        strength_model: The strength for the denoiser, without modifiers.
+        strength_clip: The strength for the text encoders.
+        modulated: What is added to ``strength_model``, each with its modifiers. Every modulation once,
+            zeros gone, sorted. Text encoders have none.
+        apart: Whether somebody has asked for ``strength_clip`` as such; what only differs because the
+            other was changed, scheduled or spread was not asked for. No part of the identity.
         said: What is to be said of the file for where it comes from. No part of the identity.
 
     Raises:
@@ -32,17 +35,17 @@ class Term:
     """
 
     file: FileId
-    model: Fraction
-    clip: Fraction
-    varying: Varying = ()
+    strength_model: Fraction
+    strength_clip: Fraction
+    modulated: Modulated = ()
     apart: bool = field(default=False, compare=False)
     said: tuple[LoraWarning, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        constant = sum(strength for course, strength in self.varying if not course)
-        object.__setattr__(self, "model", bounded(self.model + constant))
-        object.__setattr__(self, "clip", bounded(self.clip))
-        object.__setattr__(self, "varying", _collected(self.varying))
+        constant = sum(strength for modulation, strength in self.modulated if not modulation)
+        object.__setattr__(self, "strength_model", bounded(self.strength_model + constant))
+        object.__setattr__(self, "strength_clip", bounded(self.strength_clip))
+        object.__setattr__(self, "modulated", _collected(self.modulated))
 
     @classmethod
     def given(
@@ -51,48 +54,60 @@ class Term:
         """The term of two strengths that somebody has written down."""
         return cls(file, model, clip, apart=_is_apart(model, clip), said=said)
 
+    @property
+    def axes(self) -> frozenset[Axis]:
+        """What its strength for the denoiser depends on."""
+        return frozenset(axis for modulation, _ in self.modulated for axis in modulation.axes)
+
+    @property
+    def needs_live(self) -> bool:
+        """Whether no merged weight can have its strength."""
+        return any(modulation.needs_live for modulation, _ in self.modulated)
+
     def times(self, model: Fraction, clip: Fraction) -> Term:
-        varying = tuple((course, strength * model) for course, strength in self.varying)
+        """The same with its strengths times two factors."""
+        modulated = tuple((modulation, s * model) for modulation, s in self.modulated)
         apart = self.apart or _is_apart(model, clip)
-        return Term(
-            self.file, self.model * model, self.clip * clip, varying, apart=apart, said=self.said
-        )
+        strengths = self.strength_model * model, self.strength_clip * clip
+        return Term(self.file, *strengths, modulated, apart=apart, said=self.said)
 
     def plus(self, other: Term) -> Term:
         """The sum with a term of the same file."""
-        varying = self.varying + other.varying
         return Term(
             self.file,
-            self.model + other.model,
-            self.clip + other.clip,
-            varying,
+            self.strength_model + other.strength_model,
+            self.strength_clip + other.strength_clip,
+            self.modulated + other.modulated,
             apart=self.apart or other.apart,
             said=united((*self.said, *other.said)),
         )
 
-    def along(self, course: Course) -> Term:
-        """All of its effect on the denoiser times ``course``."""
-        varying = [(known.times(course), strength) for known, strength in self.varying]
-        return replace(self, model=Fraction(0), varying=(*varying, (course, self.model)))
+    def modulated_by(self, modulation: Modulation) -> Term:
+        """All of its effect on the denoiser times ``modulation``."""
+        products = [(known.times(modulation), strength) for known, strength in self.modulated]
+        modulated = (*products, (modulation, self.strength_model))
+        return replace(self, strength_model=Fraction(0), modulated=modulated)
 
-    def most(self) -> float:
-        """The greatest strength for the denoiser, whatever the step and the image, without its sign."""
-        varying = sum(abs(float(strength)) * course.most() for course, strength in self.varying)
-        return abs(float(self.model)) + varying
+    def max_strength(self) -> float:
+        """The largest magnitude of the strength for the denoiser, whatever it depends on."""
+        most = sum(abs(float(strength)) * known.max_abs() for known, strength in self.modulated)
+        return abs(float(self.strength_model)) + most
 
-    def at(self, progress: float, images: int = 1) -> list[float]:
-        """The strength for the denoiser at a progress, for each image or for all of them.
 
-        ``images`` says how many there are, where no spread does.
-        """
-        images = images_of(course for course, _ in self.varying) or images
-        factors = [(float(s), course.at(progress, images)) for course, s in self.varying]
-        count = max((len(values) for _, values in factors), default=1)
-        each = [(s, values * (count // len(values))) for s, values in factors]
-        return [
-            float(self.model) + sum(s * values[image] for s, values in each)
-            for image in range(count)
-        ]
+def strength_of(term: Term, moment: Moment, layer: str = "") -> tuple[float, ...]:
+    """The strength of a term for the denoiser: for each image, or a single one for all of them.
+
+    Args:
+        term: Of a recipe.
+        moment: When.
+        layer: The name of the weight in the model.
+    """
+    images = images_of(modulation for modulation, _ in term.modulated)
+    at = moment if images is None else replace(moment, images=images)
+    parts = [(float(s), known.factors(at, layer)) for known, s in term.modulated]
+    count = max((len(factors) for _, factors in parts), default=1)
+    constant = float(term.strength_model)
+    return tuple(constant + sum(s * own[n % len(own)] for s, own in parts) for n in range(count))
 
 
 def _is_apart(model: Fraction, clip: Fraction) -> bool:
@@ -103,12 +118,9 @@ def _is_apart(model: Fraction, clip: Fraction) -> bool:
     return clip not in (0, 1, model)
 
 
-def _collected(varying: Iterable[tuple[Course, Fraction]]) -> Varying:
-    sums: dict[Course, Fraction] = {}
-    for course, strength in filter(_varies, varying):
-        sums[course] = sums.get(course, Fraction(0)) + strength
-    return tuple(sorted((course, bounded(total)) for course, total in sums.items() if total))
-
-
-def _varies(entry: tuple[Course, Fraction]) -> bool:
-    return bool(entry[0])
+def _collected(modulated: Modulated) -> Modulated:
+    sums: dict[Modulation, Fraction] = {}
+    for modulation, strength in modulated:
+        if modulation:
+            sums[modulation] = sums.get(modulation, Fraction(0)) + strength
+    return tuple(sorted((known, bounded(total)) for known, total in sums.items() if total))

@@ -13,7 +13,7 @@ from ..algebra import Recipe
 from ..errors import LoraInputError
 from ..families import sum_type
 from ..fusing import Patch, fuse, merge_, wider_shape
-from ..matching import Model, Report, make_plan
+from ..matching import ModelView, Report, make_plan
 from ..naming import ModelNames
 from ..reading import FileCache, check_file, identify, shared_cache
 
@@ -78,12 +78,12 @@ def applied(
             weights[key].copy_(weight)
 
 
-def model_of(weights: Mapping[str, torch.Tensor], component: str | None = None) -> Model:
+def model_of(weights: Mapping[str, torch.Tensor], component: str | None = None) -> ModelView:
     """What a plan has to know of a model with these weights."""
     shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
     names = ModelNames(shapes, component)
     dtypes = {key: weight.dtype for key, weight in weights.items()}
-    return Model(names, shapes, dtypes, names.parts, names.architecture)
+    return ModelView(names, shapes, dtypes, names.parts, names.architecture)
 
 
 def _weights(module: Weights) -> dict[str, torch.Tensor]:
@@ -100,8 +100,8 @@ def _prepared(
     weights: Mapping[str, torch.Tensor], recipe: Recipe, component: str | None, cache: FileCache
 ) -> tuple[dict[str, tuple[Patch, ...]], Report]:
     plan = make_plan(recipe, [model_of(weights, component)], cache)
-    (addends,) = plan.addends
-    for key in addends:
+    (own,) = plan.models
+    for key in own.merged:
         if weights[key].is_meta:
             raise LoraInputError(
                 f"{key} is not in memory: the model is offloaded. Load it first.",
@@ -109,7 +109,7 @@ def _prepared(
                 expected="weights in memory",
                 found="a weight on the meta device",
             )
-    patches = {k: fuse(a, sum_type(weights[k].dtype)) for k, a in addends.items()}
+    patches = {k: fuse(a, sum_type(weights[k].dtype)) for k, a in own.merged.items()}
     _refuse_wider(patches)
     return patches, plan.report
 

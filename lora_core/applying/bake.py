@@ -53,12 +53,13 @@ def bake(base: Path, recipe: Recipe, out: Path, progress: Progress | None = None
     weights, metadata = _read(base)
     computable = {key: w for key, w in weights.items() if w.dtype.is_floating_point}
     plan = make_plan(recipe, [model_of(computable)], shared_cache)
-    (changes,) = plan.addends
+    (own,) = plan.models
+    changes = own.merged
     _refuse_scaled(changes, weights)
     for done, (key, addends) in enumerate(changes.items()):
         _step(progress, done, len(changes))
-        own = weights[key].clone()  # what was read is still the file's
-        weights[key] = merged(own, fuse(addends, sum_type(own.dtype)))
+        weight = weights[key].clone()  # what was read is still the file's
+        weights[key] = merged(weight, fuse(addends, sum_type(weight.dtype)))
     _step(progress, len(changes), len(changes))
     _write(weights, {**metadata, PROVENANCE: _provenance(recipe, metadata)}, out)
     return plan.report
@@ -131,8 +132,8 @@ def _earlier(metadata: Mapping[str, str]) -> list[object]:
 def _told(term: Term) -> dict[str, object]:
     return {
         "name": term.file.name,
-        "strength_model": float(term.model),
-        "strength_clip": float(term.clip),
+        "strength_model": float(term.strength_model),
+        "strength_clip": float(term.strength_clip),
         "sha256": hashlib.sha256(Path(term.file.path).read_bytes()).hexdigest(),
     }
 

@@ -10,16 +10,19 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch.utils.hooks import RemovableHandle
 
 from ..algebra import FileId
 from ..families import Delta, Residue, balanced_pair
-from ..matching import Lane
+from ..matching import LiveTerm
 from ..naming import Rows, Shape
 from .branches import Branch, Factor, PairBranch, VectorBranch
+
+StrengthOf: TypeAlias = Callable[[FileId, str], Sequence[float]]
+"""The strength of a file's delta for a parameter of the model: for each image, or for all of them."""
 
 
 class Gate:
@@ -45,14 +48,14 @@ class Stack(torch.nn.Module):
     """The branches of a whole recipe, without its strengths.
 
     Attributes:
-        files: In the order in which strengths are given.
+        files: All whose deltas it has.
         lanes: The files that change each parameter, one entry for each of their deltas, in the order
             of the branches.
     """
 
     def __init__(
         self,
-        lanes: Mapping[str, Sequence[Lane]],
+        lanes: Mapping[str, Sequence[LiveTerm]],
         shapes: Mapping[str, Shape],
         dtype: torch.dtype,
         factor: type[Factor] = Factor,
@@ -69,30 +72,35 @@ class Stack(torch.nn.Module):
         self.files = tuple(sorted({lane.file for own in lanes.values() for lane in own}))
         self.lanes = {key: tuple(lane.file for lane in own) for key, own in lanes.items()}
         self.branches = torch.nn.ModuleList()
-        owners: list[int] = []
+        self._owners: list[tuple[FileId, str]] = []
+        ranks: list[int] = []
         scales: list[float] = []
         for key, own in lanes.items():
             grouped = _by_rows(own)
-            first = len(owners)
+            first = sum(ranks)
             for lane in (lane for some in grouped.values() for lane in some):
                 rank, scale = _columns(lane.delta)
-                owners += [self.files.index(lane.file)] * rank
+                self._owners.append((lane.file, key))
+                ranks.append(rank)
                 scales += [scale] * rank
             self.branches.append(_branch(grouped, key, shapes[key], first, dtype, factor))
-        self._owners = torch.tensor(owners)
+        self._columns = torch.arange(len(ranks)).repeat_interleave(
+            torch.tensor(ranks, dtype=torch.long)
+        )
         self._scales = torch.tensor(scales, dtype=torch.float64)
 
     @property
     def rank(self) -> int:
         """The columns of all branches together."""
-        return len(self._owners)
+        return len(self._scales)
 
-    def gate_rows(self, strengths: Sequence[Sequence[float]]) -> torch.Tensor:
-        """(images or 1, R) in float32, from the strengths of each file for each image or for all."""
-        images = max((len(values) for values in strengths), default=1)
+    def gate_rows(self, strength: StrengthOf) -> torch.Tensor:
+        """(images or 1, R) in float32, from the strength of each delta for each image or for all of them."""
+        strengths = [strength(file, key) for file, key in self._owners]
+        images = max(map(len, strengths), default=1)
         each = [[*values] * (images // len(values)) for values in strengths]
         table = torch.tensor(each, dtype=torch.float64).T
-        return (table[:, self._owners] * self._scales).float()
+        return (table[:, self._columns] * self._scales).float()
 
     def branch(self, key: str) -> Branch:
         """All that the stack does to one parameter."""
@@ -124,18 +132,19 @@ class Stack(torch.nn.Module):
         twin = Stack({}, {}, torch.float32)
         twin.files, twin.lanes = self.files, self.lanes
         twin.branches = copy.deepcopy(self.branches)
-        twin._owners, twin._scales = self._owners, self._scales
+        twin._owners = self._owners
+        twin._columns, twin._scales = self._columns, self._scales
         return twin
 
 
-def _by_rows(lanes: Sequence[Lane]) -> dict[Rows, list[Lane]]:
+def _by_rows(lanes: Sequence[LiveTerm]) -> dict[Rows, list[LiveTerm]]:
     """With pairs made of what are products, and balanced."""
-    grouped: dict[Rows, list[Lane]] = {}
+    grouped: dict[Rows, list[LiveTerm]] = {}
     for lane in lanes:
         delta = lane.delta
         if not isinstance(delta, Residue):
             delta = balanced_pair(delta.paired())
-        grouped.setdefault(lane.rows, []).append(Lane(lane.file, lane.rows, delta))
+        grouped.setdefault(lane.rows, []).append(LiveTerm(lane.file, lane.rows, delta))
     return grouped
 
 
@@ -145,7 +154,7 @@ def _columns(delta: Delta) -> tuple[int, float]:
 
 
 def _branch(
-    grouped: Mapping[Rows, Sequence[Lane]],
+    grouped: Mapping[Rows, Sequence[LiveTerm]],
     key: str,
     shape: Shape,
     first: int,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..families import Delta, Diagonal, Incoming, Pair, Replacement, Residue, Static
-from ..matching import Addend
+from ..matching import WeightTerm
 from ..naming import Rows, Shape
 
 Scaled = tuple[float, Delta]
@@ -53,7 +53,7 @@ class Patch:
     shape: Shape | None = None
 
 
-def fuse(addends: Iterable[Addend], dtype: torch.dtype = torch.float32) -> tuple[Patch, ...]:
+def fuse(addends: Iterable[WeightTerm], dtype: torch.dtype = torch.float32) -> tuple[Patch, ...]:
     """One patch for each set of rows that ``addends`` of one weight aim at.
 
     Args:

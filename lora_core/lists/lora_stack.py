@@ -31,7 +31,7 @@ class StackEntry(tuple[str, float, float]):
     @classmethod
     def of(cls, term: Term) -> StackEntry:
         """The entry of a term that does not vary."""
-        entry = cls(term.file.name, float(term.model), float(term.clip))
+        entry = cls(term.file.name, float(term.strength_model), float(term.strength_clip))
         entry.term = term
         return entry
 
@@ -84,7 +84,7 @@ def written_stack(recipe: Recipe) -> list[StackEntry]:
 
 def check_constant(term: Term, where: str) -> None:
     """Refuses a term whose strength varies, which ``where`` has no words for."""
-    if term.varying:
+    if term.modulated:
         raise LoraInputError(
             f"its strength varies over the steps or the images, which {where} cannot say. "
             "Take the LORA before it is scheduled or spread.",

@@ -127,8 +127,8 @@ def _label(lora: Recipe, value: Fraction, names: dict[str, str]) -> str:
     if not said:
         return "no LoRA"
     (first, *others) = lora.terms
-    if not (others or first.varying) and first.model == first.clip:
-        return f"{said[0]} {_number(value * first.model)}"
+    if not (others or first.modulated) and first.strength_model == first.strength_clip:
+        return f"{said[0]} {_number(value * first.strength_model)}"
     more = [f"{len(said) - NAMED} more"] if len(said) > NAMED else []
     return f"{_number(value)} ({' + '.join([*said[:NAMED], *more])})"
 

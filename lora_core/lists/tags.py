@@ -85,8 +85,8 @@ def tag_names(files: Iterable[str], listed: Iterable[str]) -> dict[str, str]:
 def check_readable(term: Term) -> None:
     """Refuses strengths that are beyond those which tags are read with."""
     try:
-        typed_strength(float(term.model))
-        typed_strength(float(term.clip))
+        typed_strength(float(term.strength_model))
+        typed_strength(float(term.strength_clip))
     except LoraInputError as error:
         raise error.in_file(term.file.name) from None
 
@@ -163,8 +163,8 @@ def _understood(arguments: Iterable[str]) -> tuple[list[str], dict[str, str], li
 
 
 def _written(name: str, term: Term, order: Order) -> str:
-    numbers = [_decimal(term.model), _decimal(term.clip)]
-    if term.model == term.clip:
+    numbers = [_decimal(term.strength_model), _decimal(term.strength_clip)]
+    if term.strength_model == term.strength_clip:
         numbers = numbers[:1]
     elif order != "model first":
         numbers = numbers[::-1]

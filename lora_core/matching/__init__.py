@@ -1,26 +1,26 @@
 """Step 2, match: a recipe and the models' names become a plan of all that will happen, and its report."""
 
-from .divide import MODES, Halves, Layers, Mode, Weights, halves
-from .held import held_for
-from .lanes import Lane
-from .match import Addend, Model
+from .assign import MODES, LiveTerms, MergeLiveSplit, Mode, WeightTerms
+from .live_term import LiveTerm
+from .match import ModelView, WeightTerm
+from .model_cache import cache_of
 from .outcome import outcomes_of
-from .plan import Plan, make_plan
+from .plan import ModelPlan, Plan, make_plan
 from .report import Report
 
 __all__ = [
     "MODES",
-    "Addend",
-    "Halves",
-    "Lane",
-    "Layers",
+    "LiveTerm",
+    "LiveTerms",
+    "MergeLiveSplit",
     "Mode",
-    "Model",
+    "ModelPlan",
+    "ModelView",
     "Plan",
     "Report",
-    "Weights",
-    "halves",
-    "held_for",
+    "WeightTerm",
+    "WeightTerms",
+    "cache_of",
     "make_plan",
     "outcomes_of",
 ]

@@ -22,7 +22,7 @@ heads, one above the other, of which the host blends those that a step spans."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Model:
+class ModelView:
     """What matching has to know of a model; no tensors.
 
     Attributes:
@@ -47,7 +47,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Addend:
+class WeightTerm:
     """strength · delta, to be added to a target.
 
     Attributes:
@@ -65,8 +65,8 @@ class Addend:
     width: int | None = None
     shape: Shape | None = None
 
-    def times(self, strength: float) -> Addend:
-        return Addend(
+    def times(self, strength: float) -> WeightTerm:
+        return WeightTerm(
             self.target,
             self.delta,
             self.strength * strength,
@@ -78,7 +78,7 @@ class Addend:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hit:
+class MatchedDelta:
     """A delta that has found its weight.
 
     Attributes:
@@ -90,7 +90,7 @@ class Hit:
     name: str
     model: int
     shape: Shape
-    addend: Addend
+    addend: WeightTerm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,13 +103,13 @@ class Match:
     """
 
     file: LoraFile
-    hits: tuple[Hit, ...]
+    hits: tuple[MatchedDelta, ...]
     missed: tuple[str, ...]
     parts: frozenset[Part]
     base: str | None = None
 
 
-def match_file(file: LoraFile, models: Sequence[Model]) -> Match:
+def match_file(file: LoraFile, models: Sequence[ModelView]) -> Match:
     """Finds the weight of every delta in ``file``.
 
     Raises:
@@ -124,8 +124,8 @@ def match_file(file: LoraFile, models: Sequence[Model]) -> Match:
         raise error.in_file(file.id.name, _origins(file, models)) from error
 
 
-def _matched(file: LoraFile, models: Sequence[Model]) -> Match:
-    hits: list[Hit] = []
+def _matched(file: LoraFile, models: Sequence[ModelView]) -> Match:
+    hits: list[MatchedDelta] = []
     missed: dict[tuple[str, Slot], None] = {}
     for name, module in file.modules.items():
         for delta, bound in zip(module.deltas, module.bounds, strict=True):
@@ -152,7 +152,7 @@ def _matched(file: LoraFile, models: Sequence[Model]) -> Match:
     return match
 
 
-def _find(name: str, delta: Delta, models: Sequence[Model]) -> tuple[int, Target] | None:
+def _find(name: str, delta: Delta, models: Sequence[ModelView]) -> tuple[int, Target] | None:
     """The first model that has a weight of that name, by its index, and the weight."""
     for index, model in enumerate(models):
         target = model.names.find(name)
@@ -173,9 +173,9 @@ def _hits(
     delta: Delta,
     bound: float,
     file: str,
-    models: Sequence[Model],
+    models: Sequence[ModelView],
     found: tuple[int, Target],
-) -> Iterator[Hit]:
+) -> Iterator[MatchedDelta]:
     """One for each weight that the model has in place of the file's layer."""
     index, target = found
     if target.source is not None:
@@ -183,12 +183,12 @@ def _hits(
     for piece in target.pieces():
         own = delta if piece.source is None else _cut(name, delta, target, piece.source)
         addend, shape = _addend(name, own, bound, file, models[index], piece)
-        yield Hit(name, index, shape, addend)
+        yield MatchedDelta(name, index, shape, addend)
 
 
 def _addend(
-    name: str, delta: Delta, bound: float, file: str, model: Model, target: Target
-) -> tuple[Addend, Shape]:
+    name: str, delta: Delta, bound: float, file: str, model: ModelView, target: Target
+) -> tuple[WeightTerm, Shape]:
     """What is added to a target at strength 1, and its shape."""
     weight = model.shapes[target.key]
     shape = weight if target.rows is None else (target.rows[1], *weight[1:])
@@ -196,14 +196,14 @@ def _addend(
     heads = _heads(delta, target, shape)
     if heads and model.banks:
         bank = (heads * shape[0], *shape[1:])
-        return Addend(target, delta, 1.0, bound, file, shape=bank), shape
+        return WeightTerm(target, delta, 1.0, bound, file, shape=bank), shape
     if not delta.fits(shape):
         adapted = _adapted(delta, target, shape, model)
         if adapted is None:
             raise _misfit(name, delta, shape, heads)
         delta, width = adapted
     turned = delta.turned() if target.halves_swapped else delta
-    return Addend(target, turned, 1.0, bound, file, width), shape
+    return WeightTerm(target, turned, 1.0, bound, file, width), shape
 
 
 def _heads(delta: Delta, target: Target, shape: Shape) -> int:
@@ -240,7 +240,7 @@ def _cut(name: str, delta: Delta, whole: Target, source: tuple[int, int]) -> Del
 
 
 def _adapted(
-    delta: Delta, target: Target, shape: Shape, model: Model
+    delta: Delta, target: Target, shape: Shape, model: ModelView
 ) -> tuple[Pair, int | None] | None:
     """A pair for the layer that takes pictures, in a model that takes another number of them.
 
@@ -273,7 +273,7 @@ def _misfit(name: str, delta: Delta, shape: Shape, heads: int = 0) -> LoraMismat
     )
 
 
-def _origins(file: LoraFile, models: Sequence[Model]) -> str:
+def _origins(file: LoraFile, models: Sequence[ModelView]) -> str:
     """What file and model were made for, where known: that is why they do not fit."""
     looks, known = base_of_file(file), _base(models)
     if looks and looks == known:
@@ -282,13 +282,13 @@ def _origins(file: LoraFile, models: Sequence[Model]) -> str:
     return made_for + (f" The model is {known}." if known else "")
 
 
-def _base(models: Sequence[Model]) -> str | None:
+def _base(models: Sequence[ModelView]) -> str | None:
     return next((model.base for model in models if model.base), None)
 
 
-def _refuse_synonyms(hits: Sequence[Hit]) -> None:
+def _refuse_synonyms(hits: Sequence[MatchedDelta]) -> None:
     """Refuses two names of one file for the same weight, or for some of the same rows of it."""
-    known: dict[tuple[int, str], list[Hit]] = {}
+    known: dict[tuple[int, str], list[MatchedDelta]] = {}
     for hit in hits:
         others = known.setdefault((hit.model, hit.addend.target.key), [])
         for other in others:
@@ -303,7 +303,7 @@ def _refuse_synonyms(hits: Sequence[Hit]) -> None:
         others.append(hit)
 
 
-def _parts(hits: Sequence[Hit], models: Sequence[Model]) -> frozenset[Part]:
+def _parts(hits: Sequence[MatchedDelta], models: Sequence[ModelView]) -> frozenset[Part]:
     """The parts that are there to be patched."""
     declared = [model.parts for model in models if model.parts is not None]
     if declared:
@@ -311,7 +311,7 @@ def _parts(hits: Sequence[Hit], models: Sequence[Model]) -> frozenset[Part]:
     return frozenset(hit.addend.target.part for hit in hits) or frozenset(("model", "clip"))
 
 
-def _refuse_stranger(match: Match, models: Sequence[Model]) -> None:
+def _refuse_stranger(match: Match, models: Sequence[ModelView]) -> None:
     """Nothing fits the denoiser, or nothing at all, though the file means to.
 
     A text encoder that does not fit is only reported: files for models with several often do not.

@@ -12,7 +12,7 @@ import torch
 
 from ..errors import LoraMismatchError
 from ..families import UNBALANCED, Room, balanced_pair, largest_magnitude, room_of
-from .match import Addend
+from .match import WeightTerm
 
 LARGEST_STRENGTH: Final = 2.0**40
 """A factor in a file may take 2^32 of float32, and its alpha as much."""
@@ -21,7 +21,9 @@ ACTIVATION: Final = 64
 """What the numbers that come into a layer may add up to: a branch has to hold their products, too."""
 
 
-def check_range(weights: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, torch.dtype]) -> None:
+def check_range(
+    weights: Mapping[str, Sequence[WeightTerm]], dtypes: Mapping[str, torch.dtype]
+) -> None:
     """LoraMismatchError if a weight with its sum of deltas may not fit into its type.
 
     The bound from the largest factors clears all sane files at no cost; only where it does not are
@@ -37,7 +39,9 @@ def check_range(weights: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, to
             _refuse_strengths(key, addends)
 
 
-def check_beside(layers: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, torch.dtype]) -> None:
+def check_beside(
+    layers: Mapping[str, Sequence[WeightTerm]], dtypes: Mapping[str, torch.dtype]
+) -> None:
     """The same of what goes beside layers, at the greatest strengths that it will have.
 
     Layers of less than half precision compute in that. All sums are formed in the layer's type, and the
@@ -60,7 +64,7 @@ def check_beside(layers: Mapping[str, Sequence[Addend]], dtypes: Mapping[str, to
         _refuse_strengths(key, addends)
 
 
-def _look_closer(key: str, addends: Sequence[Addend], room: Room, dtype: torch.dtype) -> None:
+def _look_closer(key: str, addends: Sequence[WeightTerm], room: Room, dtype: torch.dtype) -> None:
     """Adds up only what meets, and then entry by entry."""
     try:
         _check_sum(key, addends, room, dtype, _bound)
@@ -70,10 +74,10 @@ def _look_closer(key: str, addends: Sequence[Addend], room: Room, dtype: torch.d
 
 def _check_sum(
     key: str,
-    addends: Sequence[Addend],
+    addends: Sequence[WeightTerm],
     room: Room,
     dtype: torch.dtype,
-    size: Callable[[Addend], float],
+    size: Callable[[WeightTerm], float],
 ) -> None:
     taken = {a: _known(room.taken(a.delta, size(a), abs(a.strength))) for a in addends}
     total = _sum(addends, taken)
@@ -82,14 +86,14 @@ def _check_sum(
         raise _overflow(key, total, room, dtype).in_file(worst.file)
 
 
-def _between(addend: Addend) -> float:
+def _between(addend: WeightTerm) -> float:
     """No number that a branch has between its factors is larger, for an input of 1: they are of like size,
     and their scale is near 1."""
     column, strength = addend.bound / (addend.delta.pair_rank or 1), abs(addend.strength)
     return 2**UNBALANCED * math.sqrt(column * max(strength, 1 / strength if strength else 1.0))
 
 
-def _seen(addend: Addend) -> float:
+def _seen(addend: WeightTerm) -> float:
     """The same as it is, from the factors themselves."""
     strength = abs(addend.strength)
     if addend.delta.pair_rank is None:
@@ -99,20 +103,20 @@ def _seen(addend: Addend) -> float:
     return max(up, down, down * abs(pair.scale) * strength)
 
 
-def _bound(addend: Addend) -> float:
+def _bound(addend: WeightTerm) -> float:
     return addend.bound
 
 
-def _peak(addend: Addend) -> float:
+def _peak(addend: WeightTerm) -> float:
     return abs(addend.strength) * addend.delta.peak()
 
 
-def _summed(addend: Addend) -> float:
+def _summed(addend: WeightTerm) -> float:
     """What float32 sees of it while it is added up."""
     return _peak(addend) if addend.delta.made_wide else addend.bound
 
 
-def _sum(addends: Sequence[Addend], sizes: Mapping[Addend, float]) -> float:
+def _sum(addends: Sequence[WeightTerm], sizes: Mapping[WeightTerm, float]) -> float:
     """The most that can come together in one entry: what meets does so where one of them begins."""
     starts = {addend.target.rows[0] if addend.target.rows else 0 for addend in addends}
     return max(
@@ -125,7 +129,7 @@ def _known(size: float) -> float:
     return math.inf if math.isnan(size) else size
 
 
-def _refuse_strengths(key: str, addends: Sequence[Addend]) -> None:
+def _refuse_strengths(key: str, addends: Sequence[WeightTerm]) -> None:
     for addend in addends:
         if abs(addend.strength) > LARGEST_STRENGTH:
             raise LoraMismatchError(

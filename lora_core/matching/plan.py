@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from ..algebra import Recipe
+from ..algebra import FileId, Recipe
+from ..naming import Part
 from ..reading import FileCache, LoraFile
-from .divide import Halves, Layers, Weights, divide, halves
-from .fit import NONE_KNOWN, Fit, Fits
-from .match import Model
+from .assign import Assignment, LiveTerms, MergeLiveSplit, Mode, WeightTerms, assign, split_recipe
+from .file_match import NONE_KNOWN, FileMatch, FileMatches
+from .match import ModelView
 from .overflow import check_beside, check_range
 from .replaced import check_replaced
 from .report import Report
+
+NOTHING: Final = MergeLiveSplit()
+
+BOTH: Final[frozenset[Part]] = frozenset(("model", "clip"))
+"""The parts that a model may have of which only names can tell."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelPlan:
+    """What is to become of one model.
+
+    Attributes:
+        split: All of ours that is to be on it, with the strengths of its own parts only.
+        merged: By weight, what is added to it.
+        live: By weight, what goes beside its layer.
+        changes: Whether anything is to become of it, be it only that something is taken away.
+    """
+
+    split: MergeLiveSplit
+    merged: WeightTerms
+    live: LiveTerms
+    changes: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,52 +45,95 @@ class Plan:
     """What a recipe does to some models.
 
     Attributes:
-        addends: For each model, by weight, what is added to it.
-        live: For each model, by weight, what goes beside its layer.
+        models: For each of them, what is to become of it.
         report: What became of every file.
-        fits: By file, for the next plan for the very same models. Holding them keeps their files
+        matches: By file, for the next plan for the very same models. Holding them keeps their files
             in the shared cache.
     """
 
-    addends: tuple[Weights, ...]
-    live: tuple[Layers, ...]
+    models: tuple[ModelPlan, ...]
     report: Report
-    fits: Fits
+    matches: FileMatches
 
     @property
     def files(self) -> tuple[LoraFile, ...]:
         """All that was read; holding them keeps them in the shared cache."""
-        return tuple(fit.file for fit in self.fits.values())
+        return tuple(match.file for match in self.matches.values())
 
 
 def make_plan(
-    recipe: Recipe | Halves, models: Sequence[Model], cache: FileCache, known: Fits = NONE_KNOWN
+    recipe: Recipe,
+    views: Sequence[ModelView],
+    cache: FileCache,
+    *,
+    mode: Mode = "merge",
+    earlier: Sequence[MergeLiveSplit] = (),
+    known: FileMatches = NONE_KNOWN,
 ) -> Plan:
-    """Reads the recipe's files and matches them to ``models``; both stay untouched.
+    """Reads the files of a recipe and matches them to models, which stay untouched.
 
     Args:
-        recipe: What to merge (LoraInputError if its strengths vary); ``Halves`` say what goes live
-            instead.
-        models: What it is added to.
+        recipe: What is added to the models.
+        views: Of the models.
         cache: Reads the files.
-        known: What is known already of files on the very same ``models``.
+        mode: What goes live; text encoders, which know neither steps nor images, are always merged.
+        earlier: For each model, what of ours is on it already; nothing if left out.
+        known: What is known of files on the very same ``views``.
 
     Raises:
+        LoraInputError: No merged weight can have a strength, and the mode is ``merge``.
         LoraFileError: A file is damaged or ambiguous.
         LoraMismatchError: A file does not fit, would overflow a weight, or cannot vary as asked.
     """
-    parts = recipe if isinstance(recipe, Halves) else halves(recipe, "merge", quantised=False)
-    terms = parts.whole.terms
+    added = [_split_for(view, recipe, mode) for view in views]
+    before = [*earlier] or [NOTHING for _ in views]
+    splits = [old.plus(new) for old, new in zip(before, added, strict=True)]
+    terms = _told(recipe, splits, views).terms
     files = [known[t.file].file if t.file in known else cache.read(t.file) for t in terms]
-    fits = {file.id: known.get(file.id) or Fit.of(file, models) for file in files}
-    division = divide(fits.values(), parts, models)
-    for model, weights in zip(models, division.merged, strict=True):
-        check_replaced(weights)
-        check_range(weights, model.dtypes)
-    for model, weights in zip(models, division.strongest, strict=True):
-        check_beside(weights, model.dtypes)
+    matches = {file.id: known.get(file.id) or FileMatch.of(file, views) for file in files}
+    assigned = [
+        assign(matches.values(), split, index, view)
+        for index, (split, view) in enumerate(zip(splits, views, strict=True))
+    ]
+    for view, own in zip(views, assigned, strict=True):
+        _check(own, view)
+    live = Counter[FileId]()
+    for own in assigned:
+        live.update(own.counts)
     reports = (
-        fit.report.at(term, division.counts.get(term.file, 0))
-        for term, fit in zip(terms, fits.values(), strict=True)
+        match.report.at(term, live[term.file])
+        for term, match in zip(terms, matches.values(), strict=True)
     )
-    return Plan(division.merged, division.live, Report(tuple(reports)), fits)
+    models = tuple(
+        ModelPlan(
+            old.plus(new),
+            own.merged,
+            own.live,
+            bool(new.whole) and bool(own.merged or own.live or old.whole),
+        )
+        for old, new, own in zip(before, added, assigned, strict=True)
+    )
+    return Plan(models, Report(tuple(reports)), matches)
+
+
+def _split_for(view: ModelView, recipe: Recipe, mode: Mode) -> MergeLiveSplit:
+    """The recipe with the strengths of one model's parts only."""
+    parts = view.parts or BOTH
+    own = recipe.scaled(float("model" in parts), float("clip" in parts))
+    if "model" not in parts:
+        return MergeLiveSplit(own)
+    return split_recipe(own, mode, quantised=view.quantised)
+
+
+def _told(recipe: Recipe, splits: Sequence[MergeLiveSplit], views: Sequence[ModelView]) -> Recipe:
+    """All that the report speaks of: what is on the models, and what there is no model for."""
+    there = frozenset[Part]().union(*(view.parts or BOTH for view in views))
+    missing = recipe.scaled(float("model" not in there), float("clip" not in there))
+    return Recipe.sum([*(split.whole for split in splits), missing])
+
+
+def _check(own: Assignment, view: ModelView) -> None:
+    """Refuses what no weight of the model can hold."""
+    check_replaced(own.merged)
+    check_range(own.merged, view.dtypes)
+    check_beside(own.strongest, view.dtypes)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import LoraMismatchError
-from .match import Addend
+from .match import WeightTerm
 
 
-def check_replaced(weights: Mapping[str, Sequence[Addend]]) -> None:
+def check_replaced(weights: Mapping[str, Sequence[WeightTerm]]) -> None:
     """LoraMismatchError where a weight of another shape is not all that its place gets.
 
     A set weight is W + strength · (value - W), so that it scales and adds up like everything else.
@@ -21,7 +21,7 @@ def check_replaced(weights: Mapping[str, Sequence[Addend]]) -> None:
                 _check(key, addend, addends)
 
 
-def _check(key: str, addend: Addend, all_of_weight: Sequence[Addend]) -> None:
+def _check(key: str, addend: WeightTerm, all_of_weight: Sequence[WeightTerm]) -> None:
     if addend.strength != 1:
         found = f"{addend.strength:g}"
         raise _refusal(addend, f"{key} only at strength 1, not at {found}", "strength 1", found)
@@ -31,7 +31,7 @@ def _check(key: str, addend: Addend, all_of_weight: Sequence[Addend]) -> None:
         raise _refusal(addend, f"all of {key}, which {found} changes too", "one LoRA", found)
 
 
-def _refusal(addend: Addend, what: str, expected: str, found: str) -> LoraMismatchError:
+def _refusal(addend: WeightTerm, what: str, expected: str, found: str) -> LoraMismatchError:
     return LoraMismatchError(
         f"has a weight of another shape, {addend.shape}, which can replace {what}.",
         key=addend.target.key,

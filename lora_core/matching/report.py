@@ -12,7 +12,7 @@ from ..naming import Part, part_of
 from ..reading import base_of_file, dialects_of, disagreement, stated_base, trainer_of
 from ..text import printable
 from ..warning import LoraWarning, few, united
-from .match import Hit, Match
+from .match import Match, MatchedDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,11 @@ class LoraReport:
     def at(self, term: Term, live: int = 0) -> LoraReport:
         """The same with the strengths of ``term``, ``live`` layers of it beside the model's."""
         model, *others = self.parts
-        varying = tuple(f"{float(s):g} {course}" for course, s in term.varying)
-        model = replace(model, strength=float(term.model), live=live, varying=varying)
-        clip = (replace(part, strength=float(term.clip), apart=term.apart) for part in others)
+        varying = tuple(f"{float(s):g} {modulation}" for modulation, s in term.modulated)
+        model = replace(model, strength=float(term.strength_model), live=live, varying=varying)
+        clip = (
+            replace(part, strength=float(term.strength_clip), apart=term.apart) for part in others
+        )
         return replace(self, name=term.file.name, parts=(model, *clip)).saying(*term.said)
 
     def reaching(self, through: int, unused: int) -> LoraReport:
@@ -223,7 +225,7 @@ def _ranks(deltas: Iterable[Delta]) -> tuple[int, int] | None:
     return (min(ranks), max(ranks)) if ranks else None
 
 
-def _touched(hits: Iterable[Hit]) -> int:
+def _touched(hits: Iterable[MatchedDelta]) -> int:
     targets = {(hit.model, hit.addend.target): hit.shape for hit in hits}
     return sum(math.prod(shape) for shape in targets.values())
 

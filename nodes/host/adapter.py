@@ -11,7 +11,7 @@ import torch
 from comfy.weight_adapter import WeightAdapterBase
 
 from ...lora_core.fusing import Patch, fuse, merged, wider_shape
-from ...lora_core.matching import Addend
+from ...lora_core.matching import WeightTerm
 
 LEAVES: Final = frozenset((torch.Tensor, type(None), float, int, str, bool))
 """Types with nothing inside; most of what is packed is of them."""
@@ -29,10 +29,10 @@ class FusedAdapter(WeightAdapterBase):
     def __init__(self, loaded_keys: set[str], weights: tuple[Any, ...]) -> None:
         self.loaded_keys = loaded_keys
         self._weights = weights
-        self._addends: tuple[Addend, ...] = ()
+        self._addends: tuple[WeightTerm, ...] = ()
 
     @classmethod
-    def of(cls, addends: tuple[Addend, ...]) -> FusedAdapter:
+    def of(cls, addends: tuple[WeightTerm, ...]) -> FusedAdapter:
         """Of what is added; it is fused when the host comes to the weight, if it ever does."""
         adapter = cls(set(), ())
         adapter._addends = addends

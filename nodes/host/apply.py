@@ -5,23 +5,20 @@ from __future__ import annotations
 import itertools
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ...lora_core.algebra import Recipe
+from ...lora_core.algebra import Recipe, Term
 from ...lora_core.errors import LoraInputError, LoraMismatchError
 from ...lora_core.matching import (
-    Halves,
-    Layers,
+    MergeLiveSplit,
     Mode,
-    Model,
+    ModelPlan,
     Plan,
     Report,
-    Weights,
-    halves,
-    held_for,
+    cache_of,
     make_plan,
 )
 from ...lora_core.naming import Part, Shape
@@ -50,7 +47,7 @@ class Applied:
     """What we have done to a model, remembered on it so that a later node can add to it.
 
     Attributes:
-        recipe: All of it, with the strengths of this part only.
+        split: All of it, with the strengths of this part only.
         before: The host's identity of the weights without it.
         after: The same with it; another identity now means somebody patched after us.
         entries: The recipe's patches, as the host holds them, by weight.
@@ -59,7 +56,7 @@ class Applied:
         metadata: What the model carried of other LoRAs before.
     """
 
-    recipe: Halves
+    split: MergeLiveSplit
     before: uuid.UUID
     after: uuid.UUID
     entries: Mapping[str, Patched] = field(default_factory=dict[str, Patched])
@@ -107,22 +104,28 @@ def apply_recipe(
     if not recipe:
         return model, clip, Report(())
     sides = _sides(model, clip)
-    earlier = {part: _applied(patcher) for part, patcher in sides.items()}
-    views = tuple(view_of(part, side, earlier[part].entries) for part, side in sides.items())
-    added = {part: _own(recipe, part, mode, view) for part, view in zip(sides, views, strict=True)}
-    whole = {part: earlier[part].recipe.plus(added[part]) for part in sides}
-    held = held_for(next(iter(sides.values())).model)
-    together = _together(whole.values(), recipe, sides)
-    plan = make_plan(together, views, shared_cache, held.fits(views))
-    held.keep(views, plan.fits)
+    earlier = [_applied(side) for side in sides.values()]
+    views = [
+        view_of(part, s, own.entries) for (part, s), own in zip(sides.items(), earlier, strict=True)
+    ]
+    cache = cache_of(next(iter(sides.values())).model)
+    plan = make_plan(
+        recipe,
+        views,
+        shared_cache,
+        mode=mode,
+        earlier=[own.split for own in earlier],
+        known=cache.matches(views),
+    )
+    cache.keep(views, plan.matches)
     plan = replace(plan, report=said_of_carried(plan))
     for lora in plan.report.loras:
         log.info("%s", lora.headline)
     later = partial(_tell_reached, plan, tell) if tell else None
     changes: dict[Part, _Change] = {
-        part: _Change(whole[part], earlier[part], weights, layers, view.shapes, plan.files, later)
-        for part, weights, layers, view in zip(sides, plan.addends, plan.live, views, strict=True)
-        if added[part].whole and (weights or layers or earlier[part].recipe.whole)
+        part: _Change(own, before, view.shapes, plan.files, later)
+        for part, own, before, view in zip(sides, plan.models, earlier, views, strict=True)
+        if own.changes
     }
     return (*_changed(model, clip, changes), plan.report)
 
@@ -151,12 +154,10 @@ def _sides(model: ModelPatcher | None, clip: CLIP | None) -> dict[Part, ModelPat
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Change:
-    """All that is to become of one patcher: ``recipe`` in place of what was applied earlier."""
+    """All that is to become of one patcher: ``plan`` in place of what was applied earlier."""
 
-    recipe: Halves
+    plan: ModelPlan
     earlier: Applied
-    weights: Weights
-    layers: Layers
     shapes: Mapping[str, Shape]
     files: tuple[LoraFile, ...]
     later: Callable[[Reached], None] | None
@@ -164,25 +165,8 @@ class _Change:
 
 def _tell_reached(plan: Plan, tell: Callable[[Report], None], reached: Reached) -> None:
     """The report of a plan, with what a run has shown of its live layers."""
-    loras = zip(plan.fits, plan.report.loras, strict=True)
+    loras = zip(plan.matches, plan.report.loras, strict=True)
     tell(Report(tuple(lora.reaching(*reached.get(file, (0, 0))) for file, lora in loras)))
-
-
-def _own(recipe: Recipe, part: Part, mode: Mode, view: Model) -> Halves:
-    """The recipe with the strengths of one part only, divided for it."""
-    own = recipe.scaled(float(part == "model"), float(part == "clip"))
-    if part == "clip":
-        return Halves(own)
-    return halves(own, mode, quantised=view.quantised)
-
-
-def _together(parts: Iterable[Halves], recipe: Recipe, sides: Mapping[Part, object]) -> Halves:
-    """Of all parts; what there is nothing for is only told of in the report."""
-    total = Halves()
-    for part in parts:
-        total = total.plus(part)
-    missing = recipe.scaled(float("model" not in sides), float("clip" not in sides))
-    return total.plus(Halves(missing))
 
 
 def _applied(patcher: ModelPatcher) -> Applied:
@@ -191,7 +175,7 @@ def _applied(patcher: ModelPatcher) -> Applied:
     if isinstance(known, Applied) and known.is_last_on(patcher):
         return known
     key = next(k for k in _keys() if k not in patcher.injections)
-    return Applied(Halves(), patcher.patches_uuid, patcher.patches_uuid, beside=key)
+    return Applied(MergeLiveSplit(), patcher.patches_uuid, patcher.patches_uuid, beside=key)
 
 
 def _keys() -> Iterator[str]:
@@ -203,42 +187,47 @@ def _keys() -> Iterator[str]:
 
 def _change(clone: ModelPatcher, change: _Change) -> None:
     """Changes a fresh clone: ours in place of ours, behind whatever others have added."""
-    earlier, key = change.earlier, change.earlier.beside
+    plan, earlier, key = change.plan, change.earlier, change.earlier.beside
     _take_back(clone, earlier)
-    if not (change.weights or change.layers):
+    if not (plan.merged or plan.live):
         return
-    entries = _patch(clone, change) if change.weights else {}
-    if change.layers:
-        beside = stacks.get(key, clone, change.layers, change.shapes)
-        put_beside(clone, Live(beside, change.recipe.live, change.later))
-    changed = {term.file for term in change.recipe.whole.terms}
+    entries = _patch(clone, plan, earlier.before) if plan.merged else {}
+    if plan.live:
+        beside = stacks.get(key, clone, plan.live, change.shapes)
+        put_beside(clone, Live(beside, plan.split.live, change.later))
+    changed = {term.file for term in plan.split.whole.terms}
     metadata = carry(clone, (file for file in change.files if file.id in changed))
     applied = Applied(
-        change.recipe, earlier.before, clone.patches_uuid, entries, change.files, key, metadata
+        plan.split, earlier.before, clone.patches_uuid, entries, change.files, key, metadata
     )
     clone.set_attachments(ATTACHMENT, applied)
 
 
-def _patch(clone: ModelPatcher, change: _Change) -> dict[str, Patched]:
+def _patch(clone: ModelPatcher, plan: ModelPlan, before: uuid.UUID) -> dict[str, Patched]:
     """Hands over what is merged; the patches as the host holds them, by weight."""
     others = _strengths(clone)
-    adapters = {key: FusedAdapter.of(addends) for key, addends in change.weights.items()}
+    adapters = {key: FusedAdapter.of(addends) for key, addends in plan.merged.items()}
     refused = adapters.keys() - set(clone.add_patches(adapters))
     if refused:
         raise LoraMismatchError(
             f"ComfyUI did not take the patches of {len(refused)} weights.", key=min(refused)
         )
-    identity = f"{change.recipe.merge.fingerprint} {_rest(change)}{others}"
-    clone.patches_uuid = uuid.uuid5(change.earlier.before, identity)
+    identity = f"{plan.split.merge.fingerprint} {_rest(plan)}{others}"
+    clone.patches_uuid = uuid.uuid5(before, identity)
     return {key: clone.patches[key][-1] for key in adapters}
 
 
-def _rest(change: _Change) -> str:
-    """Of what is live, the strengths of files with parts that had to be merged all the same."""
-    names = {addend.file for addends in change.weights.values() for addend in addends}
-    terms = [term for term in change.recipe.live.terms if term.file.name in names]
-    rest = Recipe(tuple(replace(term, varying=()) for term in terms))
+def _rest(plan: ModelPlan) -> str:
+    """Of what is live, the strengths of files with deltas that had to be merged all the same."""
+    names = {addend.file for addends in plan.merged.values() for addend in addends}
+    terms = [term for term in plan.split.live.terms if term.file.name in names]
+    rest = Recipe(tuple(map(_merged_of, terms)))
     return f"{rest.fingerprint} " if rest else ""
+
+
+def _merged_of(term: Term) -> Term:
+    """What of a term a merged weight can have."""
+    return replace(term, modulated=tuple(m for m in term.modulated if not m[0].needs_live))
 
 
 def _strengths(patcher: ModelPatcher) -> list[tuple[object, ...]]:

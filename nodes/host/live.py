@@ -3,6 +3,7 @@ injections, with gates that are open only while a model with them is computing."
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -15,10 +16,10 @@ import torch
 from comfy.patcher_extension import CallbacksMP, PatcherInjection, WrappersMP
 from torch.utils.hooks import RemovableHandle
 
-from ...lora_core.algebra import FileId, Recipe, progress_at
+from ...lora_core.algebra import FileId, Moment, Recipe, progress_at, strength_of
 from ...lora_core.applying import Factor, Gate, Reach, Stack
 from ...lora_core.errors import LoraInputError
-from ...lora_core.matching import Lane
+from ...lora_core.matching import LiveTerm
 from ...lora_core.naming import Shape
 from ..plain_errors import plain_errors
 from .options import fresh_control, is_compiled, without_caches
@@ -184,7 +185,7 @@ class Live:
         """A sampler is about to use the model, of which every use needs the stack from now on."""
         own = self.beside.attached(patcher.model)
         own.gate.expected = True
-        own.gate.usual = None if self.recipe.varies else self._constant(patcher.load_device)
+        own.gate.usual = None if self.recipe.needs_live else self._constant(patcher.load_device)
         own.run.prepare(patcher.model, self.beside.stack_of(patcher), own.gate)
 
     def forget(self, patcher: ModelPatcher) -> None:
@@ -285,12 +286,17 @@ class Live:
         return known
 
     def _made(self, progress: float, device: torch.device, images: int) -> torch.Tensor:
-        return self.beside.stack.gate_rows(self._strengths(progress, images)).to(device)
-
-    def _strengths(self, progress: float, images: int) -> list[list[float]]:
-        """Of each file of the stack, for each image or for all of them."""
+        moment = Moment(progress, images or 1)
         terms = {term.file: term for term in self.recipe.terms}
-        return [terms[file].at(progress, images) for file in self.beside.stack.files]
+
+        @functools.cache
+        def strength(file: FileId, layer: str) -> tuple[float, ...]:
+            return strength_of(terms[file], moment, layer)
+
+        by_layer = {file for file, term in terms.items() if "layer" in term.axes}
+        return self.beside.stack.gate_rows(
+            lambda file, key: strength(file, key if file in by_layer else "")
+        ).to(device)
 
 
 class StackCache:
@@ -307,7 +313,7 @@ class StackCache:
         self,
         key: str,
         patcher: ModelPatcher,
-        lanes: Mapping[str, tuple[Lane, ...]],
+        lanes: Mapping[str, tuple[LiveTerm, ...]],
         shapes: Mapping[str, Shape],
     ) -> Beside:
         """The stack of ``lanes``, by weight, for the model of ``patcher``."""
@@ -371,7 +377,7 @@ def _dtype_of(patcher: ModelPatcher) -> torch.dtype:
 
 
 def _scheduled(recipe: Recipe) -> bool:
-    return any(course.curves for term in recipe.terms for course, _ in term.varying)
+    return "step" in recipe.axes
 
 
 def _check_images(expected: int | None, chunks: int, batch: int) -> None:

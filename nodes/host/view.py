@@ -11,7 +11,7 @@ import torch
 from comfy.quant_ops import QuantizedTensor
 
 from ...lora_core.applying import takes_branch
-from ...lora_core.matching import Model, held_for
+from ...lora_core.matching import ModelView, cache_of
 from ...lora_core.naming import ModelNames, Part, Shape
 from .names import HostNames, HostTarget
 
@@ -23,7 +23,7 @@ BANKED: Final = "MiniMax-H3"
 """The only architecture whose heads come in banks."""
 
 
-def view_of(part: Part, patcher: ModelPatcher, own: Mapping[str, object]) -> Model:
+def view_of(part: Part, patcher: ModelPatcher, own: Mapping[str, object]) -> ModelView:
     """What a plan has to know of a host model, without ``own``, our earlier patches by weight.
 
     All that it depends on is gathered in a fraction of the time that making it takes.
@@ -37,15 +37,15 @@ def view_of(part: Part, patcher: ModelPatcher, own: Mapping[str, object]) -> Mod
         [(key, weight.shape, weight.dtype) for key, weight in loaded.items()],
         widened,
     )
-    return held_for(patcher.model).view(facts, lambda: _new_view(part, patcher, widened))
+    return cache_of(patcher.model).view(facts, lambda: _new_view(part, patcher, widened))
 
 
-def _new_view(part: Part, patcher: ModelPatcher, widened: Mapping[str, Shape]) -> Model:
+def _new_view(part: Part, patcher: ModelPatcher, widened: Mapping[str, Shape]) -> ModelView:
     weights = {key: _unpatched(patcher, key, weight) for key, weight in _patchable(patcher)}
     shapes = {key: widened.get(key, tuple(weight.shape)) for key, weight in weights.items()}
     computed = _computed(patcher)
     ours = ModelNames(shapes)
-    return Model(
+    return ModelView(
         HostNames(_key_map(part, patcher.model), part, ours),
         shapes,
         {key: _narrower(weight.dtype, computed) for key, weight in weights.items()},

@@ -17,7 +17,7 @@ from lora_core.formats.settings import Notes, Settings
 from lora_core.formats.spellings import split_key
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merge_
-from lora_core.matching.match import Addend
+from lora_core.matching.match import WeightTerm
 from lora_core.naming.targets import Target
 from lora_core.reading.header import identify
 from lora_core.reading.origin import LONGEST_NOTE, trainer_of
@@ -52,8 +52,10 @@ def deltas(roles: dict[str, torch.Tensor], settings: Settings | None = None):
     return read_module(Source("layer", roles, settings or Settings()))[1]
 
 
-def addends(found, rows: tuple[int, int] | None = None) -> list[Addend]:
-    return [Addend(Target("w", rows=rows), d, 1.0, 0.0, "a") for d in found if d.slot == "weight"]
+def addends(found, rows: tuple[int, int] | None = None) -> list[WeightTerm]:
+    return [
+        WeightTerm(Target("w", rows=rows), d, 1.0, 0.0, "a") for d in found if d.slot == "weight"
+    ]
 
 
 def change(found, weight: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lora_core.algebra.curve import SHAPES, Curve
 from lora_core.algebra.progress import progress_at
-from lora_core.algebra.spread import Range, parse_list, parse_spread
+from lora_core.algebra.spread import Range, Spread, parse_list, parse_spread
 from lora_core.errors import LoraInputError
 from lora_core.lists.sweep import parse_values
 
@@ -82,7 +82,7 @@ def test_a_window_makes_even_a_constant_vary():
     ],
 )
 def test_values_for_images(text, values):
-    assert parse_spread(text) == tuple(map(Fraction, values))
+    assert parse_spread(text) == Spread(tuple(map(Fraction, values)))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_values_for_images(text, values):
     [("0..1", ("0", "1")), (" 1 .. -1\n", ("1", "-1")), ("0.5..0.5", ("1/2", "1/2"))],
 )
 def test_a_range_over_all_images(text, ends):
-    assert parse_spread(text) == Range(*map(Fraction, ends))
+    assert parse_spread(text) == Spread(ranges=(Range(*map(Fraction, ends)),))
 
 
 @pytest.mark.parametrize(("images", "values"), [(1, "1"), (2, "0 1"), (5, "0 1/4 1/2 3/4 1")])
@@ -98,7 +98,7 @@ def test_a_range_takes_its_number_from_the_batch(images, values):
     over = parse_spread("0..1").over(images)
     assert over == tuple(map(Fraction, values.split()))
     if images > 1:
-        assert over == parse_spread(f"0..1 x {images}")
+        assert over == parse_list(f"0..1 x {images}")
 
 
 def test_a_range_without_a_number_is_told_what_is_missing():

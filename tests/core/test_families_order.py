@@ -132,7 +132,7 @@ def test_every_order_of_addends_gives_the_same_weights(tmp_path, show, stack, dt
     base, size = made[0].weights[KEY].to(dtype), summands(made)
     recipe = stacked([one.file for one in made])
     plan = make_plan(recipe, [model_of({KEY: base})], FileCache())
-    (by_weight,) = plan.addends
+    by_weight = plan.models[0].merged
     first = result(base, recipe)
     worst = 0.0
     for order in permutations(by_weight[KEY]):

@@ -15,12 +15,17 @@ from lora_core.families.loha import Hadamard
 from lora_core.families.lokr import Kronecker
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merge_
-from lora_core.matching.lanes import Lane, can_go_live
-from lora_core.matching.match import Addend
+from lora_core.matching.live_term import LiveTerm, can_go_live
+from lora_core.matching.match import WeightTerm
 from lora_core.naming.targets import Target
 
 FILES = [FileId(name, 1, 1, 1, name) for name in "abc"]
 STRENGTHS = [0.7, -0.4, 1.3]
+
+
+def gate_rows(stack, strengths):
+    """The rows of a gate from the strengths of each file."""
+    return stack.gate_rows(lambda file, _: strengths[stack.files.index(file)])
 
 
 def drawn(*shape, seed=0):
@@ -59,7 +64,7 @@ def merged(layer, lanes, strengths, x):
     before = {name: p.detach().clone() for name, p in layer.named_parameters()}
     for name, own in lanes.items():
         addends = [
-            Addend(
+            WeightTerm(
                 Target("w", rows=lane.rows), lane.delta, strengths[FILES.index(lane.file)], 0, ""
             )
             for lane in own
@@ -76,13 +81,13 @@ def merged(layer, lanes, strengths, x):
 def test_a_stack_beside_a_layer_is_the_layer_with_the_stack_in_it(name):
     layer, shape = LAYERS[name]
     x, width = drawn(*shape).double(), layer.weight[0].numel()
-    lanes = {"weight": [Lane(file, None, pair(8, width, i)) for i, file in enumerate(FILES)]}
+    lanes = {"weight": [LiveTerm(file, None, pair(8, width, i)) for i, file in enumerate(FILES)]}
     if layer.bias is not None:
-        lanes["bias"] = [Lane(FILES[1], None, Residue(drawn(8), "bias"))]
+        lanes["bias"] = [LiveTerm(FILES[1], None, Residue(drawn(8), "bias"))]
     layer, stack, gate, handles = beside(layer, lanes)
     expected = merged(layer, lanes, STRENGTHS, x)
     plain = layer(x)
-    gate.rows = stack.gate_rows([[s] for s in STRENGTHS]).double()
+    gate.rows = gate_rows(stack, [[s] for s in STRENGTHS]).double()
     found = layer(x)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)  # the gate is in float32
     assert not torch.allclose(found, plain)
@@ -99,21 +104,21 @@ def test_slices_of_a_fused_weight_share_one_branch():
     layer = nn.Linear(12, 12)
     lanes = {
         "weight": [
-            Lane(FILES[0], q, pair(4, 12, 1)),
-            Lane(FILES[0], v, pair(4, 12, 2)),
-            Lane(FILES[1], None, pair(12, 12, 3)),
-            Lane(FILES[2], q, pair(4, 12, 4, rank=2)),
-            Lane(FILES[1], k, pair(4, 12, 5)),
+            LiveTerm(FILES[0], q, pair(4, 12, 1)),
+            LiveTerm(FILES[0], v, pair(4, 12, 2)),
+            LiveTerm(FILES[1], None, pair(12, 12, 3)),
+            LiveTerm(FILES[2], q, pair(4, 12, 4, rank=2)),
+            LiveTerm(FILES[1], k, pair(4, 12, 5)),
         ],
         "bias": [
-            Lane(FILES[0], k, Residue(drawn(4), "bias")),
-            Lane(FILES[1], None, Residue(drawn(12))),
+            LiveTerm(FILES[0], k, Residue(drawn(4), "bias")),
+            LiveTerm(FILES[1], None, Residue(drawn(12))),
         ],
     }
     layer, stack, gate, _ = beside(layer, lanes)
     x = drawn(2, 5, 12).double()
     expected = merged(layer, lanes, STRENGTHS, x)
-    gate.rows = stack.gate_rows([[s] for s in STRENGTHS])
+    gate.rows = gate_rows(stack, [[s] for s in STRENGTHS])
     torch.testing.assert_close(layer(x), expected, atol=1e-6, rtol=1e-6)
     assert stack.rank == 4 + 4 + 4 + 2 + 4 + 2
 
@@ -130,14 +135,14 @@ def test_slices_of_a_fused_weight_share_one_branch():
 )
 def test_norms_have_branches_too(norm, shape):
     lanes = {
-        name: [Lane(FILES[i], None, Residue(drawn(12, seed=i))) for i in (0, 2)]
+        name: [LiveTerm(FILES[i], None, Residue(drawn(12, seed=i))) for i in (0, 2)]
         for name, _ in norm.named_parameters()
     }
     norm, stack, gate, _ = beside(norm, lanes)
     x = drawn(*shape).double()
     strengths = [STRENGTHS[FILES.index(file)] for file in stack.files]
     expected = merged(norm, lanes, STRENGTHS, x)
-    gate.rows = stack.gate_rows([[s] for s in strengths])
+    gate.rows = gate_rows(stack, [[s] for s in strengths])
     torch.testing.assert_close(norm(x), expected, atol=1e-6, rtol=1e-6)
 
 
@@ -146,27 +151,27 @@ def test_norms_have_branches_too(norm, shape):
 @pytest.mark.parametrize("chunks", [1, 2])
 def test_every_image_has_its_row_of_the_gate(name, chunks):
     layer, shape = LAYERS[name]
-    lanes = {"weight": [Lane(FILES[0], None, pair(8, layer.weight[0].numel(), 0))]}
-    lanes["bias"] = [Lane(FILES[0], None, Residue(drawn(8)))]
+    lanes = {"weight": [LiveTerm(FILES[0], None, pair(8, layer.weight[0].numel(), 0))]}
+    lanes["bias"] = [LiveTerm(FILES[0], None, Residue(drawn(8)))]
     layer, stack, gate, _ = beside(layer, lanes)
     x = drawn(3 * chunks, *shape[1:]).double()
     values = [0.0, 0.5, -2.0]
-    gate.rows = stack.gate_rows([values]).repeat(chunks, 1)
+    gate.rows = gate_rows(stack, [values]).repeat(chunks, 1)
     found = layer(x)
     for i, value in enumerate(values * chunks):
-        gate.rows = stack.gate_rows([[value]])
+        gate.rows = gate_rows(stack, [[value]])
         torch.testing.assert_close(found[i : i + 1], layer(x[i : i + 1]))
 
 
 @torch.no_grad()
 def test_frames_that_are_folded_into_the_batch_follow_their_image():
     layer, stack, gate, _ = beside(
-        nn.Linear(12, 8), {"weight": [Lane(FILES[0], None, pair(8, 12, 0))]}
+        nn.Linear(12, 8), {"weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))]}
     )
     x = drawn(2 * 5, 3, 12).double()
-    gate.rows = stack.gate_rows([[0.0, 1.0]])
+    gate.rows = gate_rows(stack, [[0.0, 1.0]])
     found = layer(x)
-    gate.rows = stack.gate_rows([[1.0]])
+    gate.rows = gate_rows(stack, [[1.0]])
     torch.testing.assert_close(found[5:], layer(x)[5:])
     gate.rows = None
     assert torch.equal(found[:5], layer(x)[:5])
@@ -175,9 +180,9 @@ def test_frames_that_are_folded_into_the_batch_follow_their_image():
 @torch.no_grad()
 def test_a_layer_that_all_images_share_is_refused_with_both_numbers():
     layer, stack, gate, _ = beside(
-        nn.Linear(12, 8), {"weight": [Lane(FILES[0], None, pair(8, 12, 0))]}
+        nn.Linear(12, 8), {"weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))]}
     )
-    gate.rows = stack.gate_rows([[0.0, 0.5, 1.0]])
+    gate.rows = gate_rows(stack, [[0.0, 0.5, 1.0]])
     with pytest.raises(LoraInputError) as refused:
         layer(drawn(1, 7, 12).double())
     assert (refused.value.expected, refused.value.found) == ("a multiple of 3 inputs", "1")
@@ -188,12 +193,12 @@ def test_a_layer_that_all_images_share_is_refused_with_both_numbers():
 def test_a_branch_adds_no_more_than_the_roundings_of_its_type(dtype):
     layer, stack, gate, _ = beside(
         nn.Linear(256, 128),
-        {"weight": [Lane(f, None, pair(128, 256, i)) for i, f in enumerate(FILES)]},
+        {"weight": [LiveTerm(f, None, pair(128, 256, i)) for i, f in enumerate(FILES)]},
         dtype,
     )
     x = drawn(2, 5, 256).to(dtype)
     plain = layer(x)
-    gate.rows = stack.gate_rows([[0.01 * s] for s in STRENGTHS])
+    gate.rows = gate_rows(stack, [[0.01 * s] for s in STRENGTHS])
     change = sum(
         0.01
         * s
@@ -212,11 +217,11 @@ def test_products_are_branches_as_exact_pairs():
     loha = Hadamard((drawn(8, 3), drawn(8, 2)), (drawn(3, 12), drawn(2, 12)), 0.5)
     lokr = Kronecker((drawn(2, 3),), (drawn(4, 2), drawn(2, 4)), 0.5)
     for delta, rank in ((loha, 6), (lokr, 6)):
-        lanes = {"weight": [Lane(FILES[0], None, delta)]}
+        lanes = {"weight": [LiveTerm(FILES[0], None, delta)]}
         layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes)
         assert stack.rank == rank == delta.pair_rank
         x = drawn(2, 12).double()
-        gate.rows = stack.gate_rows([[0.7]])
+        gate.rows = gate_rows(stack, [[0.7]])
         torch.testing.assert_close(
             layer(x), merged(layer_without(layer), lanes, [0.7], x), atol=1e-5, rtol=1e-5
         )
@@ -259,11 +264,11 @@ def test_which_layers_take_a_branch(layer, name, shape, takes):
 
 @torch.no_grad()
 def test_channels_last_stays_channels_last():
-    lanes = {"weight": [Lane(FILES[0], None, pair(8, 108, 0))]}
+    lanes = {"weight": [LiveTerm(FILES[0], None, pair(8, 108, 0))]}
     layer, stack, gate, _ = beside(nn.Conv2d(12, 8, 3, padding=1), lanes, torch.float32)
     layer.to(memory_format=torch.channels_last)
     x = drawn(2, 12, 6, 5).to(memory_format=torch.channels_last)
-    gate.rows = stack.gate_rows([[1.0]])
+    gate.rows = gate_rows(stack, [[1.0]])
     y = layer(x)
     assert y.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(y, layer(x.contiguous()), atol=1e-4, rtol=1e-4)
@@ -271,10 +276,10 @@ def test_channels_last_stays_channels_last():
 
 def test_gradients_still_flow_to_the_input():
     layer, stack, gate, _ = beside(
-        nn.Linear(12, 8), {"weight": [Lane(FILES[0], None, pair(8, 12, 0))]}
+        nn.Linear(12, 8), {"weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))]}
     )
     x = drawn(2, 12).double().requires_grad_()
-    gate.rows = stack.gate_rows([[1.0]])
+    gate.rows = gate_rows(stack, [[1.0]])
     layer(x).sum().backward()
     weight = layer.weight + 0.25 * pair(8, 12, 0).up.double() @ pair(8, 12, 0).down.double()
     torch.testing.assert_close(x.grad, weight.sum(0).expand(2, -1))
@@ -283,9 +288,9 @@ def test_gradients_still_flow_to_the_input():
 @torch.no_grad()
 def test_vectors_that_a_model_has_doubled_are_refused():
     """Qwen-Image does that to its timestep: which of them belongs to which image cannot be told."""
-    lanes = {"weight": [Lane(FILES[0], None, pair(8, 12, 0))]}
+    lanes = {"weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))]}
     layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes)
-    gate.rows = stack.gate_rows([[0.0, 1.0]])
+    gate.rows = gate_rows(stack, [[0.0, 1.0]])
     with pytest.raises(LoraInputError, match="4 inputs for 2 images"):
         layer(drawn(4, 12).double())
 
@@ -297,18 +302,20 @@ def test_factors_of_very_different_size_fit_into_half_precision(power):
     skewed = Pair(plain.up * power, plain.down / power, plain.scale)
     outputs = []
     for delta in (plain, skewed):
-        lanes = {"weight": [Lane(FILES[0], None, delta)]}
+        lanes = {"weight": [LiveTerm(FILES[0], None, delta)]}
         layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes, torch.float16)
         layer.weight.zero_()
         layer.bias.zero_()
-        gate.rows = stack.gate_rows([[1.0]])
+        gate.rows = gate_rows(stack, [[1.0]])
         outputs.append(layer(drawn(2, 12).half()))
     torch.testing.assert_close(outputs[1], outputs[0], rtol=5e-3, atol=5e-3)
 
 
 def test_a_layer_that_is_not_there_leaves_no_branch_at_the_others():
     model = nn.ModuleDict({"layer": nn.Linear(12, 8)})
-    lanes = {f"{name}.weight": [Lane(FILES[0], None, pair(8, 12, 0))] for name in ("layer", "gone")}
+    lanes = {
+        f"{name}.weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))] for name in ("layer", "gone")
+    }
     stack = Stack(lanes, dict.fromkeys(lanes, (8, 12)), torch.float32)
     with pytest.raises(AttributeError):
         stack.attach(model.get_submodule, Gate())
@@ -322,7 +329,7 @@ class Interrupted(nn.Linear):
 
 def test_an_interrupt_on_the_way_leaves_no_branch_at_those_before():
     model = nn.ModuleDict({"layer": nn.Linear(12, 8), "later": Interrupted(12, 8)})
-    lanes = {f"{name}.weight": [Lane(FILES[0], None, pair(8, 12, 0))] for name in model}
+    lanes = {f"{name}.weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))] for name in model}
     stack = Stack(lanes, dict.fromkeys(lanes, (8, 12)), torch.float32)
     with pytest.raises(KeyboardInterrupt):
         stack.attach(model.get_submodule, Gate())
@@ -331,13 +338,13 @@ def test_an_interrupt_on_the_way_leaves_no_branch_at_those_before():
 
 @torch.no_grad()
 def test_a_twin_has_factors_of_its_own_and_none_of_a_hosts_notes():
-    lanes = {"layer.weight": [Lane(FILES[0], None, pair(8, 12, 0))]}
+    lanes = {"layer.weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))]}
     stack = Stack(lanes, {"layer.weight": (8, 12)}, torch.float32)
     stack.device = stack.branches[0].down._v = "a note"
     twin = stack.twin()
     assert not hasattr(twin, "device")
     assert not hasattr(twin.branches[0].down, "_v")
-    assert torch.equal(twin.gate_rows([[1.0]]), stack.gate_rows([[1.0]]))
+    assert torch.equal(gate_rows(twin, [[1.0]]), gate_rows(stack, [[1.0]]))
     assert torch.equal(twin.branches[0].down.weight, stack.branches[0].down.weight)
     stack.branches[0].down.weight.zero_()
     assert twin.branches[0].down.weight.abs().sum() > 0
@@ -350,11 +357,11 @@ def test_half_precision_holds_every_number_of_a_branch_whose_product_it_holds(sc
     """Scales and factors far from each other: neither side, nor what is between them, leaves float16."""
     ordinary = pair(8, 12, 3)
     factors = (size * ordinary.up / max(scale, 1.0), ordinary.down / size)
-    lanes = {"weight": [Lane(FILES[0], None, Pair(*factors, scale))]}
+    lanes = {"weight": [LiveTerm(FILES[0], None, Pair(*factors, scale))]}
     layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes, torch.float16)
     x = drawn(2, 5, 12).half()
     plain = layer(x)
-    gate.rows = stack.gate_rows([[1.0]])
+    gate.rows = gate_rows(stack, [[1.0]])
     found = layer(x)
     change = scale * x.double() @ (factors[0].double() @ factors[1].double()).T
     assert found.isfinite().all()

@@ -186,4 +186,6 @@ def test_a_recipe_comes_back_exactly(recipe, kind):
     entries = read_stack(COPIES[kind](written_stack(recipe)))
     assert Recipe(tuple(entry.term for entry in entries)) == recipe
     by_numbers = read_stack([tuple(entry) for entry in written_stack(recipe)])
-    assert [(e.model, e.clip) for e in by_numbers] == [(t.model, t.clip) for t in recipe.terms]
+    assert [(e.model, e.clip) for e in by_numbers] == [
+        (t.strength_model, t.strength_clip) for t in recipe.terms
+    ]

@@ -6,7 +6,7 @@ import torch
 from lora_core.families.delta import Pair, Replacement, Residue
 from lora_core.fusing import merge
 from lora_core.fusing.fuse import fuse
-from lora_core.matching.match import Addend
+from lora_core.matching.match import WeightTerm
 from lora_core.naming.targets import Target
 
 SHAPES = [(12, 5), (12, 5, 3), (12, 5, 2, 2), (12,)]
@@ -17,8 +17,8 @@ def random(*shape: int, seed: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def addend(delta, rows=None, strength=1.0) -> Addend:
-    return Addend(Target("w", rows=rows), delta, strength, 0.0, "file")
+def addend(delta, rows=None, strength=1.0) -> WeightTerm:
+    return WeightTerm(Target("w", rows=rows), delta, strength, 0.0, "file")
 
 
 def some_of_everything(shape):

@@ -10,7 +10,7 @@ from lora_core.families.family import Source
 from lora_core.families.linear_algebra import kron
 from lora_core.families.table import read_module
 from lora_core.formats.settings import Settings
-from lora_core.matching.match import Addend
+from lora_core.matching.match import WeightTerm
 from lora_core.matching.overflow import check_beside, check_range
 from lora_core.naming.targets import Target
 
@@ -66,9 +66,9 @@ SANE = {
 }
 
 
-def addends(roles: dict[str, torch.Tensor], rows=None) -> list[Addend]:
+def addends(roles: dict[str, torch.Tensor], rows=None) -> list[WeightTerm]:
     _, deltas = read_module(Source("layer", roles, Settings()))
-    return [Addend(Target("w", rows=rows), d, 1.0, d.bound(), "file") for d in deltas]
+    return [WeightTerm(Target("w", rows=rows), d, 1.0, d.bound(), "file") for d in deltas]
 
 
 @pytest.mark.parametrize("family", HUGE)
@@ -90,7 +90,7 @@ def test_what_even_float8_can_hold_is_not(family):
 def test_rows_that_meet_add_up(second, together):
     height = second[1] if second else 12
     half = [
-        Addend(Target("w", rows=rows), Residue(torch.full((n, 4), 4e4)), 1.0, 4e4, "file")
+        WeightTerm(Target("w", rows=rows), Residue(torch.full((n, 4), 4e4)), 1.0, 4e4, "file")
         for rows, n in (((0, 8), 8), (second, height))
     ]
     if not together:
@@ -170,9 +170,9 @@ def test_what_is_no_number_is_refused(case):
 
 
 def test_rows_that_do_not_meet_each_other_do_not_add_up_by_way_of_the_whole():
-    whole = Addend(Target("w"), Residue(torch.ones(12, 4)), 1.0, 1.0, "file")
+    whole = WeightTerm(Target("w"), Residue(torch.ones(12, 4)), 1.0, 1.0, "file")
     parts = [
-        Addend(Target("w", rows=(n, 4)), Residue(torch.full((4, 4), 3e4)), 1.0, 3e4, "file")
+        WeightTerm(Target("w", rows=(n, 4)), Residue(torch.full((4, 4), 3e4)), 1.0, 3e4, "file")
         for n in (0, 4, 8)
     ]
     check_range({"w": [whole, *parts]}, {"w": torch.float16})
@@ -182,6 +182,6 @@ def test_a_vector_beside_a_layer_has_to_fit_by_itself():
     """It is kept in the layer's type without its strength, small as the product may be."""
     largest = torch.finfo(torch.float32).max  # which bfloat16 rounds to infinity
     residue = Residue(torch.full((6,), largest))
-    addend = Addend(Target("norm.weight"), residue, 1e-20, 1e-20 * largest, "a.safetensors")
+    addend = WeightTerm(Target("norm.weight"), residue, 1e-20, 1e-20 * largest, "a.safetensors")
     with pytest.raises(LoraMismatchError, match="cannot hold"):
         check_beside({"norm.weight": (addend,)}, {"norm.weight": torch.bfloat16})

@@ -47,7 +47,7 @@ def test_cancelling_leaves_nothing(a):
 def test_strengths_are_the_decimals_a_person_typed():
     a = Recipe.of(FILES[0])
     assert not 0.1 * a + 0.2 * a - 0.3 * a
-    assert (0.1 * a).terms[0].model == Fraction(1, 10)
+    assert (0.1 * a).terms[0].strength_model == Fraction(1, 10)
 
 
 def test_the_same_file_twice_adds_up():
@@ -58,7 +58,7 @@ def test_the_same_file_twice_adds_up():
 
 def test_parts_scale_apart():
     (term,) = Recipe.of(FILES[0], 0.5).scaled(2, 0).terms
-    assert (term.model, term.clip) == (1, 0)
+    assert (term.strength_model, term.strength_clip) == (1, 0)
 
 
 def test_numbers_of_numpy_are_numbers():
@@ -108,7 +108,7 @@ def test_a_thousand_scalings_neither_grow_nor_break_anything():
     a = Recipe.of(FILES[0])
     for _ in range(3000):
         a = 0.99 * a
-    assert a.terms[0].model == pytest.approx(0.99**3000)
+    assert a.terms[0].strength_model == pytest.approx(0.99**3000)
     assert Recipe.from_json(a.to_json()) == a
     assert len(a.fingerprint) == 64
 
@@ -118,7 +118,7 @@ def test_many_long_fractions_are_added_in_bounded_time():
         json.loads(document(term={"model": f"1/{10**900 + n}"}))["terms"][0] for n in range(200)
     ]
     a = Recipe.from_json(document(terms=terms))
-    assert float(a.terms[0].model) == 0.0
+    assert float(a.terms[0].strength_model) == 0.0
 
 
 def test_files_can_be_looked_up_anew():

@@ -14,7 +14,7 @@ from lora_core.applying.apply import model_of
 from lora_core.applying.bake import bake
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merged, wider_shape
-from lora_core.matching.divide import halves
+from lora_core.matching.assign import split_recipe
 from lora_core.matching.plan import make_plan
 from lora_core.reading.reader import FileCache
 
@@ -55,7 +55,7 @@ def plan(recipe: Recipe, *, banks: bool = True):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_a_bank_takes_the_place_of_a_head_as_it_is(file, dtype):
     base, made = plan(file)
-    (addends,) = made.addends
+    addends = made.models[0].merged
     for key, value in bank().items():
         name = key.replace("set_", "")
         before = base[name].to(dtype)
@@ -68,7 +68,7 @@ def test_a_bank_takes_the_place_of_a_head_as_it_is(file, dtype):
 
 def test_halves_that_come_to_one_are_one(file):
     _, made = plan(0.5 * file + 0.5 * file)
-    assert len(made.addends[0]) == 4
+    assert len(made.models[0].merged) == 4
 
 
 @pytest.mark.parametrize("strength", [0.5, -1.0, 2.0, 0.999])
@@ -82,7 +82,7 @@ def test_no_other_strength_has_a_meaning(file, strength):
 
 def test_strength_0_is_the_model(file):
     base, made = plan(file - file)
-    assert not made.addends[0] and base
+    assert not made.models[0].merged and base
 
 
 @pytest.mark.parametrize("second", [pair(HEAD, 6, 8), {f"{HEAD}.diff_b": torch.ones(6)}, bank()])
@@ -95,9 +95,9 @@ def test_nothing_else_may_change_the_same_weight(file, second, tmp_path):
 def test_nor_can_it_vary(file):
     base, _ = plan(file)
     model = replace(model_of(base), banks=True, branches=frozenset(base))
-    varying = halves(file.scheduled(Curve.parse("linear")), "auto", quantised=False)
+    varying = split_recipe(file.scheduled(Curve.parse("linear")), "auto", quantised=False)
     with pytest.raises(LoraMismatchError, match="of its layers cannot be"):
-        make_plan(varying, [model], FileCache())
+        make_plan(Recipe(), [model], FileCache(), earlier=[varying])
 
 
 def test_where_banks_are_not_read_it_is_refused_and_says_why(file):

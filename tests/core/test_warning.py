@@ -19,7 +19,6 @@ from lora_core.algebra.recipe import Recipe
 from lora_core.algebra.spread import parse_spread
 from lora_core.algebra.term import Term
 from lora_core.applying.apply import model_of
-from lora_core.matching.divide import Halves
 from lora_core.matching.outcome import outcomes_of
 from lora_core.matching.plan import make_plan
 from lora_core.reading.reader import FileCache
@@ -41,11 +40,9 @@ def text_encoder():
 
 def reported(recipe, *models):
     """Beside a denoiser, the report of what varies live or is merged."""
-    varying = Recipe(tuple(t for t in recipe.terms if t.varying))
     model = denoiser()
     model = replace(model, branches=frozenset(model.shapes))
-    parts = Halves(recipe - varying, varying)
-    return make_plan(parts, [model, *models], FileCache()).report
+    return make_plan(recipe, [model, *models], FileCache(), mode="auto").report
 
 
 def codes(recipe, *models):

@@ -14,7 +14,7 @@ from lora_core.applying.bake import bake
 from lora_core.families.delta import Pair
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merged
-from lora_core.matching.match import Addend
+from lora_core.matching.match import WeightTerm
 from lora_core.naming.model_names import ModelNames
 from lora_core.naming.targets import Target
 
@@ -77,11 +77,11 @@ def pairs() -> tuple[Pair, Pair]:
     return narrow, wide
 
 
-def narrow_and_wide() -> list[Addend]:
+def narrow_and_wide() -> list[WeightTerm]:
     narrow, wide = pairs()
     return [
-        Addend(Target("w"), narrow, 1.0, 0.0, "a"),
-        Addend(Target("w"), wide, 1.0, 0.0, "b", width=12),
+        WeightTerm(Target("w"), narrow, 1.0, 0.0, "a"),
+        WeightTerm(Target("w"), wide, 1.0, 0.0, "b", width=12),
     ]
 
 

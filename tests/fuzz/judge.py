@@ -20,12 +20,14 @@ import torch
 
 from lora_core import LoraError, LoraFileError, Recipe, load
 from lora_core.algebra.curve import Curve
+from lora_core.algebra.modifier import Moment
+from lora_core.algebra.spread import Spread
+from lora_core.algebra.term import strength_of
 from lora_core.applying.live import Gate, Stack
 from lora_core.families.incoming import sum_type
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merged
-from lora_core.matching.divide import Halves
-from lora_core.matching.match import Addend
+from lora_core.matching.match import WeightTerm
 from lora_core.matching.plan import Plan, make_plan
 from lora_core.reading.reader import FileCache
 
@@ -43,7 +45,7 @@ Weights = dict[str, torch.Tensor]
 
 
 CURVE = Curve.parse("0:1, 0.5:-2, 1:30")
-SPREAD = (Fraction(1), Fraction(-2))
+SPREAD = Spread((Fraction(1), Fraction(-2)))
 
 
 class FaultError(Exception):
@@ -187,11 +189,12 @@ def _refused(error: LoraError, when: str) -> str:
 
 def _merged(plan: Plan, dtype: torch.dtype) -> Weights:
     """The weights that change."""
-    (addends,) = plan.addends
+    (own,) = plan.models
+    addends = own.merged
     return {key: _changed(key, own, dtype) for key, own in addends.items()}
 
 
-def _changed(key: str, addends: tuple[Addend, ...], dtype: torch.dtype) -> torch.Tensor:
+def _changed(key: str, addends: tuple[WeightTerm, ...], dtype: torch.dtype) -> torch.Tensor:
     weight = net(dtype).get_parameter(key).detach().clone()
     changed = merged(weight, fuse(addends, sum_type(dtype)))
     if not changed.isfinite().all():
@@ -203,12 +206,12 @@ def _live(dice: Random, recipe: Recipe, case: Case) -> str:
     """The same beside the layers, as far as they take it, perhaps varying: "applied" or "refused"."""
     varied = dice.choice((recipe, recipe, recipe, recipe.scheduled(CURVE), recipe.spread(SPREAD)))
     try:
-        plan = make_plan(Halves(live=varied), [model(case.dtype)], case.cache)
+        plan = make_plan(varied, [model(case.dtype)], case.cache, mode="live")
     except LoraError as error:
         _refused(error, "")
         return "refused"
     beside = _merged(plan, case.dtype)
-    (lanes,) = plan.live
+    lanes = plan.models[0].live
     if lanes:
         stack = Stack(lanes, model(case.dtype).shapes, case.dtype)
         for layer, output in _outputs(stack, varied, beside, case.dtype).items():
@@ -222,7 +225,8 @@ def _live(dice: Random, recipe: Recipe, case: Case) -> str:
 def _outputs(stack: Stack, recipe: Recipe, beside: Weights, dtype: torch.dtype) -> Weights:
     """What the layers give with branches, and with ``beside`` in their weights."""
     gate, layers = Gate(), net(dtype)
-    gate.rows = stack.gate_rows([term.at(0.5) for term in recipe.terms])
+    terms = {term.file: term for term in recipe.terms}
+    gate.rows = stack.gate_rows(lambda file, layer: strength_of(terms[file], Moment(0.5), layer))
     handles = stack.attach(layers.get_submodule, gate)
     try:
         names = {key.rpartition(".")[0] for key in stack.lanes}

@@ -11,7 +11,7 @@ from torch import nn
 
 from lora_core.applying.apply import model_of
 from lora_core.applying.branches import takes_branch
-from lora_core.matching.match import Model
+from lora_core.matching.match import ModelView
 from lora_core.naming.targets import Target
 
 PREFIXES = ("", "transformer.", "diffusion_model.", "base_model.model.", "lora_unet_", "lycoris_")
@@ -70,7 +70,7 @@ def net(dtype: torch.dtype) -> nn.ModuleDict:
 
 
 @cache
-def model(dtype: torch.dtype) -> Model:
+def model(dtype: torch.dtype) -> ModelView:
     """What a plan has to know of it; every layer takes branches that can."""
     layers = net(dtype)
     weights = dict(layers.named_parameters())

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 import lora_core
 from lora_core.applying import model_of
 from lora_core.errors import LoraError, LoraFileError
-from lora_core.matching import Model, make_plan
+from lora_core.matching import ModelView, make_plan
 from lora_core.reading import FileCache
 
 from .dialects import Tensors
@@ -54,9 +54,9 @@ class Ours:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._models: dict[int, Model] = {}
+        self._models: dict[int, ModelView] = {}
 
-    def model(self, layout: Layout) -> Model:
+    def model(self, layout: Layout) -> ModelView:
         """What a plan knows of a model; once for each, since names are tables."""
         if id(layout) not in self._models:
             weights = {k: torch.empty(s, device="meta") for k, s in layout.shapes.items()}
@@ -76,7 +76,7 @@ class Ours:
         missed = plan.report.loras[0].unknown
         lost = [key for key in tensors if any(_belongs(key, name) for name in missed)]
         kept = len(tensors) - len(lost)
-        return Applied(len(tensors), kept, tuple(missed), weights=frozenset(plan.addends[0]))
+        return Applied(len(tensors), kept, tuple(missed), weights=frozenset(plan.models[0].merged))
 
 
 def _belongs(key: str, name: str) -> bool:

@@ -10,8 +10,8 @@ import torch
 
 from harness.samples import pair, write
 from lora_core.algebra.recipe import Recipe
-from lora_core.matching.held import Held, held_for
-from lora_core.matching.match import Model
+from lora_core.matching.match import ModelView
+from lora_core.matching.model_cache import ModelCache, cache_of
 from lora_core.matching.plan import make_plan
 from lora_core.naming.model_names import ModelNames
 from lora_core.reading.header import identify
@@ -20,9 +20,9 @@ from lora_core.reading.reader import FileCache
 SHAPES = {"layer.weight": (6, 5), "other.weight": (6, 5)}
 
 
-def view() -> Model:
+def view() -> ModelView:
     dtypes = dict.fromkeys(SHAPES, torch.float32)
-    return Model(ModelNames(SHAPES), SHAPES, dtypes, frozenset(("model",)))
+    return ModelView(ModelNames(SHAPES), SHAPES, dtypes, frozenset(("model",)))
 
 
 class CountingCache(FileCache):
@@ -51,8 +51,8 @@ def recipes(tmp_path):
 
 
 def apply(held, recipe, models, cache):
-    plan = make_plan(recipe, models, cache, held.fits(models))
-    held.keep(models, plan.fits)
+    plan = make_plan(recipe, models, cache, known=held.matches(models))
+    held.keep(models, plan.matches)
     return plan
 
 
@@ -63,12 +63,12 @@ def told(plan):
             key: [(a.target, id(a.delta), a.strength, a.bound, a.file) for a in addends]
             for key, addends in weights.items()
         }
-        for weights in plan.addends
+        for weights in (own.merged for own in plan.models)
     ]
 
 
 def test_another_strength_reads_nothing_and_gives_what_a_new_plan_gives(recipes):
-    held, models, cache = Held(), (view(),), CountingCache()
+    held, models, cache = ModelCache(), (view(),), CountingCache()
     a, b, _ = recipes
     apply(held, a + 0.5 * b, models, cache)
     assert cache.asked == 2
@@ -77,12 +77,17 @@ def test_another_strength_reads_nothing_and_gives_what_a_new_plan_gives(recipes)
         assert cache.asked == 2
         assert told(again) == told(make_plan(recipe, models, FileCacheOf(held)))
         for term in recipe.terms:
-            bounds = [module.bounds[0] for module in again.fits[term.file].file.modules.values()]
+            bounds = [module.bounds[0] for module in again.matches[term.file].file.modules.values()]
             own = [
-                a for sums in again.addends[0].values() for a in sums if a.file == term.file.name
+                a
+                for sums in again.models[0].merged.values()
+                for a in sums
+                if a.file == term.file.name
             ]
-            assert {a.strength for a in own} <= {float(term.model)}
-            assert [a.bound for a in own] == [abs(float(term.model)) * b for b in bounds if own]
+            assert {a.strength for a in own} <= {float(term.strength_model)}
+            assert [a.bound for a in own] == [
+                abs(float(term.strength_model)) * b for b in bounds if own
+            ]
 
 
 class FileCacheOf(FileCache):
@@ -97,29 +102,29 @@ class FileCacheOf(FileCache):
 
 
 def test_it_is_never_more_than_one_recipe(recipes):
-    held, models, cache = Held(), (view(),), FileCache()
+    held, models, cache = ModelCache(), (view(),), FileCache()
     a, b, c = recipes
-    first = weakref.ref(apply(held, a + b, models, cache).fits[a.terms[0].file].file)
+    first = weakref.ref(apply(held, a + b, models, cache).matches[a.terms[0].file].file)
     apply(held, b, models, cache)
     gc.collect()
     assert first() is not None  # a part has been switched off, or a chain begins anew
     apply(held, c, models, cache)
     gc.collect()
     assert first() is None
-    assert held.fits(models).keys() == {c.terms[0].file}
+    assert held.matches(models).keys() == {c.terms[0].file}
 
 
 def test_two_recipes_in_turn(recipes):
-    held, models, cache = Held(), (view(),), FileCache()
+    held, models, cache = ModelCache(), (view(),), FileCache()
     a, b, _ = recipes
     for recipe in (a, b, a, b):
         plan = apply(held, recipe, models, cache)
-        assert plan.fits.keys() == {recipe.terms[0].file}
+        assert plan.matches.keys() == {recipe.terms[0].file}
         assert told(plan) == told(make_plan(recipe, models, FileCacheOf(held)))
 
 
 def test_a_changed_file_is_another_file(recipes, tmp_path):
-    held, models, cache = Held(), (view(),), FileCache()
+    held, models, cache = ModelCache(), (view(),), FileCache()
     old = weakref.ref(apply(held, recipes[0], models, cache).files[0])
     path = tmp_path / "0.safetensors"
     path.unlink()
@@ -131,17 +136,17 @@ def test_a_changed_file_is_another_file(recipes, tmp_path):
 
 
 def test_other_views_are_fitted_anew_from_the_same_files(recipes):
-    held, cache = Held(), FileCache()
+    held, cache = ModelCache(), FileCache()
     plan = apply(held, recipes[0], (view(),), cache)
     others = (view(),)
-    assert not held.fits(others)
+    assert not held.matches(others)
     again = apply(held, recipes[0], others, cache)
     assert again.files[0] is plan.files[0]
-    assert again.fits[plan.files[0].id] is not plan.fits[plan.files[0].id]
+    assert again.matches[plan.files[0].id] is not plan.matches[plan.files[0].id]
 
 
 def test_a_view_is_made_once_from_equal_facts():
-    held = Held()
+    held = ModelCache()
     made = held.view(["fact"], view)
     assert held.view(["fact"], view) is made
     assert held.view(["another"], view) is not made
@@ -150,8 +155,8 @@ def test_a_view_is_made_once_from_equal_facts():
 
 def test_it_goes_with_the_model(recipes):
     module, models, cache = torch.nn.Linear(2, 2), (view(),), FileCache()
-    held = held_for(module)
-    assert held_for(module) is held
+    held = cache_of(module)
+    assert cache_of(module) is held
     file = weakref.ref(apply(held, recipes[0], models, cache).files[0])
     gone = weakref.ref(held)
     del held

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from lora_core.algebra.curve import Curve
 from lora_core.algebra.file_id import FileId
+from lora_core.algebra.modifier import Moment
 from lora_core.algebra.recipe import Recipe
-from lora_core.algebra.spread import Range, parse_spread
+from lora_core.algebra.spread import parse_spread
+from lora_core.algebra.term import strength_of
 from lora_core.errors import LoraInputError
 
 INK, LIGHT = (Recipe.of(FileId(name, 1, 1, 1), 1.0) for name in ("ink", "light"))
@@ -60,14 +62,14 @@ def test_a_recipe_that_varies_goes_into_json_and_back(a):
 
 def over(term, progress):
     """The strength for each of three images."""
-    found = term.at(progress, 3) if term else [0.0]
+    found = strength_of(term, Moment(progress, 3)) if term else [0.0]
     return [*found] * (3 // len(found))
 
 
 @given(recipes, curves, spreads, st.floats(0, 1))
 def test_strengths_multiply_at_every_step_for_every_image(a, curve, spread, progress):
     changed = {t.file: t for t in a.scheduled(curve).spread(spread).terms}
-    values = spread.over(3) if isinstance(spread, Range) else spread
+    values = spread.over(3)
     for term in a.terms:
         expected = [
             s * curve.at(progress) * float(v)
@@ -100,9 +102,9 @@ def test_a_range_has_the_number_of_images_that_a_spread_says():
     assert not both.counts_images
     beside = INK.spread(open_) + LIGHT.spread(fixed)
     assert beside.images == 3
-    assert [term.at(0.0, 3) for term in beside.terms] == [[0, 0.5, 1], [1, 2, 4]]
+    assert [strength_of(term, Moment(0.0, 3)) for term in beside.terms] == [(0, 0.5, 1), (1, 2, 4)]
     (same,) = (INK.spread(open_) + INK.spread(fixed)).terms
-    assert same.at(0.0) == [1, 2.5, 5]
+    assert strength_of(same, Moment()) == (1, 2.5, 5)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_a_range_has_the_number_of_images_that_a_spread_says():
 def test_two_ranges_multiply_whatever_the_batch(images, values):
     open_ = parse_spread("0..1")
     (term,) = INK.spread(open_).spread(open_).terms
-    assert term.at(0.0, images) == pytest.approx(values)
+    assert strength_of(term, Moment(0.0, images)) == pytest.approx(values)
 
 
 def test_a_constant_range_is_a_number():
@@ -121,12 +123,12 @@ def test_a_constant_range_is_a_number():
 
 def test_a_range_is_said_in_words():
     (term,) = INK.spread(parse_spread("0..1")).scheduled(Curve.parse("linear")).terms
-    assert str(term.varying[0][0]) == "scheduled 0:0, 1:1 linear, spread over all images, 0 to 1"
+    assert str(term.modulated[0][0]) == "scheduled 0:0, 1:1 linear, spread over all images, 0 to 1"
 
 
 def test_text_encoders_know_neither_steps_nor_images():
     (term,) = (0.5 * INK).scheduled(Curve.parse("linear")).spread(parse_spread("0, 1")).terms
-    assert (term.model, term.clip) == (0, 0.5)
+    assert (term.strength_model, term.strength_clip) == (0, 0.5)
 
 
 def test_a_constant_schedule_is_a_number():

@@ -14,7 +14,7 @@ HIGHEST_RANK: Final = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lane:
+class LiveTerm:
     """What one file adds to some rows of one parameter.
 
     Attributes:

@@ -17,22 +17,22 @@ import torch
 
 from ..algebra import FileId
 from ..reading import LoraFile
-from .fit import NONE_KNOWN, Fits
-from .match import Model
+from .file_match import NONE_KNOWN, FileMatches
+from .match import ModelView
 
 
-class Held:
+class ModelCache:
     """What is known of one torch model, and the files of one recipe on it.
 
     Every attribute is replaced whole: of two threads, one may find something out in vain.
     """
 
     def __init__(self) -> None:
-        self._view: tuple[object, Model] | None = None
-        self._fits: tuple[Sequence[Model], Fits] = ((), NONE_KNOWN)
+        self._view: tuple[object, ModelView] | None = None
+        self._matches: tuple[Sequence[ModelView], FileMatches] = ((), NONE_KNOWN)
         self._files: Mapping[FileId, LoraFile] = {}
 
-    def view(self, facts: object, find_out: Callable[[], Model]) -> Model:
+    def view(self, facts: object, find_out: Callable[[], ModelView]) -> ModelView:
         """The view that was made from equal ``facts`` the last time, or else a new one."""
         known = self._view
         if known is not None and known[0] == facts:
@@ -41,29 +41,32 @@ class Held:
         self._view = (facts, view)
         return view
 
-    def fits(self, models: Sequence[Model]) -> Fits:
+    def matches(self, models: Sequence[ModelView]) -> FileMatches:
         """What is known of files on these very views."""
-        known, fits = self._fits
+        known, matches = self._matches
         same = len(known) == len(models) and all(map(operator.is_, known, models))
-        return fits if same else NONE_KNOWN
+        return matches if same else NONE_KNOWN
 
-    def keep(self, models: Sequence[Model], fits: Fits) -> None:
+    def keep(self, models: Sequence[ModelView], matches: FileMatches) -> None:
         """Keeps the files of a recipe in place of those before, unless they are among them.
 
         So it is never more than one recipe: the whole of a chain of nodes, or what has a part
         switched off for now.
         """
-        if not fits.keys() <= self._files.keys():
-            self._files = {file: fit.file for file, fit in fits.items()}
-        known = {**self.fits(models), **fits}
-        self._fits = models, {file: fit for file, fit in known.items() if file in self._files}
+        if not matches.keys() <= self._files.keys():
+            self._files = {file: match.file for file, match in matches.items()}
+        known = {**self.matches(models), **matches}
+        self._matches = (
+            models,
+            {file: match for file, match in known.items() if file in self._files},
+        )
 
 
-_held: Final[WeakKeyDictionary[torch.nn.Module, Held]] = WeakKeyDictionary()
+_held: Final[WeakKeyDictionary[torch.nn.Module, ModelCache]] = WeakKeyDictionary()
 _lock: Final = Lock()
 
 
-def held_for(model: torch.nn.Module) -> Held:
+def cache_of(model: torch.nn.Module) -> ModelCache:
     """What is held for a model; it goes when the model goes."""
     with _lock:
-        return _held.setdefault(model, Held())
+        return _held.setdefault(model, ModelCache())

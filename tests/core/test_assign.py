@@ -11,9 +11,10 @@ import torch
 from harness.samples import net, pair, write
 from lora_core import LoraInputError, LoraMismatchError, apply, load
 from lora_core.algebra.curve import Curve
-from lora_core.algebra.spread import parse_spread
+from lora_core.algebra.recipe import Recipe
+from lora_core.algebra.spread import Spread, parse_spread
 from lora_core.applying.apply import model_of
-from lora_core.matching.divide import Halves, halves
+from lora_core.matching.assign import MergeLiveSplit, split_recipe
 from lora_core.matching.plan import make_plan
 from lora_core.reading.reader import FileCache
 
@@ -46,62 +47,64 @@ def mixed(tmp_path):
 
 
 def plan_of(parts, model):
-    return make_plan(parts, [model], FileCache())
+    return make_plan(Recipe(), [model], FileCache(), earlier=[parts])
 
 
 def test_auto_merges_what_is_constant_and_takes_live_what_varies(plain, mixed):
     both = plain + mixed.scheduled(CURVE)
-    assert halves(both, "auto", quantised=False) == Halves(plain, mixed.scheduled(CURVE))
-    assert halves(both, "auto", quantised=True) == Halves(live=both)
-    assert halves(both, "live", quantised=False) == Halves(live=both)
-    assert halves(plain, "merge", quantised=True) == Halves(plain)
+    assert split_recipe(both, "auto", quantised=False) == MergeLiveSplit(
+        plain, mixed.scheduled(CURVE)
+    )
+    assert split_recipe(both, "auto", quantised=True) == MergeLiveSplit(live=both)
+    assert split_recipe(both, "live", quantised=False) == MergeLiveSplit(live=both)
+    assert split_recipe(plain, "merge", quantised=True) == MergeLiveSplit(plain)
 
 
 @pytest.mark.parametrize("vary", ["schedule", "spread"])
 def test_a_merged_weight_cannot_vary(plain, vary):
     changed = plain.scheduled(CURVE) if vary == "schedule" else plain.spread(parse_spread("0, 1"))
     with pytest.raises(LoraInputError, match=r"plain\.safetensors is s") as refused:
-        halves(changed, "merge", quantised=False)
+        split_recipe(changed, "merge", quantised=False)
     assert (refused.value.expected, refused.value.found) == ("auto or live", "merge")
     with pytest.raises(LoraInputError):
         apply(net(), changed)
 
 
 def test_pairs_biases_and_norms_go_live_and_the_rest_is_merged(mixed, model):
-    plan = plan_of(Halves(live=0.5 * mixed), model)
-    assert set(plan.live[0]) == {"other.weight", "other.bias", "norm.weight"}
-    assert set(plan.addends[0]) == {"linear.weight"}
-    assert [addend.strength for addend in plan.addends[0]["linear.weight"]] == [0.5]
+    plan = plan_of(MergeLiveSplit(live=0.5 * mixed), model)
+    assert set(plan.models[0].live) == {"other.weight", "other.bias", "norm.weight"}
+    assert set(plan.models[0].merged) == {"linear.weight"}
+    assert [addend.strength for addend in plan.models[0].merged["linear.weight"]] == [0.5]
     (report,) = plan.report.loras
     assert "model: 4 of 4 layers at strength 0.5, 3 live and 1 merged" in str(report)
 
 
 def test_a_layer_that_takes_no_branch_is_merged(plain, model):
-    plan = plan_of(Halves(live=plain), replace(model, branches=frozenset()))
-    assert not plan.live[0]
-    assert set(plan.addends[0]) == {"linear.weight"}
+    plan = plan_of(MergeLiveSplit(live=plain), replace(model, branches=frozenset()))
+    assert not plan.models[0].live
+    assert set(plan.models[0].merged) == {"linear.weight"}
     assert "live" not in str(plan.report)
 
 
 def test_what_varies_and_cannot_go_live_is_refused_with_its_name(mixed, model):
     with pytest.raises(LoraMismatchError) as refused:
-        plan_of(halves(mixed.scheduled(CURVE), "auto", quantised=False), model)
+        plan_of(split_recipe(mixed.scheduled(CURVE), "auto", quantised=False), model)
     assert refused.value.file == "mixed.safetensors"
     assert refused.value.key == "linear"
     assert "1 of its layers cannot be" in str(refused.value)
 
 
 def test_a_file_may_be_merged_and_live_at_once(plain, model):
-    plan = plan_of(Halves(0.5 * plain, 0.25 * plain.scheduled(CURVE)), model)
-    assert [addend.strength for addend in plan.addends[0]["linear.weight"]] == [0.5]
-    assert len(plan.live[0]["linear.weight"]) == 1
+    plan = plan_of(MergeLiveSplit(0.5 * plain, 0.25 * plain.scheduled(CURVE)), model)
+    assert [addend.strength for addend in plan.models[0].merged["linear.weight"]] == [0.5]
+    assert len(plan.models[0].live["linear.weight"]) == 1
     assert "at strength 0.5 + 0.25 scheduled 0:0, 1:1 linear" in str(plan.report)
 
 
 def test_reports_say_how_a_strength_varies(plain, model):
     window = Curve.parse("constant", 0.2, 0.8)
     recipe = plain.scheduled(window).spread(parse_spread("0..1 x 3"))
-    (report,) = plan_of(Halves(live=recipe), model).report.loras
+    (report,) = plan_of(MergeLiveSplit(live=recipe), model).report.loras
     assert report.parts[0].varying == (
         "1 scheduled 0:0, 1:1 constant from 0.2 to 0.8, spread over 3 images, 0 to 1",
     )
@@ -109,17 +112,17 @@ def test_reports_say_how_a_strength_varies(plain, model):
 
 
 def test_live_terms_for_the_text_encoder_only_leave_the_model_alone(plain, model):
-    plan = plan_of(Halves(live=plain.scaled(0, 1)), model)
-    assert not plan.live[0]
-    assert not plan.addends[0]
+    plan = plan_of(MergeLiveSplit(live=plain.scaled(0, 1)), model)
+    assert not plan.models[0].live
+    assert not plan.models[0].merged
 
 
 def test_what_is_live_does_not_have_to_fit_into_the_weights_type(tmp_path, model):
     loud = load(write(tmp_path / "loud.safetensors", {k: 12 * v for k, v in LINEAR.items()}))
     few = replace(model, dtypes=dict.fromkeys(model.dtypes, torch.float8_e4m3fn))
     with pytest.raises(LoraMismatchError, match="float8_e4m3fn cannot hold"):
-        plan_of(Halves(loud), few)
-    assert plan_of(Halves(live=loud), few).live[0]
+        plan_of(MergeLiveSplit(loud), few)
+    assert plan_of(MergeLiveSplit(live=loud), few).models[0].live
 
 
 def test_what_is_live_has_to_fit_into_the_type_that_the_layer_computes_in(tmp_path, model):
@@ -129,18 +132,18 @@ def test_what_is_live_has_to_fit_into_the_type_that_the_layer_computes_in(tmp_pa
     few = replace(model, dtypes=dict.fromkeys(model.dtypes, torch.float8_e4m3fn))
     low, high = (0.01 * loud.scheduled(Curve.parse(f"0:0, 0.5:{n}, 1:0")) for n in (1, 100))
     for narrow in half, few:
-        assert plan_of(Halves(live=low), narrow).live[0]
-        for much in (loud, high, 0.01 * loud.spread((Fraction(1), Fraction(-100)))):
+        assert plan_of(MergeLiveSplit(live=low), narrow).models[0].live
+        for much in (loud, high, 0.01 * loud.spread(Spread((Fraction(1), Fraction(-100))))):
             with pytest.raises(LoraMismatchError, match="float16 cannot hold"):
-                plan_of(Halves(live=much), narrow)
-    assert plan_of(Halves(live=loud), model).live[0]
+                plan_of(MergeLiveSplit(live=much), narrow)
+    assert plan_of(MergeLiveSplit(live=loud), model).models[0].live
 
 
 def test_a_branch_has_to_hold_what_is_between_its_factors(tmp_path, model):
     """Tiny factors at a strength that makes up for both: their product is ordinary, half of it is not."""
     tiny = load(write(tmp_path / "tiny.safetensors", {k: 1e-5 * v for k, v in LINEAR.items()}))
     half = replace(model, dtypes=dict.fromkeys(model.dtypes, torch.float16))
-    assert plan_of(Halves(1e10 * tiny), half).addends[0]
-    assert plan_of(Halves(live=1e10 * tiny), model).live[0]
+    assert plan_of(MergeLiveSplit(1e10 * tiny), half).models[0].merged
+    assert plan_of(MergeLiveSplit(live=1e10 * tiny), model).models[0].live
     with pytest.raises(LoraMismatchError, match="float16 cannot hold"):
-        plan_of(Halves(live=1e10 * tiny), half)
+        plan_of(MergeLiveSplit(live=1e10 * tiny), half)

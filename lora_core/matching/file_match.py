@@ -9,27 +9,27 @@ from typing import Final, TypeAlias
 
 from ..algebra import FileId
 from ..reading import LoraFile
-from .match import Hit, Model, match_file
+from .match import MatchedDelta, ModelView, match_file
 from .report import LoraReport, report_match
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fit:
+class FileMatch:
     """What one file does to some models at strength 1, found and checked.
 
     Nothing in it depends on strengths, so that it holds for every recipe with that file.
     """
 
     file: LoraFile
-    hits: tuple[Hit, ...]
+    hits: tuple[MatchedDelta, ...]
     report: LoraReport
 
     @classmethod
-    def of(cls, file: LoraFile, models: Sequence[Model]) -> Fit:
+    def of(cls, file: LoraFile, models: Sequence[ModelView]) -> FileMatch:
         match = match_file(file, models)
         return cls(file, match.hits, report_match(match))
 
 
-Fits: TypeAlias = Mapping[FileId, Fit]
+FileMatches: TypeAlias = Mapping[FileId, FileMatch]
 
-NONE_KNOWN: Final[Fits] = MappingProxyType({})
+NONE_KNOWN: Final[FileMatches] = MappingProxyType({})

@@ -1,0 +1,44 @@
+"""Fields of the JSON form of a recipe, which may come from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from ..errors import LoraInputError
+from ..strict_json import Json
+
+T = TypeVar("T", str, int)
+
+
+def objects_of(entry: dict[str, Json], key: str) -> Iterator[dict[str, Json]]:
+    """The objects of the list ``key``, none if it is not there; LoraInputError if it is anything else."""
+    for item in list_of(entry, key):
+        if not isinstance(item, dict):
+            raise _misplaced(key, "a list of objects", type(item).__name__)
+        yield item
+
+
+def list_of(entry: dict[str, Json], key: str) -> list[Json]:
+    """The list ``key``, empty if it is not there; LoraInputError if it is anything else."""
+    value = entry.get(key, [])
+    if not isinstance(value, list):
+        raise _misplaced(key, "a list", type(value).__name__)
+    return value
+
+
+def field_of(entry: dict[str, Json], key: str, kind: type[T]) -> T:
+    """The value of ``key``; LoraInputError if it is not of this ``kind``."""
+    value = entry.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _misplaced(key, kind.__name__, type(value).__name__)
+    return value
+
+
+def _misplaced(key: str, expected: str, found: str) -> LoraInputError:
+    return LoraInputError(
+        f"a term of a recipe needs {key} as {expected}, found {found}",
+        key=key,
+        expected=expected,
+        found=found,
+    )

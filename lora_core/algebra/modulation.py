@@ -1,0 +1,122 @@
+"""Modulation: what modifiers do to a strength, all together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from ..strict_json import Json
+from .curve import Curve
+from .modifier import Axis, Modifier, Moment
+from .spread import Spread, same_length
+
+MODIFIERS: Final[tuple[type[Modifier], ...]] = (Curve, Spread)
+"""The kinds of modifiers. New ones come last: fingerprints depend on the order."""
+
+
+ALWAYS_WRITTEN: Final = ("curves", "spread")
+"""Fields of the JSON form that are there even if they are empty, as they were from the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Modulation:
+    """A product of modifiers in normal form; the empty one is 1, always and everywhere.
+
+    Attributes:
+        modifiers: By kind, in the order of ``MODIFIERS``.
+
+    Raises:
+        LoraInputError: Two of them are for batches of different sizes.
+    """
+
+    modifiers: tuple[Modifier, ...] = ()
+
+    def __post_init__(self) -> None:
+        own = (modifier for kind in self._by_kind() for modifier in kind)
+        object.__setattr__(self, "modifiers", tuple(own))
+
+    @classmethod
+    def of(cls, modifiers: Iterable[Modifier]) -> tuple[Modulation, Fraction]:
+        """The product of ``modifiers``, and apart from it the factor of those that are constant."""
+        known = [(modifier, modifier.constant) for modifier in modifiers]
+        constant = math.prod((c for _, c in known if c is not None), start=Fraction(1))
+        return cls(tuple(modifier for modifier, c in known if c is None)), constant
+
+    def __bool__(self) -> bool:
+        return bool(self.modifiers)
+
+    def __lt__(self, other: Modulation) -> bool:
+        return self._by_kind() < other._by_kind()
+
+    @property
+    def axes(self) -> frozenset[Axis]:
+        """What it depends on."""
+        return frozenset(axis for modifier in self.modifiers for axis in modifier.axes)
+
+    @property
+    def needs_live(self) -> bool:
+        """Whether no merged weight can have it."""
+        return any(modifier.needs_live for modifier in self.modifiers)
+
+    def times(self, other: Modulation) -> Modulation:
+        """The product of both."""
+        return Modulation(self.modifiers + other.modifiers)
+
+    def factors(self, moment: Moment, layer: str) -> tuple[float, ...]:
+        """The factor for each image, or a single one for all of them; see ``Modifier.factors``."""
+        each = [modifier.factors(moment, layer) for modifier in self.modifiers]
+        images = max(map(len, each), default=1)
+        return tuple(math.prod(own[n % len(own)] for own in each) for n in range(images))
+
+    def max_abs(self) -> float:
+        """The largest magnitude of the factor."""
+        return math.prod(modifier.max_abs() for modifier in self.modifiers)
+
+    def to_json(self) -> dict[str, Json]:
+        """What ``modifiers_in`` reads."""
+        fields: dict[str, list[Json]] = {name: [] for name in ALWAYS_WRITTEN}
+        for modifier in self.modifiers:
+            for name, values in modifier.to_json().items():
+                fields.setdefault(name, []).extend(values)
+        return {**fields}
+
+    def __str__(self) -> str:
+        return ", ".join(modifier.words for modifier in self.modifiers)
+
+    def _by_kind(self) -> tuple[tuple[Modifier, ...], ...]:
+        return tuple(
+            _product([own for own in self.modifiers if type(own) is kind]) for kind in MODIFIERS
+        )
+
+
+def _product(several: Iterable[Modifier]) -> tuple[Modifier, ...]:
+    """The normal form of a product of one kind: as few as can be, sorted."""
+    own: list[Modifier] = []
+    for each in several:
+        product = own[-1].times(each) if own else None
+        if product is None:
+            own.append(each)
+        else:
+            own[-1] = product
+    return tuple(sorted(own))
+
+
+def modifiers_in(entry: dict[str, Json]) -> list[Modifier]:
+    """The modifiers that ``entry`` says; LoraInputError if it says them wrong."""
+    return [modifier for kind in MODIFIERS for modifier in kind.from_json(entry)]
+
+
+def images_of(modulations: Iterable[Modulation]) -> int | None:
+    """The size of the batch that they are for; None if they fit any.
+
+    Raises:
+        LoraInputError: They are for batches of different sizes.
+    """
+    modifiers = (modifier for modulation in modulations for modifier in modulation.modifiers)
+    sizes = [modifier.images for modifier in modifiers if modifier.images is not None]
+    for size in sizes[1:]:
+        same_length(sizes[0], size)
+    return sizes[0] if sizes else None

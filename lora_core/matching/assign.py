@@ -1,0 +1,167 @@
+"""Assigning: of everything that was matched, what is merged into a weight and what goes live beside its layer."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias, TypeVar
+
+from ..algebra import FileId, Moment, Recipe, Term, strength_of
+from ..errors import LoraInputError, LoraMismatchError
+from .file_match import FileMatch
+from .live_term import LiveTerm, can_go_live
+from .match import MatchedDelta, ModelView, WeightTerm
+
+T = TypeVar("T")
+
+Mode: TypeAlias = Literal["auto", "merge", "live"]
+
+MODES: Final[tuple[Mode, ...]] = ("auto", "merge", "live")
+
+WeightTerms: TypeAlias = "Mapping[str, tuple[WeightTerm, ...]]"
+"""What is merged, by weight."""
+
+LiveTerms: TypeAlias = "Mapping[str, tuple[LiveTerm, ...]]"
+"""What goes live, by weight."""
+
+AT_ANY_MOMENT: Final = Moment()
+"""For strengths that a merged weight can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeLiveSplit:
+    """A recipe in two: what is to be merged, and what is to go live wherever it can."""
+
+    merge: Recipe = field(default_factory=Recipe)
+    live: Recipe = field(default_factory=Recipe)
+
+    @property
+    def whole(self) -> Recipe:
+        """Both together."""
+        return self.merge + self.live
+
+    def plus(self, other: MergeLiveSplit) -> MergeLiveSplit:
+        """The sum of each half."""
+        return MergeLiveSplit(self.merge + other.merge, self.live + other.live)
+
+
+def split_recipe(recipe: Recipe, mode: Mode, *, quantised: bool) -> MergeLiveSplit:
+    """Decides which files of a recipe go live.
+
+    With ``auto`` these are the files whose strength no merged weight can have, or all files where
+    merging would round every weight to a few bits again.
+
+    Raises:
+        LoraInputError: No merged weight can have a strength, and the mode is ``merge``.
+    """
+    if mode == "live" or (mode == "auto" and quantised):
+        return MergeLiveSplit(live=recipe)
+    live = tuple(term for term in recipe.terms if term.needs_live)
+    if live and mode == "merge":
+        (modulation, _), name = live[0].modulated[0], live[0].file.name
+        raise LoraInputError(
+            f"{name} is {modulation}, which a merged weight cannot be. Set the mode to auto or live.",
+            key="mode",
+            expected="auto or live",
+            found="merge",
+        )
+    return MergeLiveSplit(Recipe(tuple(t for t in recipe.terms if not t.needs_live)), Recipe(live))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assignment:
+    """What becomes of the layers of one model.
+
+    Attributes:
+        merged: By weight, what is added to it.
+        live: By weight, what goes beside its layer.
+        strongest: By weight, what goes beside its layer at its largest strength.
+        counts: Of each file, how many of its deltas go live.
+    """
+
+    merged: WeightTerms
+    live: LiveTerms
+    strongest: WeightTerms
+    counts: Mapping[FileId, int]
+
+
+def assign(
+    matches: Iterable[FileMatch], split: MergeLiveSplit, index: int, view: ModelView
+) -> Assignment:
+    """Puts the strengths of a recipe on what was matched at strength 1.
+
+    Args:
+        matches: Of all files.
+        split: What is merged and what goes live.
+        index: The number of the model among those that were matched.
+        view: Of this model.
+
+    Raises:
+        LoraMismatchError: A delta cannot go live, and no merged weight can have its strength.
+    """
+    merge, live = ({t.file: t for t in half.terms} for half in (split.merge, split.live))
+    merged: defaultdict[str, list[WeightTerm]] = defaultdict(list)
+    beside: defaultdict[str, list[LiveTerm]] = defaultdict(list)
+    strongest: defaultdict[str, list[WeightTerm]] = defaultdict(list)
+    counts: Counter[FileId] = Counter()
+    for match in matches:
+        file = match.file.id
+        own, stuck = live.get(file), list[MatchedDelta]()
+        for hit in match.hits:
+            if hit.model != index:
+                continue
+            addend, key = hit.addend, hit.addend.target.key
+            strength = _merged_strength(merge.get(file), hit)
+            if own is not None and _acts(own, hit) and goes_live(hit, view):
+                beside[key].append(LiveTerm(file, addend.target.rows, addend.delta))
+                strongest[key].append(addend.times(own.max_strength()))
+                counts[file] += 1
+            elif own is not None:
+                strength += _merged_strength(own, hit)
+                stuck += [hit] if own.needs_live and _acts(own, hit) else []
+            if strength:  # a strength of 0 is gone before any arithmetic
+                merged[key].append(addend.times(strength))
+        _refuse_stuck(file, own, stuck)
+    return Assignment(_fixed(merged), _fixed(beside), _fixed(strongest), counts)
+
+
+def goes_live(hit: MatchedDelta, view: ModelView) -> bool:
+    """Whether a delta can be a branch beside its layer."""
+    addend = hit.addend
+    keeps_shape = addend.width is None and addend.shape is None
+    return (
+        addend.target.key in view.branches and keeps_shape and can_go_live(addend.delta, hit.shape)
+    )
+
+
+def _acts(term: Term, hit: MatchedDelta) -> bool:
+    return hit.addend.target.part == "model" and bool(term.strength_model or term.modulated)
+
+
+def _merged_strength(term: Term | None, hit: MatchedDelta) -> float:
+    if term is None:
+        return 0.0
+    target = hit.addend.target
+    if target.part == "clip":
+        return float(term.strength_clip)
+    return strength_of(term, AT_ANY_MOMENT, target.key)[0]
+
+
+def _fixed(lists: Mapping[str, list[T]]) -> dict[str, tuple[T, ...]]:
+    return {key: tuple(items) for key, items in lists.items()}
+
+
+def _refuse_stuck(file: FileId, term: Term | None, stuck: Sequence[MatchedDelta]) -> None:
+    if not stuck or term is None:
+        return
+    first = stuck[0]
+    modulation = next(known for known, _ in term.modulated if known.needs_live)
+    raise LoraMismatchError(
+        f"is {modulation}, which {len(stuck)} of its layers cannot be: they change no bias "
+        f"or norm and are no low-rank pairs (first: {first.name}, {first.addend.delta.text()}). Use one strength for it.",
+        key=first.name,
+        expected="low-rank pairs, biases and norms",
+        found=first.addend.delta.text(),
+        file=file.name,
+    )
