@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Stack
+from .tables import Stack, Table
 
 # Its attention calls the text's side 1 and the picture's 2; where they are joined, all is 1.
-LAYOUT: Final = Layout(
+TABLE: Final = Table(
     outer={
         "positional_encoding": "pos_embed.pos_embed",
         "init_x_linear": "pos_embed.proj",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Stack
+from .tables import Stack, Table
 
-LAYOUT: Final = Layout(
+TABLE: Final = Table(
     outer={
         "time_embedding_linear_1": "time_embedding.linear_1",
         "time_embedding_linear_2": "time_embedding.linear_2",

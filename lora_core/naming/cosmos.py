@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Paths, Shapes, Stack, indices, renamed
+from .tables import Paths, Shapes, Stack, Table, indices, renamed
 
 _OUTER: Final = {
     "x_embedder.proj.1": "patch_embed.proj",
@@ -13,7 +13,7 @@ _OUTER: Final = {
     "final_layer.linear": "proj_out",
 }
 
-PREDICT2: Final = Layout(
+PREDICT2: Final = Table(
     outer={
         **_OUTER,
         "t_embedding_norm": "time_embed.norm",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Stack
+from .tables import Stack, Table
 
-LAYOUT: Final = Layout(
+TABLE: Final = Table(
     outer={
         "x_embedder.proj": "pos_embed.proj",
         "mlp_t5.0": "text_embedder.linear_1",

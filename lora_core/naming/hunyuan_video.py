@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from . import flux
-from .tables import Layout, Paths, Shapes, Stack, indices, renamed
+from .tables import Paths, Shapes, Stack, Table, indices, renamed
 from .targets import Target
 
 _REFINER: Final = "txt_in.individual_token_refiner.blocks."
 
-_DIFFUSERS: Final = Layout(
+_DIFFUSERS: Final = Table(
     outer={
         "img_in.proj": "x_embedder.proj",
         "txt_in.input_embedder": "context_embedder.proj_in",
@@ -70,7 +70,7 @@ _TIME: Final = {
 _TIMES: Final = ("time_text_embed.", "time_embed.", "time_guidance_embed.")
 
 # Tencent's own names, where they are not ComfyUI's; kohya and diffusion-pipe keep them.
-_ORIGINAL: Final = Layout(
+_ORIGINAL: Final = Table(
     outer={
         "txt_in.t_embedder.in_layer": "txt_in.t_embedder.mlp.0",
         "txt_in.t_embedder.out_layer": "txt_in.t_embedder.mlp.2",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Stack
+from .tables import Stack, Table
 
 _BLOCK: Final = {
     "prenorm": "norm1",
@@ -33,7 +33,7 @@ _STACKS: Final = {
     "txtfusion.refiner_blocks.": "text_fusion.refiner_blocks.",
 }
 
-LAYOUT: Final = Layout(
+TABLE: Final = Table(
     outer={
         "first": "img_in",
         "tmlp.0": "time_embed.linear_1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Paths, Shapes, Stack, indices
+from .tables import Paths, Shapes, Stack, Table, indices
 from .targets import Target
 
 _STACKS: Final = ("layers.", "noise_refiner.", "context_refiner.")
@@ -26,7 +26,7 @@ _LUMINA_BLOCK: Final = {
     "feed_forward.w3": "feed_forward.linear_3",
 }
 
-_LUMINA: Final = Layout(
+_LUMINA: Final = Table(
     outer={
         "t_embedder.mlp.0": "time_caption_embed.timestep_embedder.linear_1",
         "t_embedder.mlp.2": "time_caption_embed.timestep_embedder.linear_2",
@@ -46,7 +46,7 @@ _Z_IMAGE_BLOCK: Final = {
     "attention.k_norm": "attention.norm_k",
 }
 
-_Z_IMAGE: Final = Layout(
+_Z_IMAGE: Final = Table(
     outer={
         "x_embedder": "all_x_embedder.2-1",
         "final_layer.linear": "all_final_layer.2-1.linear",

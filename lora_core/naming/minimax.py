@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Paths, Shapes, Stack, fused, indices, renamed
+from .tables import Paths, Shapes, Stack, Table, fused, indices, renamed
 
 # --- H3 -------------------------------------------------------------------------------------------
 
@@ -57,7 +57,7 @@ def h3_paths(shapes: Shapes) -> Paths:
 
 _INSIDE: Final = "diffusion_transformer."
 
-MUSIC3: Final = Layout(
+MUSIC3: Final = Table(
     outer={
         f"{_INSIDE}preprocess_conv": "preprocess_conv",
         f"{_INSIDE}postprocess_conv": "postprocess_conv",

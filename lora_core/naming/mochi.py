@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Paths, Shapes, Stack, indices, renamed
+from .tables import Paths, Shapes, Stack, Table, indices, renamed
 
-_LAYOUT: Final = Layout(
+_TABLE: Final = Table(
     outer={
         "x_embedder.proj": "patch_embed.proj",
         "t_embedder.mlp.0": "time_embed.timestep_embedder.linear_1",
@@ -50,7 +50,7 @@ _LAST_CONTEXT_MODULATION: Final = {"mod_y": "norm1_context.linear_1"}
 
 def paths(shapes: Shapes) -> Paths:
     """The diffusers paths of a Mochi transformer in its original layout."""
-    yield from _LAYOUT.paths(shapes)
+    yield from _TABLE.paths(shapes)
     for block in indices(shapes, "blocks."):
         native, diffusers = f"blocks.{block}.", f"transformer_blocks.{block}."
         yield from renamed(shapes, _GATED, native, diffusers, halves_swapped=True)

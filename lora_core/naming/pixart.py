@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Stack
+from .tables import Stack, Table
 
-LAYOUT: Final = Layout(
+TABLE: Final = Table(
     outer={
         "x_embedder.proj": "pos_embed.proj",
         "y_embedder.y_embedding": "caption_projection.y_embedding",

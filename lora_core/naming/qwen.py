@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Stack
+from .tables import Stack, Table
 
-LAYOUT: Final = Layout(
+TABLE: Final = Table(
     outer={},
     stacks=(
         Stack(

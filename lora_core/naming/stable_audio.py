@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Paths, Shapes, Stack, divided, indices
+from .tables import Paths, Shapes, Stack, Table, divided, indices
 from .targets import Target
 
 _LAYERS: Final = "transformer.layers."
 _BLOCKS: Final = "transformer_blocks."
 
-OPEN: Final = Layout(
+OPEN: Final = Table(
     outer={
         "timestep_features": "time_proj",
         "to_timestep_embed.0": "timestep_proj.0",
@@ -61,7 +61,7 @@ _UNCHANGED: Final = (
     "to_local_embed.2",
 )
 
-_THIRD: Final = Layout(
+_THIRD: Final = Table(
     outer={
         "transformer.project_in": "proj_in",
         "transformer.project_out": "proj_out",
