@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from .architecture import Architecture, Clue, Layout, has
 from .tables import Paths, Shapes, Stack, Table, indices
 from .targets import Target
 
@@ -83,3 +85,26 @@ def _qkv(shapes: Shapes, key: str, out: str, diffusers: str) -> Paths:
     (q,), kv = width, (height[0] - width[0]) // 2
     for name, start, length in (("to_q", 0, q), ("to_k", q, kv), ("to_v", q + kv, kv)):
         yield diffusers + name, Target(key, rows=(start, length))
+
+
+_QKV: Final = "layers.0.attention.qkv.weight"
+
+_LAYOUT: Final = Layout((has(_QKV, "noise_refiner.0.attention.qkv.weight"),), paths)
+
+LUMINA: Final = Architecture(
+    "Lumina",
+    signs=(
+        has(_QKV, "layers.0.adaLN_modulation.1.weight"),
+        has("time_caption_embed.caption_embedder.1.weight", "layers.0.norm1.linear.weight"),
+    ),
+    layouts=(_LAYOUT,),
+    stated=("lumina",),
+)
+
+Z_IMAGE: Final = Architecture(
+    "Z-Image",
+    signs=(has(_QKV, "layers.0.adaLN_modulation.0.weight"), has("all_x_embedder.2-1.weight")),
+    layouts=(_LAYOUT,),
+    stated=("z_image", "z-image", "zimage"),
+    clues=(Clue(re.compile(r"(^|[\n._])layers[._]\d+[._]attention"), "Z-Image or Lumina"),),
+)

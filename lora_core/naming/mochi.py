@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from .architecture import Architecture, Layout, has
 from .tables import Paths, Shapes, Stack, Table, indices, renamed
 
 _TABLE: Final = Table(
@@ -58,3 +59,12 @@ def paths(shapes: Shapes) -> Paths:
         ends_here = f"{native}attn.proj_y.weight" not in shapes
         modulation = _LAST_CONTEXT_MODULATION if ends_here else _CONTEXT_MODULATION
         yield from renamed(shapes, modulation, native, diffusers)
+
+
+_SIGN: Final = has("t5_yproj.weight")
+
+MOCHI: Final = Architecture(
+    "Mochi",
+    signs=(_SIGN, has("time_embed.caption_proj.weight", "time_embed.pooler.to_kv.weight")),
+    layouts=(Layout((_SIGN,), paths),),
+)
