@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import torch
 
 from ..errors import LoraFileError, LoraMismatchError
 from ..families import Delta, Diagonal, Pair, Replacement, Slot, regrouped
-from ..naming import Names, Part, Shape, Target, part_of
+from ..naming import HEAD_BANKS, Names, Part, Shape, Target, architecture_named, part_of
 from ..reading import LoraFile, base_of_file
-
-CONTROLLED: Final = "img_in.weight"
-"""The layer of Flux that control LoRAs (Black Forest Labs') widen, to take a picture beside the noise."""
-
-HEADS: Final = ("final_layer.video_out", "final_layer.audio_out")
-"""The layers of MiniMax-H3 in whose place PDD LoRAs (Parallel Decoding Distillation) have a bank of
-heads, one above the other, of which the host blends those that a step spans."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,7 +201,10 @@ def _addend(
 def _heads(delta: Delta, target: Target, shape: Shape) -> int:
     """How many heads a bank of them has, that is to stand in place of one; 0 if it is none."""
     layer = target.key.rpartition(".")[0]
-    if not (isinstance(delta, Replacement) and layer.endswith(HEADS)) or target.rows is not None:
+    if (
+        not (isinstance(delta, Replacement) and layer.endswith(HEAD_BANKS))
+        or target.rows is not None
+    ):
         return 0
     rows, *inputs = delta.value.shape or (0,)
     whole = tuple(inputs) == shape[1:] and rows > shape[0] and rows % shape[0] == 0
@@ -249,7 +244,7 @@ def _adapted(
     """
     if not isinstance(delta, Pair) or len(shape) != 2 or target.rows is not None:
         return None
-    allowed = delta.widens or (model.base == "Flux" and target.key.endswith(CONTROLLED))
+    allowed = delta.widens or architecture_named(model.base).can_widen(target.key)
     if not allowed or len(delta.up) != shape[0]:
         return None
     missing = shape[1] - delta.down.shape[1]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from .architecture import Architecture, Layout, has
 from .tables import Paths, Shapes, indices, native_path, renamed
 from .targets import Target
 
@@ -34,3 +35,18 @@ def paths(shapes: Shapes) -> Paths:
         for attention in ("self_attn", "cross_attn"):
             layer = f"layers.{block}.{attention}."
             yield from renamed(shapes, _ATTENTION, _DECODER + layer, layer)
+
+
+ACE_STEP_15: Final = Architecture(
+    "ACE-Step 1.5",
+    signs=(
+        has("decoder.layers.0.self_attn.q_proj.weight", "encoder.text_projector.weight"),
+        has("proj_in_conv.weight", "layers.0.cross_attn.to_q.weight"),
+    ),
+    layouts=(Layout((has("decoder.layers.0.self_attn.q_proj.weight"),), paths),),
+)
+
+ACE_STEP: Final = Architecture(
+    "ACE-Step",
+    signs=(has("lyric_encoder.embed.out.0.weight", "genre_embedder.weight"),),
+)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from . import cosmos
+from .architecture import Architecture, Layout, has
 from .tables import Paths, Shapes, native_path
 from .targets import Target
 
@@ -16,3 +18,14 @@ def paths(shapes: Shapes) -> Paths:
     for key in shapes:
         if key.startswith(_HERE):
             yield _DIFFUSERS + native_path(key).removeprefix(_HERE), Target(key)
+
+
+_SIGN: Final = has("llm_adapter.blocks.0.self_attn.q_proj.weight")
+
+ANIMA: Final = Architecture(
+    "Anima",
+    signs=(_SIGN,),
+    layouts=(Layout((_SIGN,), paths), cosmos.LAYOUT_PREDICT2),
+    stated=("anima",),
+    kin="Cosmos-Predict2",
+)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from .tables import Layout, Stack
+from .architecture import Architecture, Clue, Layout, has
+from .tables import Stack, Table
 
 # Its attention calls the text's side 1 and the picture's 2; where they are joined, all is 1.
-LAYOUT: Final = Layout(
+_TABLE: Final = Table(
     outer={
         "positional_encoding": "pos_embed.pos_embed",
         "init_x_linear": "pos_embed.proj",
@@ -55,4 +57,15 @@ LAYOUT: Final = Layout(
             },
         ),
     ),
+)
+
+
+_SIGN: Final = has("double_layers.0.attn.w1q.weight")
+
+AURAFLOW: Final = Architecture(
+    "AuraFlow",
+    signs=(_SIGN, has("joint_transformer_blocks.0.attn.add_q_proj.weight")),
+    layouts=(Layout((_SIGN,), _TABLE.paths),),
+    stated=("auraflow",),
+    clues=(Clue(re.compile(r"joint_transformer_blocks|(double|single)_layers")),),
 )

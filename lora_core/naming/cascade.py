@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from .architecture import Architecture, Layout, has
 from .tables import Paths, Shapes, fused, renamed
 
 _OUTER: Final = {"clip_mapper": "clip_txt_pooled_mapper"}
@@ -29,3 +30,10 @@ def _attentions(shapes: Shapes) -> list[str]:
     """The start of every attention's names."""
     ends = (key.partition(_ATTENTION) for key in shapes)
     return list(dict.fromkeys(start + _ATTENTION for start, found, _ in ends if found))
+
+
+_SIGN: Final = has("down_blocks.0.0.channelwise.0.weight")
+
+STABLE_CASCADE: Final = Architecture(
+    "Stable Cascade", signs=(_SIGN,), layouts=(Layout((_SIGN,), paths),)
+)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Stack
+from .architecture import Architecture, Layout, has
+from .tables import Stack, Table
 
-LAYOUT: Final = Layout(
+_TABLE: Final = Table(
     outer={
         "time_embedding_linear_1": "time_embedding.linear_1",
         "time_embedding_linear_2": "time_embedding.linear_2",
@@ -33,4 +34,16 @@ LAYOUT: Final = Layout(
             },
         ),
     ),
+)
+
+
+_SIGN: Final = has("blocks.0.norm1.linear.weight", "blocks.0.attn_out.weight")
+
+COGVIDEOX: Final = Architecture(
+    "CogVideoX",
+    signs=(
+        _SIGN,
+        has("patch_embed.text_proj.weight", "transformer_blocks.0.norm1.linear.weight"),
+    ),
+    layouts=(Layout((_SIGN,), _TABLE.paths),),
 )

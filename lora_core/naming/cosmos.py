@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Paths, Shapes, Stack, indices, renamed
+from .architecture import Architecture, Layout, has
+from .tables import Paths, Shapes, Stack, Table, indices, renamed
 
 _OUTER: Final = {
     "x_embedder.proj.1": "patch_embed.proj",
@@ -13,7 +14,7 @@ _OUTER: Final = {
     "final_layer.linear": "proj_out",
 }
 
-PREDICT2: Final = Layout(
+_PREDICT2: Final = Table(
     outer={
         **_OUTER,
         "t_embedding_norm": "time_embed.norm",
@@ -94,3 +95,28 @@ def paths(shapes: Shapes) -> Paths:
         diffusers = f"transformer_blocks.{block.removeprefix('block')}."
         for here, there, table in _INNER:
             yield from renamed(shapes, table, native + here, diffusers + there)
+
+
+_SIGN_1: Final = has("blocks.block0.blocks.0.block.attn.to_q.0.weight")
+
+COSMOS: Final = Architecture(
+    "Cosmos",
+    signs=(
+        _SIGN_1,
+        has("learnable_pos_embed.pos_emb_t", "time_embed.t_embedder.linear_1.weight"),
+    ),
+    layouts=(Layout((_SIGN_1,), paths),),
+)
+
+_SIGN_PREDICT2: Final = has("blocks.0.adaln_modulation_self_attn.1.weight")
+
+LAYOUT_PREDICT2: Final = Layout((_SIGN_PREDICT2,), _PREDICT2.paths)
+
+COSMOS_PREDICT2: Final = Architecture(
+    "Cosmos-Predict2",
+    signs=(
+        _SIGN_PREDICT2,
+        has("patch_embed.proj.weight", "time_embed.t_embedder.linear_1.weight"),
+    ),
+    layouts=(LAYOUT_PREDICT2,),
+)

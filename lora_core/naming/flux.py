@@ -1,9 +1,12 @@
-"""The transformer of Flux.1, and of Flux.2 and Chroma, which are built from the same blocks."""
+"""The transformer of Flux.1, and of Flux.2, Chroma, LongCat-Image and Ovis-Image, which are built from the
+same blocks."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from .architecture import Architecture, Clue, Layout, Sign, has
 from .tables import Paths, Shapes, divided, fused, indices, renamed
 from .targets import Target
 
@@ -169,3 +172,69 @@ def _linear1(shapes: Shapes, key: str, diffusers: str) -> Paths:
     for index, name in enumerate(("attn.to_q", "attn.to_k", "attn.to_v")):
         yield diffusers + name, Target(key, rows=(index * width, width))
     yield f"{diffusers}proj_mlp", Target(key, rows=(3 * width, rows - 3 * width))
+
+
+# --- what has these blocks ------------------------------------------------------------------------
+
+_LAYOUT: Final = Layout((has("txt_in.weight", "single_blocks.0.linear1.weight"),), paths)
+
+_MODULATED: Final = ("txt_in.weight", "double_blocks.0.img_mod.lin.weight")
+_READS_CLIP: Final = "vector_in.in_layer.weight"
+
+FLUX: Final = Architecture(
+    "Flux",
+    signs=(
+        has(*_MODULATED, _READS_CLIP),
+        has("context_embedder.weight", "single_transformer_blocks.0.norm.linear.weight"),
+    ),
+    layouts=(_LAYOUT,),
+    stated=("flux",),
+    clues=(Clue(re.compile(r"single_transformer_blocks|(double|single)_blocks")),),
+    widened="img_in.weight",
+)
+
+FLUX_2: Final = Architecture(
+    "Flux.2",
+    signs=(
+        has("double_stream_modulation_img.lin.weight"),
+        has("double_stream_modulation_img.linear.weight"),
+    ),
+    layouts=(_LAYOUT,),
+    stated=("flux_2", "flux-2", "flux.2", "flux2"),
+    clues=(Clue(re.compile(r"(double|single)_stream_modulation|time_guidance_embed")),),
+)
+
+CHROMA: Final = Architecture(
+    "Chroma",
+    signs=(has("distilled_guidance_layer.in_proj.weight"),),
+    layouts=(_LAYOUT,),
+    stated=("chroma",),
+    clues=(Clue(re.compile(r"distilled_guidance_layer")),),
+    kin="Flux",
+)
+
+CHROMA_RADIANCE: Final = Architecture(
+    "Chroma Radiance",
+    signs=(has("distilled_guidance_layer.in_proj.weight", "img_in_patch.weight"),),
+    layouts=(_LAYOUT,),
+    kin="Flux",
+)
+
+LONGCAT_IMAGE: Final = Architecture(
+    "LongCat-Image",
+    signs=(
+        has("time_embed.timestep_embedder.linear_1.weight", "x_embedder.weight"),
+        Sign(_MODULATED, lacks=(_READS_CLIP,)),
+    ),
+    layouts=(_LAYOUT,),
+    kin="Flux",
+)
+
+OVIS_IMAGE: Final = Architecture(
+    "Ovis-Image",
+    signs=(
+        has("txt_norm.weight", "double_blocks.0.img_mlp.gate_proj.weight"),
+        has("context_embedder_norm.weight", "timestep_embedder.linear_1.weight"),
+    ),
+    layouts=(_LAYOUT,),
+)

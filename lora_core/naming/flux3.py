@@ -5,8 +5,10 @@ Read in diffusers' converter, not run: no ComfyUI that has it could be had here.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from .architecture import Architecture, Clue, Layout, has
 from .tables import Paths, Shapes, indices, renamed
 
 _OUTER: Final = {
@@ -53,3 +55,14 @@ def paths(shapes: Shapes) -> Paths:
     for stack, other in (_STACKS | modes).items():
         for block in indices(shapes, stack):
             yield from renamed(shapes, _BLOCK, f"{stack}{block}.", f"{other}{block}.")
+
+
+_SIGN: Final = has("txt_mode_blocks.0.q_proj.weight", "single_blocks.0.mlp_in.weight")
+
+FLUX_3: Final = Architecture(
+    "FLUX.3",
+    signs=(_SIGN, has("txt_mode_blocks.0.attn.to_q.weight")),
+    layouts=(Layout((_SIGN,), paths),),
+    stated=("flux_3", "flux-3", "flux.3", "flux3"),
+    clues=(Clue(re.compile(r"(txt|content)_mode_blocks|(^|[\n._])mode_blocks")),),
+)

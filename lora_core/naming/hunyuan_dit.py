@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Stack
+from .architecture import Architecture, Layout, has
+from .tables import Stack, Table
 
-LAYOUT: Final = Layout(
+_TABLE: Final = Table(
     outer={
         "x_embedder.proj": "pos_embed.proj",
         "mlp_t5.0": "text_embedder.linear_1",
@@ -51,4 +52,13 @@ LAYOUT: Final = Layout(
             },
         ),
     ),
+)
+
+
+_SIGN: Final = has("mlp_t5.0.weight", "blocks.0.attn1.Wqkv.weight")
+
+HUNYUAN_DIT: Final = Architecture(
+    "HunyuanDiT",
+    signs=(_SIGN, has("time_extra_emb.pooler.q_proj.weight", "blocks.0.attn1.to_q.weight")),
+    layouts=(Layout((_SIGN,), _TABLE.paths),),
 )

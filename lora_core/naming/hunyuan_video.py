@@ -7,15 +7,17 @@ checkpoint. LoRA files are written in any of them.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from . import flux
-from .tables import Layout, Paths, Shapes, Stack, indices, renamed
+from .architecture import Architecture, Clue, Layout, has
+from .tables import Paths, Shapes, Stack, Table, indices, renamed
 from .targets import Target
 
 _REFINER: Final = "txt_in.individual_token_refiner.blocks."
 
-_DIFFUSERS: Final = Layout(
+_DIFFUSERS: Final = Table(
     outer={
         "img_in.proj": "x_embedder.proj",
         "txt_in.input_embedder": "context_embedder.proj_in",
@@ -70,7 +72,7 @@ _TIME: Final = {
 _TIMES: Final = ("time_text_embed.", "time_embed.", "time_guidance_embed.")
 
 # Tencent's own names, where they are not ComfyUI's; kohya and diffusion-pipe keep them.
-_ORIGINAL: Final = Layout(
+_ORIGINAL: Final = Table(
     outer={
         "txt_in.t_embedder.in_layer": "txt_in.t_embedder.mlp.0",
         "txt_in.t_embedder.out_layer": "txt_in.t_embedder.mlp.2",
@@ -159,3 +161,42 @@ def _linear1(shapes: Shapes, block: str) -> Paths:
         for index, name in enumerate(_ATTENTION):
             yield block + name, Target(key, rows=(index * width, width))
         yield block + _MLP, Target(key, rows=(3 * width, rows - 3 * width))
+
+
+# --- the three ------------------------------------------------------------------------------------
+
+_LAYOUT: Final = Layout((has("img_in.proj.weight", "double_blocks.0.img_attn.qkv.weight"),), paths)
+
+HUNYUAN_VIDEO: Final = Architecture(
+    "HunyuanVideo",
+    signs=(
+        has("txt_in.input_embedder.weight", "vector_in.in_layer.weight"),
+        has("context_embedder.proj_in.weight", "time_text_embed.text_embedder.linear_1.weight"),
+    ),
+    layouts=(_LAYOUT,),
+    stated=("hunyuan_video", "hunyuan-video", "framepack"),
+    clues=(Clue(re.compile(r"(individual_)?token_refiner"), "HunyuanVideo or -Image"),),
+)
+
+HUNYUAN_VIDEO_15: Final = Architecture(
+    "HunyuanVideo 1.5",
+    signs=(
+        has("txt_in.input_embedder.weight", "cond_type_embedding.weight"),
+        has("cond_type_embed.weight", "image_embedder.linear_1.weight"),
+    ),
+    layouts=(_LAYOUT,),
+    stated=("hunyuan_video_1_5", "hunyuan-video-1.5"),
+)
+
+HUNYUAN_IMAGE: Final = Architecture(
+    "HunyuanImage 2.1",
+    signs=(
+        has("txt_in.input_embedder.weight", "byt5_in.fc1.weight"),
+        has(
+            "time_guidance_embed.timestep_embedder.linear_1.weight",
+            "x_embedder.proj.weight",
+        ),
+    ),
+    layouts=(_LAYOUT,),
+    stated=("hunyuan-image", "hunyuan_image"),
+)

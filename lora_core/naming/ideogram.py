@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Stack
+from .architecture import Architecture, Layout, has
+from .tables import Stack, Table
 
-LAYOUT: Final = Layout(
+_TABLE: Final = Table(
     outer={},
     stacks=(
         Stack(
@@ -16,4 +17,14 @@ LAYOUT: Final = Layout(
             {"attention.qkv": ("attention.to_q", "attention.to_k", "attention.to_v")},
         ),
     ),
+)
+
+
+_SIGN: Final = has("embed_image_indicator.weight", "layers.0.attention.qkv.weight")
+
+IDEOGRAM_4: Final = Architecture(
+    "Ideogram 4",
+    signs=(has("embed_image_indicator.weight"),),
+    layouts=(Layout((_SIGN,), _TABLE.paths),),
+    stated=("ideogram",),
 )

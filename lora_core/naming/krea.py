@@ -5,9 +5,11 @@ Left out are the modulations of its blocks: diffusers gives them another shape.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from .tables import Layout, Stack
+from .architecture import Architecture, Clue, Layout, has
+from .tables import Stack, Table
 
 _BLOCK: Final = {
     "prenorm": "norm1",
@@ -33,7 +35,7 @@ _STACKS: Final = {
     "txtfusion.refiner_blocks.": "text_fusion.refiner_blocks.",
 }
 
-LAYOUT: Final = Layout(
+_TABLE: Final = Table(
     outer={
         "first": "img_in",
         "tmlp.0": "time_embed.linear_1",
@@ -52,4 +54,15 @@ LAYOUT: Final = Layout(
         for native, diffusers in _STACKS.items()
         for layers in (_BLOCK, _SHORT)
     ),
+)
+
+
+_SIGN: Final = has("txtfusion.projector.weight")
+
+KREA_2: Final = Architecture(
+    "Krea 2",
+    signs=(_SIGN, has("text_fusion.projector.weight")),
+    layouts=(Layout((_SIGN,), _TABLE.paths),),
+    stated=("krea",),
+    clues=(Clue(re.compile(r"txtfusion|text_fusion[._](layerwise|refiner)_blocks")),),
 )

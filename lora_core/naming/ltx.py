@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from .architecture import Architecture, Layout, has
 from .tables import Paths, Shapes, indices, renamed
 
 _OUTER: Final = {
@@ -90,3 +91,28 @@ def _connector(shapes: Shapes, native: str, diffusers: str) -> Paths:
     for block in indices(shapes, stack):
         there = f"{diffusers}transformer_blocks.{block}."
         yield from renamed(shapes, _CONNECTOR_BLOCK, f"{stack}{block}.", there)
+
+
+_LAYOUT: Final = Layout(
+    (has("adaln_single.emb.timestep_embedder.linear_1.weight", "patchify_proj.weight"),), paths
+)
+
+LTX_VIDEO: Final = Architecture(
+    "LTX-Video",
+    signs=(
+        has("adaln_single.linear.weight", "patchify_proj.weight"),
+        has("time_embed.linear.weight", "transformer_blocks.0.attn1.norm_q.weight"),
+    ),
+    layouts=(_LAYOUT,),
+    stated=("ltx",),
+)
+
+LTX_2: Final = Architecture(
+    "LTX-2",
+    signs=(
+        has("adaln_single.linear.weight", "audio_patchify_proj.weight"),
+        has("time_embed.linear.weight", "audio_proj_in.weight"),
+    ),
+    layouts=(_LAYOUT,),
+    stated=("ltx2", "ltx-2"),
+)

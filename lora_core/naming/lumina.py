@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from .tables import Layout, Paths, Shapes, Stack, indices
+from .architecture import Architecture, Clue, Layout, has
+from .tables import Paths, Shapes, Stack, Table, indices
 from .targets import Target
 
 _STACKS: Final = ("layers.", "noise_refiner.", "context_refiner.")
@@ -26,7 +28,7 @@ _LUMINA_BLOCK: Final = {
     "feed_forward.w3": "feed_forward.linear_3",
 }
 
-_LUMINA: Final = Layout(
+_LUMINA: Final = Table(
     outer={
         "t_embedder.mlp.0": "time_caption_embed.timestep_embedder.linear_1",
         "t_embedder.mlp.2": "time_caption_embed.timestep_embedder.linear_2",
@@ -46,7 +48,7 @@ _Z_IMAGE_BLOCK: Final = {
     "attention.k_norm": "attention.norm_k",
 }
 
-_Z_IMAGE: Final = Layout(
+_Z_IMAGE: Final = Table(
     outer={
         "x_embedder": "all_x_embedder.2-1",
         "final_layer.linear": "all_final_layer.2-1.linear",
@@ -83,3 +85,26 @@ def _qkv(shapes: Shapes, key: str, out: str, diffusers: str) -> Paths:
     (q,), kv = width, (height[0] - width[0]) // 2
     for name, start, length in (("to_q", 0, q), ("to_k", q, kv), ("to_v", q + kv, kv)):
         yield diffusers + name, Target(key, rows=(start, length))
+
+
+_QKV: Final = "layers.0.attention.qkv.weight"
+
+_LAYOUT: Final = Layout((has(_QKV, "noise_refiner.0.attention.qkv.weight"),), paths)
+
+LUMINA: Final = Architecture(
+    "Lumina",
+    signs=(
+        has(_QKV, "layers.0.adaLN_modulation.1.weight"),
+        has("time_caption_embed.caption_embedder.1.weight", "layers.0.norm1.linear.weight"),
+    ),
+    layouts=(_LAYOUT,),
+    stated=("lumina",),
+)
+
+Z_IMAGE: Final = Architecture(
+    "Z-Image",
+    signs=(has(_QKV, "layers.0.adaLN_modulation.0.weight"), has("all_x_embedder.2-1.weight")),
+    layouts=(_LAYOUT,),
+    stated=("z_image", "z-image", "zimage"),
+    clues=(Clue(re.compile(r"(^|[\n._])layers[._]\d+[._]attention"), "Z-Image or Lumina"),),
+)

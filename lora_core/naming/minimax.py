@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from .tables import Layout, Paths, Shapes, Stack, fused, indices, renamed
+from .architecture import Architecture, Clue, Layout, has
+from .tables import Paths, Shapes, Stack, Table, fused, indices, renamed
 
 # --- H3 -------------------------------------------------------------------------------------------
 
@@ -38,7 +40,7 @@ _H3_STACKS: Final = {
 }
 
 
-def h3_paths(shapes: Shapes) -> Paths:
+def _h3_paths(shapes: Shapes) -> Paths:
     """The diffusers paths of MiniMax-H3."""
     yield from renamed(shapes, _H3_OUTER)
     for stack, other in _H3_STACKS.items():
@@ -53,11 +55,26 @@ def h3_paths(shapes: Shapes) -> Paths:
             yield from fused(shapes, _QKV, native, diffusers)
 
 
+_H3_SIGN: Final = has("token_refiner.blocks.0.attn.qkv_proj.weight", "video_patch_proj.weight")
+
+MINIMAX_H3: Final = Architecture(
+    "MiniMax-H3",
+    signs=(
+        _H3_SIGN,
+        has("token_refiner.refiner_blocks.0.attn.to_q.weight", "audio_proj_in.weight"),
+    ),
+    layouts=(Layout((_H3_SIGN,), _h3_paths),),
+    stated=("minimax_h3", "minimax-h3"),
+    clues=(Clue(re.compile(r"attn[._]qkv_proj")),),
+    head_banks=("final_layer.video_out", "final_layer.audio_out"),
+)
+
+
 # --- Music 3 --------------------------------------------------------------------------------------
 
 _INSIDE: Final = "diffusion_transformer."
 
-MUSIC3: Final = Layout(
+_MUSIC_3: Final = Table(
     outer={
         f"{_INSIDE}preprocess_conv": "preprocess_conv",
         f"{_INSIDE}postprocess_conv": "postprocess_conv",
@@ -81,4 +98,16 @@ MUSIC3: Final = Layout(
             {"self_attn.to_qkv": ("attn.to_q", "attn.to_k", "attn.to_v")},
         ),
     ),
+)
+
+_MUSIC_3_SIGN: Final = has("cond_layer_logits", "latent_conditioners.0.weight")
+
+MINIMAX_MUSIC_3: Final = Architecture(
+    "MiniMax-Music 3",
+    signs=(
+        _MUSIC_3_SIGN,
+        has("preprocess_conv.weight", "transformer_blocks.0.ff_in.weight"),
+    ),
+    layouts=(Layout((_MUSIC_3_SIGN,), _MUSIC_3.paths),),
+    stated=("minimax_music", "minimax-music"),
 )

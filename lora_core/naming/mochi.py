@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Paths, Shapes, Stack, indices, renamed
+from .architecture import Architecture, Layout, has
+from .tables import Paths, Shapes, Stack, Table, indices, renamed
 
-_LAYOUT: Final = Layout(
+_TABLE: Final = Table(
     outer={
         "x_embedder.proj": "patch_embed.proj",
         "t_embedder.mlp.0": "time_embed.timestep_embedder.linear_1",
@@ -50,7 +51,7 @@ _LAST_CONTEXT_MODULATION: Final = {"mod_y": "norm1_context.linear_1"}
 
 def paths(shapes: Shapes) -> Paths:
     """The diffusers paths of a Mochi transformer in its original layout."""
-    yield from _LAYOUT.paths(shapes)
+    yield from _TABLE.paths(shapes)
     for block in indices(shapes, "blocks."):
         native, diffusers = f"blocks.{block}.", f"transformer_blocks.{block}."
         yield from renamed(shapes, _GATED, native, diffusers, halves_swapped=True)
@@ -58,3 +59,12 @@ def paths(shapes: Shapes) -> Paths:
         ends_here = f"{native}attn.proj_y.weight" not in shapes
         modulation = _LAST_CONTEXT_MODULATION if ends_here else _CONTEXT_MODULATION
         yield from renamed(shapes, modulation, native, diffusers)
+
+
+_SIGN: Final = has("t5_yproj.weight")
+
+MOCHI: Final = Architecture(
+    "Mochi",
+    signs=(_SIGN, has("time_embed.caption_proj.weight", "time_embed.pooler.to_kv.weight")),
+    layouts=(Layout((_SIGN,), paths),),
+)

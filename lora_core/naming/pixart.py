@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Stack
+from .architecture import Architecture, Layout, has
+from .tables import Stack, Table
 
-LAYOUT: Final = Layout(
+_TABLE: Final = Table(
     outer={
         "x_embedder.proj": "pos_embed.proj",
         "y_embedder.y_embedding": "caption_projection.y_embedding",
@@ -42,4 +43,14 @@ LAYOUT: Final = Layout(
             },
         ),
     ),
+)
+
+
+_SIGN: Final = has("blocks.0.cross_attn.kv_linear.weight")
+
+PIXART: Final = Architecture(
+    "PixArt",
+    signs=(_SIGN, has("adaln_single.linear.weight", "pos_embed.proj.weight")),
+    layouts=(Layout((_SIGN,), _TABLE.paths),),
+    stated=("pixart",),
 )

@@ -1,13 +1,15 @@
-"""The transformer of Qwen-Image 2.1, which is called the same everywhere but where ComfyUI joins
-two layers of its gated MLP. Read in diffusers' converter, not run."""
+"""The transformers of Qwen-Image, Mage-Flow and Qwen-Image 2.1, which are called the same everywhere,
+but where ComfyUI joins two layers of the gated MLP of 2.1 (read in diffusers' converter, not run)."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from .tables import Layout, Stack
+from .architecture import Architecture, Clue, Layout, Sign, has
+from .tables import Stack, Table
 
-LAYOUT: Final = Layout(
+_TABLE_21: Final = Table(
     outer={},
     stacks=(
         Stack(
@@ -16,4 +18,34 @@ LAYOUT: Final = Layout(
             fused={"img_mlp.gate_up": ("img_mlp.gate_layer", "img_mlp.proj")},
         ),
     ),
+)
+
+_GATED: Final = "transformer_blocks.0.img_mlp.gate_up.weight"
+
+QWEN_IMAGE_21: Final = Architecture(
+    "Qwen-Image 2.1",
+    signs=(
+        has(_GATED, "modulation.1.weight"),
+        has("transformer_blocks.0.img_mlp.gate_layer.weight", "modulation.1.weight"),
+    ),
+    layouts=(Layout((has(_GATED),), _TABLE_21.paths),),
+    kin="Qwen-Image",
+)
+
+_WEIGHTS: Final = ("transformer_blocks.0.img_mod.1.weight", "transformer_blocks.0.attn.to_q.weight")
+
+# The trainers of all three may state "qwen".
+QWEN_IMAGE: Final = Architecture(
+    "Qwen-Image",
+    signs=(has(*_WEIGHTS),),
+    stated=("qwen",),
+    clues=(Clue(re.compile(r"transformer_blocks[._]\d+[._]img_m(od|lp)")),),
+)
+
+# Mage-Flow is built like Qwen-Image, but reads the text of a smaller language model.
+MAGE_FLOW: Final = Architecture(
+    "Mage-Flow",
+    signs=(Sign(_WEIGHTS, shapes={"txt_norm.weight": (2560,)}),),
+    stated=("mage",),
+    kin="Qwen-Image",
 )

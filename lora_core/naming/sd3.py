@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from .architecture import Architecture, Clue, Layout, has
 from .tables import Paths, Shapes, fused, indices, renamed
 
 _OUTER: Final = {
@@ -61,3 +63,17 @@ def _block_paths(shapes: Shapes, native: str, diffusers: str) -> Paths:
     # shift, which diffusers stacks the other way round, as in the last modulation.
     ends_here = f"{native}context_block.attn.proj.weight" not in shapes
     yield from renamed(shapes, _CONTEXT_MODULATION, native, diffusers, halves_swapped=ends_here)
+
+
+_SIGN: Final = has("joint_blocks.0.x_block.attn.qkv.weight")
+
+SD3: Final = Architecture(
+    "SD3",
+    signs=(_SIGN, has("pos_embed.proj.weight", "transformer_blocks.0.attn.add_q_proj.weight")),
+    layouts=(Layout((_SIGN,), paths),),
+    stated=("sd3", "stable-diffusion-3"),
+    clues=(
+        Clue(re.compile(r"joint_blocks")),
+        Clue(re.compile(r"attn[._]add_[qkv]_proj"), "SD3 or Flux"),
+    ),
+)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from .tables import Layout, Paths, Shapes, Stack, divided, indices
+from .architecture import Architecture, Layout, has
+from .tables import Paths, Shapes, Stack, Table, divided, indices
 from .targets import Target
 
 _LAYERS: Final = "transformer.layers."
 _BLOCKS: Final = "transformer_blocks."
 
-OPEN: Final = Layout(
+_OPEN: Final = Table(
     outer={
         "timestep_features": "time_proj",
         "to_timestep_embed.0": "timestep_proj.0",
@@ -61,7 +62,7 @@ _UNCHANGED: Final = (
     "to_local_embed.2",
 )
 
-_THIRD: Final = Layout(
+_THIRD: Final = Table(
     outer={
         "transformer.project_in": "proj_in",
         "transformer.project_out": "proj_out",
@@ -87,7 +88,7 @@ _ORDER: Final = (0, 3, 1, 4, 2)
 """Of the fused layers: q, k, v and then what q and k are compared with; diffusers has pairs."""
 
 
-def third_paths(shapes: Shapes) -> Paths:
+def _third_paths(shapes: Shapes) -> Paths:
     """The diffusers paths of Stable Audio 3."""
     yield from _THIRD.paths(shapes)
     for block in indices(shapes, _LAYERS):
@@ -96,3 +97,23 @@ def third_paths(shapes: Shapes) -> Paths:
             height = shapes[key][0] // len(_ORDER)
             pieces = [Target(key, rows=(place * height, height)) for place in _ORDER]
             yield from divided(f"{_BLOCKS}{block}.{_FUSED}", pieces, shapes)
+
+
+STABLE_AUDIO: Final = Architecture(
+    "Stable Audio",
+    signs=(
+        has("transformer.project_in.weight", "to_timestep_embed.0.weight"),
+        has("cross_attention_proj.0.weight", "global_proj.0.weight"),
+    ),
+    layouts=(
+        Layout((has("transformer.project_in.weight", "timestep_features.weight"),), _OPEN.paths),
+    ),
+)
+
+_SIGN_3: Final = has("transformer.global_cond_embedder.0.weight")
+
+STABLE_AUDIO_3: Final = Architecture(
+    "Stable Audio 3",
+    signs=(_SIGN_3, has("transformer_blocks.0.to_scale_shift_gate")),
+    layouts=(Layout((_SIGN_3,), _third_paths),),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from . import unet
+from .architecture import Architecture, Layout, has
 from .tables import Paths, Shapes, indices, native_path, renamed
 from .targets import Target
 
@@ -52,3 +53,12 @@ def _time_stack(shapes: Shapes, native: str, diffusers: str) -> Paths:
                 if key.startswith(stack):
                     inner = native_path(key.removeprefix(stack))
                     yield f"{diffusers}temporal_transformer_blocks.{block}.{inner}", Target(key)
+
+
+_SIGN: Final = has("input_blocks.1.0.time_stack.in_layers.0.weight")
+
+STABLE_VIDEO_DIFFUSION: Final = Architecture(
+    "Stable Video Diffusion",
+    signs=(_SIGN, has("down_blocks.0.resnets.0.temporal_res_block.conv1.weight")),
+    layouts=(unet.LAYOUT, Layout((_SIGN,), paths)),
+)

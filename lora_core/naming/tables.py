@@ -92,8 +92,8 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """An architecture whose layers are but named otherwise.
+class Table:
+    """Other names for the layers of an architecture, which are otherwise the same.
 
     Attributes:
         outer: Other names of the layers outside of the blocks, by their own.

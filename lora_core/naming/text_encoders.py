@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from .architecture import Layout, has
 from .tables import Paths, Shapes, fused, indices, native_path, renamed
 from .targets import Target
 
@@ -49,7 +50,7 @@ _OPEN_CLIP_BLOCK: Final = {
 }
 
 
-def clip_paths(shapes: Shapes) -> Paths:
+def _clip_paths(shapes: Shapes) -> Paths:
     """The paths of transformers' CLIP with its wrapper, if it has none here, and without it.
 
     transformers 5 dropped the wrapper from the encoder without a projection; the files stay.
@@ -62,7 +63,7 @@ def clip_paths(shapes: Shapes) -> Paths:
             yield _WRAPPER + path, Target(key)
 
 
-def open_clip_paths(shapes: Shapes) -> Paths:
+def _open_clip_paths(shapes: Shapes) -> Paths:
     """The paths of transformers' CLIP, with and without its wrapper, for an OpenCLIP encoder.
 
     Left out is ``text_projection``: OpenCLIP multiplies by it from the other side.
@@ -76,7 +77,7 @@ def open_clip_paths(shapes: Shapes) -> Paths:
             yield from renamed(shapes, _OPEN_CLIP_BLOCK, native, layer)
 
 
-def language_paths(shapes: Shapes) -> Paths:
+def _language_paths(shapes: Shapes) -> Paths:
     """The paths of a language model in every wrapper that it may have elsewhere."""
     for key in shapes:
         path = native_path(key)
@@ -89,11 +90,26 @@ def language_paths(shapes: Shapes) -> Paths:
                 yield there + path.removeprefix(here), Target(key)
 
 
-def bert_paths(shapes: Shapes) -> Paths:
+def _bert_paths(shapes: Shapes) -> Paths:
     """The paths of a BERT by itself, without the head that it has here."""
     for key in shapes:
         if key.startswith(_BERT):
             yield native_path(key).removeprefix(_BERT), Target(key)
+
+
+LAYOUTS: Final = (
+    Layout(
+        (
+            has("text_model.encoder.layers.0.self_attn.q_proj.weight"),
+            has("encoder.layers.0.self_attn.q_proj.weight"),
+        ),
+        _clip_paths,
+    ),
+    Layout((has("transformer.resblocks.0.attn.in_proj_weight"),), _open_clip_paths),
+    Layout(tuple(has(f"{w}embed_tokens.weight") for w in _LANGUAGE_WRAPPERS), _language_paths),
+    Layout((has("bert.embeddings.word_embeddings.weight"),), _bert_paths),
+)
+"""Text encoders have layouts and no architecture: what messages name is the denoiser's."""
 
 
 def is_encoder(shapes: Shapes) -> bool:

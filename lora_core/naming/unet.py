@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from typing import Final
 
+from .architecture import Architecture, Clue, Layout, Sign, has
 from .tables import Paths, Shapes, renamed
 from .targets import Target
 
@@ -95,3 +96,45 @@ def _stack_paths(stack: str, name: str, modules: dict[tuple[int, ...], list[str]
         if kind in ("downsamplers", "upsamplers"):
             level += 1
             seen.clear()
+
+
+# --- the models that have one ---------------------------------------------------------------------
+
+_SIGN: Final = "input_blocks.0.0.weight"
+
+LAYOUT: Final = Layout((has(_SIGN),), paths)
+
+# They differ in size only: SDXL is told the picture's size, SD 1.5 is not.
+_SIGNS: Final = (_SIGN, "down_blocks.0.resnets.0.conv1.weight")
+_SIZE_EMBEDDINGS: Final = ("label_emb.0.0.weight", "add_embedding.linear_1.weight")
+
+# of SD 2 and of SDXL's refiner, which we do not name
+_OTHER_TEXT_WIDTHS: Final = (1024, 1280)
+
+SDXL: Final = Architecture(
+    "SDXL",
+    signs=tuple(
+        Sign((sign, size), never_reads=_OTHER_TEXT_WIDTHS)
+        for sign in _SIGNS
+        for size in _SIZE_EMBEDDINGS
+    ),
+    layouts=(LAYOUT,),
+    stated=("sdxl", "stable-diffusion-xl"),
+    clues=(Clue(re.compile(r"lora_te2_|text_encoder_2\.")),),
+    text_width=2048,
+)
+
+SD_15: Final = Architecture(
+    "SD 1.5",
+    signs=tuple(Sign((sign,), never_reads=_OTHER_TEXT_WIDTHS) for sign in _SIGNS),
+    layouts=(LAYOUT,),
+    stated=("sd_v1", "sd_1.5", "stable-diffusion-v1"),
+    text_width=768,
+)
+
+SD_2: Final = Architecture(
+    "SD 2",
+    layouts=(LAYOUT,),
+    stated=("sd_v2", "sd_2", "stable-diffusion-v2"),
+    text_width=1024,
+)

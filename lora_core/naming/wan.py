@@ -3,8 +3,10 @@ of Wan-Animate 2."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from .architecture import Architecture, Clue, Layout, has
 from .tables import Paths, Shapes, fused, indices, renamed
 
 _OUTER: Final = {
@@ -116,3 +118,21 @@ def _animate(shapes: Shapes) -> Paths:
         # the first of the convolutions is the way in
         native = f"{encoder}enc.net_app.convs.{block + 1}."
         yield from renamed(shapes, _MOTION_BLOCK, native, f"{encoder}res_blocks.{block}.")
+
+
+_SIGN: Final = has("blocks.0.self_attn.q.weight", "head.head.weight")
+
+WAN: Final = Architecture(
+    "Wan",
+    signs=(
+        _SIGN,
+        has("blocks.0.attn1.to_q.weight", "condition_embedder.time_proj.weight"),
+        # Wan-Animate 2
+        has("blocks.0.self_attn.to_q.weight", "head.head.weight"),
+    ),
+    layouts=(Layout((_SIGN,), paths),),
+    stated=("wan",),
+    clues=(
+        Clue(re.compile(r"(^|[\n._])blocks[._]\d+[._](self|cross)_attn[._][qkvo](_img)?(\n|$)")),
+    ),
+)

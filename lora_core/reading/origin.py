@@ -9,6 +9,7 @@ from typing import Final
 
 from ..formats import NOTED, Notes
 from ..lenient_json import fields, loose_json, text_of
+from ..naming import ARCHITECTURES, architecture_named
 
 DIALECTS: Final = (
     # (how keys begin, whose names they are), more specific ones first
@@ -28,67 +29,6 @@ BARE: Final = "bare module names"
 """What a name without any prefix is."""
 
 LONGEST_NOTE: Final = 60
-
-STATED: Final = (
-    # (start of ss_base_model_version or modelspec.architecture, what it means), longer ones first
-    ("sd_v1", "SD 1.5"),
-    ("sd_1.5", "SD 1.5"),
-    ("stable-diffusion-v1", "SD 1.5"),
-    ("sd_v2", "SD 2"),
-    ("sd_2", "SD 2"),
-    ("stable-diffusion-v2", "SD 2"),
-    ("sdxl", "SDXL"),
-    ("stable-diffusion-xl", "SDXL"),
-    ("sd3", "SD3"),
-    ("stable-diffusion-3", "SD3"),
-    ("flux_2", "Flux.2"),
-    ("flux-2", "Flux.2"),
-    ("flux.2", "Flux.2"),
-    ("flux2", "Flux.2"),
-    ("flux_3", "FLUX.3"),
-    ("flux-3", "FLUX.3"),
-    ("flux.3", "FLUX.3"),
-    ("flux3", "FLUX.3"),
-    ("flux", "Flux"),
-    ("wan", "Wan"),
-    ("qwen", "Qwen-Image"),
-    ("z_image", "Z-Image"),
-    ("z-image", "Z-Image"),
-    ("zimage", "Z-Image"),
-    ("hunyuan_video_1_5", "HunyuanVideo 1.5"),
-    ("hunyuan-video-1.5", "HunyuanVideo 1.5"),
-    ("hunyuan-image", "HunyuanImage 2.1"),
-    ("hunyuan_image", "HunyuanImage 2.1"),
-    ("hunyuan_video", "HunyuanVideo"),
-    ("hunyuan-video", "HunyuanVideo"),
-    ("framepack", "HunyuanVideo"),
-    ("chroma", "Chroma"),
-    ("lumina", "Lumina"),
-    ("auraflow", "AuraFlow"),
-    ("pixart", "PixArt"),
-    ("hidream", "HiDream"),
-    ("kandinsky", "Kandinsky 5"),
-    ("ideogram", "Ideogram 4"),
-    ("krea", "Krea 2"),
-    ("anima", "Anima"),
-    ("minimax_h3", "MiniMax-H3"),
-    ("minimax-h3", "MiniMax-H3"),
-    ("minimax_music", "MiniMax-Music 3"),
-    ("minimax-music", "MiniMax-Music 3"),
-    ("mage", "Mage-Flow"),
-    ("ernie", "ERNIE-Image"),
-    ("ltx2", "LTX-2"),
-    ("ltx-2", "LTX-2"),
-    ("ltx", "LTX-Video"),
-)
-
-KIN: Final = (
-    frozenset(("Flux", "LongCat-Image", "Chroma", "Chroma Radiance")),
-    frozenset(("Cosmos-Predict2", "Anima")),
-    # whose trainers may say "qwen" of all of them
-    frozenset(("Qwen-Image", "Qwen-Image 2.1", "Mage-Flow")),
-)
-"""Bases between whose files and models notes make no sure difference: trained on one, run on another."""
 
 
 def dialects_of(names: Iterable[str]) -> tuple[str, ...]:
@@ -117,21 +57,24 @@ def stated_base(metadata: Mapping[str, str]) -> str | None:
     """The base model that a file says it was made for, None if it does not."""
     for key in ("ss_base_model_version", "modelspec.architecture"):
         text = metadata.get(key, "").lower()
-        for start, base in STATED:
-            if text.startswith(start):
-                return base
+        starts = [
+            (len(start), known.name)
+            for known in ARCHITECTURES
+            for start in known.stated
+            if text.startswith(start)
+        ]
+        if starts:
+            return max(starts)[1]  # the longest: "flux2" is not Flux
     return None
 
 
 def disagreement(metadata: Mapping[str, str], base: str | None) -> str | None:
     """The stated base, if it is surely another than ``base``, the model's."""
     stated = stated_base(metadata)
-    if stated is None or base is None or stated == base or base not in _BASES:
+    known = architecture_named(base)
+    if stated is None or not known.stated or known.is_kin(architecture_named(stated)):
         return None
-    return None if any({stated, base} <= kin for kin in KIN) else stated
-
-
-_BASES: Final = frozenset(base for _, base in STATED)
+    return stated
 
 
 def _software(text: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import comfy.lora
 import comfy.model_management
@@ -12,15 +12,11 @@ from comfy.quant_ops import QuantizedTensor
 
 from ...lora_core.applying import takes_branch
 from ...lora_core.matching import ModelView, cache_of
-from ...lora_core.naming import ModelNames, Part, Shape
+from ...lora_core.naming import ModelNames, Part, Shape, architecture_named
 from .names import HostNames, HostTarget
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
-
-
-BANKED: Final = "MiniMax-H3"
-"""The only architecture whose heads come in banks."""
 
 
 def view_of(part: Part, patcher: ModelPatcher, own: Mapping[str, object]) -> ModelView:
@@ -53,7 +49,7 @@ def _new_view(part: Part, patcher: ModelPatcher, widened: Mapping[str, Shape]) -
         ours.architecture or _host_word(part, patcher.model),
         _branches(patcher, shapes),
         any(map(_is_quantised, weights.values())),
-        ours.architecture == BANKED and _reads_banks(),
+        bool(architecture_named(ours.architecture).head_banks) and _reads_banks(),
     )
 
 
