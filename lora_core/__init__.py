@@ -10,6 +10,8 @@ from .errors import LoraError, LoraFileError, LoraInputError, LoraMismatchError
 from .recipe import Recipe
 from .report import Report
 
+__version__ = "0.5.0"
+
 __all__ = [
     "LoraError",
     "LoraFileError",
