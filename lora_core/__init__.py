@@ -1,16 +1,16 @@
-"""LoRA Algebra without the host: a LoRA is a value to compute with.
+"""LoRA Algebra without ComfyUI: a LoRA is a value that you can scale, add, and apply to a model.
 
+```python
 look = 0.5 * load("ink.safetensors") + 1.0 * load("light.safetensors")
 with applied(model, look) as report:
     print(report)
+```
 """
 
 from .apply import applied, apply, load
 from .errors import LoraError, LoraFileError, LoraInputError, LoraMismatchError
 from .recipe import Recipe
 from .report import Report
-
-__version__ = "0.5.0"
 
 __all__ = [
     "LoraError",
@@ -23,3 +23,5 @@ __all__ = [
     "apply",
     "load",
 ]
+
+__version__ = "0.5.0"
