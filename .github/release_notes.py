@@ -17,7 +17,9 @@ def main(tag: str) -> str:
     if tag != f"v{version}":
         sys.exit(f"the tag is {tag}, but pyproject.toml states version {version}")
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    notes = re.search(rf"^## \[{re.escape(version)}\].*?\n(.*?)(?=^## \[|\Z)", changelog, re.M | re.S)
+    notes = re.search(
+        rf"^## \[{re.escape(version)}\].*?\n(.*?)(?=^## \[|\Z)", changelog, re.M | re.S
+    )
     if notes is None:
         sys.exit(f"CHANGELOG.md has no section for version {version}")
     return notes[1].strip()
