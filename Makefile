@@ -4,12 +4,14 @@
 # make faults, soak, web-cases  parts of it: FAULTS=10000 PROMPTS=2000 SEED=1 HOST=0.28
 # make bench  time and memory beside ComfyUI, into docs/benchmarks.md; ARGS="--quick", ARGS="--device cuda"
 # make shots  the tests in the page once more, with pictures of what they see, into SHOTS=shots
+# make docs   the documentation site, into site/
 # make fuzz   files of all kinds, most of them damaged, and what became of them; N=300000, SEED=1
 # The other targets are parts of these.
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+DOCS_READY := .venv-docs/.ready
 
 SHOTS ?= shots
 N ?= 20000
@@ -18,7 +20,7 @@ PROMPTS ?= 2000
 SEED ?= 1
 HOST ?= 0.28
 
-.PHONY: demo test test-rest test-slow fuzz faults soak web-cases fidelity bench shots setup lint test-core test-host test-web clean
+.PHONY: demo test test-rest test-slow fuzz faults soak web-cases fidelity bench docs shots setup lint test-core test-host test-web clean
 
 # threads that wait for each other are far slower than one where several programs share the cores
 demo test-rest test-core test-host test-web test-slow fuzz faults soak web-cases shots: export OMP_NUM_THREADS = 1
@@ -61,6 +63,10 @@ fidelity: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# links that lead nowhere, pages that nobody reaches and broken docstrings are errors
+docs: $(DOCS_READY)
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+
 # <what>_<renderer>.png in the host's own page, <what>_<renderer>_<version>.png in the newer one
 shots: $(READY)
 	rm -f $(SHOTS)/*.png
@@ -78,9 +84,14 @@ test-core test-host test-web: test-%: $(READY)
 	$(BIN)/python -m pytest -q tests/$*
 
 clean:
-	rm -rf .venv demo $(SHOTS)
+	rm -rf .venv .venv-docs site demo $(SHOTS)
 
 $(READY): requirements-test.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	touch $@
+
+$(DOCS_READY): requirements-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	touch $@

@@ -1,8 +1,10 @@
-"""LoRA Algebra without the host: a LoRA is a value to compute with.
+"""LoRA Algebra without ComfyUI: a LoRA is a value that you can scale, add, and apply to a model.
 
+```python
 look = 0.5 * load("ink.safetensors") + 1.0 * load("light.safetensors")
 with applied(model, look) as report:
     print(report)
+```
 """
 
 from .algebra import Recipe
@@ -21,3 +23,5 @@ __all__ = [
     "apply",
     "load",
 ]
+
+__version__ = "0.5.0"

@@ -1,5 +1,6 @@
-"""The command line: ``python -m lora_core inspect FILE`` and ``python -m lora_core apply …``.
+"""The command line: ``lora-algebra inspect FILE`` and ``lora-algebra apply …``.
 
+``python -m lora_core`` is the same where the package is not installed.
 Exit status: 0 done, 1 refused, 2 wrong usage.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
+from . import __version__
 from .algebra import Recipe
 from .applying import bake
 from .errors import LoraError
@@ -33,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lora_core", description=__doc__)
+    parser = argparse.ArgumentParser(prog=_called_as(), description=__doc__)
+    parser.add_argument("--version", action="version", version=f"lora-algebra {__version__}")
     commands = parser.add_subparsers(required=True)
 
     inspect = commands.add_parser("inspect", help="say what is in a LoRA file")
@@ -57,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     for command in (inspect, apply):
         command.add_argument("--json", action="store_true", help="for programs")
     return parser
+
+
+def _called_as() -> str:
+    """The name that the usage line shows: the installed script's, or the module's."""
+    script = Path(sys.argv[0]).stem
+    return script if script == "lora-algebra" else "python -m lora_core"
 
 
 def _lora(text: str) -> tuple[Path, float]:

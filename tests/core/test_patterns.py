@@ -126,7 +126,8 @@ def test_what_is_read_at_all_is_read_as_by_re(pattern, path):
     except LoraFileError as error:
         assert str(error).startswith("names layers by a pattern with ")
         return
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         assert found == theirs(pattern, path)
 
 
