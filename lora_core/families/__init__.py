@@ -2,12 +2,12 @@
 
 from .balance import UNBALANCED, balanced_pair, shifted
 from .delta import Delta, Diagonal, Pair, Replacement, Residue, Slot, Static
-from .family import Source
 from .finite import COMPUTABLE, largest_magnitude
 from .incoming import CHUNK, Incoming, sum_type
 from .interleaved import ADAPTER, regrouped
+from .modules import read_module
 from .number_range import Room, check_delta, room_of
-from .table import read_module
+from .source import Source
 
 __all__ = [
     "ADAPTER",

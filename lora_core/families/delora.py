@@ -10,9 +10,9 @@ import torch
 
 from .balance import balanced
 from .delta import Delta, Pair
-from .family import Source, check_pair, wide
 from .finite import largest_magnitude
 from .linear_algebra import norm
+from .source import Source, check_pair, wide
 
 SMALLEST: Final = 1e-4
 """What peft divides by at least."""

@@ -21,9 +21,9 @@ from .delta import (
     Static,
     shape_text,
 )
-from .family import Source
 from .finite import largest_magnitude
 from .incoming import Incoming, widest_type
+from .source import Source
 
 LARGEST_SQUARED: Final = 1e15
 """Of entries whose squares can still be added up in float32."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .delta import Delta, Replacement, Residue, Slot
-from .family import Reader, Source
+from .source import Reader, Source
 
 
 def difference(role: str, slot: Slot = "weight") -> Reader:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from .balance import balanced
 from .delta import Delta, Pair
-from .family import Source, check_pair, fold_core, wide
 from .finite import largest_magnitude
 from .products import Through
+from .source import Source, check_pair, fold_core, wide
 
 
 def read(source: Source) -> Sequence[Delta]:

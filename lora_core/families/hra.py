@@ -10,9 +10,9 @@ import torch
 
 from ..errors import LoraFileError
 from .delta import Delta
-from .family import Source
 from .linear_algebra import norm
 from .products import Through
+from .source import Source
 
 HIGHEST_RANK: Final = 1024
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from .delta import Delta, Diagonal
-from .family import Source, wide
+from .source import Source, wide
 
 
 def read_lycoris(source: Source) -> Sequence[Delta]:

@@ -21,9 +21,9 @@ from .delta import (
     is_matrix_of,
     shape_text,
 )
-from .family import Source, check_pair, tucker, wide
 from .finite import largest_magnitude
 from .incoming import Incoming
+from .source import Source, check_pair, tucker, wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)

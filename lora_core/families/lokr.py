@@ -22,10 +22,10 @@ from .delta import (
     is_matrix_of,
     shape_text,
 )
-from .family import Source, check_pair, tucker, wide
 from .finite import largest_magnitude
 from .incoming import Incoming
 from .linear_algebra import kron
+from .source import Source, check_pair, tucker, wide
 
 ROLES: Final = frozenset(
     (

@@ -10,8 +10,8 @@ import torch
 
 from .balance import balanced
 from .delta import Delta, Pair, Residue
-from .family import Source, check_pair, fold_core
 from .finite import largest_magnitude
+from .source import Source, check_pair, fold_core
 
 CHANGED_BASES: Final = ("pissa", "olora", "corda", "lora_ga", "loftq")
 """Ways to begin that split the base model's weights and train a part of them."""

@@ -10,10 +10,10 @@ from typing import Final
 import torch
 
 from .delta import Delta, shape_text
-from .family import Source, wide
 from .finite import largest_magnitude
 from .linear_algebra import norm
 from .rotation import EXACT, Rotation, halves_apart, strided
+from .source import Source, wide
 
 KOHYA: Final = "oft_"
 """How kohya starts the names of an OFT's modules."""

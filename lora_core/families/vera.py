@@ -11,9 +11,9 @@ import torch
 
 from ..naming import Shape
 from .delta import Delta, Pair, Relative, Slot, Static, shape_text
-from .family import Source
 from .finite import largest_magnitude
 from .incoming import Incoming
+from .source import Source
 
 LARGEST: Final = 2.0**32
 

@@ -1,8 +1,8 @@
 """What trainers write around their tensors: key suffixes, scales, patterns, peft's config."""
 
+from .keys import SHARED, UNREAD, FileKey, Role, group_keys
 from .peft_config import config_changed, read_config
 from .settings import NOTED, Notes, Settings
-from .spellings import SHARED, UNREAD, FileKey, Role, group_keys
 
 __all__ = [
     "NOTED",

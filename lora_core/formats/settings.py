@@ -12,8 +12,8 @@ from typing import Final, TypeAlias, cast
 from ..errors import LoraFileError
 from ..lenient_json import LONGEST_WHOLE_NUMBER, too_much
 from .automaton import Work
+from .keys import PEFT_PREFIX
 from .patterns import Lookups
-from .spellings import PEFT_PREFIX
 
 Config: TypeAlias = Mapping[str, object]
 

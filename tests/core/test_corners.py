@@ -9,12 +9,12 @@ import torch
 
 from harness.samples import pair, tensors, write
 from lora_core import LoraFileError, apply, load
-from lora_core.families.family import Source
 from lora_core.families.incoming import Incoming
-from lora_core.families.table import read_module
+from lora_core.families.modules import read_module
+from lora_core.families.source import Source
+from lora_core.formats.keys import split_key
 from lora_core.formats.peft_config import LARGEST_CONFIG
 from lora_core.formats.settings import Notes, Settings
-from lora_core.formats.spellings import split_key
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merge_
 from lora_core.matching.match import Addend

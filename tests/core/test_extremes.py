@@ -8,8 +8,8 @@ import torch
 from harness.samples import bits, net, tensors, write
 from lora_core import LoraError, LoraFileError, LoraMismatchError, apply, load
 from lora_core.families.balance import FAR, balanced
-from lora_core.families.family import MOST_GROWTH, Source
-from lora_core.families.table import read_module
+from lora_core.families.modules import read_module
+from lora_core.families.source import MOST_GROWTH, Source
 from lora_core.formats.settings import Settings
 
 ENDS = {

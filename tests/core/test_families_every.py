@@ -21,7 +21,7 @@ from harness.oracles.every_tuner import (
 )
 from lora_core import LoraFileError
 from lora_core.families.lora import OTHER_FAMILIES
-from lora_core.formats.spellings import (
+from lora_core.formats.keys import (
     PEFT_PREFIX,
     SPELLINGS,
     UNREAD,

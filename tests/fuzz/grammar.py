@@ -9,9 +9,9 @@ from random import Random
 
 import torch
 
-from lora_core.families.family import Family
-from lora_core.families.table import FAMILIES, MAGNITUDES
-from lora_core.formats.spellings import SPELLINGS
+from lora_core.families.modules import FAMILIES, MAGNITUDES
+from lora_core.families.source import Family
+from lora_core.formats.keys import SPELLINGS
 
 from .model import NAMES, PREFIXES, shape_of
 

@@ -8,7 +8,7 @@ from random import Random
 
 import torch
 
-from lora_core.formats.spellings import SPELLINGS
+from lora_core.formats.keys import SPELLINGS
 
 from .grammar import STORED, Draft
 

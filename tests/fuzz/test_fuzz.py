@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lora_core.families.table import FAMILIES
+from lora_core.families.modules import FAMILIES
 
 from .judge import Summary, run
 

@@ -9,7 +9,6 @@ from typing import Final
 
 from ..formats import UNREAD
 from . import (
-    blocks,
     delora,
     full,
     glora,
@@ -18,12 +17,13 @@ from . import (
     loha,
     lokr,
     lora,
+    miss,
     oft,
     vera,
 )
 from .delta import Delta
 from .dora import decomposed
-from .family import Family, Source
+from .source import Family, Source
 
 MAGNITUDES: Final = frozenset(("dora_scale", "magnitude"))
 """What makes a DoRA of the family it stands beside."""
@@ -86,7 +86,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         takes=set(),
         read=delora.read,
     ),
-    Family("MiSS", needs={"miss_block"}, takes=set(), read=blocks.read_miss),
+    Family("MiSS", needs={"miss_block"}, takes=set(), read=miss.read_miss),
     Family("full", needs={"diff"}, takes=set(), read=full.difference("diff")),
     Family("full", needs={"set_weight"}, takes=set(), read=full.replacement("set_weight")),
     Family("norm", needs={"w_norm"}, takes=set(), read=full.difference("w_norm")),

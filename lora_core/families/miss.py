@@ -11,9 +11,9 @@ import torch
 
 from ..naming import Shape
 from .delta import Delta, Pair, Relative, Residue, Slot, Static, shape_text
-from .family import Source
 from .finite import largest_magnitude
 from .incoming import Incoming
+from .source import Source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
