@@ -7,12 +7,18 @@ from .incoming import CHUNK, Incoming, sum_type
 from .interleaved import ADAPTER, regrouped
 from .modules import read_module
 from .number_range import Room, check_delta, room_of
+from .registry import KEYS, PEFT_TYPES, SCALARS, SHARED
 from .source import Source
+from .unread import unread_family
 
 __all__ = [
     "ADAPTER",
     "CHUNK",
     "COMPUTABLE",
+    "KEYS",
+    "PEFT_TYPES",
+    "SCALARS",
+    "SHARED",
     "UNBALANCED",
     "Delta",
     "Diagonal",
@@ -32,4 +38,5 @@ __all__ = [
     "room_of",
     "shifted",
     "sum_type",
+    "unread_family",
 ]

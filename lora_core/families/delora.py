@@ -10,6 +10,7 @@ import torch
 
 from .balance import balanced
 from .delta import Delta, Pair
+from .family import Family, Form
 from .finite import largest_magnitude
 from .linear_algebra import norm
 from .source import Source, check_pair, wide
@@ -39,3 +40,22 @@ def read(source: Source) -> Sequence[Delta]:
 
 def _like(made: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
     return made.to(wide(read).dtype)
+
+
+DELORA: Final = Family(
+    "DeLoRA",
+    spellings={
+        ".delora_A*": "delora_down",
+        ".delora_B*": "delora_up",
+        ".delora_lambda*": "delora_lambda",
+        ".delora_w_norm*": "delora_w_norm",
+    },
+    forms=(
+        Form(
+            needs={"delora_up", "delora_down", "delora_lambda", "delora_w_norm"},
+            takes=set(),
+            read=read,
+        ),
+    ),
+    peft_types={"DELORA"},
+)

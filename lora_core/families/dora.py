@@ -21,6 +21,7 @@ from .delta import (
     Static,
     shape_text,
 )
+from .family import Family
 from .finite import largest_magnitude
 from .incoming import Incoming, widest_type
 from .source import Source
@@ -190,3 +191,19 @@ def _without_magnitudes(source: Source, inner: Delta) -> Delta:
             found=", ".join(sorted(source.tensors)),
         )
     return inner
+
+
+DORA: Final = Family(
+    "DoRA",
+    spellings={
+        # LyCORIS
+        ".dora_scale": "dora_scale",
+        # peft
+        ".lora_magnitude_vector*": "magnitude",
+        ".lora_magnitude_vector*.weight": "magnitude",
+    },
+    forms=(),
+)
+
+MAGNITUDES: Final = frozenset(DORA.spellings.values())
+"""The roles that make a DoRA of the family they stand beside."""

@@ -10,6 +10,7 @@ import torch
 
 from ..errors import LoraFileError
 from .delta import Delta
+from .family import Family, Form
 from .linear_algebra import norm
 from .products import Through
 from .source import Source
@@ -79,3 +80,11 @@ def _without_direction(source: Source) -> LoraFileError:
     return source.refuse(
         " holds a reflection of length 0.", expected="vectors with a direction", found="zeros"
     )
+
+
+HRA: Final = Family(
+    "HRA",
+    spellings={".hra_u*": "hra_u"},
+    forms=(Form(needs={"hra_u"}, takes=set(), read=read),),
+    peft_types={"HRA"},
+)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 
+from ..formats import PlainParameter
 from .delta import Delta, Diagonal
+from .family import Family, Form, Scalar
 from .source import Source, wide
 
 
@@ -33,3 +36,16 @@ def _on_inputs(source: Source, factors: torch.Tensor) -> bool:
     if factors.ndim == 2:
         return len(factors) == 1
     return source.settings.names_module("feedforward_modules")
+
+
+IA3: Final = Family(
+    "IA3",
+    spellings={".on_input": "on_input", ".ia3_l*": "ia3_l"},
+    forms=(
+        Form(needs={"ia3_weight", "on_input"}, takes=set(), read=read_lycoris),
+        Form(needs={"ia3_l"}, takes=set(), read=read_peft),
+    ),
+    peft_types={"IA3"},
+    scalars=(Scalar("on_input"),),
+    plain_parameters=(PlainParameter("weight", "ia3_weight", beside="on_input"),),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import torch
 
@@ -21,6 +22,7 @@ from .delta import (
     is_matrix_of,
     shape_text,
 )
+from .family import Family, Form
 from .finite import largest_magnitude
 from .incoming import Incoming
 from .source import Source, check_pair, tucker, wide
@@ -123,3 +125,25 @@ def _side(source: Source, number: str) -> tuple[torch.Tensor, torch.Tensor, Shap
         return *tucker(source, up, down, core), tuple(source[core].shape[2:])
     check_pair(source, up, down)
     return source[up].flatten(1), source[down].flatten(1), tuple(source[down].shape[2:])
+
+
+LOHA: Final = Family(
+    "LoHa",
+    spellings={
+        ".hada_w1_a*": "hada_w1_a",
+        ".hada_w1_b*": "hada_w1_b",
+        ".hada_w2_a*": "hada_w2_a",
+        ".hada_w2_b*": "hada_w2_b",
+        ".hada_t1*": "hada_t1",
+        ".hada_t2*": "hada_t2",
+    },
+    forms=(
+        Form(
+            needs={"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"},
+            takes={"hada_t1", "hada_t2", "alpha"},
+            read=read,
+        ),
+    ),
+    peft_types={"LOHA"},
+    decomposes=True,
+)

@@ -22,17 +22,11 @@ from .delta import (
     is_matrix_of,
     shape_text,
 )
+from .family import Family, Form
 from .finite import largest_magnitude
 from .incoming import Incoming
 from .linear_algebra import kron
 from .source import Source, check_pair, tucker, wide
-
-ROLES: Final = frozenset(
-    (
-        *(f"lokr_w{number}{end}" for number in (1, 2) for end in ("", "_a", "_b")),
-        *("lokr_t1", "lokr_t2", "alpha"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,3 +219,27 @@ def _side(source: Source, number: str) -> tuple[tuple[torch.Tensor, ...], Shape]
         return tucker(source, up, down, core), tuple(source[core].shape[2:])
     check_pair(source, up, down)
     return (source[up].flatten(1), source[down].flatten(1)), tuple(source[down].shape[2:])
+
+
+_SPELLINGS: Final = {
+    ".lokr_w1*": "lokr_w1",
+    ".lokr_w1_a*": "lokr_w1_a",
+    ".lokr_w1_b*": "lokr_w1_b",
+    ".lokr_t1*": "lokr_t1",
+    ".lokr_w2*": "lokr_w2",
+    ".lokr_w2_a*": "lokr_w2_a",
+    ".lokr_w2_b*": "lokr_w2_b",
+    ".lokr_t2*": "lokr_t2",
+}
+_TAKES: Final = frozenset((*_SPELLINGS.values(), "alpha"))
+
+LOKR: Final = Family(
+    "LoKr",
+    spellings=_SPELLINGS,
+    forms=(
+        Form(needs={"lokr_w1"}, takes=_TAKES, read=read),
+        Form(needs={"lokr_w1_a", "lokr_w1_b"}, takes=_TAKES, read=read),
+    ),
+    peft_types={"LOKR"},
+    decomposes=True,
+)

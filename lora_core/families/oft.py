@@ -10,6 +10,7 @@ from typing import Final
 import torch
 
 from .delta import Delta, shape_text
+from .family import Family, Form, Scalar
 from .finite import largest_magnitude
 from .linear_algebra import norm
 from .rotation import EXACT, Rotation, halves_apart, strided
@@ -178,3 +179,32 @@ def _check_butterfly(source: Source, blocks: torch.Tensor) -> None:
             expected="even blocks, as many as the last stage puts together",
             found=found,
         )
+
+
+OFT: Final = Family(
+    "OFT",
+    spellings={
+        # LyCORIS, kohya
+        ".oft_blocks": "oft_blocks",
+        ".rescale": "rescale",
+        # peft, and what OneTrainer adds to it
+        ".oft_R*.weight": "oft_R",
+        ".oft_R*.scaled_oft": "scaled_oft",
+        ".scaled_oft*": "scaled_oft",
+    },
+    forms=(
+        # LyCORIS writes BOFT under the keys of its OFT: only the blocks' dimensions tell
+        Form({"oft_blocks"}, {"rescale", "alpha"}, read_blocks, when=has_stages, name="BOFT"),
+        Form({"oft_blocks"}, {"rescale", "alpha"}, read_blocks),
+        Form({"oft_R"}, {"scaled_oft"}, read_triangles),
+    ),
+    peft_types={"OFT"},
+    scalars=(Scalar("scaled_oft", typed=True),),
+)
+
+BOFT: Final = Family(
+    "BOFT",
+    spellings={".boft_R*": "boft_R", ".boft_s*": "boft_s"},
+    forms=(Form({"boft_R"}, {"boft_s"}, read_butterfly),),
+    peft_types={"BOFT"},
+)

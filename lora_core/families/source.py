@@ -1,9 +1,9 @@
-"""What every family gives, and what reading one needs."""
+"""What a family is read from: the tensors of one module, and checks that many families share."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -11,7 +11,7 @@ import torch
 
 from ..errors import LoraFileError
 from ..formats import Settings
-from .delta import Delta, shape_text
+from .delta import shape_text
 from .finite import largest_magnitude
 
 Tensors: TypeAlias = Mapping[str, torch.Tensor]
@@ -22,8 +22,6 @@ HIGHEST_RANK: Final = 4096
 MOST_GROWTH: Final = 32
 """By how much a Tucker core may multiply the numbers of a file: a 7 x 7 kernel as wide as high makes 25
 of each."""
-
-Reader: TypeAlias = Callable[["Source"], Sequence[Delta]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,31 +78,6 @@ class Source:
         """alpha / rank; without an alpha in tensors or notes, alpha is taken as the rank."""
         alpha = self.number("alpha")
         return self.settings.scale(rank) if alpha is None else alpha / rank
-
-
-def _always(_source: Source) -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A row of the table.
-
-    Attributes:
-        name: As the report calls it.
-        needs: The roles that make it this family.
-        takes: The roles it reads besides, if they are there.
-        read: Makes the deltas.
-        decomposes: Whether magnitudes beside it make it a DoRA.
-        when: What has to hold besides.
-    """
-
-    name: str
-    needs: Set[str]
-    takes: Set[str]
-    read: Reader
-    decomposes: bool = False
-    when: Callable[[Source], bool] = _always
 
 
 def wide(tensor: torch.Tensor) -> torch.Tensor:

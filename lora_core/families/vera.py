@@ -11,6 +11,7 @@ import torch
 
 from ..naming import Shape
 from .delta import Delta, Pair, Relative, Slot, Static, shape_text
+from .family import Family, Form
 from .finite import largest_magnitude
 from .incoming import Incoming
 from .source import Source
@@ -101,3 +102,17 @@ def _check_sizes(source: Source) -> None:
                 expected=f"at most {LARGEST:.3g}, and so their product",
                 found=found,
             )
+
+
+VERA: Final = Family(
+    "VeRA",
+    spellings={
+        ".vera_lambda_b*": "vera_lambda_b",
+        ".vera_lambda_d*": "vera_lambda_d",
+        ".vera_A*": "vera_A",
+        ".vera_B*": "vera_B",
+    },
+    forms=(Form(needs={"vera_lambda_b", "vera_lambda_d"}, takes={"vera_A", "vera_B"}, read=read),),
+    peft_types={"VERA"},
+    shared={"vera_A": "vera_lambda_b", "vera_B": "vera_lambda_b"},
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -16,13 +16,18 @@ from ..errors import LoraFileError
 from ..families import (
     ADAPTER,
     COMPUTABLE,
+    KEYS,
+    PEFT_TYPES,
+    SCALARS,
+    SHARED,
     Delta,
     Source,
     check_delta,
     largest_magnitude,
     read_module,
+    unread_family,
 )
-from ..formats import SHARED, UNREAD, FileKey, Notes, Role, group_keys, read_config
+from ..formats import FileKey, Notes, Role, read_config
 from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end
 from .header import (
     UNSOUND,
@@ -101,34 +106,6 @@ class FileCache:
         if not known:
             check_file(file)
 
-
-NUMBERS: Final = frozenset(
-    Role(role) for role in ("alpha", "on_input", "reshape_weight", "scaled_oft")
-)
-"""Roles of numbers that say something of the other tensors, in types of any kind."""
-
-VERA: Final = "vera_lambda_b"
-"""Whose modules use what is shared."""
-
-PEFT_TYPES: Final = frozenset(
-    (
-        "LORA",
-        "ADALORA",
-        "LOHA",
-        "LOKR",
-        "IA3",
-        "OFT",
-        "BOFT",
-        "VERA",
-        "HRA",
-        "MISS",
-        "BONE",
-        "DELORA",
-    )
-)
-"""Of peft's families, those that are read."""
-
-NOTHING_ALONE: Final = frozenset((Role("alpha"), Role("reshape_weight")))
 
 shared_cache: Final = FileCache()
 """The one cache that all nodes share."""
@@ -216,22 +193,25 @@ class _Own:
     def joined_with(self, other: _Own) -> _Own:
         return _Own({**self.tensors, **other.tensors}, {**self.sizes, **other.sizes})
 
+    def only(self, roles: Set[str]) -> _Own:
+        tensors = {role: tensor for role, tensor in self.tensors.items() if role in roles}
+        return _Own(tensors, {role: size for role, size in self.sizes.items() if role in roles})
+
 
 def _modules(
     tensors: Mapping[FileKey, torch.Tensor], notes: Notes
 ) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
     # the library gives no order, and what is named first in a message shall not be chance
-    grouped, unknown = group_keys(sorted(tensors))
+    grouped, unknown = KEYS.group(sorted(tensors))
     shared = _shared(grouped, tensors)
     modules: dict[str, Module] = {}
     for name, roles in grouped.items():
-        if roles.keys() <= NOTHING_ALONE:
+        if all(role in SCALARS and SCALARS[role].alone for role in roles):
             unknown += [key for keys in roles.values() for key in keys]
         else:
             own = _own(name, roles, tensors)
-            modules[name] = _module(
-                name, own.joined_with(shared) if VERA in own.tensors else own, notes
-            )
+            used = {role for role, user in SHARED.items() if user in own.tensors}
+            modules[name] = _module(name, own.joined_with(shared.only(used)), notes)
     if not modules:
         raise _no_lora(unknown, notes)
     return modules, tuple(unknown)
@@ -241,7 +221,7 @@ def _shared(
     grouped: dict[str, dict[Role, list[FileKey]]], tensors: Mapping[FileKey, torch.Tensor]
 ) -> _Own:
     """Takes out the tensors that belong to all modules."""
-    names = [name for name, roles in grouped.items() if roles.keys() <= SHARED]
+    names = [name for name, roles in grouped.items() if roles.keys() <= SHARED.keys()]
     shared = _Own()
     for name in names:
         own = _own(name, grouped.pop(name), tensors)
@@ -264,12 +244,12 @@ def _own(
     own: dict[str, torch.Tensor] = {}
     sizes: dict[str, float] = {}
     for role, same in roles.items():
-        if role.startswith(UNREAD):  # refused by its name, whatever its numbers are
+        if unread_family(role):  # refused by its name, whatever its numbers are
             own[role] = tensors[same[0]]
             continue
         key = _only(name, same)
         own[role] = _computable(key, role, tensors[key])
-        if role not in NUMBERS:
+        if role not in SCALARS:
             sizes[role] = largest_magnitude(key, own[role])
     return _Own(own, sizes)
 
@@ -290,7 +270,8 @@ def _module(name: str, own: _Own, notes: Notes) -> Module:
     for role, tensor in tensors.items():
         if deltas and not tensor.numel():
             raise _empty(name, role, tensor)
-    parameters = sum(t.numel() for role, t in tensors.items() if role not in NUMBERS | SHARED)
+    own_factors = tensors.keys() - SCALARS.keys() - SHARED.keys()
+    parameters = sum(tensors[role].numel() for role in own_factors)
     bounds = tuple(_bound(name, delta) for delta in deltas)
     return Module(tuple(families), tuple(deltas), parameters, bounds)
 
@@ -316,8 +297,9 @@ def _only(name: str, keys: list[FileKey]) -> FileKey:
 
 def _computable(key: FileKey, role: Role, tensor: torch.Tensor) -> torch.Tensor:
     """The tensor in a type that can be computed with; float8 becomes float16 without loss."""
-    if role in NUMBERS and not tensor.dtype.is_complex:
-        return tensor if role == "scaled_oft" else tensor.double()
+    scalar = SCALARS.get(role)
+    if scalar is not None and not tensor.dtype.is_complex:
+        return tensor if scalar.typed else tensor.double()
     if tensor.dtype not in COMPUTABLE:
         raise LoraFileError(
             f"{key} holds {str(tensor.dtype).removeprefix('torch.')} numbers, which mean nothing "

@@ -11,8 +11,8 @@ from harness.samples import pair, tensors, write
 from lora_core import LoraFileError, apply, load
 from lora_core.families.incoming import Incoming
 from lora_core.families.modules import read_module
+from lora_core.families.registry import KEYS
 from lora_core.families.source import Source
-from lora_core.formats.keys import split_key
 from lora_core.formats.peft_config import LARGEST_CONFIG
 from lora_core.formats.settings import Notes, Settings
 from lora_core.fusing.fuse import fuse
@@ -248,12 +248,12 @@ def test_what_makes_no_sense_is_refused_from_the_header_on(case, device):
 
 @pytest.mark.parametrize("key", [".lora_up.weight", ".alpha", ".lora_A.style.weight"])
 def test_a_key_without_a_name_in_front_of_it_means_nothing(key):
-    assert split_key(key) is None
+    assert KEYS.split(key) is None
 
 
 @pytest.mark.parametrize("role", ["hada_w1_a", "lokr_w2", "boft_R", "ia3_l", "vera_lambda_b"])
 def test_an_adapters_name_may_be_the_last_of_a_key(role):
-    assert split_key(f"layer.{role}.default") == ("layer", role)
+    assert KEYS.split(f"layer.{role}.default") == ("layer", role)
 
 
 # what the notes say

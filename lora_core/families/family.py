@@ -1,0 +1,86 @@
+"""What is known of a family of adapters, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ..formats import PlainParameter
+from .delta import Delta
+from .source import Source
+
+Reader: TypeAlias = Callable[[Source], Sequence[Delta]]
+"""Makes the deltas of one module; LoraFileError where its tensors make no sense."""
+
+
+def _always(_source: Source) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """One set of tensors that makes a module one of a family.
+
+    Attributes:
+        needs: The roles that have to be there.
+        takes: The roles that it reads besides, if they are there.
+        read: Makes the deltas.
+        when: What has to hold besides.
+        name: What reports call a module of this form, where not by the family's name.
+    """
+
+    needs: Set[str]
+    takes: Set[str]
+    read: Reader
+    when: Callable[[Source], bool] = _always
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A tensor of one or a few numbers that says something of the others, in any type of number.
+
+    Attributes:
+        role: What it is to its module.
+        typed: Whether its type says something as well, so that it stays as it is in the file.
+        alone: Whether a module may have nothing else: it changes nothing then.
+    """
+
+    role: str
+    typed: bool = False
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """A family of adapters: all that this package knows of it.
+
+    A role belongs to the family that spells it. Others may need or take it too, as LyCORIS' families
+    take LoRA's alpha.
+
+    Attributes:
+        name: As reports call it.
+        spellings: A key's suffix → the role of its tensor, with "*" and "|" as in ``KeyGrammar``.
+        forms: The sets of tensors that it is stored as, the one to be tried first in front. None for
+            what only changes another family, as DoRA does.
+        peft_types: What peft's config calls it.
+        scalars: Those of its roles that are no factors.
+        shared: Its roles that stand once in a file, for all modules → the role by which a module
+            uses them.
+        plain_parameters: Its tensors that have no suffix of their own.
+        decomposes: Whether magnitudes beside it make it a DoRA.
+    """
+
+    name: str
+    spellings: Mapping[str, str]
+    forms: tuple[Form, ...]
+    peft_types: Set[str] = frozenset()
+    scalars: tuple[Scalar, ...] = ()
+    shared: Mapping[str, str] = field(default_factory=dict[str, str])
+    plain_parameters: tuple[PlainParameter, ...] = ()
+    decomposes: bool = False
+
+    def name_of(self, form: Form) -> str:
+        """What reports call a module of one of its forms."""
+        return form.name or self.name
