@@ -1,4 +1,8 @@
-"""The mathematics of every family of adapters: one module's tensors become deltas."""
+"""The mathematics of every family of adapters: one module's tensors become deltas.
+
+``registry.py`` lists the families, each of which has a ``Family`` in its own module. ``delta.py`` has what
+they become.
+"""
 
 from .balance import UNBALANCED, balanced_pair, shifted
 from .delta import Delta, Diagonal, Pair, Replacement, Residue, Slot, Static

@@ -16,9 +16,10 @@ from .source import Source, check_pair
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """W + alpha / (rank + 1e-5) · up · diag(values) · down, the values as lora_E (rank, 1).
+    """Reads W + alpha / (rank + 1e-5) · up · diag(values) · down.
 
-    The rank is what pruning has left; without a noted alpha the scale is taken as 1.
+    up is (out, rank), down (rank, in), and the values are lora_E (rank, 1). The rank is what pruning
+    has left, and the 1e-5 is peft's. Without a noted alpha the scale is taken as 1.
     """
     if source["up"].shape[1:] == source["down"].shape[:1] == source["lora_E"].shape[:1] == (0,):
         return ()  # pruned altogether

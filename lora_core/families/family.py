@@ -18,21 +18,21 @@ def _always(_source: Source) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Form:
-    """One set of tensors that makes a module one of a family.
+    """One way in which a family is stored: a set of tensors, and how they are read.
 
     Attributes:
         needs: The roles that have to be there.
-        takes: The roles that it reads besides, if they are there.
         read: Makes the deltas.
+        takes: The roles that it reads besides, if they are there.
         when: What has to hold besides.
         name: What reports call a module of this form, where not by the family's name.
     """
 
     needs: Set[str]
-    takes: Set[str]
     read: Reader
+    takes: Set[str] = frozenset()
     when: Callable[[Source], bool] = _always
     name: str | None = None
 

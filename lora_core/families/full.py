@@ -1,4 +1,5 @@
-"""Full differences (LyCORIS' "full" and "norm", extraction tools): as large as what they change."""
+"""Full differences: as large as what they change, as LyCORIS' "full" and "norm" (Yeh et al. 2023,
+arXiv:2309.14859) and extraction tools write them."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from .source import Source
 
 
 def difference(role: str, slot: Slot = "weight") -> Reader:
-    """W + diff, with the diff stored as ``role``."""
+    """Makes a reader of W + diff, with the diff stored as ``role`` in the shape of what it changes."""
 
     def read(source: Source) -> Sequence[Delta]:
         return (Residue(source[role], slot),)
@@ -21,7 +22,7 @@ def difference(role: str, slot: Slot = "weight") -> Reader:
 
 
 def replacement(role: str, slot: Slot = "weight") -> Reader:
-    """W + (value - W), with the value stored as ``role``: at strength 1 the value itself."""
+    """Makes a reader of W + (value - W), with the value stored as ``role``: at strength 1 the value."""
 
     def read(source: Source) -> Sequence[Delta]:
         return (Replacement(source[role], slot),)
@@ -39,8 +40,8 @@ FULL: Final = Family(
         "_norm|.scale": "set_weight",
     },
     forms=(
-        Form(needs={"diff"}, takes=set(), read=difference("diff")),
-        Form(needs={"set_weight"}, takes=set(), read=replacement("set_weight")),
+        Form(needs={"diff"}, read=difference("diff")),
+        Form(needs={"set_weight"}, read=replacement("set_weight")),
     ),
     plain_parameters=(PlainParameter("weight", "set_weight"),),
 )
@@ -48,16 +49,16 @@ FULL: Final = Family(
 NORM: Final = Family(
     "norm",
     spellings={".w_norm": "w_norm"},
-    forms=(Form(needs={"w_norm"}, takes=set(), read=difference("w_norm")),),
+    forms=(Form(needs={"w_norm"}, read=difference("w_norm")),),
 )
 
 BIAS: Final = Family(
     "bias",
     spellings={".diff_b": "diff_b", ".b_norm": "b_norm", ".set_bias": "set_bias"},
     forms=(
-        Form(needs={"diff_b"}, takes=set(), read=difference("diff_b", "bias")),
-        Form(needs={"b_norm"}, takes=set(), read=difference("b_norm", "bias")),
-        Form(needs={"set_bias"}, takes=set(), read=replacement("set_bias", "bias")),
+        Form(needs={"diff_b"}, read=difference("diff_b", "bias")),
+        Form(needs={"b_norm"}, read=difference("b_norm", "bias")),
+        Form(needs={"set_bias"}, read=replacement("set_bias", "bias")),
     ),
     plain_parameters=(PlainParameter("bias", "set_bias"),),
 )

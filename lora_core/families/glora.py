@@ -14,7 +14,7 @@ from .source import Source, check_pair, fold_core, wide
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """W + (alpha / rank) · (W · a1 · a2 + b1 · b2).
+    """Reads W + (alpha / rank) · (W · a1 · a2 + b1 · b2).
 
     a1 is (in, rank), a2 (rank, in), b1 (out, rank), b2 (rank, in[, kernel…]), or (rank, in) with a
     Tucker core bm (rank, rank, kernel…). The first versions of LyCORIS wrote each pair the other

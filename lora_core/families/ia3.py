@@ -14,14 +14,14 @@ from .source import Source, wide
 
 
 def read_lycoris(source: Source) -> Sequence[Delta]:
-    """W ∘ (1 + w), w for each input where ``on_input`` says so, else for each output."""
+    """Reads W ∘ (1 + w), w (in,) by inputs where ``on_input`` says so, else (out,) by outputs."""
     share = source["ia3_weight"].flatten()
     by_input = bool(source.number("on_input"))
     return (Diagonal(column=share) if by_input else Diagonal(row=share),)
 
 
 def read_peft(source: Source) -> Sequence[Delta]:
-    """W ∘ l: l (1, in) on the inputs, l (out, 1) on all that the layer gives, its bias included.
+    """Reads W ∘ l: l (1, in) on the inputs, l (out, 1) on all that the layer gives, its bias included.
 
     For convolutions l is (1, n, 1, …) either way: only the config tells which, outputs without it.
     """
@@ -42,8 +42,8 @@ IA3: Final = Family(
     "IA3",
     spellings={".on_input": "on_input", ".ia3_l*": "ia3_l"},
     forms=(
-        Form(needs={"ia3_weight", "on_input"}, takes=set(), read=read_lycoris),
-        Form(needs={"ia3_l"}, takes=set(), read=read_peft),
+        Form(needs={"ia3_weight", "on_input"}, read=read_lycoris),
+        Form(needs={"ia3_l"}, read=read_peft),
     ),
     peft_types={"IA3"},
     scalars=(Scalar("on_input"),),

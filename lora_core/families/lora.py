@@ -15,7 +15,7 @@ from .finite import largest_magnitude
 from .source import Source, check_pair, fold_core
 
 CHANGED_BASES: Final = ("pissa", "olora", "corda", "lora_ga", "loftq")
-"""Ways to begin that split the base model's weights and train a part of them."""
+"""peft's ways to begin that split the base model's weights and train a part of them."""
 
 OTHER_FAMILIES: Final = {
     "kasa_config": "KaSA",
@@ -26,11 +26,11 @@ OTHER_FAMILIES: Final = {
     "monteclora_config": "MonteCLoRA",
     "alora_invocation_tokens": "Activated LoRA",
 }
-"""Options of peft's that make something else of a LoRA's tensors."""
+"""Options of peft's config that make something else of a LoRA's tensors → what they make."""
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """W + (alpha / rank) · up · down, and as much of a bias behind the up.
+    """Reads W + (alpha / rank) · up · down, and as much of a bias (out,) behind the up.
 
     up is (out, rank[, 1, …]), down is (rank, in[, kernel…]); with a Tucker core ``mid``
     (rank, rank, kernel…) the down is (rank, in[, 1, …]). A ``reshape_weight`` says that the layer is to
@@ -55,7 +55,7 @@ def read(source: Source) -> Sequence[Delta]:
 
 
 def _refuse_more_than_lora(source: Source) -> None:
-    """Tensors named like LoRA's, which their config says are something else."""
+    """Refuses tensors named like LoRA's, which their config says are something else."""
     config = source.settings.config or {}
     start = str(config.get("init_lora_weights")).lower()
     if start.startswith(CHANGED_BASES):
@@ -79,7 +79,7 @@ def _refuse_more_than_lora(source: Source) -> None:
 
 
 def _check_reshape(source: Source) -> None:
-    """What the layer is to be reshaped to has to be what the pair is made for."""
+    """Refuses a shape to be reshaped to that is not the one that the pair is made for."""
     wanted = source.get("reshape_weight")
     size = len(source["up"]), source["down"].shape[1]
     if wanted is None or (wanted.is_meta and wanted.numel() == len(size)):
@@ -100,7 +100,10 @@ def _numbers(tensor: torch.Tensor) -> list[float]:
 
 
 def read_embedding(source: Source) -> Sequence[Delta]:
-    """peft's LoRA of an embedding, whose weight (tokens, width) it sees transposed."""
+    """Reads peft's LoRA of an embedding, W + (alpha / rank) · downᵀ · upᵀ: it sees the weight transposed.
+
+    The weight is (tokens, width), up (width, rank), down (rank, tokens).
+    """
     check_pair(source, "embedding_up", "embedding_down")
     up, down = source["embedding_up"], source["embedding_down"]
     sizes = source.largest("embedding_down", "embedding_up")

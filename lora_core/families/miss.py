@@ -92,7 +92,7 @@ class BlockAffine(Relative):
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """W + the repeated block, or W_block · (I + B) + B where the block is three-dimensional."""
+    """Reads W + the repeated block (rank, out), or W_block · (I + B) + B for blocks (n, rank, rank)."""
     block = source["miss_block"]
     if not block.numel() or block.ndim not in (2, 3):
         found = shape_text(block)
@@ -109,6 +109,6 @@ def read(source: Source) -> Sequence[Delta]:
 MISS: Final = Family(
     "MiSS",
     spellings={".miss_block*": "miss_block", ".bone_block*": "miss_block"},
-    forms=(Form(needs={"miss_block"}, takes=set(), read=read),),
+    forms=(Form(needs={"miss_block"}, read=read),),
     peft_types={"MISS", "BONE"},
 )

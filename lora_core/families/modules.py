@@ -1,4 +1,4 @@
-"""Reading one module as the families that it is of."""
+"""Reads one module as the families that it belongs to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .unread import unread_family
 
 
 def read_module(source: Source) -> tuple[list[str], list[Delta]]:
-    """The families and deltas of one module.
+    """Gives the families and the deltas of one module.
 
     Raises:
         LoraFileError: Half a pair, shapes that do not go together, or a family not read yet.
@@ -49,7 +49,7 @@ def _refuse_unread(source: Source) -> None:
 
 
 def _refuse_halves(source: Source, used: set[str], families: list[str]) -> None:
-    """A lone alpha changes nothing and is let be; half of anything else is a damaged file."""
+    """Refuses what no family has read, but for a lone alpha, which changes nothing."""
     left = sorted(source.tensors.keys() - used - {"alpha"})
     if not left:
         return
@@ -71,7 +71,7 @@ def _refuse_halves(source: Source, used: set[str], families: list[str]) -> None:
 
 
 def _rest_of_family(role: str) -> tuple[str, str]:
-    """The first family that knows a role, and what it needs besides."""
+    """Names the first family that knows a role, and what it needs besides."""
     for family, form in sorted(
         FORMS, key=lambda row: (role not in row[1].needs, len(row[1].needs))
     ):

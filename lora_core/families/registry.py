@@ -1,4 +1,4 @@
-"""All families, and what follows from them.
+"""Lists all families, and gathers what follows from them.
 
 To add a family: a module here that defines its ``Family``, and a row in ``FAMILIES``.
 """
@@ -39,12 +39,12 @@ FAMILIES: Final[tuple[Family, ...]] = (
     VERA,
     DELORA,
     MISS,
-    # behind the adapters, since reports and refusals name what a module has in this order
+    # behind the adapters: beside IA3's on_input, a plain weight is IA3's
     FULL,
     NORM,
     BIAS,
 )
-"""In the order in which a module is asked whether it is one of them."""
+"""All families, in the order in which a module is asked for them, and reports and refusals name them."""
 
 FORMS: Final = tuple((family, form) for family in FAMILIES for form in family.forms)
 """All forms in the same order, each with its family."""
@@ -61,7 +61,7 @@ SCALARS: Final = {scalar.role: scalar for family in FAMILIES for scalar in famil
 """Scalars by their roles."""
 
 SHARED: Final = {role: user for family in FAMILIES for role, user in family.shared.items()}
-"""Roles of tensors that stand once in a file, for all modules → the role by which a module uses them."""
+"""Roles of tensors that stand once in a file → the role by which a module uses them."""
 
 PEFT_TYPES: Final = frozenset(kind for family in FAMILIES for kind in family.peft_types)
 """What peft's configs call the families that are read."""

@@ -20,8 +20,7 @@ Tensors: TypeAlias = Mapping[str, torch.Tensor]
 HIGHEST_RANK: Final = 4096
 
 MOST_GROWTH: Final = 32
-"""By how much a Tucker core may multiply the numbers of a file: a 7 x 7 kernel as wide as high makes 25
-of each."""
+"""A Tucker core may make so many numbers of each in the file: a 7 x 7 kernel as wide as high makes 25."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,8 @@ class Source:
     """All that a file says of one module.
 
     Attributes:
-        name: Of the module, for messages.
-        tensors: By role.
+        name: The module's name, for messages.
+        tensors: The module's tensors by role.
         settings: What the trainer has noted beside the tensors.
         sizes: The largest magnitudes that are known already, by role.
     """
@@ -47,22 +46,25 @@ class Source:
         return self.tensors.get(role)
 
     def refuse(self, problem: str, *, expected: str, found: str) -> LoraFileError:
-        """The error for a module that makes no sense; the reader of the file adds the file's name."""
+        """Makes the error for a module that makes no sense; the file's name is added later."""
         message = f"{self.name}{problem}"
         return LoraFileError(message, key=self.name, expected=expected, found=found)
 
     def largest(self, *roles: str) -> list[float]:
-        """The largest magnitude in each of some tensors; 0 where there is no data."""
+        """Gives the largest magnitude in each of some tensors; 0 where there is no data."""
         known = self.sizes
         return [known[r] if r in known else largest_magnitude(r, self.tensors[r]) for r in roles]
 
     def shapes(self, *roles: str) -> str:
-        """The shapes of some tensors, as messages write them."""
+        """Writes the shapes of some tensors, as messages do."""
         there = [role for role in roles if role in self.tensors]
         return ", ".join(f"{role} {shape_text(self.tensors[role])}" for role in there)
 
     def number(self, role: str) -> float | None:
-        """A tensor of one finite number; None if it is not there, 1 where there is no data."""
+        """Reads a tensor of one finite number; None if it is not there, 1 where there is no data.
+
+        LoraFileError if it is more than one number, or not finite.
+        """
         tensor = self.tensors.get(role)
         if tensor is None:
             return None
@@ -75,13 +77,14 @@ class Source:
         return value
 
     def scale(self, rank: int) -> float:
-        """alpha / rank; without an alpha in tensors or notes, alpha is taken as the rank."""
+        """Gives alpha / rank; without an alpha in tensors or notes, alpha is taken as the rank."""
         alpha = self.number("alpha")
         return self.settings.scale(rank) if alpha is None else alpha / rank
 
 
 def wide(tensor: torch.Tensor) -> torch.Tensor:
-    """At least float32: what is computed while reading shall not be rounded to the file's type."""
+    """Gives the tensor in at least float32: what is computed while reading shall not be rounded to the
+    file's type."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
@@ -100,7 +103,7 @@ def check_pair(source: Source, up: str, down: str) -> None:
 
 
 def tucker(source: Source, up: str, down: str, core: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """What LoHa and LoKr store with a core: (out, rank) and (rank, in · kernel), from the up as
+    """Reads what LoHa and LoKr store with a core: (out, rank) and (rank, in · kernel), from the up as
     (rank, out) and the down as (rank, in)."""
     left, folded = source[up], fold_core(source, core, source[down])
     if left.ndim != 2 or len(left) != len(folded):
@@ -110,7 +113,10 @@ def tucker(source: Source, up: str, down: str, core: str) -> tuple[torch.Tensor,
 
 
 def fold_core(source: Source, role: str, down: torch.Tensor) -> torch.Tensor:
-    """A Tucker core (rank, rank, kernel…) and a down (rank, in), as one down (rank, in · kernel)."""
+    """Folds a Tucker core (rank, rank, kernel…) and a down (rank, in) into one down (rank, in · kernel).
+
+    LyCORIS' convolutions are written so (Yeh et al. 2023, arXiv:2309.14859).
+    """
     core = source[role]
     rank = len(down) if down.ndim > 1 else 0
     if core.ndim < 3 or tuple(core.shape[:2]) != (rank, rank) or down.shape[2:].numel() != 1:

@@ -17,7 +17,7 @@ Role = NewType("Role", str)
 """What a tensor is to its module: "up", "down", "alpha", …"""
 
 PEFT_PREFIX: Final = "base_model.model."
-"""What peft puts in front of every name."""
+"""peft puts this in front of every name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class KeyGrammar:
         words: Mapping[str, str],
         plain_parameters: Iterable[PlainParameter],
     ) -> None:
-        """
+        """Prepares the tables that keys are looked up in.
+
         Args:
             spellings: As above.
             words: How a part of a key begins, wherever in the key it stands → the role of its tensor.
@@ -69,7 +70,7 @@ class KeyGrammar:
         self._word = re.compile(rf"(?:^|\.)({'|'.join(map(re.escape, words))})")
 
     def split(self, key: str) -> tuple[str, Role] | None:
-        """A file key as (module name, role), or None if nothing in it is known.
+        """Splits a file's key into (module name, role); None if nothing in it is known.
 
         >>> grammar = KeyGrammar({".lora_A*.weight": "down", ".alpha": "alpha"}, {"hira_": "HiRA"}, ())
         >>> grammar.split("lora_unet_mid_block.alpha")
@@ -89,7 +90,7 @@ class KeyGrammar:
     def group(
         self, keys: Iterable[FileKey]
     ) -> tuple[dict[str, dict[Role, list[FileKey]]], list[FileKey]]:
-        """The keys by module and role, and those of no known spelling.
+        """Groups keys by module and role, and gives those of no known spelling apart.
 
         A role holds more than one key when the file spells it twice.
         """

@@ -81,7 +81,7 @@ class LoraFile:
 
 
 class FileCache:
-    """Files by identity, each read once while anybody holds it; safe from several threads.
+    """Reads every file once while anybody holds it; safe from several threads.
 
     References are weak: what the host frees is free.
     """
@@ -91,7 +91,7 @@ class FileCache:
         self._lock = Lock()
 
     def read(self, file: FileId) -> LoraFile:
-        """The content of ``file``; LoraFileError if it is no sound LoRA or has changed since."""
+        """Gives the content of ``file``; LoraFileError if it is no sound LoRA or has changed since."""
         with self._lock:
             known = self._files.get(file)
             if known is None:
@@ -100,7 +100,7 @@ class FileCache:
             return known
 
     def check(self, file: FileId) -> None:
-        """As ``check_file``, which a file in memory has passed."""
+        """Does what ``check_file`` does, which a file in memory has passed."""
         with self._lock:
             known = file in self._files
         if not known:
@@ -121,7 +121,7 @@ def check_file(file: FileId) -> None:
 
 
 def outline_of(file: FileId, head: Head) -> LoraFile:
-    """``file`` without its numbers, as far as its header tells; LoraFileError if it is no LoRA."""
+    """Reads ``file`` without its numbers, as far as its header tells; LoraFileError if it is no LoRA."""
     try:
         outlines = outlines_of(head.tensors)
     except UNSOUND as error:
@@ -169,7 +169,7 @@ def _file(file: FileId, head: Head, tensors: Mapping[str, torch.Tensor]) -> Lora
 
 
 def _buffer(file: FileId) -> torch.Tensor:
-    """All of the file in memory: a mapped file that is cut short would end the process."""
+    """Reads all of the file to memory: a mapped file that is cut short would end the process."""
     with opened(file) as source:
         try:
             check_beginning(source.read(SNIFFED), file.size)
@@ -240,7 +240,7 @@ def _shared(
 def _own(
     name: str, roles: Mapping[Role, list[FileKey]], tensors: Mapping[FileKey, torch.Tensor]
 ) -> _Own:
-    """The tensors of one module, in types that can be computed with, all finite."""
+    """Gives the tensors of one module, in types that can be computed with, all finite."""
     own: dict[str, torch.Tensor] = {}
     sizes: dict[str, float] = {}
     for role, same in roles.items():
@@ -277,7 +277,7 @@ def _module(name: str, own: _Own, notes: Notes) -> Module:
 
 
 def _bound(name: str, delta: Delta) -> float:
-    """Of a delta that can be computed with."""
+    """Gives the bound of a delta that can be computed with; LoraFileError for any other."""
     bound = delta.bound()
     check_delta(name, delta, bound)
     return bound
@@ -296,7 +296,7 @@ def _only(name: str, keys: list[FileKey]) -> FileKey:
 
 
 def _computable(key: FileKey, role: Role, tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor in a type that can be computed with; float8 becomes float16 without loss."""
+    """Gives the tensor in a type that can be computed with; float8 becomes float16 without loss."""
     scalar = SCALARS.get(role)
     if scalar is not None and not tensor.dtype.is_complex:
         return tensor if scalar.typed else tensor.double()

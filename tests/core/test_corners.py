@@ -13,7 +13,7 @@ from lora_core.families.incoming import Incoming
 from lora_core.families.modules import read_module
 from lora_core.families.registry import KEYS
 from lora_core.families.source import Source
-from lora_core.formats.peft_config import LARGEST_CONFIG
+from lora_core.formats.peft_config import LARGEST_CONFIG_BYTES
 from lora_core.formats.settings import Notes, Settings
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merge_
@@ -347,7 +347,7 @@ def test_factors_for_a_linear_layer_say_by_themselves_which_side_they_are_for(sh
 def test_a_config_as_long_as_allowed_is_read(tmp_path):
     path = write(tmp_path / "adapter_model.safetensors", pair("base_model.model.linear", 6, 8))
     text = json.dumps({"lora_alpha": 12, "r": 4})
-    (tmp_path / "adapter_config.json").write_text(text.ljust(LARGEST_CONFIG))
+    (tmp_path / "adapter_config.json").write_text(text.ljust(LARGEST_CONFIG_BYTES))
     (module,) = read_file(identify(path)).modules.values()
     assert module.deltas[0].scale == 3.0
 
