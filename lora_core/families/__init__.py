@@ -1,18 +1,28 @@
-"""The mathematics of every family of adapters: one module's tensors become deltas."""
+"""The mathematics of every family of adapters: one module's tensors become deltas.
+
+``registry.py`` lists the families, each of which has a ``Family`` in its own module. ``delta.py`` has what
+they become.
+"""
 
 from .balance import UNBALANCED, balanced_pair, shifted
 from .delta import Delta, Diagonal, Pair, Replacement, Residue, Slot, Static
-from .family import Source
 from .finite import COMPUTABLE, largest_magnitude
 from .incoming import CHUNK, Incoming, sum_type
 from .interleaved import ADAPTER, regrouped
+from .modules import read_module
 from .number_range import Room, check_delta, room_of
-from .table import read_module
+from .registry import KEYS, PEFT_TYPES, SCALARS, SHARED
+from .source import Source
+from .unread import unread_family
 
 __all__ = [
     "ADAPTER",
     "CHUNK",
     "COMPUTABLE",
+    "KEYS",
+    "PEFT_TYPES",
+    "SCALARS",
+    "SHARED",
     "UNBALANCED",
     "Delta",
     "Diagonal",
@@ -32,4 +42,5 @@ __all__ = [
     "room_of",
     "shifted",
     "sum_type",
+    "unread_family",
 ]

@@ -1,4 +1,4 @@
-"""Factors of like sizes: neither they nor what is made of a part of them leaves float32.
+"""Makes factors of like sizes, so that neither they nor what is made of a part of them leaves float32.
 
 A file may hold 1e38 beside 1e-38, or an alpha that makes up for both. Only the product counts, so powers
 of two go from one factor to another, which loses no digit.
@@ -16,32 +16,31 @@ import torch
 from .delta import Pair
 from .finite import largest_magnitude
 
-FAR: Final = 32
-"""Powers of two beyond which a factor is no longer left as it is in the file."""
+FAR_EXPONENT: Final = 32
+"""A factor beyond this power of two is not left as it is in the file."""
 
-MOST_IN_FLOAT32: Final = 127
-"""Powers of two; what is beyond is kept in float64 for as long as it takes to refuse it."""
-
+LARGEST_FLOAT32_EXPONENT: Final = 127
+"""What is beyond this power of two is kept in float64 for as long as it takes to refuse it."""
 
 UNBALANCED: Final = 8
-"""Powers of two from which on two factors are not of like size, and a scale is not near 1."""
+"""From so many powers of two on, two factors are not of like size, and a scale is not near 1."""
 
 
 def balanced(
     factors: Sequence[torch.Tensor], sizes: Sequence[float], scale: float = 1.0
 ) -> tuple[list[torch.Tensor], float]:
-    """Other factors and another scale of the same product.
+    """Gives other factors and another scale of the same product.
 
     Args:
-        factors: Of one product.
-        sizes: The largest magnitude of each; 0 where it has no data.
+        factors: The factors of one product, of any shapes.
+        sizes: The largest magnitude of each factor; 0 where it has no data.
         scale: What the product is multiplied by.
 
     Returns:
-        The very same where all sizes are within 2^±``FAR``; else factors in at least float32.
+        The very same where all sizes are within 2^±``FAR_EXPONENT``; else factors in at least float32.
     """
     exponents = [_exponent(size) for size in (*sizes, scale)]
-    if all(abs(exponent) <= FAR for exponent in exponents):
+    if all(abs(exponent) <= FAR_EXPONENT for exponent in exponents):
         return [*factors], scale
     if not all((*sizes, scale)):
         return [torch.zeros_like(factor) for factor in factors], 0.0 if scale == 0 else 1.0
@@ -59,21 +58,22 @@ def _exponent(number: float) -> int:
 
 
 def shifted(tensor: torch.Tensor, powers: int, to: int = 0) -> torch.Tensor:
-    """tensor · 2^powers in at least float32, in two steps since no type holds every such power.
+    """Gives tensor · 2^powers in at least float32, in two steps since no type holds every such power.
 
     Args:
-        tensor: Any.
-        powers: Of two.
-        to: That of its largest number, then.
+        tensor: Any tensor.
+        powers: The power of two to multiply by.
+        to: The power of two of the result's largest number: it is given in float64 if float32 cannot
+            hold that.
     """
     first = powers // 2
     made = tensor.double() * math.ldexp(1.0, first) * math.ldexp(1.0, powers - first)
-    return made if tensor.dtype == torch.float64 or to > MOST_IN_FLOAT32 else made.float()
+    return made if tensor.dtype == torch.float64 or to > LARGEST_FLOAT32_EXPONENT else made.float()
 
 
 def balanced_pair(pair: Pair) -> Pair:
-    """The same with factors of like size and a scale near 1, since half precision has to hold what each
-    of them gives."""
+    """Gives the same pair with factors of like size and a scale near 1, since half precision has to hold
+    what each of them gives."""
     sizes = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]
     if not (all(sizes) and pair.scale):
         return replace(pair, up=torch.zeros_like(pair.up), down=torch.zeros_like(pair.down))

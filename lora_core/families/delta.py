@@ -25,12 +25,16 @@ from .incoming import Incoming
 
 Slot = Literal["weight", "bias"]
 
-LARGEST_PAIR: Final = 64
-"""Rank of a pair that is made of a product: above it, multiplying costs more than its entries do."""
+LARGEST_PAIR_RANK: Final = 64
+"""A product of higher rank is not made one pair: multiplying that would cost more than its entries do."""
 
 
 class Delta(ABC):
-    """What strength 1 adds to a weight, or to the bias beside it."""
+    """What strength 1 adds to a weight, or to the bias beside it.
+
+    Attributes:
+        slot: Which of the two.
+    """
 
     __slots__ = ()
 
@@ -38,12 +42,12 @@ class Delta(ABC):
 
     @property
     def rank(self) -> int | None:
-        """Of a low-rank adapter, as its trainer counts it; None for others."""
+        """The rank of a low-rank adapter, as its trainer counts it; None for others."""
         return None
 
     @property
     def inputs(self) -> int | None:
-        """How many inputs it is made for, kernels included; None if it does not tell."""
+        """How many inputs it is made for (in · kernel); None if it does not tell."""
         return None
 
     @property
@@ -53,17 +57,17 @@ class Delta(ABC):
 
     @property
     def pair_rank(self) -> int | None:
-        """Of the low-rank pair that it is, whatever the weight; None if it is none."""
+        """The rank of the low-rank pair that it is, whatever the weight; None if it is none."""
         return None
 
     @property
     def follows(self) -> bool:
-        """Whether it grows with the weight: its bound is one for rows of length 1."""
+        """Whether it grows with the weight: its bound then holds for rows of length 1."""
         return False
 
     @property
     def removes(self) -> bool:
-        """Whether it takes away the weight as it is, beside what its bound says."""
+        """Whether it also takes away the weight itself, which its bound leaves out."""
         return False
 
     @property
@@ -77,31 +81,34 @@ class Delta(ABC):
 
     @abstractmethod
     def text(self) -> str:
-        """Its shapes, as messages write them."""
+        """Names its shapes, as messages write them."""
 
     @abstractmethod
     def bound(self) -> float:
-        """No entry of it is larger, on a weight with rows of length 1 if it depends on that."""
+        """A number that no entry of it exceeds, on a weight with rows of length 1 if it depends on that.
+
+        LoraFileError if a tensor of it holds NaN or infinity.
+        """
 
     @abstractmethod
     def peak(self) -> float:
-        """Its largest entry, looked at one by one where they are known without the weight."""
+        """Its largest entry, found one by one where they are known without the weight; else its bound."""
 
     @abstractmethod
     def against(self, weight: Incoming) -> Sequence[Static]:
-        """The same in the normal form, for this very weight."""
+        """Gives the same in the normal form, for this very weight."""
 
     @abstractmethod
     def turned(self) -> Delta:
-        """The same for a weight whose rows have their two halves exchanged."""
+        """Gives the same for a weight whose rows have their two halves exchanged."""
 
     def cut(self, rows: slice) -> Delta | None:
-        """The same for some of the weight's rows by themselves; None where they depend on others."""
+        """Gives the same for some of the weight's rows alone; None where they depend on other rows."""
         del rows
         return None
 
     def paired(self) -> Pair:
-        """The same as one exact pair, where it has a ``pair_rank``."""
+        """Gives the same as one exact pair, where it has a ``pair_rank``; TypeError elsewhere."""
         raise TypeError(f"{self.text()} is no low-rank pair")
 
 
@@ -120,11 +127,11 @@ class Static(Delta):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair(Static):
-    """A low-rank delta: scale · up · down.
+    """A low-rank delta: scale · up · down (Hu et al. 2021, arXiv:2106.09685).
 
     Attributes:
         up: (out, rank).
-        down: (rank, in), convolutions flattened to in · kernel.
+        down: (rank, in), of a convolution (rank, in · kernel).
         scale: alpha / rank.
         kernel: The kernel it was made for; empty or of ones where the factors are flat.
         widens: Whether it may read more inputs than the weight has.
@@ -178,7 +185,11 @@ class Pair(Static):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Residue(Static):
-    """A dense delta of as many numbers as the weight."""
+    """A dense delta of as many numbers as the weight.
+
+    Attributes:
+        diff: The weight's shape, but for ones at its end.
+    """
 
     diff: torch.Tensor
     slot: Slot = "weight"
@@ -204,7 +215,11 @@ class Residue(Static):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replacement(Static):
-    """A weight to go to: the delta is value - weight."""
+    """A weight to go to: the delta is value - weight.
+
+    Attributes:
+        value: The weight's shape, but for ones at its end.
+    """
 
     value: torch.Tensor
     slot: Slot = "weight"
@@ -338,7 +353,7 @@ class Relative(Delta):
 
 
 def shape_text(tensor: torch.Tensor) -> str:
-    """A shape as messages write it: (640, 16)."""
+    """Writes a shape as messages do: (640, 16)."""
     return str(tuple(tensor.shape))
 
 
@@ -349,7 +364,7 @@ def is_matrix_of(shape: Shape, out: int, into: int, kernel: Shape) -> bool:
 
 
 def half_turned(tensor: torch.Tensor) -> torch.Tensor:
-    """The rows with their two halves exchanged."""
+    """Gives the rows with their two halves exchanged."""
     return tensor.roll(len(tensor) // 2, 0)
 
 

@@ -21,19 +21,19 @@ from .delta import (
     Static,
     shape_text,
 )
-from .family import Source
+from .family import Family
 from .finite import largest_magnitude
 from .incoming import Incoming, widest_type
+from .source import Source
 
 LARGEST_SQUARED: Final = 1e15
-"""Of entries whose squares can still be added up in float32."""
+"""The squares of larger entries cannot be added up in float32."""
 
 LARGEST_MAGNITUDE: Final = 1e28
-"""By which rows can still be multiplied that cancel out to the last digits of float64."""
-
+"""Rows that cancel out to the last digits of float64 can still be multiplied by this."""
 
 LARGEST_FACTOR: Final = 1e38
-"""On a row of which next to nothing is left."""
+"""A row of which next to nothing is left is multiplied by this at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,8 +42,8 @@ class Decomposed(Relative):
 
     Attributes:
         inner: The delta before its magnitudes are set.
-        magnitude: One number for each output or input.
-        by_input: Which of them.
+        magnitude: (out,), or (in,) if ``by_input``.
+        by_input: Whether it is one number for each input.
         eps: What the trainer adds to the norm.
     """
 
@@ -74,9 +74,9 @@ class Decomposed(Relative):
         return f"{self.inner.text()} and magnitudes {shape_text(self.magnitude)} of {side}"
 
     def bound(self) -> float:
-        """No entry of the result is larger than the magnitude of its row or column.
+        """A number that no entry exceeds: none is larger than the magnitude of its row or column.
 
-        Norms of factors beyond all measure cannot be formed.
+        It is infinite for factors so large that norms cannot be formed.
         """
         largest = largest_magnitude("magnitude", self.magnitude)
         if not (self.inner.bound() <= LARGEST_SQUARED and largest <= LARGEST_MAGNITUDE):
@@ -152,11 +152,15 @@ def _scaled_columns(inner: Static, factor: torch.Tensor) -> Static:
 
 
 def decomposed(source: Source, inner: Delta) -> Delta:
-    """``inner`` with the magnitudes that its module has, if any.
+    """Gives ``inner`` with the magnitudes that its module has; ``inner`` itself if there are none.
 
     ``dora_scale`` (out, 1, …) or (out,) is by outputs, (1, in, 1, …) by inputs; peft's magnitude is by
     outputs, however it is written, which are the columns of an embedding. LyCORIS adds the smallest
     step of its numbers to the norm.
+
+    Raises:
+        LoraFileError: There are two kinds of magnitudes, or no vector, or none where the config says
+            that it was trained with them.
     """
     if inner.slot != "weight":
         return inner
@@ -190,3 +194,19 @@ def _without_magnitudes(source: Source, inner: Delta) -> Delta:
             found=", ".join(sorted(source.tensors)),
         )
     return inner
+
+
+DORA: Final = Family(
+    "DoRA",
+    spellings={
+        # LyCORIS
+        ".dora_scale": "dora_scale",
+        # peft
+        ".lora_magnitude_vector*": "magnitude",
+        ".lora_magnitude_vector*.weight": "magnitude",
+    },
+    forms=(),
+)
+
+MAGNITUDES: Final = frozenset(DORA.spellings.values())
+"""The roles that make a DoRA of the family they stand beside."""

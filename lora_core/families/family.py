@@ -1,160 +1,86 @@
-"""What every family gives, and what reading one needs."""
+"""What is known of a family of adapters, in one value."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-import torch
+from ..formats import PlainParameter
+from .delta import Delta
+from .source import Source
 
-from ..errors import LoraFileError
-from ..formats import Settings
-from .delta import Delta, shape_text
-from .finite import largest_magnitude
-
-Tensors: TypeAlias = Mapping[str, torch.Tensor]
-"""The tensors of one module by role."""
-
-HIGHEST_RANK: Final = 4096
-
-MOST_GROWTH: Final = 32
-"""By how much a Tucker core may multiply the numbers of a file: a 7 x 7 kernel as wide as high makes 25
-of each."""
-
-Reader: TypeAlias = Callable[["Source"], Sequence[Delta]]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """All that a file says of one module.
-
-    Attributes:
-        name: Of the module, for messages.
-        tensors: By role.
-        settings: What the trainer has noted beside the tensors.
-        sizes: The largest magnitudes that are known already, by role.
-    """
-
-    name: str
-    tensors: Tensors
-    settings: Settings
-    sizes: Mapping[str, float] = field(default_factory=dict[str, float])
-
-    def __getitem__(self, role: str) -> torch.Tensor:
-        return self.tensors[role]
-
-    def get(self, role: str) -> torch.Tensor | None:
-        return self.tensors.get(role)
-
-    def refuse(self, problem: str, *, expected: str, found: str) -> LoraFileError:
-        """The error for a module that makes no sense; the reader of the file adds the file's name."""
-        message = f"{self.name}{problem}"
-        return LoraFileError(message, key=self.name, expected=expected, found=found)
-
-    def largest(self, *roles: str) -> list[float]:
-        """The largest magnitude in each of some tensors; 0 where there is no data."""
-        known = self.sizes
-        return [known[r] if r in known else largest_magnitude(r, self.tensors[r]) for r in roles]
-
-    def shapes(self, *roles: str) -> str:
-        """The shapes of some tensors, as messages write them."""
-        there = [role for role in roles if role in self.tensors]
-        return ", ".join(f"{role} {shape_text(self.tensors[role])}" for role in there)
-
-    def number(self, role: str) -> float | None:
-        """A tensor of one finite number; None if it is not there, 1 where there is no data."""
-        tensor = self.tensors.get(role)
-        if tensor is None:
-            return None
-        if tensor.numel() != 1:
-            found = shape_text(tensor)
-            raise self.refuse(f": {role} has shape {found}.", expected="one number", found=found)
-        value = 1.0 if tensor.is_meta else float(tensor)
-        if not math.isfinite(value):
-            raise self.refuse(f": {role} is {value}.", expected="a finite number", found=str(value))
-        return value
-
-    def scale(self, rank: int) -> float:
-        """alpha / rank; without an alpha in tensors or notes, alpha is taken as the rank."""
-        alpha = self.number("alpha")
-        return self.settings.scale(rank) if alpha is None else alpha / rank
+Reader: TypeAlias = Callable[[Source], Sequence[Delta]]
+"""Makes the deltas of one module; LoraFileError where its tensors make no sense."""
 
 
 def _always(_source: Source) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A row of the table.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Form:
+    """One way in which a family is stored: a set of tensors, and how they are read.
 
     Attributes:
-        name: As the report calls it.
-        needs: The roles that make it this family.
-        takes: The roles it reads besides, if they are there.
+        needs: The roles that have to be there.
         read: Makes the deltas.
-        decomposes: Whether magnitudes beside it make it a DoRA.
+        takes: The roles that it reads besides, if they are there.
         when: What has to hold besides.
+        name: What reports call a module of this form, where not by the family's name.
+    """
+
+    needs: Set[str]
+    read: Reader
+    takes: Set[str] = frozenset()
+    when: Callable[[Source], bool] = _always
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A tensor of one or a few numbers that says something of the others, in any type of number.
+
+    Attributes:
+        role: What it is to its module.
+        typed: Whether its type says something as well, so that it stays as it is in the file.
+        alone: Whether a module may have nothing else: it changes nothing then.
+    """
+
+    role: str
+    typed: bool = False
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """A family of adapters: all that this package knows of it.
+
+    A role belongs to the family that spells it. Others may need or take it too, as LyCORIS' families
+    take LoRA's alpha.
+
+    Attributes:
+        name: As reports call it.
+        spellings: A key's suffix → the role of its tensor, with "*" and "|" as in ``KeyGrammar``.
+        forms: The sets of tensors that it is stored as, the one to be tried first in front. None for
+            what only changes another family, as DoRA does.
+        peft_types: What peft's config calls it.
+        scalars: Those of its roles that are no factors.
+        shared: Its roles that stand once in a file, for all modules → the role by which a module
+            uses them.
+        plain_parameters: Its tensors that have no suffix of their own.
+        decomposes: Whether magnitudes beside it make it a DoRA.
     """
 
     name: str
-    needs: Set[str]
-    takes: Set[str]
-    read: Reader
+    spellings: Mapping[str, str]
+    forms: tuple[Form, ...]
+    peft_types: Set[str] = frozenset()
+    scalars: tuple[Scalar, ...] = ()
+    shared: Mapping[str, str] = field(default_factory=dict[str, str])
+    plain_parameters: tuple[PlainParameter, ...] = ()
     decomposes: bool = False
-    when: Callable[[Source], bool] = _always
 
-
-def wide(tensor: torch.Tensor) -> torch.Tensor:
-    """At least float32: what is computed while reading shall not be rounded to the file's type."""
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
-
-
-def check_pair(source: Source, up: str, down: str) -> None:
-    """Refuses what is no pair of matrices: up (out, rank[, 1, …]), down (rank, in[, kernel…])."""
-    left, right = source[up], source[down]
-    shapes = source.shapes(up, down)
-    if left.ndim < 2 or right.ndim < 2 or left.shape[2:].numel() != 1:
-        expected = f"{up} (out, rank), {down} (rank, in)"
-        raise source.refuse(f" is no pair of matrices: {shapes}.", expected=expected, found=shapes)
-    if left.shape[1] != right.shape[0]:
-        raise source.refuse(f": ranks differ: {shapes}.", expected="one rank", found=shapes)
-    if not 1 <= len(right) <= HIGHEST_RANK or not left.numel() or not right.numel():
-        expected = f"rank 1 to {HIGHEST_RANK}"
-        raise source.refuse(f" has rank {len(right)}: {shapes}.", expected=expected, found=shapes)
-
-
-def tucker(source: Source, up: str, down: str, core: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """What LoHa and LoKr store with a core: (out, rank) and (rank, in · kernel), from the up as
-    (rank, out) and the down as (rank, in)."""
-    left, folded = source[up], fold_core(source, core, source[down])
-    if left.ndim != 2 or len(left) != len(folded):
-        found = source.shapes(up, down, core)
-        raise source.refuse(f": ranks differ: {found}.", expected="one rank", found=found)
-    return left.T, folded
-
-
-def fold_core(source: Source, role: str, down: torch.Tensor) -> torch.Tensor:
-    """A Tucker core (rank, rank, kernel…) and a down (rank, in), as one down (rank, in · kernel)."""
-    core = source[role]
-    rank = len(down) if down.ndim > 1 else 0
-    if core.ndim < 3 or tuple(core.shape[:2]) != (rank, rank) or down.shape[2:].numel() != 1:
-        found = f"{role} {shape_text(core)}, down {shape_text(down)}"
-        raise source.refuse(
-            f": the Tucker core does not fit: {found}.",
-            expected=f"{role} ({rank}, {rank}, kernel…), down ({rank}, in)",
-            found=found,
-        )
-    own = sum(tensor.numel() for tensor in source.tensors.values())
-    made = core.shape[2:].numel() * down.numel()
-    if made > MOST_GROWTH * own:
-        found = f"{role} {shape_text(core)}, down {shape_text(down)}"
-        raise source.refuse(
-            f": its Tucker core makes {made} numbers of {own}, as no layer needs: {found}.",
-            expected=f"at most {MOST_GROWTH} times as many",
-            found=found,
-        )
-    folded = torch.einsum("mnk,ni->mik", core.flatten(2).double(), down.flatten(1).double())
-    return folded.flatten(1)
+    def name_of(self, form: Form) -> str:
+        """What reports call a module of one of its forms."""
+        return form.name or self.name

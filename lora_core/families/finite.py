@@ -22,7 +22,7 @@ COMPUTABLE: Final = frozenset(
         torch.float8_e5m2,
     )
 )
-"""Types whose numbers have a meaning of their own."""
+"""Types whose numbers mean something without a scale beside them."""
 
 BITS: Final[Mapping[torch.dtype, tuple[torch.dtype, str, str, int]]] = MappingProxyType(
     {
@@ -32,11 +32,12 @@ BITS: Final[Mapping[torch.dtype, tuple[torch.dtype, str, str, int]]] = MappingPr
         torch.float64: (torch.int64, "u8", "<d", 8),
     }
 )
-"""As integers with and without a sign, and how the number is read that begins with these bits."""
+"""A type → the integers of its size with and without a sign, and the format and the size in bytes of the
+number that begins with the same bits."""
 
 
 def largest_magnitude(key: str, tensor: torch.Tensor) -> float:
-    """The largest absolute value in ``tensor``; LoraFileError if any is NaN or infinite.
+    """Finds the largest absolute value in ``tensor``; LoraFileError if any is NaN or infinite.
 
     Tensors without data have none to look at: 0.
     """
@@ -55,7 +56,7 @@ def largest_magnitude(key: str, tensor: torch.Tensor) -> float:
 
 
 def _by_bits(tensor: torch.Tensor) -> float:
-    """By bit patterns, which without the sign are ordered like the numbers, NaN behind infinity.
+    """Compares bit patterns, which without the sign are ordered like the numbers, NaN behind infinity.
 
     As signed integers the largest is the largest positive number, as unsigned ones the negative
     number farthest from 0: two passes over the data as it lies there, without a copy. numpy's
@@ -72,6 +73,6 @@ def _by_bits(tensor: torch.Tensor) -> float:
 
 
 def _by_numbers(tensor: torch.Tensor) -> float:
-    """In one pass; a NaN comes through as both."""
+    """Finds the smallest and the largest in one pass; a NaN comes through as both."""
     low, high = torch.aminmax(tensor.double() if tensor.dtype.itemsize == 1 else tensor)
     return max(abs(float(low)), abs(float(high)))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from .balance import balanced
 from .delta import Delta, Pair
-from .family import Source, check_pair, fold_core, wide
+from .family import Family, Form
 from .finite import largest_magnitude
 from .products import Through
+from .source import Source, check_pair, fold_core, wide
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """W + (alpha / rank) · (W · a1 · a2 + b1 · b2).
+    """Reads W + (alpha / rank) · (W · a1 · a2 + b1 · b2).
 
     a1 is (in, rank), a2 (rank, in), b1 (out, rank), b2 (rank, in[, kernel…]), or (rank, in) with a
     Tucker core bm (rank, rank, kernel…). The first versions of LyCORIS wrote each pair the other
@@ -36,3 +38,22 @@ def read(source: Source) -> Sequence[Delta]:
     sizes = source.largest(f"glora_a{up}", f"glora_a{down}")
     (left, right), scale = balanced((left, right), sizes, scale)
     return Through(wide(left) * scale, right), Pair(first, second, own, kernel)
+
+
+GLORA: Final = Family(
+    "GLoRA",
+    spellings={
+        ".a1.weight": "glora_a1",
+        ".a2.weight": "glora_a2",
+        ".b1.weight": "glora_b1",
+        ".b2.weight": "glora_b2",
+        ".bm.weight": "glora_bm",
+    },
+    forms=(
+        Form(
+            needs={"glora_a1", "glora_a2", "glora_b1", "glora_b2"},
+            takes={"glora_bm", "alpha"},
+            read=read,
+        ),
+    ),
+)

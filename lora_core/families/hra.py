@@ -10,18 +10,20 @@ import torch
 
 from ..errors import LoraFileError
 from .delta import Delta
-from .family import Source
+from .family import Family, Form
 from .linear_algebra import norm
 from .products import Through
+from .source import Source
 
 HIGHEST_RANK: Final = 1024
+"""More reflections are refused: multiplying them takes time by the square of their number."""
 
-SMALLEST: Final = 1e-9
-"""Of what is left of a vector of length 1 beside the others: less is rounding."""
+SMALLEST_REST: Final = 1e-9
+"""If less is left of a vector of length 1 beside the others, it is rounding."""
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """W · H₁ ⋯ Hᵣ with H = I - 2uuᵀ for the normalised columns of u (in, rank).
+    """Reads W · H₁ ⋯ Hᵣ with H = I - 2uuᵀ for the normalised columns of u (in, rank).
 
     The product is I + L · Uᵀ (the WY form of Bischof and Van Loan 1987). With peft's ``apply_GS`` the
     columns are made orthogonal first.
@@ -46,7 +48,7 @@ def _most(vectors: torch.Tensor) -> int:
 
 
 def _of_length_1(source: Source, vectors: torch.Tensor) -> torch.Tensor:
-    """The columns by their lengths: first by their largest entries, whose squares any type holds."""
+    """Divides columns by their lengths, after their largest entries, whose squares any type holds."""
     largest = vectors.abs().amax(0)
     if not vectors.is_meta and not bool((largest > 0).all()):
         raise _without_direction(source)
@@ -55,8 +57,10 @@ def _of_length_1(source: Source, vectors: torch.Tensor) -> torch.Tensor:
 
 
 def _reflected(units: torch.Tensor) -> torch.Tensor:
-    """L of H₁ ⋯ Hᵣ - I = L · Uᵀ: its columns -2 · H₁ ⋯ Hₖ₋₁ · uₖ are of length 2, however the vectors
-    lie to each other."""
+    """Gives L of H₁ ⋯ Hᵣ - I = L · Uᵀ.
+
+    Its columns -2 · H₁ ⋯ Hₖ₋₁ · uₖ are of length 2, however the vectors lie to each other.
+    """
     gram, left = units.T @ units, -2 * units
     if units.is_meta:
         return left
@@ -66,11 +70,11 @@ def _reflected(units: torch.Tensor) -> torch.Tensor:
 
 
 def _orthogonal(source: Source, units: torch.Tensor) -> torch.Tensor:
-    """The columns by the Gram-Schmidt process, up to their signs, which no reflection shows."""
+    """Makes the columns orthogonal (Gram-Schmidt), up to their signs, which no reflection shows."""
     if units.is_meta:
         return units
     columns, rest = cast(Any, torch.linalg).qr(units)
-    if not bool((rest.diagonal().abs() > SMALLEST).all()):
+    if not bool((rest.diagonal().abs() > SMALLEST_REST).all()):
         raise _without_direction(source)
     return columns
 
@@ -79,3 +83,11 @@ def _without_direction(source: Source) -> LoraFileError:
     return source.refuse(
         " holds a reflection of length 0.", expected="vectors with a direction", found="zeros"
     )
+
+
+HRA: Final = Family(
+    "HRA",
+    spellings={".hra_u*": "hra_u"},
+    forms=(Form(needs={"hra_u"}, read=read),),
+    peft_types={"HRA"},
+)

@@ -12,7 +12,7 @@ from .linear_algebra import norm
 CHUNK: Final = 4 * 2**20
 """Entries of a half-precision weight that are widened at once, so that no copy of it is needed."""
 
-SQUARED: Final = 2**20
+SQUARED_ENTRIES: Final = 2**20
 """Entries whose squares are added up at once, so that their widened copy stays small."""
 
 
@@ -22,18 +22,18 @@ def sum_type(dtype: torch.dtype) -> torch.dtype:
 
 
 def widest_type(device: torch.device) -> torch.dtype:
-    """float64, except on Apple's GPUs, which have none."""
+    """The widest type that a device computes in: float64, but float32 on Apple's GPUs."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 class Incoming:
-    """Reads a weight as a matrix (out, in · kernel), and never writes to it.
+    """A weight that is read as a matrix (out, in · kernel), and never written to.
 
     Weights of less than float32 are widened a chunk of rows at a time.
 
     Attributes:
-        shape: Of the weight.
-        dtype: In which sums are formed, float32 or float64.
+        shape: The weight's own shape.
+        dtype: The type in which sums are formed, float32 or float64.
     """
 
     def __init__(self, weight: torch.Tensor) -> None:
@@ -43,44 +43,44 @@ class Incoming:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(out, in · kernel)."""
+        """The matrix's size, (out, in · kernel)."""
         return self._matrix.shape[0], self._matrix.shape[1]
 
     def matrix(self) -> torch.Tensor:
-        """All of it in ``dtype``: the weight itself where that is its type already."""
+        """Gives all of it in ``dtype``: the weight itself where that is its type already."""
         return self._matrix.to(self.dtype)
 
     def like(self, tensor: torch.Tensor) -> torch.Tensor:
-        """``tensor`` in ``dtype``, where the weight is."""
+        """Gives ``tensor`` in ``dtype``, on the weight's device."""
         return tensor.to(device=self._matrix.device, dtype=self.dtype)
 
     def times(self, right: torch.Tensor) -> torch.Tensor:
-        """W · right, for a ``right`` of (in · kernel, k)."""
+        """Computes W · right (out, k), for a ``right`` of (in · kernel, k)."""
         return torch.cat([rows @ right for _, rows in self._chunks()])
 
     def transposed_times(self, right: torch.Tensor) -> torch.Tensor:
-        """Wᵀ · right, for a ``right`` of (out, k)."""
+        """Computes Wᵀ · right (in · kernel, k), for a ``right`` of (out, k)."""
         parts = (rows.T @ right[start : start + len(rows)] for start, rows in self._chunks())
         return sum(parts, right.new_zeros(()))
 
     def row_squares(self) -> torch.Tensor:
-        """(out,) in the widest type, the sum of the squares in each row."""
-        return torch.cat([_squares_of_rows(rows) for _, rows in self._chunks(SQUARED)])
+        """Adds up the squares in each row: (out,), in the widest type."""
+        return torch.cat([_squares_of_rows(rows) for _, rows in self._chunks(SQUARED_ENTRIES)])
 
     def column_squares(self) -> torch.Tensor:
-        """(in · kernel,) in the widest type, the sum of the squares in each column."""
+        """Adds up the squares in each column: (in · kernel,), in the widest type."""
         device = self._matrix.device
         total = torch.zeros(self.size[1], dtype=widest_type(device), device=device)
-        for _, rows in self._chunks(SQUARED):
+        for _, rows in self._chunks(SQUARED_ENTRIES):
             total += rows.square().sum(0)
         return total
 
     def turned(self) -> Incoming:
-        """The weight with the two halves of its rows exchanged."""
+        """Gives the weight with the two halves of its rows exchanged."""
         return Incoming(self._matrix.roll(len(self._matrix) // 2, 0).view(self.shape))
 
     def _chunks(self, most: int | None = None) -> Iterator[tuple[int, torch.Tensor]]:
-        """(first row, rows in ``dtype``) one after the other, of at most ``most`` entries each."""
+        """Gives (first row, rows in ``dtype``) one after the other, of at most ``most`` entries each."""
         count, width = self.size
         if most is None:
             most = count * width if self._matrix.dtype == self.dtype else CHUNK

@@ -17,15 +17,15 @@ from ..naming import Shape, Target
 from .delta import Delta, Pair
 
 ADAPTER: Final = ".lora_B.default.weight"
-"""How a key ends that keeps the name of peft's adapter."""
+"""A key that keeps the name of peft's adapter ends so."""
 
 _FUSED: Final = "attn.qkv_proj"
 _NORM: Final = "attn.q_norm.weight"
-"""As long as a head is wide."""
+"""The norm beside it, as long as a head is wide."""
 
 
 def regrouped(name: str, delta: Delta, target: Target, shapes: Mapping[str, Shape]) -> Delta:
-    """A delta of DiffSynth's with its rows in the model's order; any other as it is.
+    """Gives a delta of DiffSynth's with its rows in the model's order, and any other as it is.
 
     Raises:
         LoraMismatchError: It is of a family whose rows cannot be put in another order.

@@ -8,26 +8,30 @@ import torch
 
 _linalg = cast(Any, torch.linalg)
 
-LARGE: Final = 128
+LARGE_SIZE: Final = 128
+"""Matrices of this many rows are solved one by one."""
 
 
 def norm(tensor: torch.Tensor, dim: int | tuple[int, ...] | None = None) -> torch.Tensor:
-    """The Euclidean norm over ``dim``, over everything without one."""
+    """Computes the Euclidean norm over ``dim``, or over everything without one."""
     return _linalg.vector_norm(tensor, dim=dim)
 
 
 def kron(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """The Kronecker product of two matrices, of any strides: the library's own fails on some."""
+    """Computes the Kronecker product (a · c, b · d) of (a, b) and (c, d).
+
+    They may have any strides: the library's own fails on some.
+    """
     size = len(left) * len(right), left.shape[1] * right.shape[1]
     return (left[:, None, :, None] * right[None, :, None, :]).reshape(size)
 
 
 def solve(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """left⁻¹ · right, for batches of square matrices.
+    """Computes left⁻¹ · right, for batches of square matrices (…, n, n).
 
     Large ones one by one: on some processors the library's own batches of them fail or never end.
     """
-    if left.ndim < 3 or left.shape[-1] < LARGE or left.device.type != "cpu":
+    if left.ndim < 3 or left.shape[-1] < LARGE_SIZE or left.device.type != "cpu":
         return _linalg.solve(left, right)
     pairs = zip(left.flatten(0, -3), right.flatten(0, -3), strict=True)
     return torch.stack([_linalg.solve(one, other) for one, other in pairs]).view(right.shape)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import torch
 
 from ..naming import Shape
 from .balance import balanced
 from .delta import (
-    LARGEST_PAIR,
+    LARGEST_PAIR_RANK,
     Delta,
     Pair,
     Relative,
@@ -21,9 +22,10 @@ from .delta import (
     is_matrix_of,
     shape_text,
 )
-from .family import Source, check_pair, tucker, wide
+from .family import Family, Form
 from .finite import largest_magnitude
 from .incoming import Incoming
+from .source import Source, check_pair, tucker, wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +33,10 @@ class Hadamard(Relative):
     """scale · (up₁ · down₁) ∘ (up₂ · down₂).
 
     Attributes:
-        ups: Both (out, rank).
-        downs: Both (rank, in · kernel).
+        ups: Two of (out, rank).
+        downs: Two of (rank, in · kernel).
+        scale: alpha / rank.
+        kernel: The kernel it was made for; empty for a linear layer.
     """
 
     ups: tuple[torch.Tensor, torch.Tensor]
@@ -79,7 +83,7 @@ class Hadamard(Relative):
 
     def against(self, weight: Incoming) -> Sequence[Static]:
         here = [*map(weight.like, self.ups)], [*map(weight.like, self.downs)]
-        if self.pair_rank <= LARGEST_PAIR:
+        if self.pair_rank <= LARGEST_PAIR_RANK:
             return (self._pair(*here),)
         (up_1, up_2), (down_1, down_2) = here
         return (Residue((up_1 @ down_1).mul_(up_2 @ down_2).mul_(self.scale)),)
@@ -88,8 +92,8 @@ class Hadamard(Relative):
         return self._pair([*map(wide, self.ups)], [*map(wide, self.downs)])
 
     def _pair(self, ups: Sequence[torch.Tensor], downs: Sequence[torch.Tensor]) -> Pair:
-        """Exact, of the product of both ranks: columns of the ups, rows of the downs, each with
-        each."""
+        """Gives the exact pair, whose rank is the product of both: columns of the ups, rows of the
+        downs, each with each (the row-wise Khatri-Rao product)."""
         up = ups[0][:, :, None] * ups[1][:, None, :]
         down = downs[0][:, None, :] * downs[1][None, :, :]
         rank = self.pair_rank
@@ -97,7 +101,7 @@ class Hadamard(Relative):
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """W + (alpha / rank) · (w1_a · w1_b) ∘ (w2_a · w2_b).
+    """Reads W + (alpha / rank) · (w1_a · w1_b) ∘ (w2_a · w2_b).
 
     w_a is (out, rank), w_b is (rank, in · kernel). With Tucker cores t (rank, rank, kernel…), w_a is
     (rank, out) and w_b (rank, in).
@@ -117,9 +121,31 @@ def read(source: Source) -> Sequence[Delta]:
 
 
 def _side(source: Source, number: str) -> tuple[torch.Tensor, torch.Tensor, Shape]:
-    """One of the products: (out, rank), (rank, in · kernel) and the kernel, where it shows."""
+    """Gives one of the products: (out, rank), (rank, in · kernel) and the kernel, where it shows."""
     up, down, core = f"hada_w{number}_a", f"hada_w{number}_b", f"hada_t{number}"
     if core in source.tensors:
         return *tucker(source, up, down, core), tuple(source[core].shape[2:])
     check_pair(source, up, down)
     return source[up].flatten(1), source[down].flatten(1), tuple(source[down].shape[2:])
+
+
+LOHA: Final = Family(
+    "LoHa",
+    spellings={
+        ".hada_w1_a*": "hada_w1_a",
+        ".hada_w1_b*": "hada_w1_b",
+        ".hada_w2_a*": "hada_w2_a",
+        ".hada_w2_b*": "hada_w2_b",
+        ".hada_t1*": "hada_t1",
+        ".hada_t2*": "hada_t2",
+    },
+    forms=(
+        Form(
+            needs={"hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"},
+            takes={"hada_t1", "hada_t2", "alpha"},
+            read=read,
+        ),
+    ),
+    peft_types={"LOHA"},
+    decomposes=True,
+)

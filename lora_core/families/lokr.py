@@ -12,7 +12,7 @@ import torch
 from ..naming import Shape
 from .balance import balanced
 from .delta import (
-    LARGEST_PAIR,
+    LARGEST_PAIR_RANK,
     Delta,
     Pair,
     Relative,
@@ -22,17 +22,11 @@ from .delta import (
     is_matrix_of,
     shape_text,
 )
-from .family import Source, check_pair, tucker, wide
+from .family import Family, Form
 from .finite import largest_magnitude
 from .incoming import Incoming
 from .linear_algebra import kron
-
-ROLES: Final = frozenset(
-    (
-        *(f"lokr_w{number}{end}" for number in (1, 2) for end in ("", "_a", "_b")),
-        *("lokr_t1", "lokr_t2", "alpha"),
-    )
-)
+from .source import Source, check_pair, tucker, wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +34,9 @@ class Kronecker(Relative):
     """scale · first ⊗ second.
 
     Attributes:
-        first: (a, c), the product of its factors.
-        second: (b, d · kernel), the same; out is a · b, in is c · d.
+        first: (a, c), or two factors of it: (a, rank), (rank, c).
+        second: (b, d · kernel), or two factors of it; out is a · b, in is c · d.
+        scale: alpha / rank.
         kernel: Empty for a linear layer.
         scrambled: As peft multiplies for one-dimensional convolutions, see ``read``.
         rows: (start, length), which rows of the product are meant; None for all of them.
@@ -97,7 +92,7 @@ class Kronecker(Relative):
         return abs(self.scale) * _bound(self.first) * _bound(self.second)
 
     def peak(self) -> float:
-        """Rows of the product are those of both sides, each with each."""
+        """Its largest entry: the rows of the product are those of both sides, each with each."""
         first, second = (
             _product([factor.double() for factor in side]).abs()
             for side in (self.first, self.second)
@@ -108,7 +103,7 @@ class Kronecker(Relative):
         return abs(self.scale) * float(self._own(rows.flatten()).max())
 
     def cut(self, rows: slice) -> Kronecker:
-        """The blocks of the second side that hold these rows, and which of theirs are meant."""
+        """Gives the blocks of the second side that hold these rows, and which of theirs are meant."""
         start = rows.start + (self.rows[0] if self.rows else 0)
         length = rows.stop - rows.start
         if self.scrambled:
@@ -125,7 +120,7 @@ class Kronecker(Relative):
 
     def against(self, weight: Incoming) -> Sequence[Static]:
         first, second = ([*map(weight.like, side)] for side in (self.first, self.second))
-        if self.pair_rank is not None and self.pair_rank <= LARGEST_PAIR:
+        if self.pair_rank is not None and self.pair_rank <= LARGEST_PAIR_RANK:
             return (self._pair(first, second),)
         return (Residue(self._entries(_product(first) * self.scale, _product(second))),)
 
@@ -133,7 +128,8 @@ class Kronecker(Relative):
         return self._pair([*map(wide, self.first)], [*map(wide, self.second)])
 
     def _pair(self, first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> Pair:
-        """(P · Q) ⊗ (up · down) = (P ⊗ up) · (Q ⊗ down): exact, of the product of both ranks."""
+        """Gives the exact pair, whose rank is the product of both, by the mixed product:
+        (P · Q) ⊗ (up · down) = (P ⊗ up) · (Q ⊗ down)."""
         outer, *inner = first
         one = torch.eye(outer.shape[1], dtype=outer.dtype, device=outer.device)
         sides = ((outer, second[0]), (inner[0] if inner else one, second[1]))
@@ -168,7 +164,9 @@ def _product(factors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """W + scale · w1 ⊗ w2, each whole or as w_a · w_b, w2 with a Tucker core t2 perhaps.
+    """Reads W + scale · w1 ⊗ w2, w1 (a, c) and w2 (b, d[, kernel…]).
+
+    Each is whole or w_a · w_b, and may have a Tucker core t, as convolutions have.
 
     scale is alpha over the rank of w2's factors, or else of w1's. With both whole, LyCORIS
     scales by 1 whatever its alpha, peft by its config's alpha / r all the same. For Conv1d, peft
@@ -206,7 +204,7 @@ def _noted_scale(source: Source) -> float:
 
 
 def _side(source: Source, number: str) -> tuple[tuple[torch.Tensor, ...], Shape]:
-    """One side as matrices to multiply, and the kernel, where it shows."""
+    """Gives one side as matrices to multiply, and the kernel, where it shows."""
     whole, up, down = (f"lokr_w{number}{end}" for end in ("", "_a", "_b"))
     core = f"lokr_t{number}"
     if whole in source.tensors:
@@ -225,3 +223,27 @@ def _side(source: Source, number: str) -> tuple[tuple[torch.Tensor, ...], Shape]
         return tucker(source, up, down, core), tuple(source[core].shape[2:])
     check_pair(source, up, down)
     return (source[up].flatten(1), source[down].flatten(1)), tuple(source[down].shape[2:])
+
+
+_SPELLINGS: Final = {
+    ".lokr_w1*": "lokr_w1",
+    ".lokr_w1_a*": "lokr_w1_a",
+    ".lokr_w1_b*": "lokr_w1_b",
+    ".lokr_t1*": "lokr_t1",
+    ".lokr_w2*": "lokr_w2",
+    ".lokr_w2_a*": "lokr_w2_a",
+    ".lokr_w2_b*": "lokr_w2_b",
+    ".lokr_t2*": "lokr_t2",
+}
+_TAKES: Final = frozenset((*_SPELLINGS.values(), "alpha"))
+
+LOKR: Final = Family(
+    "LoKr",
+    spellings=_SPELLINGS,
+    forms=(
+        Form(needs={"lokr_w1"}, takes=_TAKES, read=read),
+        Form(needs={"lokr_w1_a", "lokr_w1_b"}, takes=_TAKES, read=read),
+    ),
+    peft_types={"LOKR"},
+    decomposes=True,
+)

@@ -1,5 +1,5 @@
-"""LoRA (Hu et al. 2021, arXiv:2106.09685), LoCon, its form for convolutions (LyCORIS, Yeh et al.
-2023, arXiv:2309.14859), and AdaLoRA (Zhang et al. 2023, arXiv:2303.10512)."""
+"""LoRA (Hu et al. 2021, arXiv:2106.09685), and LoCon, its form for convolutions (LyCORIS, Yeh et al.
+2023, arXiv:2309.14859)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import torch
 
 from .balance import balanced
 from .delta import Delta, Pair, Residue
-from .family import Source, check_pair, fold_core
+from .family import Family, Form, Scalar
 from .finite import largest_magnitude
+from .source import Source, check_pair, fold_core
 
 CHANGED_BASES: Final = ("pissa", "olora", "corda", "lora_ga", "loftq")
-"""Ways to begin that split the base model's weights and train a part of them."""
+"""peft's ways to begin that split the base model's weights and train a part of them."""
 
 OTHER_FAMILIES: Final = {
     "kasa_config": "KaSA",
@@ -25,11 +26,11 @@ OTHER_FAMILIES: Final = {
     "monteclora_config": "MonteCLoRA",
     "alora_invocation_tokens": "Activated LoRA",
 }
-"""Options of peft's that make something else of a LoRA's tensors."""
+"""Options of peft's config that make something else of a LoRA's tensors → what they make."""
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """W + (alpha / rank) · up · down, and as much of a bias behind the up.
+    """Reads W + (alpha / rank) · up · down, and as much of a bias (out,) behind the up.
 
     up is (out, rank[, 1, …]), down is (rank, in[, kernel…]); with a Tucker core ``mid``
     (rank, rank, kernel…) the down is (rank, in[, 1, …]). A ``reshape_weight`` says that the layer is to
@@ -41,7 +42,11 @@ def read(source: Source) -> Sequence[Delta]:
     _check_reshape(source)
     flat = down.flatten(1) if mid is None else fold_core(source, "mid", down)
     kernel = tuple((down if mid is None else mid).shape[2:])
-    sizes = source.largest("up", "down") if mid is None else [*source.largest("up"), _size(flat)]
+    sizes = (
+        source.largest("up", "down")
+        if mid is None
+        else [*source.largest("up"), largest_magnitude("product", flat)]
+    )
     noted = source.scale(len(down))
     (up, down), scale = balanced((up.flatten(1), flat), sizes, noted)
     pair = Pair(up, down, scale, kernel, widens="reshape_weight" in source.tensors)
@@ -49,12 +54,8 @@ def read(source: Source) -> Sequence[Delta]:
     return (pair,) if bias is None else (pair, Residue(bias.double() * noted, "bias"))
 
 
-def _size(made: torch.Tensor) -> float:
-    return largest_magnitude("product", made)
-
-
 def _refuse_more_than_lora(source: Source) -> None:
-    """Tensors named like LoRA's, which their config says are something else."""
+    """Refuses tensors named like LoRA's, which their config says are something else."""
     config = source.settings.config or {}
     start = str(config.get("init_lora_weights")).lower()
     if start.startswith(CHANGED_BASES):
@@ -78,7 +79,7 @@ def _refuse_more_than_lora(source: Source) -> None:
 
 
 def _check_reshape(source: Source) -> None:
-    """What the layer is to be reshaped to has to be what the pair is made for."""
+    """Refuses a shape to be reshaped to that is not the one that the pair is made for."""
     wanted = source.get("reshape_weight")
     size = len(source["up"]), source["down"].shape[1]
     if wanted is None or (wanted.is_meta and wanted.numel() == len(size)):
@@ -99,7 +100,10 @@ def _numbers(tensor: torch.Tensor) -> list[float]:
 
 
 def read_embedding(source: Source) -> Sequence[Delta]:
-    """peft's LoRA of an embedding, whose weight (tokens, width) it sees transposed."""
+    """Reads peft's LoRA of an embedding, W + (alpha / rank) · downᵀ · upᵀ: it sees the weight transposed.
+
+    The weight is (tokens, width), up (width, rank), down (rank, tokens).
+    """
     check_pair(source, "embedding_up", "embedding_down")
     up, down = source["embedding_up"], source["embedding_down"]
     sizes = source.largest("embedding_down", "embedding_up")
@@ -109,21 +113,49 @@ def read_embedding(source: Source) -> Sequence[Delta]:
     return (Pair(down, up, scale),)
 
 
-def read_ada(source: Source) -> Sequence[Delta]:
-    """W + alpha / (rank + 1e-5) · up · diag(values) · down, the values as lora_E (rank, 1).
-
-    The rank is what pruning has left; without a noted alpha the scale is taken as 1.
-    """
-    if source["up"].shape[1:] == source["down"].shape[:1] == source["lora_E"].shape[:1] == (0,):
-        return ()  # pruned altogether
-    check_pair(source, "up", "down")
-    up, down, values = source["up"].flatten(1), source["down"].flatten(1), source["lora_E"]
-    if values.numel() != len(down):
-        shapes = source.shapes("up", "down", "lora_E")
-        raise source.refuse(f": ranks differ: {shapes}.", expected="one rank", found=shapes)
-    alpha = source.settings.alpha
-    scale = (alpha if alpha is not None and alpha > 0 else len(down)) / (len(down) + 1e-5)
-    rows = down.double() * values.double().view(-1, 1)
-    factors, scale = balanced((up, rows), [*source.largest("up"), _size(rows)], scale)
-    exact = torch.float64 in (down.dtype, values.dtype)
-    return (Pair(factors[0], factors[1] if exact else factors[1].float(), scale),)
+LORA: Final = Family(
+    "LoRA",
+    spellings={
+        # kohya, LyCORIS, musubi, OneTrainer
+        ".lora_up.weight": "up",
+        ".lora_down.weight": "down",
+        ".lora_mid.weight": "mid",
+        ".alpha": "alpha",
+        # peft, diffusers, ai-toolkit, SimpleTuner: their A is the down, their B the up
+        ".lora_B*.weight": "up",
+        ".lora_A*.weight": "down",
+        ".lora_B*.bias": "up_bias",
+        ".lora_embedding_B*": "embedding_up",
+        ".lora_embedding_A*": "embedding_down",
+        # Mochi
+        ".lora_B*": "up",
+        ".lora_A*": "down",
+        # diffusers' official SD 1.5 and SDXL saves
+        ".lora.up.weight": "up",
+        ".lora.down.weight": "down",
+        # diffusers' old attention processors
+        "_lora.up.weight": "up",
+        "_lora.down.weight": "down",
+        # diffusers' text encoders
+        ".lora_linear_layer.up.weight": "up",
+        ".lora_linear_layer.down.weight": "down",
+        # XLabs' and USO's processors: one for the image, two for the text
+        "_lora1|.up.weight": "up",
+        "_lora1|.down.weight": "down",
+        "_lora2|.up.weight": "up",
+        "_lora2|.down.weight": "down",
+        # Black Forest Labs' control LoRAs
+        ".reshape_weight": "reshape_weight",
+    },
+    forms=(
+        Form(
+            needs={"up", "down"},
+            takes={"mid", "alpha", "up_bias", "reshape_weight"},
+            read=read,
+        ),
+        Form(needs={"embedding_up", "embedding_down"}, takes={"alpha"}, read=read_embedding),
+    ),
+    peft_types={"LORA"},
+    scalars=(Scalar("alpha", alone=True), Scalar("reshape_weight", alone=True)),
+    decomposes=True,
+)

@@ -16,13 +16,13 @@ import torch
 from ..errors import LoraFileError
 from .delta import Delta
 
-LARGEST: Final = torch.finfo(torch.float32).max
-"""Of what sums are formed in; float64 weights are summed in more, but patched by the host in this."""
+LARGEST_SUM: Final = torch.finfo(torch.float32).max
+"""Sums are formed in float32; those of float64 weights in more, but the host patches them in this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a type can hold.
+    """How large numbers of a type may be.
 
     Attributes:
         most: Its largest number.
@@ -33,12 +33,12 @@ class Room:
     row: float
 
     def taken(self, delta: Delta, size: float, strength: float) -> float:
-        """The most that ``delta`` adds to an entry.
+        """Gives the most that ``delta`` adds to an entry.
 
         Args:
-            delta: Any.
+            delta: Any delta.
             size: Its bound or its peak, times ``strength``.
-            strength: Of it, without its sign.
+            strength: Its strength, without the sign.
         """
         taken = size * self.row if delta.follows else size
         return taken + strength * self.row if delta.removes else taken
@@ -46,13 +46,22 @@ class Room:
 
 @cache
 def room_of(dtype: torch.dtype) -> Room:
-    """What a weight of a type can hold."""
-    most = min(torch.finfo(dtype).max, LARGEST)
+    """Gives what a weight of a type can hold."""
+    most = min(torch.finfo(dtype).max, LARGEST_SUM)
     return Room(most, math.sqrt(most) / 2)
 
 
 def check_delta(name: str, delta: Delta, bound: float) -> None:
-    """LoraFileError if float32 cannot hold a delta of a file at strength 1, or what makes it up."""
+    """Refuses a delta of a file that float32 cannot hold at strength 1, or whose parts it cannot hold.
+
+    Args:
+        name: The module's, for the message.
+        delta: Any delta.
+        bound: Its bound.
+
+    Raises:
+        LoraFileError: Its numbers come to more.
+    """
     room = room_of(torch.float32)
     if room.taken(delta, bound, 1.0) <= room.most:
         return

@@ -10,25 +10,29 @@ from typing import Final
 import torch
 
 from .delta import Delta, shape_text
-from .family import Source, wide
+from .family import Family, Form, Scalar
 from .finite import largest_magnitude
 from .linear_algebra import norm
 from .rotation import EXACT, Rotation, halves_apart, strided
+from .source import Source, wide
 
-KOHYA: Final = "oft_"
-"""How kohya starts the names of an OFT's modules."""
+KOHYA_PREFIX: Final = "oft_"
+"""kohya's names for an OFT's modules start so."""
 
 DOUBLED_UNTIL: Final = (0, 18)
-"""The version of peft that has stopped to double the last term of its series."""
+"""From this version on, peft no longer doubles the last term of its series."""
 
 MOST_TERMS: Final = 64
 
-LARGEST: Final = 2.0**20
-"""Of an entry of Q, times the size of its block. Blocks of 2 turn by all but 2 millionths of half a
-circle then, and R = (I + Q) · (I - Q)⁻¹ can be solved for with digits to spare."""
+LARGEST_TURN: Final = 2.0**20
+"""No entry of Q, times the size of its block, may be larger.
 
-TINY: Final = 1e-8
-"""What LyCORIS and kohya add to a norm."""
+Blocks of 2 turn by all but 2 millionths of half a circle then, and R = (I + Q) · (I - Q)⁻¹ can be
+solved for with digits to spare.
+"""
+
+NORM_EPS: Final = 1e-8
+"""LyCORIS and kohya add this to a norm."""
 
 
 def has_stages(source: Source) -> bool:
@@ -37,8 +41,12 @@ def has_stages(source: Source) -> bool:
 
 
 def read_blocks(source: Source) -> Sequence[Delta]:
-    """LyCORIS' and kohya's: rescale · Rᵀ · W with blocks (n, b, b), and BOFT's stages
-    R · W with blocks (m, n, b, b). alpha is what |Q| may be at most, in units of the outputs."""
+    """Reads LyCORIS' and kohya's rescale · Rᵀ · W with blocks (n, b, b), and BOFT's R · W with stages of
+    blocks (m, n, b, b).
+
+    Q is X - Xᵀ of each block X. alpha is what |Q| may be at most, in units of the outputs; rescale has
+    one number for each output.
+    """
     blocks = source["oft_blocks"]
     if blocks.ndim not in (3, 4) or blocks.shape[-1] != blocks.shape[-2] or not blocks.numel():
         found = shape_text(blocks)
@@ -56,23 +64,23 @@ def read_blocks(source: Source) -> Sequence[Delta]:
 
 
 def _shrinking(source: Source, skews: torch.Tensor) -> torch.Tensor | float:
-    """What Q is multiplied by to keep to the constraint.
+    """Gives what Q is multiplied by to keep to the constraint.
 
     An alpha of 0 is none to LyCORIS, and the tightest of all to kohya.
     """
     alpha = source.number("alpha")
-    of_kohya = source.name.startswith(KOHYA)
+    of_kohya = source.name.startswith(KOHYA_PREFIX)
     if alpha is None or (alpha <= 0 and not of_kohya):
         return 1.0
     most = alpha * skews.shape[-1] * skews.shape[-3]
     size = norm(skews)
     if of_kohya:
-        return (size.clamp(max=most) + TINY) / (size + TINY)
-    return torch.where(size + TINY > most, most / (size + TINY), 1.0)
+        return (size.clamp(max=most) + NORM_EPS) / (size + NORM_EPS)
+    return torch.where(size + NORM_EPS > most, most / (size + NORM_EPS), 1.0)
 
 
 def read_triangles(source: Source) -> Sequence[Delta]:
-    """peft's and OneTrainer's: W · Rᵀ, Q as the upper triangles of its blocks (n, b · (b - 1) / 2).
+    """Reads peft's and OneTrainer's W · Rᵀ, Q as the upper triangles of its blocks (n, b · (b - 1) / 2).
 
     One triangle for a wider layer stands for all blocks. OneTrainer multiplies by R itself for
     convolutions, and divides Q where a marker says so.
@@ -101,13 +109,13 @@ def read_triangles(source: Source) -> Sequence[Delta]:
 
 
 def _bounded(source: Source, skews: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
-    """Q in at least float32, if none of its entries is beyond what a rotation can need."""
+    """Gives Q in at least float32; refuses entries beyond what a rotation can need."""
     size = skews.shape[-1] * largest_magnitude(source.name, skews)
-    if size > LARGEST:
+    if size > LARGEST_TURN:
         found = f"{size / skews.shape[-1]:.3g}"
         raise source.refuse(
             f" is a rotation with entries of {found}, which turns nothing further.",
-            expected=f"at most {LARGEST / skews.shape[-1]:.3g}",
+            expected=f"at most {LARGEST_TURN / skews.shape[-1]:.3g}",
             found=found,
         )
     return skews.to(wide(read).dtype)
@@ -121,7 +129,8 @@ def _skew(flat: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _divisor(marker: torch.Tensor | None, size: int) -> float:
-    """OneTrainer's first versions wrote a number as the marker, and meant another scale."""
+    """Gives what OneTrainer divides Q by: its first versions wrote a number as the marker, and meant
+    another scale."""
     if marker is None:
         return 1.0
     if marker.dtype == torch.bool:
@@ -145,7 +154,7 @@ def _terms(source: Source) -> int:
 
 
 def _projected(source: Source, skews: torch.Tensor) -> torch.Tensor:
-    """Constrained OFT: each block's norm is kept to eps / √blocks."""
+    """Keeps each block's norm to eps / √blocks, as constrained OFT does (coft)."""
     if not source.settings.option("coft", unsaid=False):
         return skews
     eps = source.settings.option("eps", unsaid=6e-5, in_config=6e-5) / math.sqrt(len(skews))
@@ -154,7 +163,10 @@ def _projected(source: Source, skews: torch.Tensor) -> torch.Tensor:
 
 
 def read_butterfly(source: Source) -> Sequence[Delta]:
-    """peft's BOFT: s · W · (Rₘ ⋯ R₁)ᵀ, blocks (m, n, b, b), of which Q is half of X - Xᵀ."""
+    """Reads peft's BOFT, s · W · (Rₘ ⋯ R₁)ᵀ, with blocks X (m, n, b, b) and s (out, 1).
+
+    Q is half of X - Xᵀ.
+    """
     blocks, factors = source["boft_R"], source.get("boft_s")
     if blocks.ndim != 4 or blocks.shape[-1] != blocks.shape[-2] or not blocks.numel():
         found = shape_text(blocks)
@@ -178,3 +190,38 @@ def _check_butterfly(source: Source, blocks: torch.Tensor) -> None:
             expected="even blocks, as many as the last stage puts together",
             found=found,
         )
+
+
+OFT: Final = Family(
+    "OFT",
+    spellings={
+        # LyCORIS, kohya
+        ".oft_blocks": "oft_blocks",
+        ".rescale": "rescale",
+        # peft, and what OneTrainer adds to it
+        ".oft_R*.weight": "oft_R",
+        ".oft_R*.scaled_oft": "scaled_oft",
+        ".scaled_oft*": "scaled_oft",
+    },
+    forms=(
+        # LyCORIS writes BOFT under the keys of its OFT: only the blocks' dimensions tell
+        Form(
+            needs={"oft_blocks"},
+            takes={"rescale", "alpha"},
+            read=read_blocks,
+            when=has_stages,
+            name="BOFT",
+        ),
+        Form(needs={"oft_blocks"}, takes={"rescale", "alpha"}, read=read_blocks),
+        Form(needs={"oft_R"}, takes={"scaled_oft"}, read=read_triangles),
+    ),
+    peft_types={"OFT"},
+    scalars=(Scalar("scaled_oft", typed=True),),
+)
+
+BOFT: Final = Family(
+    "BOFT",
+    spellings={".boft_R*": "boft_R", ".boft_s*": "boft_s"},
+    forms=(Form(needs={"boft_R"}, takes={"boft_s"}, read=read_butterfly),),
+    peft_types={"BOFT"},
+)

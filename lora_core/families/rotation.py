@@ -16,6 +16,7 @@ from .incoming import Incoming, widest_type
 from .linear_algebra import norm, solve
 
 EXACT: Final = -1
+"""As a number of terms: the Cayley transform itself, and no series."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +67,8 @@ class Rotation(Relative):
         return f"a set of rotations {shape_text(self.skews)}{rescale}"
 
     def bound(self) -> float:
-        """Rows of length 1 stay so when they are turned; only a series may grow without limit."""
+        """A number that no entry exceeds: rows of length 1 stay so when they are turned, but for a series,
+        which may grow without limit."""
         if self.terms == EXACT:
             return self._rescaled(2.0)
         size = self.skews.shape[-1] * largest_magnitude("Q", self.skews)
@@ -82,7 +84,7 @@ class Rotation(Relative):
         return self._rescaled(float(norm(moved, -1).max()))
 
     def _rescaled(self, size: float) -> float:
-        """Of s · (R - I) + (s - 1), for an R - I of this size."""
+        """Gives the size of s · (R - I) + (s - 1), for an R - I of this size."""
         if self.rescale is None:
             return size
         largest = largest_magnitude("rescale", self.rescale)
@@ -103,7 +105,7 @@ class Rotation(Relative):
         return Residue(delta * factor[:, None]), Diagonal(row=factor - 1)
 
     def _moved(self, rows: torch.Tensor, kernel: bool) -> torch.Tensor:
-        """R · rows - rows, summed up from what each stage adds: no digit is lost on what stays."""
+        """Computes R · rows - rows, summed up from what each stage adds: what stays loses no digit."""
         turning = self.skews.to(rows.device, widest_type(rows.device))
         total = torch.zeros_like(rows)
         for stage, skews in enumerate(-turning if self.back_in_kernels and kernel else turning):
@@ -114,7 +116,7 @@ class Rotation(Relative):
         return total
 
     def _added(self, rows: torch.Tensor, stage: int, blocks: torch.Tensor) -> torch.Tensor:
-        """(R - I) · rows of one stage."""
+        """Computes (R - I) · rows of one stage."""
         if self.shared:
             blocks = blocks.expand(len(rows) // blocks.shape[-1], -1, -1)
         order = None
@@ -126,7 +128,7 @@ class Rotation(Relative):
 
 
 def turned_by(skews: torch.Tensor, terms: int = EXACT, last: int = 1) -> torch.Tensor:
-    """R - I of each Q, with R = (I + Q) · (I - Q)⁻¹, or peft's series for it.
+    """Computes R - I of each Q (…, b, b), with R = (I + Q) · (I - Q)⁻¹, or peft's series for it.
 
     The series is I + 2Q + 2Q² + … + last · Qⁿ (Qiu et al. 2025, arXiv:2506.19847), where n is one less
     than the ``terms``, but 3 for three of them, and two terms are I + 2Q.
@@ -144,13 +146,16 @@ def turned_by(skews: torch.Tensor, terms: int = EXACT, last: int = 1) -> torch.T
 
 
 def strided(stage: int, length: int, size: int) -> torch.Tensor:
-    """LyCORIS' order of rows in stage i: pairs that are 2ⁱ · size / 2 apart beside each other."""
+    """Gives LyCORIS' order of rows in stage i: pairs that are 2ⁱ · size / 2 apart beside each other."""
     half = 2**stage * (size // 2)
     return torch.arange(length).view(-1, 2, half).transpose(1, 2).flatten()
 
 
 def halves_apart(stage: int, length: int, size: int) -> torch.Tensor:
-    """peft's: the inverse of sorting, in stretches of 2ⁱ blocks, even half blocks before odd ones."""
+    """Gives peft's order of rows in stage i.
+
+    It is the inverse of sorting, in stretches of 2ⁱ blocks, even half blocks before odd ones.
+    """
     stretch = 2**stage * size
     halves = torch.arange(length).view(length // stretch, -1, 2, size // 2)
     return halves.transpose(1, 2).flatten().argsort()

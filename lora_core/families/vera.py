@@ -11,11 +11,13 @@ import torch
 
 from ..naming import Shape
 from .delta import Delta, Pair, Relative, Slot, Static, shape_text
-from .family import Source
+from .family import Family, Form
 from .finite import largest_magnitude
 from .incoming import Incoming
+from .source import Source
 
-LARGEST: Final = 2.0**32
+LARGEST_PRODUCT: Final = 2.0**32
+"""No number of a vector or a projection, nor their product, may be larger."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +68,10 @@ class Shared(Relative):
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """W + (λ_b ∘ B[:out]) · (λ_d ∘ A[:, :in]), with A and B from the file's shared tensors."""
+    """Reads W + (λ_b ∘ B[:out]) · (λ_d ∘ A[:, :in]).
+
+    λ_b is (out,), λ_d (rank,); A (rank, widest in) and B (widest out, rank) stand once in the file.
+    """
     if "vera_A" not in source.tensors or "vera_B" not in source.tensors:
         raise source.refuse(
             " is VeRA without its projections, which cannot be made again from the file alone. "
@@ -91,13 +96,27 @@ def read(source: Source) -> Sequence[Delta]:
 
 
 def _check_sizes(source: Source) -> None:
-    """What is shared cannot be balanced for one module, so vectors and projections have to be so."""
+    """Refuses far too large numbers: what is shared cannot be balanced for one module."""
     for vector, matrix in (("vera_lambda_b", "vera_B"), ("vera_lambda_d", "vera_A")):
         one, other = source.largest(vector, matrix)
-        if max(one, other, one * other) > LARGEST:
+        if max(one, other, one * other) > LARGEST_PRODUCT:
             found = f"{one:.3g} and {other:.3g}"
             raise source.refuse(
                 f": {vector} and {matrix} hold numbers up to {found}, as no training makes them.",
-                expected=f"at most {LARGEST:.3g}, and so their product",
+                expected=f"at most {LARGEST_PRODUCT:.3g}, and so their product",
                 found=found,
             )
+
+
+VERA: Final = Family(
+    "VeRA",
+    spellings={
+        ".vera_lambda_b*": "vera_lambda_b",
+        ".vera_lambda_d*": "vera_lambda_d",
+        ".vera_A*": "vera_A",
+        ".vera_B*": "vera_B",
+    },
+    forms=(Form(needs={"vera_lambda_b", "vera_lambda_d"}, takes={"vera_A", "vera_B"}, read=read),),
+    peft_types={"VERA"},
+    shared={"vera_A": "vera_lambda_b", "vera_B": "vera_lambda_b"},
+)

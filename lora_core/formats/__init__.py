@@ -1,18 +1,17 @@
-"""What trainers write around their tensors: key suffixes, scales, patterns, peft's config."""
+"""What trainers write around their tensors: suffixes of keys, scales, patterns, peft's config."""
 
+from .keys import FileKey, KeyGrammar, PlainParameter, Role
 from .peft_config import config_changed, read_config
 from .settings import NOTED, Notes, Settings
-from .spellings import SHARED, UNREAD, FileKey, Role, group_keys
 
 __all__ = [
     "NOTED",
-    "SHARED",
-    "UNREAD",
     "FileKey",
+    "KeyGrammar",
     "Notes",
+    "PlainParameter",
     "Role",
     "Settings",
     "config_changed",
-    "group_keys",
     "read_config",
 ]

@@ -14,10 +14,10 @@ from ..errors import LoraFileError
 from .pattern_syntax import Anchor, Chars, Choice, Node, Repeat, Row
 
 MOST_STEPS: Final = 4_000_000
-"""For all patterns of a file on all of its names together; real ones take far less."""
+"""All patterns of a file on all of its names may take so many steps; real ones take far less."""
 
-STATE: Final = 8
-"""Steps that a state counts as, for the room that it takes."""
+STATE_STEPS: Final = 8
+"""A state counts as so many steps, for the room that it takes."""
 
 States: TypeAlias = "frozenset[int]"
 
@@ -34,7 +34,7 @@ class Work:
         self._most = most
 
     def spend(self, steps: int) -> None:
-        """LoraFileError once all of them are spent."""
+        """Takes some of them; LoraFileError once all are spent."""
         self.steps += steps
         if self.steps > self._most:
             raise LoraFileError(
@@ -84,7 +84,7 @@ class Automaton:
             end.place = place if end.place is None else end.place
 
     def first(self, name: str, *, whole: bool = False) -> int | None:
-        """The place of the first pattern that matches all of ``name``; None if none does.
+        """Gives the place of the first pattern that matches all of ``name``; None if none does.
 
         Args:
             name: Any text.
@@ -148,7 +148,7 @@ class Automaton:
     # building: every part starts at a state, and gives the one where it ends
 
     def _new(self) -> int:
-        self._work.spend(STATE)
+        self._work.spend(STATE_STEPS)
         self._states.append(_State())
         return len(self._states) - 1
 

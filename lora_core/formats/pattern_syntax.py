@@ -15,10 +15,10 @@ from ..errors import LoraFileError
 from ..text import shortened
 
 MOST_COPIES: Final = 100
-"""Of what is in front of a count in braces."""
+"""A count in braces may ask for so many copies of what is in front of it."""
 
 DEEPEST: Final = 40
-"""Groups within each other."""
+"""Groups may be nested so deep."""
 
 _COUNT: Final = re.compile(r"\{([0-9]*)(,?)([0-9]*)\}")
 _SPACES: Final = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "a": "\a"}

@@ -10,11 +10,11 @@ from ..errors import LoraFileError
 
 TENSORS: Final = "adapter_model.safetensors"
 CONFIG: Final = "adapter_config.json"
-LARGEST_CONFIG: Final = 2**20
+LARGEST_CONFIG_BYTES: Final = 2**20
 
 
 def config_changed(file: Path) -> int:
-    """When the config beside ``file`` was last changed, in nanoseconds; 0 without one.
+    """Says when the config beside ``file`` was last changed, in nanoseconds; 0 without one.
 
     Only under the name that peft itself gives: elsewhere it could belong to another file.
     """
@@ -29,16 +29,16 @@ def config_changed(file: Path) -> int:
 
 
 def read_config(file: Path) -> str | None:
-    """The text of the config beside ``file``; LoraFileError if it is far too long or no text."""
+    """Reads the config beside ``file``; None without one, LoraFileError if it is far too long."""
     if not config_changed(file):
         return None
     with file.with_name(CONFIG).open("rb") as opened:
-        data = opened.read(LARGEST_CONFIG + 1)
-    if len(data) > LARGEST_CONFIG:
+        data = opened.read(LARGEST_CONFIG_BYTES + 1)
+    if len(data) > LARGEST_CONFIG_BYTES:
         raise LoraFileError(
-            f"has an {CONFIG} beside it of more than {LARGEST_CONFIG} bytes.",
+            f"has an {CONFIG} beside it of more than {LARGEST_CONFIG_BYTES} bytes.",
             key=CONFIG,
-            expected=f"at most {LARGEST_CONFIG} bytes",
+            expected=f"at most {LARGEST_CONFIG_BYTES} bytes",
             found="more",
         )
     return data.decode("utf-8", errors="replace")

@@ -12,8 +12,8 @@ from typing import Final, TypeAlias, cast
 from ..errors import LoraFileError
 from ..lenient_json import LONGEST_WHOLE_NUMBER, too_much
 from .automaton import Work
+from .keys import PEFT_PREFIX
 from .patterns import Lookups
-from .spellings import PEFT_PREFIX
 
 Config: TypeAlias = Mapping[str, object]
 
@@ -42,13 +42,13 @@ class Settings:
     lookups: Lookups = field(default_factory=lambda: Lookups(Work()), compare=False, repr=False)
 
     def scale(self, rank: int) -> float:
-        """alpha / rank; a file that says nothing was trained with alpha = rank."""
+        """Gives alpha / rank; a file that says nothing was trained with alpha = rank."""
         if self.alpha is None:
             return 1.0
         return self.alpha / (math.sqrt(rank) if self.rank_stabilised else rank)
 
     def noted_rank(self) -> int | None:
-        """The rank by peft's config, for tensors that do not show it."""
+        """Gives the rank by peft's config, for tensors that do not show it; None if it has none."""
         if self.config is None:
             return None
         rank = _number_of(self.config, "rank_pattern", self.lookups, self.path)
@@ -57,10 +57,10 @@ class Settings:
         return None if rank is None or rank < 1 else int(rank)
 
     def option(self, name: str, unsaid: float, in_config: float = 0) -> float:
-        """A number or flag of peft's config.
+        """Reads a number or flag of peft's config; LoraFileError if it is no finite number.
 
         Args:
-            name: Of the option.
+            name: The option's.
             unsaid: What holds if there is no config.
             in_config: What holds in a config that does not have the option.
         """
@@ -117,7 +117,7 @@ class Notes:
 
     @classmethod
     def read(cls, metadata: Mapping[str, str], beside: str | None = None) -> Notes:
-        """From the file's metadata and the text of a config beside it."""
+        """Reads them from the file's metadata and the text of a config beside it, whatever that is."""
         noted = _document(metadata.get(NOTED, "{}"))
         config = _document("{}" if beside is None else beside)
         configs = _by_component(noted or {})
@@ -135,10 +135,10 @@ class Notes:
         return self.configs[""].config if "" in self.configs else None
 
     def of(self, name: str) -> Settings:
-        """What is noted of the module that the file calls ``name``.
+        """Gives what is noted of the module that the file calls ``name``.
 
         Raises:
-            LoraFileError: A number in it is none, or a pattern is none that is read.
+            LoraFileError: A number in it is not a finite one, or a pattern is of a kind that is not read.
         """
         whole = name.removeprefix(PEFT_PREFIX)
         component, _, path = whole.partition(".")

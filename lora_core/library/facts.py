@@ -10,7 +10,8 @@ from typing import Final
 
 from ..algebra import FileId
 from ..errors import LoraFileError
-from ..formats import FileKey, Notes, group_keys
+from ..families import KEYS
+from ..formats import FileKey, Notes
 from ..naming import part_of
 from ..reading import (
     Head,
@@ -226,7 +227,7 @@ def _by_layers(facts: Facts, lora: LoraFile) -> Facts:
 
 def _by_names(facts: Facts, head: Head) -> Facts:
     """With what names alone tell, of a file whose layers cannot be made out."""
-    names, _ = group_keys(map(FileKey, head.tensors))
+    names, _ = KEYS.group(map(FileKey, head.tensors))
     return replace(
         _counted(facts, names),
         base=base_by_names(head.metadata, names) or facts.base,

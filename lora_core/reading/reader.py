@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -16,13 +16,18 @@ from ..errors import LoraFileError
 from ..families import (
     ADAPTER,
     COMPUTABLE,
+    KEYS,
+    PEFT_TYPES,
+    SCALARS,
+    SHARED,
     Delta,
     Source,
     check_delta,
     largest_magnitude,
     read_module,
+    unread_family,
 )
-from ..formats import SHARED, UNREAD, FileKey, Notes, Role, group_keys, read_config
+from ..formats import FileKey, Notes, Role, read_config
 from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end
 from .header import (
     UNSOUND,
@@ -76,7 +81,7 @@ class LoraFile:
 
 
 class FileCache:
-    """Files by identity, each read once while anybody holds it; safe from several threads.
+    """Reads every file once while anybody holds it; safe from several threads.
 
     References are weak: what the host frees is free.
     """
@@ -86,7 +91,7 @@ class FileCache:
         self._lock = Lock()
 
     def read(self, file: FileId) -> LoraFile:
-        """The content of ``file``; LoraFileError if it is no sound LoRA or has changed since."""
+        """Gives the content of ``file``; LoraFileError if it is no sound LoRA or has changed since."""
         with self._lock:
             known = self._files.get(file)
             if known is None:
@@ -95,40 +100,12 @@ class FileCache:
             return known
 
     def check(self, file: FileId) -> None:
-        """As ``check_file``, which a file in memory has passed."""
+        """Does what ``check_file`` does, which a file in memory has passed."""
         with self._lock:
             known = file in self._files
         if not known:
             check_file(file)
 
-
-NUMBERS: Final = frozenset(
-    Role(role) for role in ("alpha", "on_input", "reshape_weight", "scaled_oft")
-)
-"""Roles of numbers that say something of the other tensors, in types of any kind."""
-
-VERA: Final = "vera_lambda_b"
-"""Whose modules use what is shared."""
-
-PEFT_TYPES: Final = frozenset(
-    (
-        "LORA",
-        "ADALORA",
-        "LOHA",
-        "LOKR",
-        "IA3",
-        "OFT",
-        "BOFT",
-        "VERA",
-        "HRA",
-        "MISS",
-        "BONE",
-        "DELORA",
-    )
-)
-"""Of peft's families, those that are read."""
-
-NOTHING_ALONE: Final = frozenset((Role("alpha"), Role("reshape_weight")))
 
 shared_cache: Final = FileCache()
 """The one cache that all nodes share."""
@@ -144,7 +121,7 @@ def check_file(file: FileId) -> None:
 
 
 def outline_of(file: FileId, head: Head) -> LoraFile:
-    """``file`` without its numbers, as far as its header tells; LoraFileError if it is no LoRA."""
+    """Reads ``file`` without its numbers, as far as its header tells; LoraFileError if it is no LoRA."""
     try:
         outlines = outlines_of(head.tensors)
     except UNSOUND as error:
@@ -192,7 +169,7 @@ def _file(file: FileId, head: Head, tensors: Mapping[str, torch.Tensor]) -> Lora
 
 
 def _buffer(file: FileId) -> torch.Tensor:
-    """All of the file in memory: a mapped file that is cut short would end the process."""
+    """Reads all of the file to memory: a mapped file that is cut short would end the process."""
     with opened(file) as source:
         try:
             check_beginning(source.read(SNIFFED), file.size)
@@ -216,22 +193,25 @@ class _Own:
     def joined_with(self, other: _Own) -> _Own:
         return _Own({**self.tensors, **other.tensors}, {**self.sizes, **other.sizes})
 
+    def only(self, roles: Set[str]) -> _Own:
+        tensors = {role: tensor for role, tensor in self.tensors.items() if role in roles}
+        return _Own(tensors, {role: size for role, size in self.sizes.items() if role in roles})
+
 
 def _modules(
     tensors: Mapping[FileKey, torch.Tensor], notes: Notes
 ) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
     # the library gives no order, and what is named first in a message shall not be chance
-    grouped, unknown = group_keys(sorted(tensors))
+    grouped, unknown = KEYS.group(sorted(tensors))
     shared = _shared(grouped, tensors)
     modules: dict[str, Module] = {}
     for name, roles in grouped.items():
-        if roles.keys() <= NOTHING_ALONE:
+        if all(role in SCALARS and SCALARS[role].alone for role in roles):
             unknown += [key for keys in roles.values() for key in keys]
         else:
             own = _own(name, roles, tensors)
-            modules[name] = _module(
-                name, own.joined_with(shared) if VERA in own.tensors else own, notes
-            )
+            used = {role for role, user in SHARED.items() if user in own.tensors}
+            modules[name] = _module(name, own.joined_with(shared.only(used)), notes)
     if not modules:
         raise _no_lora(unknown, notes)
     return modules, tuple(unknown)
@@ -241,7 +221,7 @@ def _shared(
     grouped: dict[str, dict[Role, list[FileKey]]], tensors: Mapping[FileKey, torch.Tensor]
 ) -> _Own:
     """Takes out the tensors that belong to all modules."""
-    names = [name for name, roles in grouped.items() if roles.keys() <= SHARED]
+    names = [name for name, roles in grouped.items() if roles.keys() <= SHARED.keys()]
     shared = _Own()
     for name in names:
         own = _own(name, grouped.pop(name), tensors)
@@ -260,16 +240,16 @@ def _shared(
 def _own(
     name: str, roles: Mapping[Role, list[FileKey]], tensors: Mapping[FileKey, torch.Tensor]
 ) -> _Own:
-    """The tensors of one module, in types that can be computed with, all finite."""
+    """Gives the tensors of one module, in types that can be computed with, all finite."""
     own: dict[str, torch.Tensor] = {}
     sizes: dict[str, float] = {}
     for role, same in roles.items():
-        if role.startswith(UNREAD):  # refused by its name, whatever its numbers are
+        if unread_family(role):  # refused by its name, whatever its numbers are
             own[role] = tensors[same[0]]
             continue
         key = _only(name, same)
         own[role] = _computable(key, role, tensors[key])
-        if role not in NUMBERS:
+        if role not in SCALARS:
             sizes[role] = largest_magnitude(key, own[role])
     return _Own(own, sizes)
 
@@ -290,13 +270,14 @@ def _module(name: str, own: _Own, notes: Notes) -> Module:
     for role, tensor in tensors.items():
         if deltas and not tensor.numel():
             raise _empty(name, role, tensor)
-    parameters = sum(t.numel() for role, t in tensors.items() if role not in NUMBERS | SHARED)
+    own_factors = tensors.keys() - SCALARS.keys() - SHARED.keys()
+    parameters = sum(tensors[role].numel() for role in own_factors)
     bounds = tuple(_bound(name, delta) for delta in deltas)
     return Module(tuple(families), tuple(deltas), parameters, bounds)
 
 
 def _bound(name: str, delta: Delta) -> float:
-    """Of a delta that can be computed with."""
+    """Gives the bound of a delta that can be computed with; LoraFileError for any other."""
     bound = delta.bound()
     check_delta(name, delta, bound)
     return bound
@@ -315,9 +296,10 @@ def _only(name: str, keys: list[FileKey]) -> FileKey:
 
 
 def _computable(key: FileKey, role: Role, tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor in a type that can be computed with; float8 becomes float16 without loss."""
-    if role in NUMBERS and not tensor.dtype.is_complex:
-        return tensor if role == "scaled_oft" else tensor.double()
+    """Gives the tensor in a type that can be computed with; float8 becomes float16 without loss."""
+    scalar = SCALARS.get(role)
+    if scalar is not None and not tensor.dtype.is_complex:
+        return tensor if scalar.typed else tensor.double()
     if tensor.dtype not in COMPUTABLE:
         raise LoraFileError(
             f"{key} holds {str(tensor.dtype).removeprefix('torch.')} numbers, which mean nothing "

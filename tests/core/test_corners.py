@@ -9,12 +9,12 @@ import torch
 
 from harness.samples import pair, tensors, write
 from lora_core import LoraFileError, apply, load
-from lora_core.families.family import Source
 from lora_core.families.incoming import Incoming
-from lora_core.families.table import read_module
-from lora_core.formats.peft_config import LARGEST_CONFIG
+from lora_core.families.modules import read_module
+from lora_core.families.registry import KEYS
+from lora_core.families.source import Source
+from lora_core.formats.peft_config import LARGEST_CONFIG_BYTES
 from lora_core.formats.settings import Notes, Settings
-from lora_core.formats.spellings import split_key
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merge_
 from lora_core.matching.match import WeightTerm
@@ -250,12 +250,12 @@ def test_what_makes_no_sense_is_refused_from_the_header_on(case, device):
 
 @pytest.mark.parametrize("key", [".lora_up.weight", ".alpha", ".lora_A.style.weight"])
 def test_a_key_without_a_name_in_front_of_it_means_nothing(key):
-    assert split_key(key) is None
+    assert KEYS.split(key) is None
 
 
 @pytest.mark.parametrize("role", ["hada_w1_a", "lokr_w2", "boft_R", "ia3_l", "vera_lambda_b"])
 def test_an_adapters_name_may_be_the_last_of_a_key(role):
-    assert split_key(f"layer.{role}.default") == ("layer", role)
+    assert KEYS.split(f"layer.{role}.default") == ("layer", role)
 
 
 # what the notes say
@@ -349,7 +349,7 @@ def test_factors_for_a_linear_layer_say_by_themselves_which_side_they_are_for(sh
 def test_a_config_as_long_as_allowed_is_read(tmp_path):
     path = write(tmp_path / "adapter_model.safetensors", pair("base_model.model.linear", 6, 8))
     text = json.dumps({"lora_alpha": 12, "r": 4})
-    (tmp_path / "adapter_config.json").write_text(text.ljust(LARGEST_CONFIG))
+    (tmp_path / "adapter_config.json").write_text(text.ljust(LARGEST_CONFIG_BYTES))
     (module,) = read_file(identify(path)).modules.values()
     assert module.deltas[0].scale == 3.0
 

@@ -7,9 +7,9 @@ import torch
 
 from harness.samples import bits, net, tensors, write
 from lora_core import LoraError, LoraFileError, LoraMismatchError, apply, load
-from lora_core.families.balance import FAR, balanced
-from lora_core.families.family import MOST_GROWTH, Source
-from lora_core.families.table import read_module
+from lora_core.families.balance import FAR_EXPONENT, balanced
+from lora_core.families.modules import read_module
+from lora_core.families.source import MOST_GROWTH, Source
 from lora_core.formats.settings import Settings
 
 ENDS = {
@@ -54,7 +54,7 @@ def test_balancing_is_exact_and_only_done_where_it_is_needed():
     assert torch.equal(
         scale * (left.double() @ right.double()), 0.3 * (far[0].double() @ far[1].double())
     )
-    assert max(float(left.abs().max()), float(right.abs().max())) < 2.0**FAR
+    assert max(float(left.abs().max()), float(right.abs().max())) < 2.0**FAR_EXPONENT
 
 
 def test_half_of_a_product_that_is_zero_is_zero():

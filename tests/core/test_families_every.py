@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import fields
 
 import pytest
@@ -20,17 +21,13 @@ from harness.oracles.every_tuner import (
     tuners,
 )
 from lora_core import LoraFileError
+from lora_core.families.family import Family
 from lora_core.families.lora import OTHER_FAMILIES
-from lora_core.formats.spellings import (
-    PEFT_PREFIX,
-    SPELLINGS,
-    UNREAD,
-    FileKey,
-    group_keys,
-    split_key,
-)
+from lora_core.families.registry import FAMILIES, FORMS, KEYS, PEFT_TYPES, SCALARS, SHARED
+from lora_core.families.unread import SUFFIXES, WORDS, unread_family
+from lora_core.formats.keys import PEFT_PREFIX, FileKey
 from lora_core.reading.header import identify
-from lora_core.reading.reader import PEFT_TYPES, check_file, read_file
+from lora_core.reading.reader import check_file, read_file
 
 pytest.importorskip("peft")
 pytest.importorskip("transformers")
@@ -130,39 +127,65 @@ def test_what_is_read_has_an_oracle(kind):
 def test_an_adapters_name_changes_nothing(kind):
     for model in tuners(kind):
         saved, inside = states(model)
-        modules, unknown = group_keys(map(FileKey, saved))
-        if not any(role.startswith(UNREAD) for roles in modules.values() for role in roles):
+        modules, unknown = KEYS.group(map(FileKey, saved))
+        if not any(unread_family(role) for roles in modules.values() for role in roles):
             assert not unknown
-            found = {split_key(key) for key in inside} - {None}
+            found = {KEYS.split(key) for key in inside} - {None}
             assert found >= {(name, role) for name, roles in modules.items() for role in roles}
 
 
 def test_every_row_that_peft_writes_has_a_place_for_the_name():
     """And no row has one that peft, or who builds upon it, does not write."""
-    named = {each for each in SPELLINGS if "*" in each}
+    named = {each for each in KEYS.spellings if "*" in each}
     written: set[str] = set()
     for kind in PEFT_TYPES & set(KINDS):
         for model in tuners(kind):
             for key in states(model)[1]:
-                split = split_key(key)
-                if split is not None and not split[1].startswith(UNREAD):
+                split = KEYS.split(key)
+                if split is not None and not unread_family(split[1]):
                     written.add(key.removeprefix(split[0]).replace(f".{ADAPTER}", "*"))
     assert written - {"*"} == named - OF_OTHERS
 
 
-@pytest.mark.parametrize("spelling", [each for each in SPELLINGS if "*" in each])
+def test_every_spelling_has_one_owner():
+    """Two families with one suffix would read each other's tensors."""
+    spelled = [suffix for family in FAMILIES for suffix in family.spellings]
+    unread = [suffix for suffixes in SUFFIXES.values() for suffix in suffixes]
+    owners = Counter(each.replace("*", "").replace("|", "") for each in spelled + unread)
+    assert max(owners.values()) == 1 and len(owners) == len(KEYS.spellings)
+
+
+def test_every_role_has_one_owner():
+    owners = Counter(role for family in FAMILIES for role in roles_of(family))
+    assert max(owners.values()) == 1
+    known = owners.keys()
+    assert SCALARS.keys() | SHARED.keys() | set(SHARED.values()) <= known
+    for _, form in FORMS:
+        assert form.needs | form.takes <= known
+
+
+def roles_of(family: Family) -> set[str]:
+    return {*family.spellings.values(), *(each.role for each in family.plain_parameters)}
+
+
+def test_no_word_of_an_unread_family_is_the_beginning_of_another():
+    words = [word for words in WORDS.values() for word in words]
+    assert not [(a, b) for a in words for b in words if a != b and a.startswith(b)]
+
+
+@pytest.mark.parametrize("spelling", [each for each in KEYS.spellings if "*" in each])
 @pytest.mark.parametrize("name", ["style", "default_0", "weights", "lora_A"])
 def test_any_name_will_do(spelling, name):
-    plain = split_key("layer" + spelling.replace("*", ""))
+    plain = KEYS.split("layer" + spelling.replace("*", ""))
     assert plain is not None and plain[0] == "layer"
-    assert split_key("layer" + spelling.replace("*", f".{name}")) == plain
+    assert KEYS.split("layer" + spelling.replace("*", f".{name}")) == plain
 
 
-@pytest.mark.parametrize("spelling", [each for each in SPELLINGS if "*" not in each])
+@pytest.mark.parametrize("spelling", [each for each in KEYS.spellings if "*" not in each])
 def test_where_peft_has_no_name_there_is_none(spelling):
     head, dot, leaf = spelling.replace("|", "").rpartition(".")
     if head:
-        assert split_key(f"layer{head}.style{dot}{leaf}") is None
+        assert KEYS.split(f"layer{head}.style{dot}{leaf}") is None
 
 
 @pytest.mark.parametrize("kind", ["DELORA", "OFT", "HRA", "VERA", "LOKR"])

@@ -6,9 +6,9 @@ import torch
 from harness.samples import tensors
 from lora_core.errors import LoraFileError, LoraMismatchError
 from lora_core.families.delta import Residue
-from lora_core.families.family import Source
 from lora_core.families.linear_algebra import kron
-from lora_core.families.table import read_module
+from lora_core.families.modules import read_module
+from lora_core.families.source import Source
 from lora_core.formats.settings import Settings
 from lora_core.matching.match import WeightTerm
 from lora_core.matching.overflow import check_beside, check_range

@@ -9,9 +9,9 @@ from random import Random
 
 import torch
 
-from lora_core.families.family import Family
-from lora_core.families.table import FAMILIES, MAGNITUDES
-from lora_core.formats.spellings import SPELLINGS
+from lora_core.families.dora import MAGNITUDES
+from lora_core.families.family import Family, Form
+from lora_core.families.registry import FORMS, KEYS
 
 from .model import NAMES, PREFIXES, shape_of
 
@@ -28,12 +28,12 @@ SUFFIXES = {
     role: sorted(
         {
             suffix.replace("*", adapter)
-            for suffix, known in SPELLINGS.items()
+            for suffix, known in KEYS.spellings.items()
             for adapter in ADAPTERS
             if known == role and "|" not in suffix
         }
     )
-    for role in set(SPELLINGS.values())
+    for role in set(KEYS.spellings.values())
 } | {"ia3_weight": [".weight"], "set_bias": [".bias"]}
 """How a role may be written, whatever the name in front of it."""
 
@@ -54,7 +54,7 @@ class Part:
     """What a file holds for one layer: the families' own words."""
 
     name: str
-    family: Family
+    family: str
     roles: dict[str, torch.Tensor]
     magnitude: str | None = None
 
@@ -87,8 +87,8 @@ def draw(dice: Random) -> Draft:
     dtype = dice.choice(DTYPES)
     generator = torch.Generator().manual_seed(dice.getrandbits(32))
     for name in dice.sample(NAMES, dice.choice((1, 1, 1, 2, 3))):
-        family = _family(dice, len(shape_of(name)))
-        part = _part(dice, name, family, generator, dtype)
+        family, form = _family(dice, len(shape_of(name)))
+        part = _part(dice, name, family, form, generator, dtype)
         draft.parts.append(part)
         for role, tensor in part.roles.items():
             shared = role in ("vera_A", "vera_B")
@@ -101,29 +101,34 @@ def draw(dice: Random) -> Draft:
     return draft
 
 
-def _family(dice: Random, dimensions: int) -> Family:
+def _family(dice: Random, dimensions: int) -> tuple[Family, Form]:
     """One that fits a weight of so many dimensions, mostly."""
     fitting = [
-        family
-        for family in FAMILIES
+        (family, form)
+        for family, form in FORMS
         if (dimensions > 1 or family.name in FOR_VECTORS)
         and (dimensions == 2 or family.name not in FOR_MATRICES)
         and (dimensions == 1 or family.name != "norm")
     ]
-    return dice.choice(fitting if dice.random() < 0.95 else FAMILIES)
+    return dice.choice(fitting if dice.random() < 0.95 else FORMS)
 
 
 def _part(
-    dice: Random, name: str, family: Family, generator: torch.Generator, dtype: torch.dtype
+    dice: Random,
+    name: str,
+    family: Family,
+    form: Form,
+    generator: torch.Generator,
+    dtype: torch.dtype,
 ) -> Part:
     shape = shape_of(name)
     shapes = shapes_of(dice, shape)
     roles = [
-        *family.needs,
-        *(r for r in sorted(family.takes) if dice.random() < 0.2 and r in shapes),
+        *form.needs,
+        *(r for r in sorted(form.takes) if dice.random() < 0.2 and r in shapes),
     ]
     if family.name == "VeRA":
-        roles = sorted(family.needs | family.takes)
+        roles = sorted(form.needs | form.takes)
     if family.name == "LoKr":
         roles = _of_kronecker(dice, roles)
     magnitude = None
@@ -131,7 +136,7 @@ def _part(
         magnitude = dice.choice(sorted(MAGNITUDES))
         roles.append(magnitude)
     drawn = {role: _numbers(role, shapes[role], generator).to(dtype) for role in sorted(roles)}
-    return Part(name, family, drawn, magnitude)
+    return Part(name, family.name_of(form), drawn, magnitude)
 
 
 def _of_kronecker(dice: Random, roles: list[str]) -> list[str]:

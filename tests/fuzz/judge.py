@@ -260,7 +260,7 @@ def _compare(case: Case) -> None:
         found = case.weights[key] if rows is None else case.weights[key].narrow(0, *rows)
         size = float(own.abs().max() + 100 * (delta.abs().max() + _spread(part)))
         if not is_close(found, own + case.strength * delta.reshape(own.shape), size, case.eps):
-            raise FaultError(f"wrong: {part.family.name} on {part.name} in {case.dtype}")
+            raise FaultError(f"wrong: {part.family} on {part.name} in {case.dtype}")
         case.summary.compared += 1
 
 

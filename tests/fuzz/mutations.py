@@ -8,7 +8,7 @@ from random import Random
 
 import torch
 
-from lora_core.formats.spellings import SPELLINGS
+from lora_core.families.registry import KEYS
 
 from .grammar import STORED, Draft
 
@@ -60,7 +60,7 @@ OPTIONS = (
     ),
     *("feedforward_modules", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "kasa_config"),
 )
-SPELLED = sorted(suffix.replace("|", "").replace("*", "") for suffix in SPELLINGS)
+SPELLED = sorted(suffix.replace("|", "").replace("*", "") for suffix in KEYS.spellings)
 LONG_NAMES = ("x" * 5000, "a.b." * 1300, "one two\n" * 700, "\u202e\x00é\ud7ff" * 900, "lin" * 40)
 
 

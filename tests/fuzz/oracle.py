@@ -18,11 +18,11 @@ def expected(part: Part, weight: torch.Tensor) -> torch.Tensor | None:
         part: Sound tensors.
         weight: In float64, of the shape that the file's names mean.
     """
-    formula = FORMULAS.get(part.family.name)
-    if formula is None or (weight.ndim < 2 and part.family.name != "full"):
+    formula = FORMULAS.get(part.family)
+    if formula is None or (weight.ndim < 2 and part.family != "full"):
         return None
     roles = {role: tensor.double() for role, tensor in part.roles.items()}
-    if part.family.name == "LoRA" and "embedding_up" in roles:
+    if part.family == "LoRA" and "embedding_up" in roles:
         formula = _embedding
     delta = formula(roles, weight)
     if delta is None or part.magnitude is None:

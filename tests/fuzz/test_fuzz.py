@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lora_core.families.table import FAMILIES
+from lora_core.families.registry import FORMS
 
 from .judge import Summary, run
 
@@ -43,6 +43,6 @@ def test_every_outcome_is_met(summary):
     assert summary.compared > FILES / 20
 
 
-@pytest.mark.parametrize("family", sorted({family.name for family in FAMILIES}))
+@pytest.mark.parametrize("family", sorted({family.name_of(form) for family, form in FORMS}))
 def test_every_family_is_applied(summary, family):
     assert summary.families[family] > FILES / 400

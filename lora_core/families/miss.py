@@ -6,14 +6,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 
 from ..naming import Shape
 from .delta import Delta, Pair, Relative, Residue, Slot, Static, shape_text
-from .family import Source
+from .family import Family, Form
 from .finite import largest_magnitude
 from .incoming import Incoming
+from .source import Source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,8 +91,8 @@ class BlockAffine(Relative):
         return (Residue(delta.transpose(1, 2).reshape(weight.size)),)
 
 
-def read_miss(source: Source) -> Sequence[Delta]:
-    """W + the repeated block, or W_block · (I + B) + B where the block is three-dimensional."""
+def read(source: Source) -> Sequence[Delta]:
+    """Reads W + the repeated block (rank, out), or W_block · (I + B) + B for blocks (n, rank, rank)."""
     block = source["miss_block"]
     if not block.numel() or block.ndim not in (2, 3):
         found = shape_text(block)
@@ -102,3 +104,11 @@ def read_miss(source: Source) -> Sequence[Delta]:
         found = shape_text(block)
         raise source.refuse(f": no square blocks: {found}.", expected="(n, r, r)", found=found)
     return (BlockAffine(block),)
+
+
+MISS: Final = Family(
+    "MiSS",
+    spellings={".miss_block*": "miss_block", ".bone_block*": "miss_block"},
+    forms=(Form(needs={"miss_block"}, read=read),),
+    peft_types={"MISS", "BONE"},
+)
