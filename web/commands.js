@@ -2,9 +2,9 @@
 
 import { app } from "../../scripts/app.js";
 
-import { widgetOf } from "./rows/registry.js";
-import { setAllOn } from "./rows/value.js";
-import { loadWords, t } from "./words.js";
+import { widgetOf } from "./model/registry.js";
+import { setAllOn } from "./model/value.js";
+import { loadWords, t } from "./page/words.js";
 
 const ROWS = "LoRARows";
 const PACK = "LoRA Algebra";

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { parseCurve, strengthAt } from "../../web/curve.js";
-import { describe, outline, range } from "../../web/outline.js";
+import { parseCurve, strengthAt } from "../../web/curve/curve.js";
+import { describe, outline, range } from "../../web/curve/outline.js";
 
 const vectors = JSON.parse(readFileSync(new URL("../data/curves.json", import.meta.url), "utf8"));
 

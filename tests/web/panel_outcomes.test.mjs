@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { against, counts, countsOf, outcomeNamed, titlesIn, triggerChoices, withToggled, worst } from "../../web/outcomes.js";
-import { printable, short, sizeText } from "../../web/text.js";
+import { against, counts, countsOf, outcomeNamed, titlesIn, triggerChoices, withToggled, worst } from "../../web/model/outcomes.js";
+import { printable, short, sizeText } from "../../web/page/text.js";
 
 const lora = (name, applied, found, warnings = []) => ({ name, applied, found, warnings });
 

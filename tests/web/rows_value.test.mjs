@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import * as edits from "../../web/rows/value.js";
+import * as edits from "../../web/model/value.js";
 
 const row = (name, strength = 1, others = {}) => ({ on: true, name, strength, ...others });
 const [A, B, C] = [row("a"), row("b", 0.5), row("c", -2)];

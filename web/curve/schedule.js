@@ -9,11 +9,11 @@
  * @typedef {import("@comfyorg/comfyui-frontend-types").LGraphNode} Node
  */
 
-import { app } from "../../scripts/app.js";
+import { app } from "../../../scripts/app.js";
 
 import { CurveError, parseCurve } from "./curve.js";
 import { describe, outline, range, short } from "./outline.js";
-import { loadStyle } from "./style.js";
+import { loadStyle } from "../page/style.js";
 
 const NODE_ID = "ScheduleLoRA";
 const WIDGET = "lora_algebra_schedule";
@@ -29,7 +29,7 @@ const shown = new WeakMap();
 app.registerExtension({
   name: "LoraAlgebra.Schedule",
 
-  init: () => loadStyle("schedule.css"),
+  init: () => loadStyle("curve/schedule.css"),
 
   nodeCreated(node) {
     if (node.comfyClass === NODE_ID) addPreview(node);

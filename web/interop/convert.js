@@ -2,8 +2,8 @@
 
 import { app } from "../../../scripts/app.js";
 
-import { library } from "../library.js";
-import { t } from "../words.js";
+import { library } from "../library/library.js";
+import { t } from "../page/words.js";
 import { addNode, inOneStep, ownTitle, say, selectedNodes, setValues, titleOf } from "./edit.js";
 import { withListedNames } from "./names.js";
 import { peerOf } from "./peers.js";

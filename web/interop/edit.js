@@ -2,7 +2,7 @@
 
 import { app } from "../../../scripts/app.js";
 
-import { t } from "../words.js";
+import { t } from "../page/words.js";
 
 const FRAMES = 3; // after which new nodes have their size
 const PATIENCE = 500; // milliseconds, in a window that is not to be seen and so draws nothing

@@ -2,8 +2,8 @@
 
 import { app } from "../../../scripts/app.js";
 
-import { activeRows } from "../rows/value.js";
-import { t } from "../words.js";
+import { activeRows } from "../model/value.js";
+import { t } from "../page/words.js";
 import { addNode, inOneStep, say, selectedNodes, setValues, titleOf } from "./edit.js";
 import { bring, linkInto, linksFrom, neighbours, refreshPlaceholder, replaceOrigin, slotOf } from "./wires.js";
 

@@ -2,10 +2,10 @@
 
 import { app } from "../../../scripts/app.js";
 
-import { library } from "../library.js";
-import { setting } from "../settings.js";
-import { activeRows } from "../rows/value.js";
-import { t } from "../words.js";
+import { library } from "../library/library.js";
+import { setting } from "../page/settings.js";
+import { activeRows } from "../model/value.js";
+import { t } from "../page/words.js";
 import { convertSelected, isConvertible } from "./convert.js";
 import { say, selectedNodes } from "./edit.js";
 import { expandSelected, isExpandable } from "./expand.js";

@@ -1,6 +1,6 @@
 /** From names as others write them to those that the host lists. */
 
-import { identityOf, sameName } from "../rows/value.js";
+import { identityOf, sameName } from "../model/value.js";
 
 const SUFFIX = /\.(safetensors|sft|ckpt|pt|pth|bin)$/i;
 
@@ -49,7 +49,7 @@ export const matchName = (name, names) => matcher(names)(name);
 /**
  * Rows that know their file's content are left alone: another file of that name may be another LoRA.
  *
- * @param {import("../rows/registry.js").Row[]} rows @param {string[]} names
+ * @param {import("../model/registry.js").Row[]} rows @param {string[]} names
  */
 export function withListedNames(rows, names) {
   if (!rows.length) return rows;

@@ -2,7 +2,7 @@
  * The LoRA nodes of other packs, of the host and of ours: one row of the table for each type, which
  * says how to read rows of ours from a node as workflows save it, or as prompts hold it.
  *
- * @typedef {import("../rows/registry.js").Row} Row
+ * @typedef {import("../model/registry.js").Row} Row
  * @typedef {Record<string, any>} SavedNode `{ type, widgets_values, properties }` of a workflow, or
  *   `{ class_type, inputs }` of a prompt
  * @typedef {{ kind: Kind, read: (saved: Saved) => Row[], widgets?: string[], modelOnly?: true, live?: true }} Peer
@@ -11,7 +11,7 @@
  * @typedef {{ fields: Record<string, any>, values: any[], properties: Record<string, any> }} Saved
  */
 
-import { readValue } from "../rows/value.js";
+import { readValue } from "../model/value.js";
 import { findTags, TagError } from "./tags.js";
 
 const MOST_STRENGTH = 100;

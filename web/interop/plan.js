@@ -4,7 +4,7 @@
  *
  * @typedef {import("./wires.js").Node} Node
  * @typedef {import("./wires.js").Link} Link
- * @typedef {import("../rows/registry.js").Row} Row
+ * @typedef {import("../model/registry.js").Row} Row
  * @typedef {{ kind: import("./peers.js").Kind, members: Node[], rows: Row[], mode: number, live: boolean,
  *   inputs: { node: Node, type: string }[], sources: { node: Node, slot: number, type: string }[],
  *   outputs: { node: Node, slot: number, as: string }[] }} Unit
@@ -12,7 +12,7 @@
  * @typedef {{ node: Node, why: "input" | "output" | "scaled" | "muted" | "strength" | "rows", name?: string }} Refusal
  */
 
-import { MOST_ROWS, MOST_STRENGTH } from "../rows/value.js";
+import { MOST_ROWS, MOST_STRENGTH } from "../model/value.js";
 import { fieldsOf, peerOf, rowsOfNode } from "./peers.js";
 import { linkInto, linksFrom, linksFromType, linksInto, originOf, slotOf } from "./wires.js";
 

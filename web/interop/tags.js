@@ -7,7 +7,7 @@
  * @typedef {"model" | "clip"} Order which of two numbers without a name comes first
  */
 
-import { sameName, splitName } from "../rows/value.js";
+import { sameName, splitName } from "../model/value.js";
 
 const TAG = /<\s*(?:lora|lyco)\s*:([^<>]*)(>?)/giu;
 const QUOTED = /^\s*"([^"]*)"\s*(?=:|$)/u;

@@ -1,10 +1,10 @@
 /** Rows in texts of any kind. */
 
-import { readValue } from "../rows/value.js";
+import { readValue } from "../model/value.js";
 import { matcher, withListedNames } from "./names.js";
 import { fieldsOf, rowsOfNode, rowsOfTags } from "./peers.js";
 
-/** @typedef {import("../rows/registry.js").Row} Row */
+/** @typedef {import("../model/registry.js").Row} Row */
 
 const OFF = [2, 4]; // muted, bypassed
 const OURS = ["LoadLoRA", "LoRARows", "ScaleLoRA", "StackLoRAs"];

@@ -1,7 +1,7 @@
 /**
  * What is in a row's file, as far as the host has told it.
  *
- * @typedef {import("./rows/registry.js").Row} Row
+ * @typedef {import("../model/registry.js").Row} Row
  * @typedef {{ word: string, count: number | null, source: string }} Trigger
  * @typedef {{ size: number, modified: number, hash: string | null, base: string | null, families: string[],
  *   ranks: [number, number] | null, trainer: string | null, dialects: string[], model_layers: number,
@@ -10,12 +10,12 @@
  *   recommended: { strength: number | null, least: number | null, most: number | null } | null,
  *   metadata: Record<string, string> }} Facts
  * @typedef {{ asked: string, name: string | null, how: string | null, close: string[],
- *   facts: Facts | null, error: string | null, warnings?: import("./runs.js").Warning[] }} Reply
+ *   facts: Facts | null, error: string | null, warnings?: import("../runs/runs.js").Warning[] }} Reply
  */
 
 import { library } from "./library.js";
-import { refreshAll } from "./rows/registry.js";
-import { identityOf } from "./rows/value.js";
+import { refreshAll } from "../model/registry.js";
+import { identityOf } from "../model/value.js";
 
 /** Answers that somebody waits for already. @type {WeakSet<Promise<unknown>>} */
 const awaited = new WeakSet();

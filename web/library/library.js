@@ -2,12 +2,12 @@
  * The LoRA files of the host, as the page knows them: names, pictures, facts, and which were used last.
  *
  * @typedef {{ asked: string, name: string | null, how: string | null, close: string[],
- *   facts: Record<string, any> | null, error: string | null, warnings?: import("./runs.js").Warning[] }} Answer
+ *   facts: Record<string, any> | null, error: string | null, warnings?: import("../runs/runs.js").Warning[] }} Answer
  */
 
-import { api } from "../../scripts/api.js";
+import { api } from "../../../scripts/api.js";
 
-import { sameName, splitName } from "./rows/value.js";
+import { sameName, splitName } from "../model/value.js";
 
 const RECENT = "lora-algebra.recent"; // in the browser's store
 const MOST_RECENT = 50;

@@ -1,11 +1,11 @@
 /**
  * What a run has made of files, as numbers. Nothing here knows the page.
  *
- * @typedef {import("./runs.js").Outcome} Outcome
- * @typedef {import("./rows/registry.js").Row} Row
+ * @typedef {import("../runs/runs.js").Outcome} Outcome
+ * @typedef {import("./registry.js").Row} Row
  */
 
-import { activeRows, sameName } from "./rows/value.js";
+import { activeRows, sameName } from "./value.js";
 
 const STATES = ["none", "applied", "stale", "partial", "refused"]; // the worst one last
 

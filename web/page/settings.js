@@ -1,8 +1,8 @@
 /** What a user can set; names and tooltips in other languages are in locales/<language>/settings.json. */
 
-import { app } from "../../scripts/app.js";
+import { app } from "../../../scripts/app.js";
 
-import { refreshAll } from "./rows/registry.js";
+import { refreshAll } from "../model/registry.js";
 
 const TAB = "LoRA Algebra";
 const GROUP = "Rows";

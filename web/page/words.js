@@ -3,8 +3,8 @@
  * reads as what it shows and a language without a word falls back to English.
  */
 
-import { api } from "../../scripts/api.js";
-import { app } from "../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
 
 const SECTION = "loraAlgebra"; // in locales/<language>/main.json
 

@@ -1,6 +1,6 @@
 /** Undo builds nodes anew: the keyboard goes on where it was, in the new one. */
 
-import { rowsWidgets } from "./registry.js";
+import { rowsWidgets } from "../model/registry.js";
 
 /** @type {{ element: HTMLElement, id: string, workflow: unknown, place: number, className: string } | null} */
 let last = null;

@@ -1,14 +1,14 @@
 /** The rows on the page, between the buttons for all of them and the one that adds some. */
 
-import { library } from "../library.js";
+import { library } from "../library/library.js";
 import { clipboardText } from "../interop/clipboard.js";
 import { rowsFromText } from "../interop/paste.js";
-import { t } from "../words.js";
-import { icon, make, setAttributes, setText } from "./elements.js";
+import { t } from "../page/words.js";
+import { icon, make, setAttributes, setText } from "../page/elements.js";
 import { askForText } from "./paste_box.js";
 import { openPicker } from "./picker.js";
 import { button, RowView } from "./row.js";
-import * as edits from "./value.js";
+import * as edits from "../model/value.js";
 
 const UNDER = 4; // pixels below what is unfolded, as in rows.css
 const IDENTITY_WAIT = 400; // milliseconds that a choice waits for the file's hash
@@ -19,7 +19,7 @@ export class List {
   #adding = Promise.resolve();
 
   /**
-   * @param {import("./registry.js").RowsWidget} widget
+   * @param {import("../model/registry.js").RowsWidget} widget
    * @param {{ edit: Function, resized: () => void }} host
    */
   constructor(widget, host) {
@@ -53,7 +53,7 @@ export class List {
     return make("div", { class: "lora-algebra-toolbar", role: "toolbar", "aria-label": t("All rows") }, ...tools);
   }
 
-  /** Shows the rows as they are now; what has the focus keeps it. @param {import("./registry.js").Row[]} rows */
+  /** Shows the rows as they are now; what has the focus keeps it. @param {import("../model/registry.js").Row[]} rows */
   render(rows) {
     const focused = this.content.contains(document.activeElement) ? document.activeElement : null;
     const at = focused && this.views.find(({ element }) => element.contains(focused));

@@ -1,7 +1,7 @@
 /** A menu on the page. */
 
-import { make } from "./elements.js";
-import { openPopup } from "./popup.js";
+import { make } from "../page/elements.js";
+import { openPopup } from "../page/popup.js";
 
 /**
  * @param {string} label

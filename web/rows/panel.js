@@ -1,32 +1,32 @@
 /**
  * Shows below a row what is in its file. Whatever comes from files is text, however it looks.
  *
- * @typedef {import("./registry.js").Row} Row
- * @typedef {import("./registry.js").RowsWidget} RowsWidget
- * @typedef {import("../facts.js").Facts} Facts
- * @typedef {import("../facts.js").Reply} Reply
+ * @typedef {import("../model/registry.js").Row} Row
+ * @typedef {import("../model/registry.js").RowsWidget} RowsWidget
+ * @typedef {import("../library/facts.js").Facts} Facts
+ * @typedef {import("../library/facts.js").Reply} Reply
  */
 
 import { app } from "../../../scripts/app.js";
 
-import { knownFacts, wholeFacts } from "../facts.js";
-import { recommendedText, runSentences } from "../feedback.js";
-import { library } from "../library.js";
-import { setting } from "../settings.js";
-import { loadStyle } from "../style.js";
-import { short, sizeText } from "../text.js";
-import { t } from "../words.js";
-import { make } from "./elements.js";
+import { knownFacts, wholeFacts } from "../library/facts.js";
+import { recommendedText, runSentences } from "../runs/feedback.js";
+import { library } from "../library/library.js";
+import { setting } from "../page/settings.js";
+import { loadStyle } from "../page/style.js";
+import { short, sizeText } from "../page/text.js";
+import { t } from "../page/words.js";
+import { make } from "../page/elements.js";
 import { copyButton, outside, sentence, words } from "./panel_parts.js";
 import { triggerPart } from "./panel_triggers.js";
-import { splitName } from "./value.js";
+import { splitName } from "../model/value.js";
 
 const HASH_SHOWN = 12; // digits, as Civitai shows them
 
 /** What a panel shows, to know when to draw it anew. @type {WeakMap<HTMLElement, string>} */
 const drawn = new WeakMap();
 
-app.registerExtension({ name: "LoraAlgebra.Panel", init: () => loadStyle("panel.css") });
+app.registerExtension({ name: "LoraAlgebra.Panel", init: () => loadStyle("rows/panel.css") });
 
 /**
  * Fills a panel; to be called again whenever its row is drawn.

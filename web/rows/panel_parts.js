@@ -1,8 +1,8 @@
 /** Small parts of the panel below a row. */
 
-import { printable } from "../text.js";
-import { t } from "../words.js";
-import { isolated, make } from "./elements.js";
+import { printable } from "../page/text.js";
+import { t } from "../page/words.js";
+import { isolated, make } from "../page/elements.js";
 
 /** Text from outside: neither markup nor the direction of writing gets out of it. @param {string} text */
 export const outside = (text) => isolated(printable(text));

@@ -1,14 +1,14 @@
 /** The trigger words of a row's file, to be chosen and copied. */
 
-import { triggerChoices, withToggled } from "../outcomes.js";
-import { t } from "../words.js";
-import { make } from "./elements.js";
+import { triggerChoices, withToggled } from "../model/outcomes.js";
+import { t } from "../page/words.js";
+import { make } from "../page/elements.js";
 import { copyButton, outside } from "./panel_parts.js";
-import { set } from "./value.js";
+import { set } from "../model/value.js";
 
 /**
- * @param {import("./registry.js").Row} row @param {import("./registry.js").RowsWidget} widget
- * @param {import("../facts.js").Facts} facts
+ * @param {import("../model/registry.js").Row} row @param {import("../model/registry.js").RowsWidget} widget
+ * @param {import("../library/facts.js").Facts} facts
  */
 export function triggerPart(row, widget, facts) {
   const stated = facts.stated_triggers;

@@ -1,8 +1,8 @@
 /** A field for text that the browser does not let the page read by itself. */
 
-import { t } from "../words.js";
-import { make, setText } from "./elements.js";
-import { keepFocus, openPopup } from "./popup.js";
+import { t } from "../page/words.js";
+import { make, setText } from "../page/elements.js";
+import { keepFocus, openPopup } from "../page/popup.js";
 
 /**
  * @param {HTMLElement} opener

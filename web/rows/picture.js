@@ -1,9 +1,9 @@
 /** The preview picture of a file, or the letters it begins with. */
 
-import { library } from "../library.js";
-import { make } from "./elements.js";
+import { library } from "../library/library.js";
+import { make } from "../page/elements.js";
 import { initials } from "./search.js";
-import { splitName } from "./value.js";
+import { splitName } from "../model/value.js";
 
 /** @param {string} name of a listed file */
 export function makePicture(name) {

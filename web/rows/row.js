@@ -1,19 +1,19 @@
 /** One row on the page. Its elements stay while it does: a control that has the focus keeps it. */
 
-import { outcomeOf } from "./../feedback.js";
-import { library } from "../library.js";
-import { setting } from "../settings.js";
-import { t } from "../words.js";
+import { outcomeOf } from "../runs/feedback.js";
+import { library } from "../library/library.js";
+import { setting } from "../page/settings.js";
+import { t } from "../page/words.js";
 import { dragRow } from "./drag.js";
-import { icon, isolated, make, setAttributes, setText } from "./elements.js";
+import { icon, isolated, make, setAttributes, setText } from "../page/elements.js";
 import { openMenu } from "./menu.js";
 import { fillOffers, isMissing, offersFor, pathName, shortName } from "./missing.js";
 import { fillPanel } from "./panel.js";
 import { Strength } from "./strength.js";
-import * as edits from "./value.js";
+import * as edits from "../model/value.js";
 
 export class RowView {
-  /** @type {import("./registry.js").Row} */
+  /** @type {import("../model/registry.js").Row} */
   row;
   index = -1; // no longer on the page
   #open = false;
@@ -68,7 +68,7 @@ export class RowView {
     this.list.edit((rows) => (this.index < 0 ? rows : edits.setStrength(rows, this.index, key, value)), how);
   }
 
-  /** @param {import("./registry.js").Row} row @param {number} index @param {boolean} active whether it counts */
+  /** @param {import("../model/registry.js").Row} row @param {number} index @param {boolean} active whether it counts */
   update(row, index, active) {
     this.row = row;
     this.index = index;

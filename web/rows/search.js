@@ -5,7 +5,7 @@
  *   `text` is the name folded for search, in which the base name begins at `start`; `folder` ends with "/"
  */
 
-import { splitName } from "./value.js";
+import { splitName } from "../model/value.js";
 
 const ACCENTS = /\p{Mn}/gu;
 const order = new Intl.Collator("en", { numeric: true, sensitivity: "base" });

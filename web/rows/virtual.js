@@ -1,6 +1,6 @@
 /** A long list of which only what is seen is on the page. */
 
-import { make } from "./elements.js";
+import { make } from "../page/elements.js";
 
 const SPARE = 3; // lines above and below what is seen
 

@@ -6,16 +6,16 @@
 import { app } from "../../../scripts/app.js";
 
 import { pastedText } from "../interop/clipboard.js";
-import { library } from "../library.js";
-import { loadStyle } from "../style.js";
-import { loadWords, t } from "../words.js";
-import { make, setAttributes } from "./elements.js";
+import { library } from "../library/library.js";
+import { loadStyle } from "../page/style.js";
+import { loadWords, t } from "../page/words.js";
+import { make, setAttributes } from "../page/elements.js";
 import { rememberFocus, restoreFocus } from "./focus.js";
-import { guardGestures } from "./gestures.js";
+import { guardGestures } from "../page/gestures.js";
 import { List } from "./list.js";
 import { prepare } from "./picker.js";
-import { keepOnly, refreshAll, register, rowsWidgets } from "./registry.js";
-import * as edits from "./value.js";
+import { keepOnly, refreshAll, register, rowsWidgets } from "../model/registry.js";
+import * as edits from "../model/value.js";
 
 const TYPE = "LORA_ROWS";
 const WIDTH = 380;
@@ -55,7 +55,7 @@ function lookAgain() {
   requestAnimationFrame(lookAgain);
 }
 
-/** The host drops what is inside of subgraphs without a word. @param {import("./registry.js").RowsWidget["node"]} node */
+/** The host drops what is inside of subgraphs without a word. @param {import("../model/registry.js").RowsWidget["node"]} node */
 function isLive(node) {
   const { graph, id } = node;
   const isOpen = graph && (graph.isRootGraph || app.rootGraph.subgraphs.get(graph.id) === graph);
@@ -163,7 +163,7 @@ class Rows {
     this.list.render(value.rows);
   }
 
-  /** One edit by the user. @param {(rows: import("./registry.js").Row[]) => import("./registry.js").Row[]} change */
+  /** One edit by the user. @param {(rows: import("../model/registry.js").Row[]) => import("../model/registry.js").Row[]} change */
   edit(change, { held = false } = {}) {
     const changed = change(this.#value.rows);
     if (changed === this.#value.rows) return;

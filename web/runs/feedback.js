@@ -2,23 +2,23 @@
  * What became of every row in the last run, and what its file says of its strength.
  *
  * @typedef {import("@comfyorg/comfyui-frontend-types").LGraphNode} Node
- * @typedef {import("./rows/registry.js").Row} Row
+ * @typedef {import("../model/registry.js").Row} Row
  * @typedef {{ state: "applied" | "partial" | "refused" | "stale" | "none", text: string, title: string }} Shown
  */
 
-import { api } from "../../scripts/api.js";
-import { app } from "../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
 
-import { library } from "./library.js";
-import { factsSoon, knownFacts } from "./facts.js";
-import { against, counts, outcomeNamed, worst } from "./outcomes.js";
-import { refreshAll, rowsWidgets, widgetOf } from "./rows/registry.js";
-import { sameName } from "./rows/value.js";
+import { library } from "../library/library.js";
+import { factsSoon, knownFacts } from "../library/facts.js";
+import { against, counts, outcomeNamed, worst } from "../model/outcomes.js";
+import { refreshAll, rowsWidgets, widgetOf } from "../model/registry.js";
+import { sameName } from "../model/value.js";
 import { APPLY, applyNodes, follow, isStale, outputOf, placeOf } from "./runs.js";
 import { sentencesOn, warningText } from "./sentences.js";
-import { printable, short } from "./text.js";
+import { printable, short } from "../page/text.js";
 import { rowsAbove } from "./upstream.js";
-import { loadWords, t } from "./words.js";
+import { loadWords, t } from "../page/words.js";
 
 /**
  * Warnings that the node and the row show, but no toast: many leave CLIP unconnected on purpose, and a folder that
@@ -69,7 +69,7 @@ export function outcomeOf(node, row) {
 /**
  * What to say of a row whose strength is beyond what its file recommends.
  *
- * @param {Row} row @param {import("./facts.js").Facts | null} [facts]
+ * @param {Row} row @param {import("../library/facts.js").Facts | null} [facts]
  * @returns {{ text: string, title: string } | undefined}
  */
 function adviceFor(row, facts) {

@@ -9,12 +9,12 @@
  * @typedef {import("./runs.js").Output} Output
  */
 
-import { app } from "../../scripts/app.js";
+import { app } from "../../../scripts/app.js";
 
-import { countsOf, titlesIn } from "./outcomes.js";
+import { countsOf, titlesIn } from "../model/outcomes.js";
 import { afterwards, APPLY, follow, isStale, outputOf, placeOf } from "./runs.js";
-import { loadStyle } from "./style.js";
-import { loadWords, t } from "./words.js";
+import { loadStyle } from "../page/style.js";
+import { loadWords, t } from "../page/words.js";
 
 const WIDGET = "lora_algebra_report";
 
@@ -39,7 +39,7 @@ app.registerExtension({
   name: "LoraAlgebra.Report",
 
   async init() {
-    loadStyle("report.css");
+    loadStyle("runs/report.css");
     await loadWords();
   },
 

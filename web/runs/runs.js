@@ -14,8 +14,8 @@
  * @typedef {{ text?: string[], loras?: Outcome[] }} Output what the node sends to the page
  */
 
-import { api } from "../../scripts/api.js";
-import { app } from "../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
 
 export const APPLY = "ApplyToModel";
 

@@ -4,7 +4,7 @@
  * @typedef {import("./runs.js").Outcome} Outcome
  */
 
-import { t } from "./words.js";
+import { t } from "../page/words.js";
 
 /** @param {Outcome} outcome @returns {string[]} */
 export function sentencesOn(outcome) {
