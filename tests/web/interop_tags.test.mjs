@@ -14,7 +14,10 @@ for (const { text, order, rest, entries } of table.good)
 
 for (const { text, order, why } of table.bad)
   test(`refused, ${why}: ${text}`, () =>
-    assert.throws(() => readTags(text, ORDERS[order]), (error) => error instanceof TagError && error.why === why));
+    assert.throws(
+      () => readTags(text, ORDERS[order]),
+      (error) => error instanceof TagError && error.why === why,
+    ));
 
 for (const { name, others, tag } of table.written)
   test(`written: ${tag}`, () => assert.equal(writeTags([{ name, strength: 1 }], [...others, name], "model"), tag));

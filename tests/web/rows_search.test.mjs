@@ -4,8 +4,14 @@ import { test } from "node:test";
 import { folders, initials, makeIndex, search } from "../../web/rows/search.js";
 
 const NAMES = [
-  "style/ink wash.safetensors", "style/old/Ink.safetensors", "drink.safetensors", "ink/other.safetensors",
-  "style\\win\\thinking_ink.safetensors", "Émile.safetensors", "ada10.safetensors", "ada9.safetensors",
+  "style/ink wash.safetensors",
+  "style/old/Ink.safetensors",
+  "drink.safetensors",
+  "ink/other.safetensors",
+  "style\\win\\thinking_ink.safetensors",
+  "Émile.safetensors",
+  "ada10.safetensors",
+  "ada9.safetensors",
 ];
 const INDEX = makeIndex(NAMES);
 const found = (query, options) => search(INDEX, query, options).map(({ base }) => base);
@@ -45,7 +51,13 @@ test("a folder holds what is in it and below, of either separator", () => {
 
 test("folders are told with their depths and counts, each after the one it is in", () => {
   const told = folders(INDEX).map(({ path, depth, count }) => [path, depth, count]);
-  assert.deepEqual(told, [["", 0, 8], ["ink/", 1, 1], ["style/", 1, 3], ["style/old/", 2, 1], ["style/win/", 2, 1]]);
+  assert.deepEqual(told, [
+    ["", 0, 8],
+    ["ink/", 1, 1],
+    ["style/", 1, 3],
+    ["style/old/", 2, 1],
+    ["style/win/", 2, 1],
+  ]);
 });
 
 test("initials stand for a name", () => {
@@ -53,7 +65,10 @@ test("initials stand for a name", () => {
 });
 
 test("ten thousand names are searched within a keystroke", () => {
-  const names = Array.from({ length: 10_000 }, (_, i) => `folder ${i % 97}/sub ${i % 13}/some lora ${i} detail v${i % 5}.safetensors`);
+  const names = Array.from(
+    { length: 10_000 },
+    (_, i) => `folder ${i % 97}/sub ${i % 13}/some lora ${i} detail v${i % 5}.safetensors`,
+  );
   const index = makeIndex(names);
   search(index, "warm up");
   const start = performance.now();

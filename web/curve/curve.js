@@ -111,8 +111,7 @@ function checkLast(points) {
     refuse(`Point ${number} has the value ${value}. Values are at most ${LARGEST_VALUE}.`);
   if (place < points.at(-2)?.place)
     refuse(
-      `Point ${number} is at ${place}, before the point at ${points.at(-2).place}. ` +
-        "Points go from left to right.",
+      `Point ${number} is at ${place}, before the point at ${points.at(-2).place}. ` + "Points go from left to right.",
     );
   if (place === points.at(-3)?.place)
     refuse(`There are three points at ${place}. Two make a jump, more are not allowed.`);

@@ -10,22 +10,44 @@ import { SHAPES, strengthAt } from "./curve.js";
 const SMOOTH = 24; // straight pieces that look like a curve at the width of a node
 const SAID = [0, 0.25, 0.5, 0.75, 1]; // progress
 
-const sampled = (ease) =>
-  Array.from({ length: SMOOTH + 1 }, (_, index) => [index / SMOOTH, ease(index / SMOOTH)]);
+const sampled = (ease) => Array.from({ length: SMOOTH + 1 }, (_, index) => [index / SMOOTH, ease(index / SMOOTH)]);
 
 /** The way from one point to the next as corners, the next point among them. */
 const WAYS = {
-  linear: [[0, 0], [1, 1]],
-  constant: [[0, 1], [1, 1]],
-  step: [[0, 0], [0.5, 0], [0.5, 1], [1, 1]],
+  linear: [
+    [0, 0],
+    [1, 1],
+  ],
+  constant: [
+    [0, 1],
+    [1, 1],
+  ],
+  step: [
+    [0, 0],
+    [0.5, 0],
+    [0.5, 1],
+    [1, 1],
+  ],
 };
 
 /** The whole progress from 0 to 1 as one line; a jump is an upright piece. @returns {Corner[]} */
 export function outline(curve) {
   const { start, end } = curve;
   const inside = corners(curve).map(([place, value]) => [start + place * (end - start), value]);
-  const before = start > 0 ? [[0, 0], [start, 0]] : [];
-  const after = end < 1 ? [[end, 0], [1, 0]] : [];
+  const before =
+    start > 0
+      ? [
+          [0, 0],
+          [start, 0],
+        ]
+      : [];
+  const after =
+    end < 1
+      ? [
+          [end, 0],
+          [1, 0],
+        ]
+      : [];
   return [...before, ...inside, ...after];
 }
 

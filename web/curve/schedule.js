@@ -10,10 +10,9 @@
  */
 
 import { app } from "../../../scripts/app.js";
-
+import { loadStyle } from "../page/style.js";
 import { CurveError, parseCurve } from "./curve.js";
 import { describe, outline, range, short } from "./outline.js";
-import { loadStyle } from "../page/style.js";
 
 const NODE_ID = "ScheduleLoRA";
 const WIDGET = "lora_algebra_schedule";

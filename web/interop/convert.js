@@ -8,7 +8,16 @@ import { addNode, inOneStep, ownTitle, say, selectedNodes, setValues, titleOf } 
 import { withListedNames } from "./names.js";
 import { peerOf } from "./peers.js";
 import { planConversion } from "./plan.js";
-import { bring, linkInto, linksFrom, linksInto, neighbours, refreshPlaceholder, replaceOrigin, slotOf } from "./wires.js";
+import {
+  bring,
+  linkInto,
+  linksFrom,
+  linksInto,
+  neighbours,
+  refreshPlaceholder,
+  replaceOrigin,
+  slotOf,
+} from "./wires.js";
 
 export { expandSelected } from "./expand.js";
 

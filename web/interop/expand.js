@@ -32,16 +32,25 @@ export async function expandSelected(nodes = selectedNodes()) {
   else if (!lists.length) say("info", [t("Select LoRA Rows with LoRAs in it to expand.")]);
   if (refusals.length || !lists.length) return false;
   const left = lists.flatMap(leftOut);
-  const made = await inOneStep(() => lists.flatMap(expand), (nodes) => nodes.forEach(fit));
+  const made = await inOneStep(
+    () => lists.flatMap(expand),
+    (nodes) => nodes.forEach(fit),
+  );
   app.canvas.selectItems(made);
   if (left.length) say("info", [t("Loaders have no place for these:"), ...left]);
   return true;
 }
 
 function refusalsOf(node) {
-  const texts = linksFrom(node).map(({ origin_slot: slot }) => node.outputs[slot]).filter(({ type }) => type !== LORA);
-  const linked = texts.map(({ name }) => t("“{node}”: the output {name} is linked, and loaders have none.", { node: titleOf(node), name }));
-  const strong = rowsOf(node).filter(({ strength, strength_clip: text = 0 }) => Math.max(Math.abs(strength), Math.abs(text)) > MOST_STRENGTH);
+  const texts = linksFrom(node)
+    .map(({ origin_slot: slot }) => node.outputs[slot])
+    .filter(({ type }) => type !== LORA);
+  const linked = texts.map(({ name }) =>
+    t("“{node}”: the output {name} is linked, and loaders have none.", { node: titleOf(node), name }),
+  );
+  const strong = rowsOf(node).filter(
+    ({ strength, strength_clip: text = 0 }) => Math.max(Math.abs(strength), Math.abs(text)) > MOST_STRENGTH,
+  );
   return [...linked, ...strong.map(({ name }) => t("“{name}”: a loader's strength is at most 10.", { name }))];
 }
 
@@ -107,7 +116,8 @@ function addSums(list, ends, input) {
   let left = ends;
   while (left.length >= MOST_SOCKETS) {
     const groups = Array.from({ length: Math.ceil(left.length / MOST_SOCKETS) }, (_, index) =>
-      left.slice(index * MOST_SOCKETS, (index + 1) * MOST_SOCKETS));
+      left.slice(index * MOST_SOCKETS, (index + 1) * MOST_SOCKETS),
+    );
     left = groups.map(sum);
   }
   const last = sum(left);
@@ -116,4 +126,4 @@ function addSums(list, ends, input) {
   return made;
 }
 
-const freeSocket = (stack) => slotOf(stack.inputs, LORA) < 0 ? -1 : stack.inputs.length - 1;
+const freeSocket = (stack) => (slotOf(stack.inputs, LORA) < 0 ? -1 : stack.inputs.length - 1);

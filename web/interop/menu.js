@@ -3,8 +3,8 @@
 import { app } from "../../../scripts/app.js";
 
 import { library } from "../library/library.js";
-import { setting } from "../page/settings.js";
 import { activeRows } from "../model/value.js";
+import { setting } from "../page/settings.js";
 import { t } from "../page/words.js";
 import { convertSelected, isConvertible } from "./convert.js";
 import { say, selectedNodes } from "./edit.js";
@@ -21,8 +21,14 @@ function items(node) {
   const nodes = meant(node);
   const one = nodes.length === 1 && isExpandable(nodes[0]) ? nodes[0] : undefined;
   return [
-    nodes.some(isConvertible) && { content: t("Convert to LoRA Rows"), callback: () => void convertSelected(meant(node)) },
-    nodes.some(isExpandable) && { content: t("Expand to LoRA nodes"), callback: () => void expandSelected(meant(node)) },
+    nodes.some(isConvertible) && {
+      content: t("Convert to LoRA Rows"),
+      callback: () => void convertSelected(meant(node)),
+    },
+    nodes.some(isExpandable) && {
+      content: t("Expand to LoRA nodes"),
+      callback: () => void expandSelected(meant(node)),
+    },
     one && { content: t("Copy as tags"), callback: () => void copyTags(one) },
   ].filter(Boolean);
 }

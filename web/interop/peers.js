@@ -60,7 +60,9 @@ const PEERS = {
     kind: "stack",
     widgets: [
       ...["toggle", "mode", "num_loras"],
-      ...count(10).flatMap((n) => ["name", "strength", "model_strength", "clip_strength"].map((key) => `lora_${n}_${key}`)),
+      ...count(10).flatMap((n) =>
+        ["name", "strength", "model_strength", "clip_strength"].map((key) => `lora_${n}_${key}`),
+      ),
     ],
     read: easyStack,
   },
@@ -106,7 +108,10 @@ export function fieldsOf(node) {
 const typeOf = ({ type, class_type: classType }) => String(classType ?? type);
 
 /** @returns {Saved} */
-function savedOf({ inputs, widgets_values: values, widgets_values_named: named, class_type: api, properties }, widgets) {
+function savedOf(
+  { inputs, widgets_values: values, widgets_values_named: named, class_type: api, properties },
+  widgets,
+) {
   const byName = api ? inputs : Array.isArray(values) ? named : values;
   const given = isObject(byName) ? byName : {};
   const list = !api && Array.isArray(values) ? values : Object.values(given);
@@ -160,7 +165,8 @@ function doraPower({ fields, values, properties }) {
   const on = (globals?.stack_enabled ?? fields.stack_enabled) !== false;
   const own = Array.isArray(rows) ? rows.filter(isObject) : numberedRows(fields);
   const read = own.map(({ enabled, name, strengthModel, strengthClip }) =>
-    row(on && enabled === true, name, strengthModel, strengthClip));
+    row(on && enabled === true, name, strengthModel, strengthClip),
+  );
   return [...read, ...power({ values }).map((each) => ({ ...each, on: on && each.on }))].filter(Boolean);
 }
 
@@ -203,9 +209,12 @@ function efficientFields(values) {
   const apart = typeof list[1] === "number" && typeof list[2] === "number"; // name, model, clip
   const keys = hasMode
     ? ["lora_name", "lora_wt", "model_str", "clip_str"]
-    : apart ? ["lora_name", "model_str", "clip_str"] : ["lora_name", "lora_wt"];
+    : apart
+      ? ["lora_name", "model_str", "clip_str"]
+      : ["lora_name", "lora_wt"];
   const entries = list.map((value, index) => [
-    `${keys[index % keys.length]}_${Math.floor(index / keys.length) + 1}`, value,
+    `${keys[index % keys.length]}_${Math.floor(index / keys.length) + 1}`,
+    value,
   ]);
   return { ...Object.fromEntries(entries), ...(hasMode ? { input_mode: mode, lora_count: places } : {}) };
 }
@@ -259,6 +268,7 @@ export function rowsOfTags(text, order) {
     .map((found) =>
       found instanceof TagError
         ? { on: false, name: found.lora, strength: 1, note: found.tag }
-        : row(true, found.name, found.model, found.clip))
+        : row(true, found.name, found.model, found.clip),
+    )
     .filter(Boolean);
 }

@@ -21,7 +21,13 @@ const [MUTED, BYPASSED] = [2, 4];
 
 const GIVES = { model: [MODEL, CLIP], stack: [STACK], lora: [LORA] };
 const TAKES = { model: [MODEL, CLIP, STACK], stack: [STACK], lora: [LORA] };
-const TEXTS = { trigger_words: "triggers", triggers: "triggers", loaded_loras: "tags", active_loras: "tags", tags: "tags" };
+const TEXTS = {
+  trigger_words: "triggers",
+  triggers: "triggers",
+  loaded_loras: "tags",
+  active_loras: "tags",
+  tags: "tags",
+};
 
 const kindOf = (node) => peerOf(node.type)?.kind;
 const isOff = (node) => node.mode === MUTED || node.mode === BYPASSED;
@@ -121,7 +127,9 @@ function planUnit(chain, absorbed) {
     rows: applies ? forClip(gathered, clipUsers) : plain(gathered.entries, gathered.members),
     mode: gathered.mode,
     live: Boolean(peerOf(chain[0].type).live),
-    inputs: applies ? [{ node: chain[0], type: MODEL }, ...clipUsers.slice(0, 1).map((node) => ({ node, type: CLIP }))] : [],
+    inputs: applies
+      ? [{ node: chain[0], type: MODEL }, ...clipUsers.slice(0, 1).map((node) => ({ node, type: CLIP }))]
+      : [],
     sources: gathered.sources,
     outputs: outputsOf(kind, chain, clipUsers),
   };
@@ -168,7 +176,8 @@ class Gathering {
       else this.#addSource(node, slot, { ...below, on: on && passes });
     }
     const rows = rowsOfNode(node.serialize()).map((row) => scaled(row, model, clip));
-    for (const row of rows) this.entries.push({ node, end, row: on && mode !== MUTED && mode !== BYPASSED ? row : { ...row, on: false } });
+    for (const row of rows)
+      this.entries.push({ node, end, row: on && mode !== MUTED && mode !== BYPASSED ? row : { ...row, on: false } });
   }
 
   #addSource(node, slot, { model, clip, on }) {
@@ -187,7 +196,8 @@ function scaled(row, model, clip) {
   return withText({ ...others, strength: row.strength * model }, text * clip);
 }
 
-const withText = ({ strength_clip: _, ...row }, text) => (text === row.strength ? row : { ...row, strength_clip: text });
+const withText = ({ strength_clip: _, ...row }, text) =>
+  text === row.strength ? row : { ...row, strength_clip: text };
 
 /** Loaders without a text encoder have no effect on it; where none has one, rows need not say so. */
 function forClip({ entries, members }, clipUsers) {
@@ -195,7 +205,10 @@ function forClip({ entries, members }, clipUsers) {
     if (!clipUsers.length) return peerOf(node.type).modelOnly ? withText(row, row.strength) : row;
     return clipUsers.includes(end) ? row : withText(row, 0);
   });
-  return plain(entries.map(({ node }, index) => ({ node, row: rows[index] })), members);
+  return plain(
+    entries.map(({ node }, index) => ({ node, row: rows[index] })),
+    members,
+  );
 }
 
 /** Solo holds within one list; in a longer one it would silence others. */

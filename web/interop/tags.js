@@ -102,7 +102,10 @@ function readStrength(text, failure) {
  * @param {string[]} listed the names of all files @param {Order} order
  */
 export function writeTags(rows, listed, order) {
-  const names = tagNames(rows.map(({ name }) => name), listed);
+  const names = tagNames(
+    rows.map(({ name }) => name),
+    listed,
+  );
   return rows.map((row) => writeTag(names.get(row.name), row, order)).join(" ");
 }
 

@@ -46,7 +46,8 @@ function rowsOfJson(value) {
 
 const isRow = (value) => isObject(value) && typeof value.name === "string" && ("on" in value || "strength" in value);
 
-const isPrompt = (value) => isObject(value) && Object.values(value).some((node) => typeof node?.class_type === "string");
+const isPrompt = (value) =>
+  isObject(value) && Object.values(value).some((node) => typeof node?.class_type === "string");
 
 const rowsOf = (node) => (isObject(node) && rowsOfNode(node)) || [];
 
@@ -62,7 +63,10 @@ function graphOf(prompt) {
     .filter(([, node]) => isObject(node))
     .map(([id, node]) => ({ ...node, id, type: node.class_type }));
   const links = nodes.flatMap(({ id, inputs }) =>
-    Object.values(inputs ?? {}).filter(Array.isArray).map(([origin]) => ({ origin_id: String(origin), target_id: id })));
+    Object.values(inputs ?? {})
+      .filter(Array.isArray)
+      .map(([origin]) => ({ origin_id: String(origin), target_id: id })),
+  );
   return { nodes, links };
 }
 
@@ -113,6 +117,9 @@ function upstream(node, nodes, links) {
 function rowsOfLines(text, names) {
   const lines = text.split(/[\r\n]+/, MOST_LINES).map((line) => line.trim().replace(/^"(.*)"$/, "$1"));
   const [match, listed] = [matcher(names), new Set(names)];
-  const found = lines.filter(Boolean).map(match).filter((name) => listed.has(name));
+  const found = lines
+    .filter(Boolean)
+    .map(match)
+    .filter((name) => listed.has(name));
   return found.map((name) => ({ on: true, name, strength: 1 }));
 }

@@ -13,9 +13,9 @@
  *   facts: Facts | null, error: string | null, warnings?: import("../runs/runs.js").Warning[] }} Reply
  */
 
-import { library } from "./library.js";
 import { refreshAll } from "../model/registry.js";
 import { identityOf } from "../model/value.js";
+import { library } from "./library.js";
 
 /** Answers that somebody waits for already. @type {WeakSet<Promise<unknown>>} */
 const awaited = new WeakSet();

@@ -134,7 +134,11 @@ class Library {
 
 function queryOf(name, { hash, size, content }) {
   const query = new URLSearchParams({ name });
-  if (hash && size !== undefined) [["hash", hash], ["size", size]].forEach(([key, value]) => query.set(key, value));
+  if (hash && size !== undefined)
+    [
+      ["hash", hash],
+      ["size", size],
+    ].forEach(([key, value]) => query.set(key, value));
   if (content) query.set("content", "1");
   return query.toString();
 }

@@ -10,9 +10,13 @@ export function guardGestures(element) {
     const { key, ctrlKey, metaKey } = event;
     if (OURS.has(key) && !ctrlKey && !metaKey) event.stopPropagation(); // the host would delete the node
   });
-  element.addEventListener("wheel", (event) => LiteGraph.vueNodesMode || scrolls(event) || app.canvas.processMouseWheel(event), {
-    passive: false,
-  });
+  element.addEventListener(
+    "wheel",
+    (event) => LiteGraph.vueNodesMode || scrolls(event) || app.canvas.processMouseWheel(event),
+    {
+      passive: false,
+    },
+  );
   pan(element, "pointerdown", ({ button }) => button === 1, "processMouseDown");
   pan(element, "pointermove", ({ buttons }) => buttons & 4, "processMouseMove");
   pan(element, "pointerup", ({ button }) => button === 1, "processMouseUp");

@@ -1,8 +1,7 @@
 /** Text from files and workflows, made safe to show, and numbers as a person reads them. Nothing here knows the page. */
 
 // as in lora_core/text.py: controls but the line break, signs that turn the line around, halves of a pair
-const UNSHOWABLE =
-  /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]|\p{Surrogate}/gu;
+const UNSHOWABLE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]|\p{Surrogate}/gu;
 
 /** `text` without what would turn a line around or cannot be drawn. @param {unknown} text */
 export const printable = (text) => String(text).replace(UNSHOWABLE, "\ufffd");

@@ -22,7 +22,8 @@ export function rememberFocus(element, where) {
 }
 
 /** Which of its kind a control is. */
-const placeOf = (element, { className }) => [...element.getElementsByClassName(className)].indexOf(document.activeElement);
+const placeOf = (element, { className }) =>
+  [...element.getElementsByClassName(className)].indexOf(document.activeElement);
 
 /** To be called now and then. @param {unknown} workflow that is shown: another one has other nodes of the same ids */
 export function restoreFocus(workflow) {

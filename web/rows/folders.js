@@ -1,7 +1,7 @@
 /** The tree of folders in the picker. */
 
-import { t } from "../page/words.js";
 import { isolated, make } from "../page/elements.js";
+import { t } from "../page/words.js";
 
 /**
  * @typedef {{ path: string, name: string, depth: number, count: number }} Folder

@@ -1,14 +1,14 @@
 /** The rows on the page, between the buttons for all of them and the one that adds some. */
 
-import { library } from "../library/library.js";
 import { clipboardText } from "../interop/clipboard.js";
 import { rowsFromText } from "../interop/paste.js";
-import { t } from "../page/words.js";
+import { library } from "../library/library.js";
+import * as edits from "../model/value.js";
 import { icon, make, setAttributes, setText } from "../page/elements.js";
+import { t } from "../page/words.js";
 import { askForText } from "./paste_box.js";
 import { openPicker } from "./picker.js";
 import { button, RowView } from "./row.js";
-import * as edits from "../model/value.js";
 
 const UNDER = 4; // pixels below what is unfolded, as in rows.css
 const IDENTITY_WAIT = 400; // milliseconds that a choice waits for the file's hash
@@ -43,10 +43,18 @@ export class List {
       return made;
     };
     const change = (edit) => () => this.edit(edit);
-    this.allButton = tool("power", t("All on"), change((rows) => edits.setAllOn(rows, !edits.allOn(rows))));
+    this.allButton = tool(
+      "power",
+      t("All on"),
+      change((rows) => edits.setAllOn(rows, !edits.allOn(rows))),
+    );
     this.normaliseButton = tool("balance", t("Normalise"), change(edits.normalise));
     this.normaliseButton.title = t("Scale the strengths that count so that they add up to 1");
-    this.clearButton = tool("clear", t("Clear"), change(() => []));
+    this.clearButton = tool(
+      "clear",
+      t("Clear"),
+      change(() => []),
+    );
     this.pasteButton = tool("paste", t("Paste"), () => this.#paste());
     this.pasteButton.title = t("Add rows from text on the clipboard");
     const tools = [this.allButton, this.normaliseButton, this.clearButton, this.pasteButton];

@@ -1,9 +1,9 @@
 /** Rows whose file the host does not list: what could be meant by them. */
 
 import { library } from "../library/library.js";
-import { warningText } from "../runs/sentences.js";
-import { t } from "../page/words.js";
 import { identityOf, splitName } from "../model/value.js";
+import { t } from "../page/words.js";
+import { warningText } from "../runs/sentences.js";
 
 /** @typedef {{ name: string, text: string, why: string }} Offer */
 
@@ -23,7 +23,8 @@ export function offersFor(row, later) {
   const answer = library.answer(row.name, query);
   if (answer === undefined) library.ask(row.name, query).then(later);
   const said = (answer?.warnings ?? []).map(warningText).join("\n");
-  if (answer?.name && answer.how === "content") return offer(t("The same file is here now:"), [answer.name], true, said);
+  if (answer?.name && answer.how === "content")
+    return offer(t("The same file is here now:"), [answer.name], true, said);
   if (answer?.name) return offer(t("The only file of this name:"), [answer.name], false, said);
   const close = answer?.close ?? library.sameBase(row.name);
   return offer(close.length ? t("Names like it:") : t("There is no file of a name like it."), close, false);

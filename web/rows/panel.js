@@ -10,16 +10,16 @@
 import { app } from "../../../scripts/app.js";
 
 import { knownFacts, wholeFacts } from "../library/facts.js";
-import { recommendedText, runSentences } from "../runs/feedback.js";
 import { library } from "../library/library.js";
+import { splitName } from "../model/value.js";
+import { make } from "../page/elements.js";
 import { setting } from "../page/settings.js";
 import { loadStyle } from "../page/style.js";
 import { short, sizeText } from "../page/text.js";
 import { t } from "../page/words.js";
-import { make } from "../page/elements.js";
+import { recommendedText, runSentences } from "../runs/feedback.js";
 import { copyButton, outside, sentence, words } from "./panel_parts.js";
 import { triggerPart } from "./panel_triggers.js";
-import { splitName } from "../model/value.js";
 
 const HASH_SHOWN = 12; // digits, as Civitai shows them
 
@@ -152,7 +152,8 @@ function metadataPart(metadata) {
   const entries = Object.entries(metadata);
   if (!entries.length) return [];
   const rows = entries.map(([key, text]) =>
-    make("tr", {}, make("th", { scope: "row" }, outside(key)), make("td", {}, outside(text))));
+    make("tr", {}, make("th", { scope: "row" }, outside(key)), make("td", {}, outside(text))),
+  );
   const summary = make("summary", { "data-key": "metadata" }, t("Metadata ({count})", { count: entries.length }));
   return [make("details", {}, summary, make("div", { class: "long", tabindex: 0 }, make("table", {}, ...rows)))];
 }

@@ -1,8 +1,8 @@
 /** Small parts of the panel below a row. */
 
+import { isolated, make } from "../page/elements.js";
 import { printable } from "../page/text.js";
 import { t } from "../page/words.js";
-import { isolated, make } from "../page/elements.js";
 
 /** Text from outside: neither markup nor the direction of writing gets out of it. @param {string} text */
 export const outside = (text) => isolated(printable(text));
@@ -11,11 +11,22 @@ export const sentence = (text, kind = "") => make("p", { class: `says ${kind}` }
 
 /** A longer text under its label. */
 export const words = (label, text) =>
-  text ? [make("p", { class: "label" }, label), make("div", { class: "long", tabindex: 0, "data-capture-wheel": "true" }, outside(text))] : [];
+  text
+    ? [
+        make("p", { class: "label" }, label),
+        make("div", { class: "long", tabindex: 0, "data-capture-wheel": "true" }, outside(text)),
+      ]
+    : [];
 
 /** @param {string} key by which the button is known again @param {string} text @param {string} label */
 export function copyButton(key, text, label) {
-  const attributes = { type: "button", "data-key": `copy ${key}`, "data-text": text, "aria-label": label, title: label };
+  const attributes = {
+    type: "button",
+    "data-key": `copy ${key}`,
+    "data-text": text,
+    "aria-label": label,
+    title: label,
+  };
   return make("button", { ...attributes, onclick: ({ currentTarget }) => copy(currentTarget) }, t("Copy"));
 }
 

@@ -1,10 +1,10 @@
 /** The trigger words of a row's file, to be chosen and copied. */
 
 import { triggerChoices, withToggled } from "../model/outcomes.js";
-import { t } from "../page/words.js";
-import { make } from "../page/elements.js";
-import { copyButton, outside } from "./panel_parts.js";
 import { set } from "../model/value.js";
+import { make } from "../page/elements.js";
+import { t } from "../page/words.js";
+import { copyButton, outside } from "./panel_parts.js";
 
 /**
  * @param {import("../model/registry.js").Row} row @param {import("../model/registry.js").RowsWidget} widget
@@ -13,9 +13,16 @@ import { set } from "../model/value.js";
 export function triggerPart(row, widget, facts) {
   const stated = facts.stated_triggers;
   const chosen = row.triggers ?? stated;
-  const choose = (change) => ({ currentTarget }) => edit(widget, currentTarget, (triggers) => change(triggers ?? stated));
+  const choose =
+    (change) =>
+    ({ currentTarget }) =>
+      edit(widget, currentTarget, (triggers) => change(triggers ?? stated));
   const words = triggerChoices(row, facts).map((choice) =>
-    wordButton(choice, choose((triggers) => withToggled(triggers, choice.word))));
+    wordButton(
+      choice,
+      choose((triggers) => withToggled(triggers, choice.word)),
+    ),
+  );
   return make(
     "div",
     { class: "triggers", role: "group", "aria-label": t("Trigger words") },

@@ -1,8 +1,8 @@
 /** A field for text that the browser does not let the page read by itself. */
 
-import { t } from "../page/words.js";
 import { make, setText } from "../page/elements.js";
 import { keepFocus, openPopup } from "../page/popup.js";
+import { t } from "../page/words.js";
 
 /**
  * @param {HTMLElement} opener
@@ -12,7 +12,11 @@ import { keepFocus, openPopup } from "../page/popup.js";
 export function askForText(opener, accept, text) {
   const field = make("textarea", { rows: 5, "aria-label": t("Text with LoRAs"), spellcheck: "false" });
   const say = make("p", { role: "status" });
-  const box = make("div", { class: "lora-algebra-popup lora-algebra-paste", role: "dialog", "aria-label": t("Paste rows") });
+  const box = make("div", {
+    class: "lora-algebra-popup lora-algebra-paste",
+    role: "dialog",
+    "aria-label": t("Paste rows"),
+  });
   const nothing = t("There are no LoRAs in this text.");
   const add = () => (accept(field.value) ? close() : setText(say, nothing));
   box.append(field, say, make("button", { type: "button", onclick: add }, t("Add rows")));

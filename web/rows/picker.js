@@ -1,12 +1,12 @@
 /** The dialog in which a LoRA is found: by words, by folder, by picture; with keys only, too. */
 
 import { library } from "../library/library.js";
+import { icon, isolated, make, setAttributes, setText } from "../page/elements.js";
+import { keepFocus, openPopup } from "../page/popup.js";
 import { setting } from "../page/settings.js";
 import { t } from "../page/words.js";
-import { icon, isolated, make, setAttributes, setText } from "../page/elements.js";
 import { makeTree } from "./folders.js";
 import { makePicture } from "./picture.js";
-import { keepFocus, openPopup } from "../page/popup.js";
 import { folders, makeIndex, search } from "./search.js";
 import { VirtualList } from "./virtual.js";
 

@@ -1,16 +1,16 @@
 /** One row on the page. Its elements stay while it does: a control that has the focus keeps it. */
 
-import { outcomeOf } from "../runs/feedback.js";
 import { library } from "../library/library.js";
+import * as edits from "../model/value.js";
+import { icon, isolated, make, setAttributes, setText } from "../page/elements.js";
 import { setting } from "../page/settings.js";
 import { t } from "../page/words.js";
+import { outcomeOf } from "../runs/feedback.js";
 import { dragRow } from "./drag.js";
-import { icon, isolated, make, setAttributes, setText } from "../page/elements.js";
 import { openMenu } from "./menu.js";
 import { fillOffers, isMissing, offersFor, pathName, shortName } from "./missing.js";
 import { fillPanel } from "./panel.js";
 import { Strength } from "./strength.js";
-import * as edits from "../model/value.js";
 
 export class RowView {
   /** @type {import("../model/registry.js").Row} */

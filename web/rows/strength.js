@@ -1,8 +1,8 @@
 /** A strength that is dragged, turned by the wheel, stepped by keys, or typed. */
 
-import { setting } from "../page/settings.js";
-import { make, setAttributes, setText } from "../page/elements.js";
 import { parseStrength, tidy } from "../model/value.js";
+import { make, setAttributes, setText } from "../page/elements.js";
+import { setting } from "../page/settings.js";
 
 const STEP_PIXELS = 4;
 const DEAD_PIXELS = 3; // a hand trembles

@@ -7,15 +7,15 @@ import { app } from "../../../scripts/app.js";
 
 import { pastedText } from "../interop/clipboard.js";
 import { library } from "../library/library.js";
-import { loadStyle } from "../page/style.js";
-import { loadWords, t } from "../page/words.js";
-import { make, setAttributes } from "../page/elements.js";
-import { rememberFocus, restoreFocus } from "./focus.js";
-import { guardGestures } from "../page/gestures.js";
-import { List } from "./list.js";
-import { prepare } from "./picker.js";
 import { keepOnly, refreshAll, register, rowsWidgets } from "../model/registry.js";
 import * as edits from "../model/value.js";
+import { make, setAttributes } from "../page/elements.js";
+import { guardGestures } from "../page/gestures.js";
+import { loadStyle } from "../page/style.js";
+import { loadWords, t } from "../page/words.js";
+import { rememberFocus, restoreFocus } from "./focus.js";
+import { List } from "./list.js";
+import { prepare } from "./picker.js";
 
 const TYPE = "LORA_ROWS";
 const WIDTH = 380;

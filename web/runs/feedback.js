@@ -8,17 +8,16 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-
-import { library } from "../library/library.js";
 import { factsSoon, knownFacts } from "../library/facts.js";
+import { library } from "../library/library.js";
 import { against, counts, outcomeNamed, worst } from "../model/outcomes.js";
 import { refreshAll, rowsWidgets, widgetOf } from "../model/registry.js";
 import { sameName } from "../model/value.js";
+import { printable, short } from "../page/text.js";
+import { loadWords, t } from "../page/words.js";
 import { APPLY, applyNodes, follow, isStale, outputOf, placeOf } from "./runs.js";
 import { sentencesOn, warningText } from "./sentences.js";
-import { printable, short } from "../page/text.js";
 import { rowsAbove } from "./upstream.js";
-import { loadWords, t } from "../page/words.js";
 
 /**
  * Warnings that the node and the row show, but no toast: many leave CLIP unconnected on purpose, and a folder that
@@ -51,7 +50,9 @@ app.registerExtension({
     api.addEventListener("execution_start", forgetRefusedRows);
     api.addEventListener("reconnected", () => library.renew().then(refreshAll)); // what failed is asked again
     api.addEventListener("lora_algebra.refused", ({ detail }) => rememberRefusal(detail));
-    api.addEventListener("executed", ({ detail }) => warn(detail.output, nodeAt(String(detail.display_node ?? detail.node))));
+    api.addEventListener("executed", ({ detail }) =>
+      warn(detail.output, nodeAt(String(detail.display_node ?? detail.node))),
+    );
   },
 });
 

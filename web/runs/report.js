@@ -12,9 +12,9 @@
 import { app } from "../../../scripts/app.js";
 
 import { countsOf, titlesIn } from "../model/outcomes.js";
-import { afterwards, APPLY, follow, isStale, outputOf, placeOf } from "./runs.js";
 import { loadStyle } from "../page/style.js";
 import { loadWords, t } from "../page/words.js";
+import { APPLY, afterwards, follow, isStale, outputOf, placeOf } from "./runs.js";
 
 const WIDGET = "lora_algebra_report";
 

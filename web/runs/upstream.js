@@ -7,7 +7,7 @@
  * @typedef {import("@comfyorg/comfyui-frontend-types").LGraphNode} Node
  */
 
-import { allNodes, APPLY } from "./runs.js";
+import { APPLY, allNodes } from "./runs.js";
 
 const ROWS = "LoRARows";
 const OUTSIDE = -10; // LiteGraph's id for the inputs of the subgraph that a link is in
@@ -17,7 +17,10 @@ const [MUTED, BYPASSED] = [2, 4]; // LiteGraph's modes
 export function rowsAbove(apply) {
   const seen = new Set();
   const found = [];
-  const waiting = originsOf(apply, apply.inputs.filter(({ name }) => name === "lora"));
+  const waiting = originsOf(
+    apply,
+    apply.inputs.filter(({ name }) => name === "lora"),
+  );
   while (waiting.length) {
     const node = waiting.pop();
     if (!node || seen.has(node) || node.mode === MUTED || node.comfyClass === APPLY) continue;
