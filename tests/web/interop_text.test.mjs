@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { matchName } from "../../web/interop/names.js";
+import { matcher } from "../../web/interop/names.js";
 import { readRows } from "../../web/interop/text.js";
 
 const NAMES = [
@@ -37,7 +37,7 @@ for (const [asked, found] of [
   ["adapter_model", "c/adapter_model.safetensors"],
   ["", ""],
 ])
-  test(`the name "${asked}" means "${found}"`, () => assert.equal(matchName(asked, NAMES), found));
+  test(`the name "${asked}" means "${found}"`, () => assert.equal(matcher(NAMES)(asked), found));
 
 test("tags in any text, in the order that is asked for", () => {
   const text = "a cat <lora:ink:0.5:0.25>, <lora:gone:2>";

@@ -176,16 +176,3 @@ test("rows without a hash get what is known, others keep theirs", () => {
   );
   assert.equal(after[2], rows[2]);
 });
-
-test("names are split at either separator, and lose only a suffix", () => {
-  const split = (name) => Object.values(edits.splitName(name));
-  assert.deepEqual(split("style/old/ink v1.2.safetensors"), ["style/old/", "ink v1.2"]);
-  assert.deepEqual(split("style\\ink.pt"), ["style\\", "ink"]);
-  assert.deepEqual(split("ink"), ["", "ink"]);
-  assert.deepEqual(split(".hidden"), ["", ".hidden"]);
-});
-
-test("names are the same whatever their separators, case, and kind of accents", () => {
-  assert.equal(edits.sameName("Style\\E\u0301mile"), edits.sameName("style/\u00e9mile"));
-  assert.notEqual(edits.sameName("Emile"), edits.sameName("\u00c9mile"));
-});

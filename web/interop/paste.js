@@ -2,13 +2,13 @@
 
 import { library } from "../library/library.js";
 import { MOST_ROWS } from "../model/value.js";
-import { setting } from "../page/settings.js";
+import { tagOrder } from "../page/settings.js";
 import { readRows } from "./text.js";
 
 const MOST_TEXT = 16_000_000; // characters; large workflows have some millions
 
-/** @param {string} text @returns {import("../model/registry.js").Row[]} empty if there are none in it */
+/** @param {unknown} text @returns {import("../model/value.js").Row[]} empty if there are none in it */
 export function rowsFromText(text) {
   if (typeof text !== "string" || text.length > MOST_TEXT) return [];
-  return readRows(text, setting("TagOrder"), library.names ?? []).slice(0, MOST_ROWS);
+  return readRows(text, tagOrder(), library.names ?? []).slice(0, MOST_ROWS);
 }

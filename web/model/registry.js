@@ -1,23 +1,22 @@
 /**
- * The rows widgets of the open workflow, for those who show or change rows from outside.
+ * The rows widgets of the open workflow, for everything that shows or changes rows from outside of the widget.
  *
- * @typedef {{ on: boolean, solo?: boolean, name: string, strength: number, strength_clip?: number,
- *   hash?: string, size?: number, noted?: string, note?: string, triggers?: string[] }} Row unknown keys are kept
- * @typedef {{ node: import("@comfyorg/comfyui-frontend-types").LGraphNode, element: HTMLElement,
+ * @typedef {import("./value.js").Row} Row
+ * @typedef {{ node: Host.Node, element: HTMLElement,
  *   rows: () => Row[], edit: (change: (rows: Row[]) => Row[]) => void, refresh: () => void }} RowsWidget
- *   `edit` is one user edit, so one step of undo; `refresh` draws again what has not been edited
+ *   `edit` is one edit by the user, so one step of undo; `refresh` draws the rows again without an edit
  */
 
 /** @type {Set<RowsWidget>} */
 const widgets = new Set();
 
-/** @param {RowsWidget} widget @returns {() => void} to be called when its node goes */
+/** @param {RowsWidget} widget @returns {() => void} to be called when the node is removed */
 export function register(widget) {
   widgets.add(widget);
   return () => widgets.delete(widget);
 }
 
-/** @param {(widget: RowsWidget) => unknown} isLive */
+/** Forgets the widgets that no longer count. @param {(widget: RowsWidget) => boolean} isLive */
 export function keepOnly(isLive) {
   for (const widget of widgets) if (!isLive(widget)) widgets.delete(widget);
 }
@@ -25,7 +24,7 @@ export function keepOnly(isLive) {
 /** @returns {RowsWidget[]} */
 export const rowsWidgets = () => [...widgets];
 
-/** @returns {RowsWidget | undefined} */
+/** @param {Host.Node} node @returns {RowsWidget | undefined} */
 export const widgetOf = (node) => rowsWidgets().find((widget) => widget.node === node);
 
 export function refreshAll() {

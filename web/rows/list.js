@@ -61,7 +61,7 @@ export class List {
     return make("div", { class: "lora-algebra-toolbar", role: "toolbar", "aria-label": t("All rows") }, ...tools);
   }
 
-  /** Shows the rows as they are now; what has the focus keeps it. @param {import("../model/registry.js").Row[]} rows */
+  /** Shows the rows as they are now; what has the focus keeps it. @param {import("../model/value.js").Row[]} rows */
   render(rows) {
     const focused = this.content.contains(document.activeElement) ? document.activeElement : null;
     const at = focused && this.views.find(({ element }) => element.contains(focused));

@@ -1,19 +1,20 @@
 /** Rows whose file the host does not list: what could be meant by them. */
 
 import { library } from "../library/library.js";
-import { identityOf, splitName } from "../model/value.js";
+import { splitName } from "../model/filenames.js";
+import { identityOf } from "../model/value.js";
 import { t } from "../page/words.js";
 import { warningText } from "../runs/sentences.js";
 
 /** @typedef {{ name: string, text: string, why: string }} Offer */
 
-/** @param {import("../model/registry.js").Row} row */
+/** @param {import("../model/value.js").Row} row */
 export const isMissing = ({ name }) => Boolean(name && library.names && library.listed(name) === undefined);
 
 /**
  * What could be used instead, as far as it is known by now.
  *
- * @param {import("../model/registry.js").Row} row
+ * @param {import("../model/value.js").Row} row
  * @param {() => void} later called when there is more to say
  * @returns {{ why: string, names: string[], sure: boolean, said?: string }} sure: the file is the same; said: of the
  *   file that a run uses all the same

@@ -1,17 +1,17 @@
 /**
  * Shows below a row what is in its file. Whatever comes from files is text, however it looks.
  *
- * @typedef {import("../model/registry.js").Row} Row
+ * @typedef {import("../model/value.js").Row} Row
  * @typedef {import("../model/registry.js").RowsWidget} RowsWidget
- * @typedef {import("../library/facts.js").Facts} Facts
- * @typedef {import("../library/facts.js").Reply} Reply
+ * @typedef {import("../library/library.js").Facts} Facts
+ * @typedef {import("../library/library.js").Reply} Reply
  */
 
 import { app } from "../../../scripts/app.js";
 
 import { knownFacts, wholeFacts } from "../library/facts.js";
 import { library } from "../library/library.js";
-import { splitName } from "../model/value.js";
+import { splitName } from "../model/filenames.js";
 import { make } from "../page/elements.js";
 import { setting } from "../page/settings.js";
 import { loadStyle } from "../page/style.js";

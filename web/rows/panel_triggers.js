@@ -7,8 +7,8 @@ import { t } from "../page/words.js";
 import { copyButton, outside } from "./panel_parts.js";
 
 /**
- * @param {import("../model/registry.js").Row} row @param {import("../model/registry.js").RowsWidget} widget
- * @param {import("../library/facts.js").Facts} facts
+ * @param {import("../model/value.js").Row} row @param {import("../model/registry.js").RowsWidget} widget
+ * @param {import("../library/library.js").Facts} facts
  */
 export function triggerPart(row, widget, facts) {
   const stated = facts.stated_triggers;

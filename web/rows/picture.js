@@ -1,7 +1,7 @@
 /** The preview picture of a file, or the letters it begins with. */
 
 import { library } from "../library/library.js";
-import { splitName } from "../model/value.js";
+import { splitName } from "../model/filenames.js";
 import { make } from "../page/elements.js";
 import { initials } from "./search.js";
 

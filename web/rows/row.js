@@ -13,7 +13,7 @@ import { fillPanel } from "./panel.js";
 import { Strength } from "./strength.js";
 
 export class RowView {
-  /** @type {import("../model/registry.js").Row} */
+  /** @type {import("../model/value.js").Row} */
   row;
   index = -1; // no longer on the page
   #open = false;
@@ -68,7 +68,7 @@ export class RowView {
     this.list.edit((rows) => (this.index < 0 ? rows : edits.setStrength(rows, this.index, key, value)), how);
   }
 
-  /** @param {import("../model/registry.js").Row} row @param {number} index @param {boolean} active whether it counts */
+  /** @param {import("../model/value.js").Row} row @param {number} index @param {boolean} active whether it counts */
   update(row, index, active) {
     this.row = row;
     this.index = index;
@@ -105,7 +105,7 @@ export class RowView {
     const { name } = this.row;
     if (this.file.dataset.name === name) return;
     this.file.dataset.name = name;
-    const { folder, base } = edits.splitName(name);
+    const { folder, base } = splitName(name);
     setAttributes(this.file, { title: name || undefined });
     const shown = [isolated(folder, "lora-algebra-folder"), isolated(base, "lora-algebra-base")];
     this.file.replaceChildren(...(name ? shown : [t("Choose a LoRA…")]));

@@ -72,7 +72,7 @@ function takePlace(node, element) {
   [...document.getElementsByClassName("lora-algebra-rows")].find(isFormer)?.replaceWith(element);
 }
 
-/** @param {import("@comfyorg/comfyui-frontend-types").LGraphNode} node */
+/** @param {Host.Node} node */
 function makeWidget(node, name, [, options = {}]) {
   const rows = new Rows(node, name, options);
   return { widget: rows.hosted, minWidth: WIDTH, minHeight: rows.height() + 2 * MARGIN };
@@ -163,7 +163,7 @@ class Rows {
     this.list.render(value.rows);
   }
 
-  /** One edit by the user. @param {(rows: import("../model/registry.js").Row[]) => import("../model/registry.js").Row[]} change */
+  /** One edit by the user. @param {(rows: import("../model/value.js").Row[]) => import("../model/value.js").Row[]} change */
   edit(change, { held = false } = {}) {
     const changed = change(this.#value.rows);
     if (changed === this.#value.rows) return;

@@ -1,37 +1,33 @@
 /**
  * What the last run has said of every "Apply LoRA To Model" node, and whether that still counts.
  *
- * What the host remembers of a node's output is the only state: that brings it back after undo, and
- * when another workflow's tab was open. It is stale from when a run starts until that run renews it;
- * if the run fails first, it goes.
+ * The host remembers what a node has sent, and that is our only state: so it comes back after undo, and when the
+ * user returns from the tab of another workflow. An output is stale from when a run starts until that run renews
+ * it. If the run fails first, the output is removed.
  *
- * @typedef {import("@comfyorg/comfyui-frontend-types").LGraphNode} Node
- * @typedef {{ part: "model" | "clip", strength: number, applied: number, found: number, connected: boolean, live: number, through: number, unused: number }} Part
- * @typedef {{ code: string, text: string, sentence?: string, fields?: Record<string, string | number> }} Warning
- * @typedef {{ name: string, state: "applied" | "partial", applied: number, found: number, parts: Part[],
- *   unknown: number, first_unknown: string[], warnings: Warning[],
- *   base: string | null, model: string | null, report?: string }} Outcome of one file
- * @typedef {{ text?: string[], loras?: Outcome[] }} Output what the node sends to the page
+ * @typedef {{ text?: string[], loras?: import("../model/outcomes.js").Outcome[] }} Output what the node sends to the page
  */
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { afterwards } from "../page/hooks.js";
+import { allNodes, openWorkflow } from "../page/workflow.js";
 
 export const APPLY = "ApplyToModel";
 
-/** @type {WeakSet<Node>} */
+/** @type {WeakSet<Host.Node>} */
 const stale = new WeakSet();
 
-/** @type {((node: Node) => void)[]} */
+/** @type {((node: Host.Node) => void)[]} */
 const listeners = [];
 
 app.registerExtension({
   name: "LoraAlgebra.Runs",
 
-  beforeRegisterNodeDef(nodeType, { name }) {
+  beforeRegisterNodeDef({ prototype }, { name }) {
     if (name !== APPLY) return;
-    afterwards(nodeType.prototype, "onExecutionStart", markStale);
-    afterwards(nodeType.prototype, "onExecuted", renew);
+    afterwards(prototype, "onExecutionStart", markStale);
+    afterwards(prototype, "onExecuted", renew);
   },
 
   setup() {
@@ -44,47 +40,33 @@ app.registerExtension({
   },
 });
 
-/** Calls `listener` with every Apply node of which something has changed. */
+/** Calls `listener` with every Apply node of which something has changed. @param {(node: Host.Node) => void} listener */
 export const follow = (listener) => void listeners.push(listener);
 
-/** @param {Node} node @returns {Output | undefined} */
-export const outputOf = (node) => app.nodeOutputs[locator(node)];
+/** @param {Host.Node} node @returns {Output | undefined} */
+export const outputOf = (node) => /** @type {Output | undefined} */ (app.nodeOutputs[locator(node)]);
 
-/** @param {Node} node */
+/** @param {Host.Node} node */
 export const isStale = (node) => stale.has(node);
 
-/** All nodes of the open workflow, also inside subgraphs. @returns {Node[]} */
-export function allNodes() {
-  const graphs = [app.rootGraph, ...app.rootGraph.subgraphs.values()];
-  return graphs.flatMap(({ nodes }) => nodes);
-}
-
+/** Returns the Apply nodes of the open workflow, also those inside subgraphs. */
 export const applyNodes = () => allNodes().filter((node) => node.comfyClass === APPLY);
 
-/** The host's name for a node among all outputs. @param {Node} node */
-export function locator({ graph, id }) {
-  return graph.isRootGraph ? String(id) : `${graph.id}:${id}`;
+/** Returns the host's name for a node among all outputs. @param {Host.Node} node */
+function locator({ graph, id }) {
+  return !graph || graph.isRootGraph ? String(id) : `${graph.id}:${id}`;
 }
 
-/** A node among those of all open workflows. @param {Node} node */
-export const placeOf = (node) => `${app.extensionManager.workflow.activeWorkflow?.path} ${locator(node)}`;
+/** Names a node among those of all open workflows. @param {Host.Node} node */
+export const placeOf = (node) => `${openWorkflow()?.path} ${locator(node)}`;
 
-/** Lets `then` follow whatever `object` does in `method` already. */
-export function afterwards(object, method, then) {
-  const first = object[method];
-  object[method] = function (...values) {
-    first?.apply(this, values);
-    then.apply(this, values);
-  };
-}
-
-/** @this {Node} */
+/** @this {Host.Node} */
 function markStale() {
   stale.add(this);
   tell(this);
 }
 
-/** @this {Node} */
+/** @this {Host.Node} */
 function renew() {
   stale.delete(this);
   tell(this);
@@ -97,7 +79,7 @@ function dropStale() {
   }
 }
 
-/** @param {Node} node */
+/** @param {Host.Node} node */
 function tell(node) {
   for (const listener of listeners) listener(node);
 }
