@@ -57,6 +57,9 @@ export function setText(element, text) {
 /** The element at which an event of an element was aimed. @param {Event} event */
 export const targetOf = ({ target }) => /** @type {HTMLElement} */ (target);
 
+/** Returns which of some elements has the focus; -1 if none has it. @param {Element[]} elements */
+export const focusedOf = (elements) => elements.indexOf(/** @type {Element} */ (document.activeElement));
+
 /** Makes an element for a name from outside, whose direction of writing does not spread. @param {string} text @param {string} [className] */
 export const isolated = (text, className) => make("bdi", { class: className }, text);
 

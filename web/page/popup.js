@@ -1,6 +1,6 @@
 /** Shows an element above the page, next to what it belongs to, until a key or a press elsewhere closes it. */
 
-import { targetOf } from "./elements.js";
+import { focusedOf, targetOf } from "./elements.js";
 
 /** @typedef {{ left: number, right: number, top: number, bottom: number }} Rect */
 
@@ -56,7 +56,7 @@ export function keepFocus(element) {
     /** @type {NodeListOf<HTMLElement>} */
     const stops = element.querySelectorAll("input, textarea, button, [role=treeitem][tabindex='0']");
     const seen = [...stops].filter((stop) => stop.offsetParent !== null);
-    const at = seen.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    const at = focusedOf(seen);
     event.preventDefault();
     seen.at((at + (event.shiftKey ? -1 : 1)) % seen.length)?.focus();
   });

@@ -1,4 +1,4 @@
-/** Rows whose file the host does not list: what could be meant by them. */
+/** Finds what could be meant by rows whose file the host does not list. */
 
 import { library } from "../library/library.js";
 import { splitName } from "../model/filenames.js";
@@ -6,18 +6,21 @@ import { identityOf } from "../model/value.js";
 import { t } from "../page/words.js";
 import { warningText } from "../runs/sentences.js";
 
-/** @typedef {{ name: string, text: string, why: string }} Offer */
+/**
+ * @typedef {import("../model/value.js").Row} Row
+ * @typedef {{ why: string, names: string[], sure: boolean, said?: string }} Offers
+ *   `sure`: the file is the same; `said`: what is said of the file that a run uses all the same
+ */
 
-/** @param {import("../model/value.js").Row} row */
+/** @param {Row} row */
 export const isMissing = ({ name }) => Boolean(name && library.names && library.listed(name) === undefined);
 
 /**
- * What could be used instead, as far as it is known by now.
+ * Returns what could be used instead, as far as it is known by now.
  *
- * @param {import("../model/value.js").Row} row
- * @param {() => void} later called when there is more to say
- * @returns {{ why: string, names: string[], sure: boolean, said?: string }} sure: the file is the same; said: of the
- *   file that a run uses all the same
+ * @param {Row} row
+ * @param {() => void} later is called when more is known
+ * @returns {Offers}
  */
 export function offersFor(row, later) {
   const query = identityOf(row);
@@ -31,9 +34,10 @@ export function offersFor(row, later) {
   return offer(close.length ? t("Names like it:") : t("There is no file of a name like it."), close, false);
 }
 
+/** @param {string} why @param {string[]} names @param {boolean} sure @param {string} [said] @returns {Offers} */
 const offer = (why, names, sure, said) => ({ why, names, sure, said });
 
-/** @param {Element} element @param {(name: string) => HTMLElement} button */
+/** Shows offers as buttons. @param {HTMLElement} element @param {Offers} offers @param {(name: string) => HTMLElement} button */
 export function fillOffers(element, { why, names }, button) {
   const state = JSON.stringify([why, names]);
   if (element.dataset.shown === state) return; // a button that has the focus keeps it
@@ -41,11 +45,11 @@ export function fillOffers(element, { why, names }, button) {
   element.replaceChildren(why, ...names.map(button));
 }
 
-/** With its folder, without its suffix. */
+/** Returns a name with its folder, without its suffix. @param {string} name */
 export function pathName(name) {
   const { folder, base } = splitName(name);
   return folder + base;
 }
 
-/** How a row's file is called in the names of its controls. */
+/** Returns what a row's file is called in the labels of its controls. @param {Row} row */
 export const shortName = ({ name }) => (name ? splitName(name).base : t("a row without a file"));

@@ -1,4 +1,4 @@
-/** A field for text that the browser does not let the page read by itself. */
+/** Asks for text that the browser does not let the page read by itself. */
 
 import { make, setText } from "../page/elements.js";
 import { keepFocus, openPopup } from "../page/popup.js";
@@ -6,8 +6,8 @@ import { t } from "../page/words.js";
 
 /**
  * @param {HTMLElement} opener
- * @param {(text: string) => boolean} accept whether there was something in the text
- * @param {string} [text] in which nothing was found
+ * @param {(text: string) => boolean} accept returns whether there was something in the text
+ * @param {string} [text] a text in which nothing was found
  */
 export function askForText(opener, accept, text) {
   const field = make("textarea", { rows: 5, "aria-label": t("Text with LoRAs"), spellcheck: "false" });

@@ -1,4 +1,4 @@
-/** The preview picture of a file, or the letters it begins with. */
+/** Makes the preview picture of a file, or shows the letters that its name begins with. */
 
 import { library } from "../library/library.js";
 import { splitName } from "../model/filenames.js";
