@@ -66,7 +66,11 @@ export function parseCurve(text, start = 0, end = 1) {
   return { points: points.length ? points : RAMP, shape: shape ?? "linear", start, end };
 }
 
-/** Returns the strength at a progress from 0 to 1. Outside of the window it is 0. @param {Curve} curve @param {number} progress */
+/**
+ * Returns the strength at a progress from 0 to 1. Outside of the window it is 0.
+ *
+ * @param {Curve} curve @param {number} progress
+ */
 export function strengthAt({ points, shape, start, end }, progress) {
   if (progress < start || (progress >= end && end < 1)) return 0;
   const place = (progress - start) / (end - start);

@@ -12,7 +12,9 @@ import { SHAPES, strengthAt } from "./curve.js";
 const SMOOTH = 24; // straight pieces that look like a curve at the width of a node
 const SAID = [0, 0.25, 0.5, 0.75, 1]; // progress
 
-/** @typedef {[share: number, done: number][]} Way from one point to the next, as corners; the next point is among them */
+/**
+ * @typedef {[share: number, done: number][]} Way from one point to the next, as corners; the next point is among them
+ */
 
 /** @param {(share: number) => number} ease @returns {Way} */
 const sampled = (ease) => Array.from({ length: SMOOTH + 1 }, (_, index) => [index / SMOOTH, ease(index / SMOOTH)]);
@@ -25,7 +27,11 @@ const WAYS = {
   step: [[0, 0], [0.5, 0], [0.5, 1], [1, 1]],
 };
 
-/** Returns the whole progress from 0 to 1 as one line. A jump is an upright piece. @param {Curve} curve @returns {Corner[]} */
+/**
+ * Returns the whole progress from 0 to 1 as one line. A jump is an upright piece.
+ *
+ * @param {Curve} curve @returns {Corner[]}
+ */
 export function outline(curve) {
   const { start, end } = curve;
   /** @type {Corner[]} */

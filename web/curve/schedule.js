@@ -8,6 +8,7 @@
  */
 
 import { app } from "../../../scripts/app.js";
+
 import { afterwards } from "../page/hooks.js";
 import { loadStyle } from "../page/style.js";
 import { short } from "../page/text.js";
@@ -120,7 +121,11 @@ function isLinked(node, name) {
   return node.inputs.some(({ widget, link }) => widget?.name === name && link !== null);
 }
 
-/** Shows the curve, as far as the values of the node itself tell it. @param {Preview} preview @param {unknown[]} values @param {string[]} linked */
+/**
+ * Shows the curve, as far as the values of the node itself tell it.
+ *
+ * @param {Preview} preview @param {unknown[]} values @param {string[]} linked
+ */
 function show(preview, [text, start, end], linked) {
   const note = linked.length ? `by link: ${linked.join(", ")}; here the last value` : "";
   try {
@@ -146,14 +151,21 @@ function draw(preview, corners) {
   preview.low.textContent = short(low);
 }
 
-/** @param {Preview} preview @param {"drawn" | "linked" | "refused"} state @param {string} note @param {string} [description] */
+/**
+ * @param {Preview} preview @param {"drawn" | "linked" | "refused"} state @param {string} note
+ * @param {string} [description]
+ */
 function say({ element, note: shownNote }, state, note, description = "") {
   element.dataset.state = state;
   shownNote.textContent = note;
   element.ariaLabel = [description, note].filter(Boolean).join("; ");
 }
 
-/** Puts the preview where Nodes 2.0 has kept that of an earlier node with the same id. @param {Host.Node} node @param {HTMLElement} element */
+/**
+ * Puts the preview where Nodes 2.0 has kept that of an earlier node with the same id.
+ *
+ * @param {Host.Node} node @param {HTMLElement} element
+ */
 function takePlace(node, element) {
   if (element.isConnected || node.graph !== app.canvas.graph) return;
   const former = document.querySelector(`[data-node-id="${node.id}"] .lora-algebra-schedule`);

@@ -135,7 +135,11 @@ function rewire({ inputs, outputs }, list, end) {
   }
 }
 
-/** Gives the new nodes the title, the colour and the mode of the old ones. @param {Unit} unit @param {Node} list @param {Node} [end] */
+/**
+ * Gives the new nodes the title, the colour and the mode of the old ones.
+ *
+ * @param {Unit} unit @param {Node} list @param {Node} [end]
+ */
 function dress({ members, mode, kind }, list, end) {
   const title = members.map(ownTitle).find(Boolean);
   if (title) list.title = title;
@@ -153,7 +157,11 @@ function boundsOf(nodes) {
   return { left, top, width: Math.max(...nodes.map(({ pos, size }) => pos[0] + size[0])) - left };
 }
 
-/** Places nodes from left to right where there is room, else one below the other. @param {Node[]} made @param {Bounds} bounds */
+/**
+ * Places nodes from left to right where there is room, else one below the other.
+ *
+ * @param {Node[]} made @param {Bounds} bounds
+ */
 function place(made, { left, top, width }) {
   const needed = made.reduce((sum, { size }) => sum + size[0] + GAP, -GAP);
   let [x, y] = [left, top];

@@ -1,6 +1,7 @@
 /** Edits the graph that is shown. Each edit is one step of undo, or nothing at all. */
 
 import { app } from "../../../scripts/app.js";
+
 import { t } from "../page/words.js";
 import { captureStep, openWorkflow } from "../page/workflow.js";
 import { graphOf } from "./wires.js";

@@ -41,7 +41,7 @@ async function copyTags(node) {
 /** @param {string} text @returns {Promise<boolean>} whether it worked */
 async function copy(text) {
   try {
-    await navigator.clipboard.writeText(text); // there is none on pages without a certificate
+    await navigator.clipboard.writeText(text); // missing on pages without https
     return true;
   } catch {
     return false;

@@ -163,7 +163,11 @@ function power({ values }) {
   return rows.map(({ on, lora, strength, strengthTwo }) => row(on, lora, strength, strengthTwo)).filter(isThere);
 }
 
-/** siraxe: rows of rgthree's shape, some of them for a second model. These have no effect on the first. @param {Saved} saved */
+/**
+ * siraxe: rows of rgthree's shape, some of them for a second model. These have no effect on the first.
+ *
+ * @param {Saved} saved
+ */
 function highAndLow({ values }) {
   const isLow = (/** @type {Fields} */ { is_low: low, low_only: only }) => Boolean(low || only);
   const read = (/** @type {Fields} */ value) => {

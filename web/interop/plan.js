@@ -59,14 +59,22 @@ export function planConversion(nodes) {
   return { units: plans.map(({ unit }) => unit), refusals: plans.flatMap(({ refusals }) => refusals) };
 }
 
-/** Whether anything changes: not for a list of ours that would stay as it is, nor for sums and products alone. @param {Unit} unit */
+/**
+ * Whether anything changes: not for a list of ours that would stay as it is, nor for sums and products alone.
+ *
+ * @param {Unit} unit
+ */
 function isWorthwhile({ kind, members }) {
   if (kind !== "lora") return true;
   const lists = members.filter(({ type }) => type === "LoRARows");
   return members.some(({ type }) => type === "LoadLoRA") || (lists.length > 0 && members.length > 1);
 }
 
-/** Whether the text outputs of a node are linked. They tell of that node alone, so it is not joined to others. @param {Node} node */
+/**
+ * Whether the text outputs of a node are linked. They tell of that node alone, so it is not joined to others.
+ *
+ * @param {Node} node
+ */
 const givesTexts = (node) => linksFrom(node).some(({ origin_slot: slot }) => node.outputs[slot].name in TEXTS);
 
 /** Returns the nodes whose only consumer is meant, too, and takes them over. @param {Set<Node>} meant */
@@ -88,7 +96,11 @@ function isAbsorbed(node, meant) {
 /** @param {Node} target @param {Link} link @param {string} type */
 const hasSlot = (target, link, type) => target.inputs[link.target_slot]?.type === type;
 
-/** Returns the loaders that stand in a row between a model and its consumers. @param {Set<Node>} meant @returns {Node[][]} */
+/**
+ * Returns the loaders that stand in a row between a model and its consumers.
+ *
+ * @param {Set<Node>} meant @returns {Node[][]}
+ */
 function chainsOf(meant) {
   const loaders = [...meant].filter((node) => kindOf(node) === "model");
   const followers = new Map(loaders.map((node) => [node, followerOf(node, meant)]));
@@ -110,7 +122,11 @@ function chainsOf(meant) {
   return chains;
 }
 
-/** Returns one that no other of those left is in front of. @param {Set<Node>} left @param {Map<Node, Node | undefined>} followers */
+/**
+ * Returns one that no other of those left is in front of.
+ *
+ * @param {Set<Node>} left @param {Map<Node, Node | undefined>} followers
+ */
 function headOf(left, followers) {
   const followed = new Set([...left].map((node) => followers.get(node)));
   return [...left].find((node) => !followed.has(node)) ?? [...left][0];
@@ -243,7 +259,8 @@ const withText = ({ strength_clip: _, ...row }, text) =>
   text === row.strength ? row : { ...row, strength_clip: text };
 
 /**
- * Says in rows that loaders without a text encoder have no effect on one. Where no loader has one, rows need not say so.
+ * Says in rows that loaders without a text encoder have no effect on one. Where no loader has one, rows need not
+ * say so.
  *
  * @param {Gathering} gathered @param {Node[]} clipUsers
  */

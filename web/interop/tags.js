@@ -19,7 +19,10 @@ const MOST_STRENGTH = 100;
 
 /** A tag that cannot be read. */
 export class TagError extends Error {
-  /** @param {"name" | "quote" | "strength" | "closed"} why @param {string} tag @param {string} [lora] its name, as far as it is known */
+  /**
+   * @param {"name" | "quote" | "strength" | "closed"} why @param {string} tag
+   * @param {string} [lora] its name, as far as it is known
+   */
   constructor(why, tag, lora = "") {
     super(`${why}: ${tag}`);
     this.why = why;
@@ -141,7 +144,11 @@ const ways = (name) => [withoutSuffix(name.slice(splitName(name).folder.length))
 const shortest = (name, uses) =>
   ways(name).find((way) => uses.get(sameName(way)) === 1 && withoutSuffix(way) === way) ?? name;
 
-/** Writes a name so that it cannot end the tag. What cannot be written is replaced by a sign that no name has. @param {string} name */
+/**
+ * Writes a name so that it cannot end the tag. What cannot be written is replaced by a sign that no name has.
+ *
+ * @param {string} name
+ */
 function sayable(name) {
   const said = name.replaceAll("\\", "/").replace(UNSAYABLE, "\u{FFFD}");
   return said.includes(":") || said !== said.trim() ? `"${said}"` : said;

@@ -62,7 +62,11 @@ const isPrompt = (value) =>
 /** @param {unknown} node */
 const rowsOf = (node) => (isObject(node) && rowsOfNode(node)) || [];
 
-/** Reads rows in the order in which their nodes run, with those in subgraphs behind the others. @param {Workflow} workflow */
+/**
+ * Reads rows in the order in which their nodes run, with those in subgraphs behind the others.
+ *
+ * @param {Workflow} workflow
+ */
 function rowsOfWorkflow({ nodes, links, definitions, subgraphs = definitions?.subgraphs }) {
   const inner = Array.isArray(subgraphs) ? subgraphs.filter((each) => Array.isArray(each?.nodes)) : [];
   return [{ nodes, links }, ...inner].flatMap(rowsOfGraph);
@@ -121,7 +125,11 @@ function factorsOf(nodes, links) {
   return factors;
 }
 
-/** Returns our own nodes in front of one. @param {Record<string, any>} node @param {Record<string, any>[]} nodes @param {any[]} links */
+/**
+ * Returns our own nodes in front of one.
+ *
+ * @param {Record<string, any>} node @param {Record<string, any>[]} nodes @param {any[]} links
+ */
 function upstream(node, nodes, links) {
   const ours = new Map(nodes.filter(({ type }) => OURS.includes(type)).map((each) => [each.id, each]));
   const ends = links.map((link) => (Array.isArray(link) ? [link[1], link[3]] : [link?.origin_id, link?.target_id]));
@@ -140,7 +148,11 @@ function upstream(node, nodes, links) {
   return seen;
 }
 
-/** Reads names of files, one in a line, as far as the host lists them. @param {string} text @param {string[]} names @returns {Row[]} */
+/**
+ * Reads names of files, one in a line, as far as the host lists them.
+ *
+ * @param {string} text @param {string[]} names @returns {Row[]}
+ */
 function rowsOfLines(text, names) {
   const lines = text.split(/[\r\n]+/, MOST_LINES).map((line) => line.trim().replace(/^"(.*)"$/, "$1"));
   const [match, listed] = [matcher(names), new Set(names)];

@@ -27,7 +27,11 @@ export function linksFrom(node) {
   return links.sort((one, other) => one.origin_slot - other.origin_slot);
 }
 
-/** Returns the first slot of a type. @param {{ type: string }[] | undefined} slots @param {string} type @returns {number} -1 if there is none */
+/**
+ * Returns the first slot of a type.
+ *
+ * @param {{ type: string }[] | undefined} slots @param {string} type @returns {number} -1 if there is none
+ */
 export const slotOf = (slots, type) => (slots ?? []).findIndex((slot) => slot.type === type);
 
 /** Returns the link into the first input of a type. @param {Node} node @param {string} type */
@@ -54,7 +58,11 @@ export function bring(link, node, slot) {
   else originOf(link, graph)?.connect(link.origin_slot, node, slot, link.parentId);
 }
 
-/** Replaces the origin of a link by an output of another node. @param {Link} link @param {Node} node @param {number} slot */
+/**
+ * Replaces the origin of a link by an output of another node.
+ *
+ * @param {Link} link @param {Node} node @param {number} slot
+ */
 export function replaceOrigin(link, node, slot) {
   const graph = graphOf(node);
   const { target_id: id, target_slot: targetSlot, parentId } = link;

@@ -15,7 +15,11 @@ const awaited = new WeakSet();
 /** Returns by what a row's file is found. Its content only matters where its name is not listed. @param {Row} row */
 const identity = (row) => (library.listed(row.name) === undefined ? identityOf(row) : {});
 
-/** Returns what the host has said, with the hash of the content if that was asked for. @param {Row} row @returns {Reply | null | undefined} */
+/**
+ * Returns what the host has said, with the hash of the content if that was asked for.
+ *
+ * @param {Row} row @returns {Reply | null | undefined}
+ */
 export function knownFacts(row) {
   const whole = library.answer(row.name, { ...identity(row), content: true });
   const part = library.answer(row.name, identity(row));
@@ -36,5 +40,9 @@ function drawWhenThere(answer) {
   answer.then(refreshAll);
 }
 
-/** Asks for everything, the hash too, which takes seconds the first time. @param {Row} row @returns {Promise<Reply | null>} */
+/**
+ * Asks for everything, the hash too, which takes seconds the first time.
+ *
+ * @param {Row} row @returns {Promise<Reply | null>}
+ */
 export const wholeFacts = (row) => library.ask(row.name, { ...identity(row), content: true });

@@ -16,6 +16,7 @@
  */
 
 import { api } from "../../../scripts/api.js";
+
 import { sameName, splitName } from "../model/filenames.js";
 
 const RECENT = "lora-algebra.recent"; // in the browser's store
@@ -118,7 +119,11 @@ class Library {
     return promise;
   }
 
-  /** Returns the reply if it has come already. @param {string} name @param {More} [more] @returns {Reply | null | undefined} */
+  /**
+   * Returns the reply if it has come already.
+   *
+   * @param {string} name @param {More} [more] @returns {Reply | null | undefined}
+   */
   answer(name, more = {}) {
     return this.#answers.get(queryOf(name, more))?.value;
   }

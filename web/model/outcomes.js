@@ -37,7 +37,11 @@ export function countsOf(loras) {
   };
 }
 
-/** Counts the files in a report of which only the text is there. A file begins with "NAME (FACTS)". @param {string} text */
+/**
+ * Counts the files in a report of which only the text is there. A file begins with "NAME (FACTS)".
+ *
+ * @param {string} text
+ */
 export const titlesIn = (text) => text.split("\n").filter((line) => /^\S.*\)$/.test(line)).length;
 
 /**

@@ -87,7 +87,11 @@ function toNumber(value) {
   return typeof number === "number" && Number.isFinite(number) ? number : null;
 }
 
-/** Returns a strength as it is saved: in range, and without rounding errors of binary fractions. @param {number} strength */
+/**
+ * Returns a strength as it is saved: in range, and without rounding errors of binary fractions.
+ *
+ * @param {number} strength
+ */
 export function tidy(strength) {
   const within = Math.min(MOST_STRENGTH, Math.max(-MOST_STRENGTH, strength));
   return Math.round(within * DECIMALS) / DECIMALS || 0; // never -0
@@ -103,7 +107,11 @@ export function forPrompt({ rows, ...others }) {
   return structuredClone({ ...others, rows: rows.map(({ note: _, ...row }) => row) });
 }
 
-/** Reads a typed strength: "0.8", ".8", "0,8". @param {string} text @returns {number | null} null if it is not a number */
+/**
+ * Reads a typed strength: "0.8", ".8", "0,8".
+ *
+ * @param {string} text @returns {number | null} null if it is not a number
+ */
 export function parseStrength(text) {
   const typed = text.trim().replace(",", ".").replace("−", "-");
   return /^[-+]?(\d+\.?\d*|\.\d+)$/.test(typed) ? tidy(Number(typed)) : null;
@@ -165,7 +173,11 @@ export const toggleSolo = (rows, index) => set(rows, index, { solo: rows[index].
 /** @param {Row[]} rows @param {number} index @param {"strength" | "strength_clip"} key @param {number} strength */
 export const setStrength = (rows, index, key, strength) => set(rows, index, { [key]: tidy(strength) });
 
-/** Gives a row a strength of its own for the text encoders, or takes it away. @param {Row[]} rows @param {number} index */
+/**
+ * Gives a row a strength of its own for the text encoders, or takes it away.
+ *
+ * @param {Row[]} rows @param {number} index
+ */
 export function toggleTextStrength(rows, index) {
   const { strength, strength_clip: apart } = rows[index];
   return set(rows, index, { strength_clip: apart === undefined ? strength : undefined });
@@ -206,7 +218,11 @@ export function identityOf({ name, hash, size, noted = name }) {
   return hash && sameName(noted) === sameName(name) ? { hash, size } : {};
 }
 
-/** Prepares rows for a longer list, in which those that are solo would silence all others. @param {Row[]} rows @returns {Row[]} */
+/**
+ * Prepares rows for a longer list, in which those that are solo would silence all others.
+ *
+ * @param {Row[]} rows @returns {Row[]}
+ */
 export function withoutSolo(rows) {
   if (!rows.some(({ solo }) => solo)) return rows;
   return rows.map(({ solo, ...row }) => ({ ...row, on: row.on && solo === true }));

@@ -2,8 +2,8 @@
  * Makes the parts that we put on the page.
  *
  * @typedef {string | number | boolean | null | undefined} Value undefined, null and false: the attribute is left out
- * @typedef {"alt" | "autocomplete" | "class" | "decoding" | "draggable" | "id" | "inputmode" | "loading" | "placeholder" |
- *   "role" | "rows" | "scope" | "spellcheck" | "src" | "tabindex" | "title" | "type"} Name
+ * @typedef {"alt" | "autocomplete" | "class" | "decoding" | "draggable" | "id" | "inputmode" | "loading" |
+ *   "placeholder" | "role" | "rows" | "scope" | "spellcheck" | "src" | "tabindex" | "title" | "type"} Name
  * @typedef {{ [N in Name | `aria-${string}` | `data-${string}`]?: Value }} Attributes
  */
 
@@ -60,7 +60,11 @@ export const targetOf = ({ target }) => /** @type {HTMLElement} */ (target);
 /** Returns which of some elements has the focus; -1 if none has it. @param {Element[]} elements */
 export const focusedOf = (elements) => elements.indexOf(/** @type {Element} */ (document.activeElement));
 
-/** Makes an element for a name from outside, whose direction of writing does not spread. @param {string} text @param {string} [className] */
+/**
+ * Makes an element for a name from outside, whose direction of writing does not spread.
+ *
+ * @param {string} text @param {string} [className]
+ */
 export const isolated = (text, className) => make("bdi", { class: className }, text);
 
 const PATHS = {

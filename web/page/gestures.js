@@ -1,6 +1,7 @@
 /** Decides which gestures over a widget go to the canvas, and which must not get there: wheel, middle button, keys. */
 
 import { app } from "../../../scripts/app.js";
+
 import { targetOf } from "./elements.js";
 
 const OURS = new Set(["Delete", "Backspace", "Enter", " ", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"]);

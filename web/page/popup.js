@@ -72,7 +72,11 @@ function rectOf(anchor) {
   return { left, right, top, bottom };
 }
 
-/** Places an element below the anchor or above it, and never out of the window. @param {HTMLElement} element @param {Rect} anchor */
+/**
+ * Places an element below the anchor or above it, and never out of the window.
+ *
+ * @param {HTMLElement} element @param {Rect} anchor
+ */
 function place(element, { left, top, bottom }) {
   const { offsetWidth: width, offsetHeight: height } = element;
   const below = bottom + 2;

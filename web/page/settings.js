@@ -1,4 +1,4 @@
-/** The settings that a user can change. Names and tooltips in other languages are in locales/<language>/settings.json. */
+/** What a user can set. Names and tooltips in other languages are in locales/<language>/settings.json. */
 
 import { app } from "../../../scripts/app.js";
 

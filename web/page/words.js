@@ -4,6 +4,7 @@
  */
 
 import { api } from "../../../scripts/api.js";
+
 import { app } from "../../../scripts/app.js";
 
 const SECTION = "loraAlgebra"; // in locales/<language>/main.json

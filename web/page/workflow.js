@@ -11,7 +11,11 @@ export function allNodes() {
   return graphs.flatMap(({ nodes }) => nodes);
 }
 
-/** Whether a node is in the open workflow. The host does not tell us when it drops what is inside of subgraphs. @param {Host.Node} node */
+/**
+ * Whether a node is in the open workflow. The host does not tell us when it drops what is inside of subgraphs.
+ *
+ * @param {Host.Node} node
+ */
 export function isInWorkflow(node) {
   const { graph, id } = node;
   if (!graph) return false;

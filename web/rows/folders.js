@@ -56,7 +56,11 @@ function treeItem({ path, name, depth, count }, folders, chosen) {
   return item;
 }
 
-/** Chooses another folder with keys. @param {HTMLElement} element @param {KeyboardEvent} event @param {(path: string) => void} choose */
+/**
+ * Chooses another folder with keys.
+ *
+ * @param {HTMLElement} element @param {KeyboardEvent} event @param {(path: string) => void} choose
+ */
 function walk(element, event, choose) {
   const items = /** @type {HTMLElement[]} */ ([...element.children]);
   const at = focusedOf(items);

@@ -97,7 +97,11 @@ export class List {
     else (view && this.views.includes(view) ? view.more : this.addButton).focus({ preventScroll: true });
   }
 
-  /** Keeps each view with its row, where more than an edit has made another object of it. @param {Row[]} former @param {Row[]} rows */
+  /**
+   * Keeps each view with its row, where more than an edit has made another object of it.
+   *
+   * @param {Row[]} former @param {Row[]} rows
+   */
   follow(former, rows) {
     const heirs = new Map(former.map((row, index) => [row, rows[index]]));
     for (const view of this.views) view.row = heirs.get(view.row) ?? view.row;

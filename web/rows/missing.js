@@ -37,7 +37,11 @@ export function offersFor(row, later) {
 /** @param {string} why @param {string[]} names @param {boolean} sure @param {string} [said] @returns {Offers} */
 const offer = (why, names, sure, said) => ({ why, names, sure, said });
 
-/** Shows offers as buttons. @param {HTMLElement} element @param {Offers} offers @param {(name: string) => HTMLElement} button */
+/**
+ * Shows offers as buttons.
+ *
+ * @param {HTMLElement} element @param {Offers} offers @param {(name: string) => HTMLElement} button
+ */
 export function fillOffers(element, { why, names }, button) {
   const state = JSON.stringify([why, names]);
   if (element.dataset.shown === state) return; // a button that has the focus keeps it

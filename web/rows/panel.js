@@ -55,14 +55,22 @@ export function fillPanel(panel, row, widget, index) {
 const controls = (panel) =>
   new Map([...panel.querySelectorAll("[data-key]")].map((each) => [each.getAttribute("data-key"), each]));
 
-/** Keeps a control in place of its new twin, since it may have the focus. @param {Element} control @param {Element} twin */
+/**
+ * Keeps a control in place of its new twin, since it may have the focus.
+ *
+ * @param {Element} control @param {Element} twin
+ */
 function keep(control, twin) {
   for (const { name, value } of twin.attributes) control.setAttribute(name, value);
   control.replaceChildren(...twin.childNodes);
   twin.replaceWith(control);
 }
 
-/** Asks for everything, the hash too, and shows it when it comes. @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget */
+/**
+ * Asks for everything, the hash too, and shows it when it comes.
+ *
+ * @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget
+ */
 async function askForWhole(panel, row, widget) {
   const isAsked = panel.dataset.asked === row.name && knownFacts(row) !== undefined;
   if (!row.name || isAsked) return;

@@ -34,7 +34,8 @@ export function copyButton(key, text, label) {
 /** Copies the text of a button, which then says whether that worked. @param {HTMLElement} button */
 async function copy(button) {
   try {
-    await navigator.clipboard.writeText(button.dataset.text ?? ""); // is missing on pages from other machines without https
+    // a page from another machine without https has no clipboard
+    await navigator.clipboard.writeText(button.dataset.text ?? "");
     button.textContent = t("Copied");
   } catch {
     button.textContent = t("The browser does not allow it");

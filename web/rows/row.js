@@ -297,9 +297,11 @@ export class RowView {
 }
 
 /**
- * @param {string} className @param {Node | string} content
- * @param {import("../page/elements.js").Attributes & import("../page/elements.js").Listeners<HTMLButtonElement>} [properties]
+ * @typedef {import("../page/elements.js").Attributes} Attributes
+ * @typedef {import("../page/elements.js").Listeners<HTMLButtonElement>} Listeners
  */
+
+/** @param {string} className @param {Node | string} content @param {Attributes & Listeners} [properties] */
 export function button(className, content, properties) {
   return make("button", { class: className, type: "button", ...properties }, content);
 }

@@ -15,7 +15,11 @@ function fold(text) {
   return caseless(text.normalize("NFKD").replace(ACCENTS, "")).replaceAll("\\", "/").normalize("NFC");
 }
 
-/** Makes what is searched, once for a list of names. @param {string[]} names @returns {Entry[]} in the order of their names */
+/**
+ * Makes what is searched, once for a list of names.
+ *
+ * @param {string[]} names @returns {Entry[]} in the order of their names
+ */
 export function makeIndex(names) {
   return names.map(entry).sort((a, b) => order.compare(a.name, b.name));
 }

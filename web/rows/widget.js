@@ -161,7 +161,11 @@ class Rows {
     this.element.addEventListener("paste", (event) => this.#pasted(event));
   }
 
-  /** Takes a value from the host, which sets equal values at every press; what is pressed must then stay. @param {unknown} stored */
+  /**
+   * Takes a value from the host, which sets equal values at every press; what is pressed must then stay.
+   *
+   * @param {unknown} stored
+   */
   #restore(stored) {
     const value = edits.readValue(stored);
     if (JSON.stringify(value) === JSON.stringify(this.#value)) return;

@@ -9,6 +9,7 @@
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+
 import { factsSoon, knownFacts } from "../library/facts.js";
 import { library } from "../library/library.js";
 import { sameName } from "../model/filenames.js";
@@ -32,7 +33,11 @@ const READERS = ["FromLoRAStack", "FromLoRATags"];
 /** Rows node -> the Apply nodes below it, as the links were after the last run. @type {Map<Host.Node, Host.Node[]>} */
 let appliedBy = new Map();
 
-/** What was refused: the place of a node -> the file and the sentence. @type {Map<string, { file: string, message: string }>} */
+/**
+ * What was refused: the place of a node -> the file and the sentence.
+ *
+ * @type {Map<string, { file: string, message: string }>}
+ */
 const refusals = new Map();
 
 /** Files and codes of which the user has been warned. @type {Set<string>} */
@@ -98,7 +103,11 @@ function rangeText(least, most) {
   return most === null ? "" : t("at most {most}", { most: short(most) });
 }
 
-/** Returns what the node of a row and the Apply nodes below it have made of it. @param {Host.Node} node @param {Row} row @returns {Shown | undefined} */
+/**
+ * Returns what the node of a row and the Apply nodes below it have made of it.
+ *
+ * @param {Host.Node} node @param {Row} row @returns {Shown | undefined}
+ */
 const lastRun = (node, row) =>
   worst(
     [refusedBy(node, row), ...(appliedBy.get(node) ?? []).map((apply) => ofRun(apply, row))].filter(

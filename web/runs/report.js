@@ -36,7 +36,11 @@ const open = new Set();
 /** @type {WeakMap<Host.Node, Report>} */
 const reports = new WeakMap();
 
-/** Nodes with an open report: their height without it, and its own. @type {WeakMap<Host.Node, { height: number, more: number }>} */
+/**
+ * Nodes with an open report: their height without it, and its own.
+ *
+ * @type {WeakMap<Host.Node, { height: number, more: number }>}
+ */
 const grown = new WeakMap();
 
 app.registerExtension({
@@ -96,7 +100,11 @@ function hide(node) {
   giveBack(node);
 }
 
-/** Says in one line how many files there are, how much of them is applied, and how many warnings. @param {Output} output @param {string} text */
+/**
+ * Says in one line how many files there are, how much of them is applied, and how many warnings.
+ *
+ * @param {Output} output @param {string} text
+ */
 function summary({ loras }, text) {
   if (!loras) return files(titlesIn(text));
   const { loras: count, applied, found, warnings } = countsOf(loras);
@@ -195,7 +203,11 @@ function saveWithoutText(saved) {
   if (height !== undefined) saved.size = [this.size[0], height];
 }
 
-/** Returns a node's height without the text, if it is now as high as the text needs, and not as the user wants. @param {Host.Node} node */
+/**
+ * Returns a node's height without the text, if it is now as high as the text needs, and not as the user wants.
+ *
+ * @param {Host.Node} node
+ */
 function heightWithoutText(node) {
   const growth = grown.get(node);
   if (!growth) return undefined;
@@ -203,7 +215,11 @@ function heightWithoutText(node) {
   return node.size[1] > height && node.size[1] <= height + more + SLACK ? height : undefined;
 }
 
-/** Returns the height in pixels of a text that is wrapped in a node of that width. @param {string} text @param {number} width */
+/**
+ * Returns the height in pixels of a text that is wrapped in a node of that width.
+ *
+ * @param {string} text @param {number} width
+ */
 function heightOf(text, width) {
   const columns = Math.max(1, (width - 2 * MARGIN - 2 * FRAME) / CHARACTER_WIDTH - INDENT);
   const rows = text.split("\n").map((line) => Math.ceil((line.length - INDENT) / columns));

@@ -5,11 +5,12 @@
  * user returns from the tab of another workflow. An output is stale from when a run starts until that run renews
  * it. If the run fails first, the output is removed.
  *
- * @typedef {{ text?: string[], loras?: import("../model/outcomes.js").Outcome[] }} Output what the node sends to the page
+ * @typedef {{ text?: string[], loras?: import("../model/outcomes.js").Outcome[] }} Output what the node sends
  */
 
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+
 import { afterwards } from "../page/hooks.js";
 import { allNodes, openWorkflow } from "../page/workflow.js";
 
@@ -40,7 +41,11 @@ app.registerExtension({
   },
 });
 
-/** Calls `listener` with every Apply node of which something has changed. @param {(node: Host.Node) => void} listener */
+/**
+ * Calls `listener` with every Apply node of which something has changed.
+ *
+ * @param {(node: Host.Node) => void} listener
+ */
 export const follow = (listener) => void listeners.push(listener);
 
 /** @param {Host.Node} node @returns {Output | undefined} */

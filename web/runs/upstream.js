@@ -56,7 +56,11 @@ function originsOfLink(graph, id) {
   return origin?.subgraph ? inside(origin, origin.subgraph, link.origin_slot) : [origin];
 }
 
-/** Behind an input of a subgraph: what is linked to that input of the nodes that stand for it. @param {Host.Graph} graph @param {number} slot */
+/**
+ * Behind an input of a subgraph: what is linked to that input of the nodes that stand for it.
+ *
+ * @param {Host.Graph} graph @param {number} slot
+ */
 function outside(graph, slot) {
   const standing = allNodes().filter(({ subgraph, mode }) => subgraph === graph && mode !== MUTED);
   return standing.flatMap((outer) => originsOfLink(outer.graph, outer.inputs[slot]?.link));
