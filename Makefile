@@ -12,6 +12,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 DOCS_READY := .venv-docs/.ready
+NPM := $(shell command -v npm 2>/dev/null)
+NODE_READY := node_modules/.ready
 
 SHOTS ?= shots
 N ?= 20000
@@ -20,7 +22,7 @@ PROMPTS ?= 2000
 SEED ?= 1
 HOST ?= 0.28
 
-.PHONY: demo test test-rest test-slow fuzz faults soak web-cases fidelity bench docs shots setup lint test-core test-host test-web clean
+.PHONY: demo test test-rest test-slow fuzz faults soak web-cases fidelity bench docs shots setup lint lint-js test-core test-host test-web clean
 
 # threads that wait for each other are far slower than one where several programs share the cores
 demo test-rest test-core test-host test-web test-slow fuzz faults soak web-cases shots: export OMP_NUM_THREADS = 1
@@ -74,17 +76,23 @@ shots: $(READY)
 
 setup: $(READY)
 
-lint: $(READY)
+lint: $(READY) $(if $(NPM),lint-js)
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	@said=$$($(BIN)/lint-imports --no-cache) || { echo "$$said"; exit 1; }
 	$(BIN)/pyright
+	$(if $(NPM),,@echo "SKIPPED: THE PAGE'S JAVASCRIPT WAS NOT CHECKED, SINCE THERE IS NO npm" >&2)
+
+# types by TypeScript, from the comments; rules and format by Biome
+lint-js: $(NODE_READY)
+	node_modules/.bin/tsc
+	node_modules/.bin/biome check --error-on-warnings --log-level=warn
 
 test-core test-host test-web: test-%: $(READY)
 	$(BIN)/python -m pytest -q tests/$*
 
 clean:
-	rm -rf .venv .venv-docs site demo $(SHOTS)
+	rm -rf .venv .venv-docs node_modules site demo $(SHOTS)
 
 $(READY): requirements-test.txt
 	$(PYTHON) -m venv .venv
@@ -94,4 +102,8 @@ $(READY): requirements-test.txt
 $(DOCS_READY): requirements-docs.txt
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	touch $@
+
+$(NODE_READY): package.json package-lock.json
+	npm ci --silent --no-audit --no-fund
 	touch $@

@@ -1,10 +1,14 @@
-/** Commands, with keys where they are used often; they are in the menu under Extensions, and can be given other keys. */
+/** Our commands. They are in the menu under Extensions; the user can give them other keys. */
 
 import { app } from "../../scripts/app.js";
 
-import { widgetOf } from "./rows/registry.js";
-import { setAllOn } from "./rows/value.js";
-import { loadWords, t } from "./words.js";
+import { convertSelected } from "./interop/convert.js";
+import { selectedNodes } from "./interop/edit.js";
+import { expandSelected } from "./interop/expand.js";
+import { widgetOf } from "./model/registry.js";
+import { setAllOn } from "./model/value.js";
+import { loadWords, t } from "./page/words.js";
+import { captureStep } from "./page/workflow.js";
 
 const ROWS = "LoRARows";
 const PACK = "LoRA Algebra";
@@ -16,17 +20,17 @@ const COMMANDS = [
     id: "LoraAlgebra.ConvertToRows",
     label: "Convert selected nodes to LoRA Rows",
     icon: "pi pi-list",
-    function: () => interop("convertSelected"),
+    function: () => convertSelected(),
   },
   {
     id: "LoraAlgebra.ExpandRows",
     label: "Expand selected LoRA Rows into single nodes",
     icon: "pi pi-sitemap",
-    function: () => interop("expandSelected"),
+    function: () => expandSelected(),
   },
 ];
 
-// on a Mac, Option makes another sign of the letter
+// On a Mac, Option turns the letter into another character.
 const KEYS = [
   { combo: { key: "l", alt: true }, commandId: "LoraAlgebra.AddRows" },
   { combo: { key: "¬", alt: true }, commandId: "LoraAlgebra.AddRows" },
@@ -42,34 +46,30 @@ app.registerExtension({
   menuCommands: [{ path: ["Extensions", PACK], commands: COMMANDS.map(({ id }) => id) }],
 });
 
-/** Puts an empty node into the middle of what is to be seen, and selects it. */
+/** Adds an empty node in the middle of the view, and selects it. */
 function addRows() {
   const { canvas, ds, graph } = app.canvas;
   const node = LiteGraph.createNode(ROWS);
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  const middle = [width, height].map((length, axis) => length / 2 / ds.scale - ds.offset[axis]);
-  node.pos = middle.map((place, axis) => place - node.size[axis] / 2);
+  const centred = (/** @type {number} */ length, /** @type {0 | 1} */ axis) =>
+    length / 2 / ds.scale - ds.offset[axis] - node.size[axis] / 2;
+  node.pos = [centred(width, 0), centred(height, 1)];
   graph.add(node);
   app.canvas.selectItems([node]);
-  app.extensionManager.workflow.activeWorkflow?.changeTracker?.captureCanvasState();
+  captureStep();
 }
 
 /** Turns all rows of the selected nodes off, or on if none is on. */
 function toggleRows() {
-  const widgets = selected().map(widgetOf).filter(Boolean);
+  const widgets = selectedNodes()
+    .map(widgetOf)
+    .filter((widget) => widget !== undefined);
   if (!widgets.length) return tell(t("Select a LoRA Rows node first."));
   const on = !widgets.some((widget) => widget.rows().some((row) => row.on));
   for (const widget of widgets) widget.edit((rows) => setAllOn(rows, on));
 }
 
-const selected = () => [...app.canvas.selectedItems].filter(({ comfyClass }) => comfyClass === ROWS);
-
-/** @param {"convertSelected" | "expandSelected"} action */
-async function interop(action) {
-  const { [action]: act } = await import("./interop/convert.js");
-  await act();
-}
-
+/** @param {string} detail */
 function tell(detail) {
   app.extensionManager.toast.add({ severity: "info", summary: PACK, detail, life: 5000 });
 }

@@ -111,7 +111,7 @@ def test_the_host_finds_no_command_in_the_words(language, section):
 
 def test_every_setting_has_words_and_the_english_ones_are_its_own():
     told = words("en", "settings")
-    settings = listed("settings.js", "SETTINGS")
+    settings = listed("page/settings.js", "SETTINGS")
     assert len(settings) >= 6
     assert told.keys() == {f"LoraAlgebra_Rows_{each['key']}" for each in settings}
     for each in settings:

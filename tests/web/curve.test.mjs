@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { CurveError, parseCurve, strengthAt } from "../../web/curve.js";
+import { CurveError, parseCurve, strengthAt } from "../../web/curve/curve.js";
 
 const vectors = JSON.parse(readFileSync(new URL("../data/curves.json", import.meta.url), "utf8"));
 

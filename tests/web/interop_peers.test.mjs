@@ -32,10 +32,36 @@ test("a strength that cannot be read switches its row off", () => {
 });
 
 test("nodes in disorder give no rows and no error", () => {
-  const nonsense = [undefined, null, [], {}, "text", 5, [null], [[]], [[null]], { rows: 5 }, [{ lora: 5 }], [{ lora: null }]];
-  const types = ["LoraLoader", "Power Lora Loader (rgthree)", "Lora Loader (LoraManager)", "LoRA Stacker",
-    "CR LoRA Stack", "easy loraStack", "easy loraSwitcher", "LocalLoraGallery", "DoRA Power LoRA Loader",
-    "PowerLoraLoaderV2", "LoRA Text Loader (LoraManager)", "LoRARows", "LoadLoRA", "StackLoRAs"];
+  const nonsense = [
+    undefined,
+    null,
+    [],
+    {},
+    "text",
+    5,
+    [null],
+    [[]],
+    [[null]],
+    { rows: 5 },
+    [{ lora: 5 }],
+    [{ lora: null }],
+  ];
+  const types = [
+    "LoraLoader",
+    "Power Lora Loader (rgthree)",
+    "Lora Loader (LoraManager)",
+    "LoRA Stacker",
+    "CR LoRA Stack",
+    "easy loraStack",
+    "easy loraSwitcher",
+    "LocalLoraGallery",
+    "DoRA Power LoRA Loader",
+    "PowerLoraLoaderV2",
+    "LoRA Text Loader (LoraManager)",
+    "LoRARows",
+    "LoadLoRA",
+    "StackLoRAs",
+  ];
   for (const type of types)
     for (const values of nonsense) {
       assert.deepEqual(rowsOfNode({ type, widgets_values: values }), []);

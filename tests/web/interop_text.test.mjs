@@ -1,13 +1,20 @@
 // Rows in pasted text of any kind, and names as the host lists them.
 
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { matchName } from "../../web/interop/names.js";
+import { matcher } from "../../web/interop/names.js";
 import { readRows } from "../../web/interop/text.js";
 
-const NAMES = ["c/adapter_model.safetensors", "ink.safetensors", "style/light.safetensors", "a/twin.safetensors", "b/twin.safetensors", "v1.5.safetensors"];
+const NAMES = [
+  "c/adapter_model.safetensors",
+  "ink.safetensors",
+  "style/light.safetensors",
+  "a/twin.safetensors",
+  "b/twin.safetensors",
+  "v1.5.safetensors",
+];
 const read = (text, order = "model") => readRows(text, order, NAMES);
 const json = (value) => read(JSON.stringify(value));
 const row = (name, strength = 1, others = {}) => ({ on: true, name, strength, ...others });
@@ -30,7 +37,7 @@ for (const [asked, found] of [
   ["adapter_model", "c/adapter_model.safetensors"],
   ["", ""],
 ])
-  test(`the name "${asked}" means "${found}"`, () => assert.equal(matchName(asked, NAMES), found));
+  test(`the name "${asked}" means "${found}"`, () => assert.equal(matcher(NAMES)(asked), found));
 
 test("tags in any text, in the order that is asked for", () => {
   const text = "a cat <lora:ink:0.5:0.25>, <lora:gone:2>";
@@ -39,7 +46,9 @@ test("tags in any text, in the order that is asked for", () => {
 });
 
 test("an unreadable tag is a row that is off and says why", () => {
-  assert.deepEqual(read("<lora:ink:much> <lora::1>"), [row("ink.safetensors", 1, { on: false, note: "<lora:ink:much>" })]);
+  assert.deepEqual(read("<lora:ink:much> <lora::1>"), [
+    row("ink.safetensors", 1, { on: false, note: "<lora:ink:much>" }),
+  ]);
 });
 
 test("a row, a list of rows, and the value of the widget, with all they hold", () => {
@@ -76,7 +85,12 @@ test("factors behind our own loaders are taken along, through sums", () => {
     row("style/light.safetensors", 1, { strength_clip: 0.5 }),
     row("v1.5.safetensors", 1),
   ];
-  const links = [[1, 1, 0, 3, 0, "L"], [2, 2, 0, 3, 1, "L"], [3, 3, 0, 4, 0, "L"], [4, 4, 0, 9, 0, "L"]];
+  const links = [
+    [1, 1, 0, 3, 0, "L"],
+    [2, 2, 0, 3, 1, "L"],
+    [3, 3, 0, 4, 0, "L"],
+    [4, 4, 0, 9, 0, "L"],
+  ];
   const objects = links.map(([id, origin_id, , target_id]) => ({ id, origin_id, target_id }));
   assert.deepEqual(json({ nodes, links }), expected);
   assert.deepEqual(json({ nodes, links: objects }), expected);
@@ -96,7 +110,10 @@ test("factors in a prompt are taken along, too", () => {
 });
 
 test("names of files, one in a line, as far as they are listed", () => {
-  assert.deepEqual(read("ink\r\n\"style/light.safetensors\"\n\nnothing\n"), [row("ink.safetensors"), row("style/light.safetensors")]);
+  assert.deepEqual(read('ink\r\n"style/light.safetensors"\n\nnothing\n'), [
+    row("ink.safetensors"),
+    row("style/light.safetensors"),
+  ]);
   assert.deepEqual(read("a sentence about ink"), []);
 });
 
@@ -109,9 +126,24 @@ test("every peer's node can be pasted", () => {
 });
 
 test("nonsense of any kind gives nothing and no error", () => {
-  const values = [null, 5, "x", [], [5], [null], {}, { rows: 5 }, { rows: [null] }, { nodes: [null, 5, {}] }, { nodes: 5 },
-    { nodes: [], links: 5 }, { nodes: [{ type: "ScaleLoRA" }], links: [null, 5, []] }, { prompt: { 1: null } }, [[[[]]]],
-    { definitions: { subgraphs: [null, { nodes: [null] }] }, nodes: [] }];
+  const values = [
+    null,
+    5,
+    "x",
+    [],
+    [5],
+    [null],
+    {},
+    { rows: 5 },
+    { rows: [null] },
+    { nodes: [null, 5, {}] },
+    { nodes: 5 },
+    { nodes: [], links: 5 },
+    { nodes: [{ type: "ScaleLoRA" }], links: [null, 5, []] },
+    { prompt: { 1: null } },
+    [[[[]]]],
+    { definitions: { subgraphs: [null, { nodes: [null] }] }, nodes: [] },
+  ];
   for (const value of values) assert.deepEqual(json(value), []);
   for (const text of ["", "{", "[", "<lora", "<lora:", "\0", "[".repeat(100_000), "<lora:".repeat(100_000)])
     assert.deepEqual(read(text), []);

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { parseCurve, strengthAt } from "../../web/curve.js";
-import { describe, outline, range } from "../../web/outline.js";
+import { parseCurve, strengthAt } from "../../web/curve/curve.js";
+import { describe, outline, range } from "../../web/curve/outline.js";
 
 const vectors = JSON.parse(readFileSync(new URL("../data/curves.json", import.meta.url), "utf8"));
 
@@ -31,18 +31,27 @@ for (const { text, start, end } of vectors.good)
   });
 
 test("a jump is upright", () => {
-  assert.deepEqual(drawn("0:1, 0.5:1, 0.5:0, 1:0").filter(([progress]) => progress === 0.5), [
-    [0.5, 1],
-    [0.5, 1],
-    [0.5, 0],
-    [0.5, 0],
-  ]);
+  assert.deepEqual(
+    drawn("0:1, 0.5:1, 0.5:0, 1:0").filter(([progress]) => progress === 0.5),
+    [
+      [0.5, 1],
+      [0.5, 1],
+      [0.5, 0],
+      [0.5, 0],
+    ],
+  );
 });
 
 test("a window has upright edges, and 0 around it", () => {
   const line = drawn("constant", 0.25, 0.75);
-  assert.deepEqual(line.slice(0, 2), [[0, 0], [0.25, 0]]);
-  assert.deepEqual(line.slice(-2), [[0.75, 0], [1, 0]]);
+  assert.deepEqual(line.slice(0, 2), [
+    [0, 0],
+    [0.25, 0],
+  ]);
+  assert.deepEqual(line.slice(-2), [
+    [0.75, 0],
+    [1, 0],
+  ]);
 });
 
 test("the range has 0 in it, and a height", () => {
@@ -53,8 +62,5 @@ test("the range has 0 in it, and a height", () => {
 
 test("it is said in words", () => {
   const said = describe(parseCurve("0:1, 1:-0.12345", 0, 0.8));
-  assert.equal(
-    said,
-    "Strength over the sampling: 1 at 0 %, 0.649 at 25 %, 0.298 at 50 %, -0.0532 at 75 %, 0 at 100 %",
-  );
+  assert.equal(said, "Strength over the sampling: 1 at 0 %, 0.649 at 25 %, 0.298 at 50 %, -0.0532 at 75 %, 0 at 100 %");
 });

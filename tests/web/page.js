@@ -239,12 +239,12 @@ window.lab = (() => {
     /** Gives a list that is shown its rows, as an edit of a user does: with the height that they need. */
     enterRows: (id, rows) =>
       change(async () => {
-        const { widgetOf } = await import("/extensions/lora-algebra/rows/registry.js");
+        const { widgetOf } = await import("/extensions/lora-algebra/model/registry.js");
         widgetOf(node(id)).edit(() => rows);
       }),
 
     /** How many lists of rows our scripts hold. */
-    listsAlive: async () => (await import("/extensions/lora-algebra/rows/registry.js")).rowsWidgets().length,
+    listsAlive: async () => (await import("/extensions/lora-algebra/model/registry.js")).rowsWidgets().length,
 
     enter: async (id) => {
       const outer = node(id);

@@ -3,8 +3,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { against, counts, countsOf, outcomeNamed, titlesIn, triggerChoices, withToggled, worst } from "../../web/outcomes.js";
-import { printable, short, sizeText } from "../../web/text.js";
+import {
+  against,
+  counts,
+  countsOf,
+  outcomeNamed,
+  titlesIn,
+  triggerChoices,
+  withToggled,
+  worst,
+} from "../../web/model/outcomes.js";
+import { printable, short, sizeText } from "../../web/page/text.js";
 
 const lora = (name, applied, found, warnings = []) => ({ name, applied, found, warnings });
 
@@ -20,7 +29,8 @@ test("a file of several runs, as of a sweep, is counted once", () => {
 });
 
 test("files are counted in a report of which there is only the text", () => {
-  const text = "a.safetensors (LoRA, rank 4)\n    unknown, not applied: 1 (x)\nsub/b.safetensors (LoHa)\n    names: kohya";
+  const text =
+    "a.safetensors (LoRA, rank 4)\n    unknown, not applied: 1 (x)\nsub/b.safetensors (LoHa)\n    names: kohya";
   assert.equal(titlesIn(text), 2);
   assert.equal(titlesIn("No LoRA: the model is unchanged."), 0);
 });
@@ -33,7 +43,10 @@ test("an outcome is found by any way to write its file's name", () => {
 });
 
 test("a row counts if it is on, named, and solo where any row is", () => {
-  const [a, b] = [{ on: true, name: "a" }, { on: true, name: "b" }];
+  const [a, b] = [
+    { on: true, name: "a" },
+    { on: true, name: "b" },
+  ];
   assert.ok(counts(a, [a, b]));
   assert.ok(!counts({ ...a, on: false }, [a, b]));
   assert.ok(!counts({ on: true, name: "" }, [a, b]));
@@ -59,8 +72,17 @@ test("a strength is held against what the file recommends", () => {
 });
 
 test("without a choice the words that the file states are chosen", () => {
-  const facts = { triggers: [{ word: "ink", count: null }, { word: "1girl", count: 9 }], stated_triggers: ["ink"] };
-  const chosen = (row) => triggerChoices(row, facts).filter((choice) => choice.chosen).map(({ word }) => word);
+  const facts = {
+    triggers: [
+      { word: "ink", count: null },
+      { word: "1girl", count: 9 },
+    ],
+    stated_triggers: ["ink"],
+  };
+  const chosen = (row) =>
+    triggerChoices(row, facts)
+      .filter((choice) => choice.chosen)
+      .map(({ word }) => word);
   assert.deepEqual(chosen({}), ["ink"]);
   assert.deepEqual(chosen({ triggers: [] }), []);
   assert.deepEqual(chosen({ triggers: ["mine", "1girl"] }), ["1girl", "mine"]);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import * as edits from "../../web/rows/value.js";
+import * as edits from "../../web/model/value.js";
 
 const row = (name, strength = 1, others = {}) => ({ on: true, name, strength, ...others });
 const [A, B, C] = [row("a"), row("b", 0.5), row("c", -2)];
@@ -30,20 +30,28 @@ test("keys of ours with values that cannot be are as if they were not there", ()
 
 test("strengths are read from text, held in range, and rounded", () => {
   const read = (strength) => edits.readValue([{ name: "a", strength }]).rows[0].strength;
-  assert.deepEqual(["0.8", 0.1 + 0.2, 1e9, -1e9, NaN, null, "", "x", -0].map(read), [0.8, 0.3, 100, -100, 1, 1, 1, 1, 0]);
+  assert.deepEqual(
+    ["0.8", 0.1 + 0.2, 1e9, -1e9, NaN, null, "", "x", -0].map(read),
+    [0.8, 0.3, 100, -100, 1, 1, 1, 1, 0],
+  );
 });
 
 test("a strength is typed with a point or a comma, with a sign or without", () => {
   const typed = [" 0.8 ", ".8", "0,8", "+1", "-1.25", "−2", "1.", "500"];
   assert.deepEqual(typed.map(edits.parseStrength), [0.8, 0.8, 0.8, 1, -1.25, -2, 1, 100]);
-  for (const text of ["", "x", "1e3", "1.2.3", "--1", "0x10", "Infinity"]) assert.equal(edits.parseStrength(text), null);
+  for (const text of ["", "x", "1e3", "1.2.3", "--1", "0x10", "Infinity"])
+    assert.equal(edits.parseStrength(text), null);
 });
 
 test("no edit changes the rows that it is given, and all leave other rows the same objects", () => {
   const rows = frozen([A, B, C]);
   const calls = [
-    [edits.setOn, 1, false], [edits.setStrength, 1, "strength", 2], [edits.toggleSolo, 1],
-    [edits.toggleTextStrength, 1], [edits.setNote, 1, "x"], [edits.rename, 1, "z"],
+    [edits.setOn, 1, false],
+    [edits.setStrength, 1, "strength", 2],
+    [edits.toggleSolo, 1],
+    [edits.toggleTextStrength, 1],
+    [edits.setNote, 1, "x"],
+    [edits.rename, 1, "z"],
   ];
   for (const [edit, ...given] of calls) {
     const after = edit(rows, ...given);
@@ -60,20 +68,34 @@ test("rows are added at the end, up to the most that there may be", () => {
 
 test("a duplicate stands below its row and is a row of its own", () => {
   const after = edits.duplicate([row("a", 1, { triggers: ["x"] }), B], 0);
-  assert.deepEqual(after.map(({ name }) => name), ["a", "a", "b"]);
+  assert.deepEqual(
+    after.map(({ name }) => name),
+    ["a", "a", "b"],
+  );
   assert.notEqual(after[0].triggers, after[1].triggers);
 });
 
 test("a row moves to where it is put, and not out of the list", () => {
   const names = (rows) => rows.map(({ name }) => name).join("");
-  const moves = [[0, 2, "bca"], [2, 0, "cab"], [1, 0, "bac"], [0, 1, "bac"], [0, 9, "bca"], [2, -9, "cab"], [1, 1, "abc"]];
+  const moves = [
+    [0, 2, "bca"],
+    [2, 0, "cab"],
+    [1, 0, "bac"],
+    [0, 1, "bac"],
+    [0, 9, "bca"],
+    [2, -9, "cab"],
+    [1, 1, "abc"],
+  ];
   for (const [from, to, expected] of moves) assert.equal(names(edits.move([A, B, C], from, to)), expected);
 });
 
 test("all on and all off touch only those that are not", () => {
   const rows = [A, { ...B, on: false }];
   assert.equal(edits.setAllOn(rows, true)[0], A);
-  assert.deepEqual(edits.setAllOn(rows, true).map(({ on }) => on), [true, true]);
+  assert.deepEqual(
+    edits.setAllOn(rows, true).map(({ on }) => on),
+    [true, true],
+  );
   assert.equal(edits.allOn(rows), false);
 });
 
@@ -114,14 +136,19 @@ test("hash and size speak for the name they were noted for, in any spelling, and
 
 test("what was noted for another name is no reason to take a file for the same", () => {
   const before = [row("b", 1, { hash: "h", size: 3, noted: "a", triggers: ["x"] })];
-  assert.deepEqual(edits.rename(before, 0, "c", { hash: "h", size: 3 }), [row("c", 1, { hash: "h", size: 3, noted: "c" })]);
+  assert.deepEqual(edits.rename(before, 0, "c", { hash: "h", size: 3 }), [
+    row("c", 1, { hash: "h", size: 3, noted: "c" }),
+  ]);
   assert.deepEqual(edits.withIdentities(before, () => ({ hash: "g", size: 4 }))[0].noted, "b");
 });
 
 test("normalised strengths add up to one, with signs, ratios and silent rows as they were", () => {
   const rows = [row("a", 3, { strength_clip: 1.5 }), row("b", -1), { ...row("c", 9), on: false }];
   const after = edits.normalise(rows);
-  assert.deepEqual(after.map(({ strength }) => strength), [0.75, -0.25, 9]);
+  assert.deepEqual(
+    after.map(({ strength }) => strength),
+    [0.75, -0.25, 9],
+  );
   assert.equal(after[0].strength_clip, 0.375);
   assert.deepEqual(edits.normalise([row("a", 0)]), [row("a", 0)]);
 });
@@ -143,19 +170,9 @@ test("rows without a hash get what is known, others keep theirs", () => {
   const known = (name) => (name === "a" ? { hash: "new", size: 1 } : undefined);
   const rows = [row("a"), row("a", 1, { hash: "old", size: 2 }), row("b")];
   const after = edits.withIdentities(rows, known);
-  assert.deepEqual(after.map(({ hash }) => hash), ["new", "old", undefined]);
+  assert.deepEqual(
+    after.map(({ hash }) => hash),
+    ["new", "old", undefined],
+  );
   assert.equal(after[2], rows[2]);
-});
-
-test("names are split at either separator, and lose only a suffix", () => {
-  const split = (name) => Object.values(edits.splitName(name));
-  assert.deepEqual(split("style/old/ink v1.2.safetensors"), ["style/old/", "ink v1.2"]);
-  assert.deepEqual(split("style\\ink.pt"), ["style\\", "ink"]);
-  assert.deepEqual(split("ink"), ["", "ink"]);
-  assert.deepEqual(split(".hidden"), ["", ".hidden"]);
-});
-
-test("names are the same whatever their separators, case, and kind of accents", () => {
-  assert.equal(edits.sameName("Style\\E\u0301mile"), edits.sameName("style/\u00e9mile"));
-  assert.notEqual(edits.sameName("Emile"), edits.sameName("\u00c9mile"));
 });

@@ -1,8 +1,8 @@
-/** What is on the clipboard, also where it is the host's: copied nodes are no plain text there. */
+/** Reads the clipboard, also where the host has written to it: copied nodes are not plain text there. */
 
 const HELD = /data-(?:comfy-)?metadata="([A-Za-z0-9+/=]+)"/; // older and newer pages
 
-/** Of a paste event. @param {DataTransfer | null} data */
+/** Returns the text of a paste event. @param {DataTransfer | null} data */
 export const pastedText = (data) => textOf(data?.getData("text/html") ?? "", data?.getData("text/plain") ?? "");
 
 /** @returns {Promise<string | null>} null if the browser does not let us read it */
@@ -16,13 +16,16 @@ export async function clipboardText() {
   }
 }
 
+/** @param {ClipboardItem | undefined} item @param {string} type */
 const ofType = async (item, type) => (item?.types.includes(type) ? (await item.getType(type)).text() : "");
 
+/** @param {string} html @param {string} text */
 function textOf(html, text) {
   const held = HELD.exec(html)?.[1];
   return held ? decoded(held) : text;
 }
 
+/** @param {string} base64 */
 function decoded(base64) {
   try {
     return new TextDecoder().decode(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)));

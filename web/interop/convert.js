@@ -1,29 +1,41 @@
-/** "Convert to LoRA Rows": the LoRA nodes that are selected become lists of ours, links and all. */
+/** Makes lists of ours out of the selected LoRA nodes, links and all: "Convert to LoRA Rows". */
 
 import { app } from "../../../scripts/app.js";
 
-import { library } from "../library.js";
-import { t } from "../words.js";
+import { library } from "../library/library.js";
+import { t } from "../page/words.js";
 import { addNode, inOneStep, ownTitle, say, selectedNodes, setValues, titleOf } from "./edit.js";
 import { withListedNames } from "./names.js";
 import { peerOf } from "./peers.js";
 import { planConversion } from "./plan.js";
-import { bring, linkInto, linksFrom, linksInto, neighbours, refreshPlaceholder, replaceOrigin, slotOf } from "./wires.js";
+import {
+  bring,
+  linkInto,
+  linksFrom,
+  linksInto,
+  neighbours,
+  refreshPlaceholder,
+  replaceOrigin,
+  slotOf,
+} from "./wires.js";
 
-export { expandSelected } from "./expand.js";
-
-/** @typedef {import("./wires.js").Node} Node @typedef {import("./plan.js").Unit} Unit */
+/**
+ * @typedef {Host.Node} Node
+ * @typedef {import("./plan.js").Unit} Unit
+ * @typedef {{ left: number, top: number, width: number }} Bounds
+ */
 
 const LORA = "LORA_RECIPE";
 const WIDTH = 340;
 const GAP = 50;
+/** The node that ends a unit: none for our own LoRAs. @type {Partial<Record<Unit["kind"], string>>} */
 const END = { model: "ApplyToModel", stack: "ToLoRAStack" };
 
-/** Whether there is something to convert in a node. @param {Node} node */
-export const isConvertible = (node) => Boolean(peerOf(node.type)) && node.type !== "LoRARows";
+/** Whether there is something to convert in a node. @param {{ type?: string }} node */
+export const isConvertible = ({ type = "" }) => Boolean(peerOf(type)) && type !== "LoRARows";
 
 /**
- * One step of undo; nothing is changed, and the user told why, if anything would be lost.
+ * Converts nodes in one step of undo. If anything would be lost, it changes nothing and tells the user why.
  *
  * @param {Node[]} [nodes] the selected ones
  * @returns {Promise<boolean>} whether something was converted
@@ -37,7 +49,9 @@ export async function convertSelected(nodes = selectedNodes()) {
   const places = units.map(({ members }) => boundsOf(members));
   const made = await inOneStep(
     () => units.map((unit, index) => convert(unit, names, places[index])),
-    (nodes) => nodes.forEach((each, index) => place(each, places[index])),
+    (nodes) => {
+      for (const [index, each] of nodes.entries()) place(each, places[index]);
+    },
   );
   app.canvas.selectItems(made.flat());
   return true;
@@ -56,11 +70,12 @@ function explain({ node, why, name = "" }) {
   }[why];
 }
 
-/** @param {Unit} unit @param {string[]} names @returns {Node[]} the new nodes */
+/** @param {Unit} unit @param {string[]} names @param {Bounds} bounds @returns {Node[]} the new nodes */
 function convert(unit, names, bounds) {
   const first = unit.members[0];
   const list = addNode("LoRARows", first);
-  const end = END[unit.kind] ? addNode(END[unit.kind], first) : undefined;
+  const endType = END[unit.kind];
+  const end = endType ? addNode(endType, first) : undefined;
   setValues(list, { rows: { version: 1, rows: withListedNames(unit.rows, names) } });
   const sources = addSources(unit, list);
   if (end) {
@@ -72,17 +87,24 @@ function convert(unit, names, bounds) {
   place(made, bounds);
   rewire(unit, list, end);
   const others = new Set([...unit.members, ...made].flatMap((node) => [...neighbours(node)]));
-  for (const node of unit.members) node.graph.remove(node);
+  for (const node of unit.members) node.graph?.remove(node);
   for (const node of others) if (node.graph) refreshPlaceholder(node);
   return made;
 }
 
-/** What comes from elsewhere goes into the list; several of them through a sum. @returns {Node[]} */
+/**
+ * Links what comes from elsewhere to the list; several sources through a sum.
+ *
+ * @param {Unit} unit @param {Node} list @returns {Node[]} the new nodes
+ */
 function addSources({ sources, members }, list) {
-  const add = (type) => addNode(type, members[0]);
+  const add = (/** @type {string} */ type) => addNode(type, members[0]);
+  /** @type {Node[]} */
   const made = [];
+  /** @type {((target: Node, at: number) => void)[]} */
   const bringAll = sources.map(({ node, slot, type }) => {
     const link = linksInto(node).find(({ target_slot: target }) => target === slot);
+    if (!link) return () => {};
     if (type === LORA) return (target, at) => bring(link, target, at);
     const from = add("FromLoRAStack");
     made.push(from);
@@ -93,7 +115,7 @@ function addSources({ sources, members }, list) {
   if (sources.length > 1) {
     const sum = add("StackLoRAs");
     made.push(sum);
-    bringAll.forEach((bringTo, index) => bringTo(sum, sum.findInputSlot(`loras.lora_${index}`)));
+    for (const [index, bringTo] of bringAll.entries()) bringTo(sum, sum.findInputSlot(`loras.lora_${index}`));
     sum.connect(0, list, slotOf(list.inputs, LORA));
   }
   return made;
@@ -103,7 +125,7 @@ function addSources({ sources, members }, list) {
 function rewire({ inputs, outputs }, list, end) {
   for (const { node, type } of inputs) {
     const link = linkInto(node, type);
-    if (link) bring(link, end, slotOf(end.inputs, type));
+    if (link && end) bring(link, end, slotOf(end.inputs, type));
   }
   for (const { node, slot, as } of outputs) {
     const isText = as === "triggers" || as === "tags";
@@ -113,24 +135,33 @@ function rewire({ inputs, outputs }, list, end) {
   }
 }
 
-/** The new nodes are called, coloured and switched as the old ones were. */
+/**
+ * Gives the new nodes the title, the colour and the mode of the old ones.
+ *
+ * @param {Unit} unit @param {Node} list @param {Node} [end]
+ */
 function dress({ members, mode, kind }, list, end) {
   const title = members.map(ownTitle).find(Boolean);
   if (title) list.title = title;
-  const { color, bgcolor } = members.at(-1);
+  const { color, bgcolor } = members[members.length - 1];
   Object.assign(list, color ? { color } : {}, bgcolor ? { bgcolor } : {});
   list.mode = mode;
   if (end && kind === "model") end.mode = mode;
   list.setSize([Math.max(WIDTH, list.size[0]), list.computeSize()[1]]);
 }
 
+/** @param {Node[]} nodes @returns {Bounds} */
 function boundsOf(nodes) {
   const left = Math.min(...nodes.map(({ pos }) => pos[0]));
   const top = Math.min(...nodes.map(({ pos }) => pos[1]));
   return { left, top, width: Math.max(...nodes.map(({ pos, size }) => pos[0] + size[0])) - left };
 }
 
-/** From left to right where there is room, else one below the other. */
+/**
+ * Places nodes from left to right where there is room, else one below the other.
+ *
+ * @param {Node[]} made @param {Bounds} bounds
+ */
 function place(made, { left, top, width }) {
   const needed = made.reduce((sum, { size }) => sum + size[0] + GAP, -GAP);
   let [x, y] = [left, top];

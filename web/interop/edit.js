@@ -1,23 +1,25 @@
-/** Edits of the graph that is shown: each is one step of undo, or nothing at all. */
+/** Edits the graph that is shown. Each edit is one step of undo, or nothing at all. */
 
 import { app } from "../../../scripts/app.js";
 
-import { t } from "../words.js";
+import { t } from "../page/words.js";
+import { captureStep, openWorkflow } from "../page/workflow.js";
+import { graphOf } from "./wires.js";
 
 const FRAMES = 3; // after which new nodes have their size
-const PATIENCE = 500; // milliseconds, in a window that is not to be seen and so draws nothing
+const PATIENCE = 500; // milliseconds, in a window that is hidden and so draws nothing
 
 /**
- * One step of undo, also where the size of a node is only known once it is drawn.
+ * Makes an edit as one step of undo, also where the size of a node is only known once it is drawn.
  *
  * @template T
  * @param {() => T} edit must not wait for anything
- * @param {(made: T) => void} [arrange] what then depends on sizes
+ * @param {(made: T) => void} [arrange] does what depends on sizes
  * @returns {Promise<T>}
  */
 export async function inOneStep(edit, arrange = () => {}) {
-  const tracker = app.extensionManager.workflow.activeWorkflow?.changeTracker;
-  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // what is not yet a step becomes one of its own
+  const tracker = openWorkflow()?.changeTracker;
+  captureStep(); // what is not yet a step becomes one of its own
   tracker?.beforeChange();
   try {
     const made = edit();
@@ -31,6 +33,7 @@ export async function inOneStep(edit, arrange = () => {}) {
   }
 }
 
+/** Waits until the page has drawn. */
 function drawn() {
   const frames = async () => {
     for (let frame = 0; frame < FRAMES; frame += 1) await new Promise(requestAnimationFrame);
@@ -38,32 +41,37 @@ function drawn() {
   return Promise.race([frames(), new Promise((done) => setTimeout(done, PATIENCE))]);
 }
 
-/** @param {string} type @param {import("./wires.js").Node} like is in the same graph */
+/** Adds a node to the graph of another one. @param {string} type @param {Host.Node} like */
 export function addNode(type, like) {
   const node = LiteGraph.createNode(type);
-  like.graph.add(node);
+  graphOf(like).add(node);
   return node;
 }
 
-/** @param {import("./wires.js").Node} node @param {Record<string, unknown>} values by the names of widgets */
+/** @param {Host.Node} node @param {Record<string, unknown>} values by the names of widgets */
 export function setValues(node, values) {
   for (const widget of node.widgets ?? []) if (widget.name in values) widget.value = values[widget.name];
 }
 
-/** @returns {import("./wires.js").Node[]} */
-export const selectedNodes = () =>
-  [...app.canvas.selectedItems].filter((item) => app.canvas.graph.nodes.includes(item));
+/** @returns {Host.Node[]} */
+export const selectedNodes = () => [...app.canvas.selectedItems].filter((item) => isNode(item));
 
-/** @param {import("./wires.js").Node} node */
+/** @param {Host.Selectable} item @returns {item is Host.Node} */
+const isNode = (item) => app.canvas.graph.nodes.includes(/** @type {Host.Node} */ (item));
+
+/** @param {Host.Node} node */
 export const titleOf = (node) => node.title || node.type;
 
-/** What a user has called a node, if it is not called by what it is. */
+/** Returns the title that a user has given to a node, if it is not the usual one. @param {Host.Node} node */
 export function ownTitle(node) {
-  const usual = [node.type, node.constructor.title, node.properties?.["Node name for S&R"]];
+  const usual = [node.type, usualTitle(node), node.properties?.["Node name for S&R"]];
   return node.title && !usual.includes(node.title) ? node.title : undefined;
 }
 
-/** @param {"info" | "warn"} severity @param {string[]} sentences */
+/** Returns the title that nodes of a type have. @param {Host.Node} node */
+export const usualTitle = (node) => /** @type {{ title?: string }} */ (node.constructor).title;
+
+/** Shows a toast. @param {"info" | "warn"} severity @param {string[]} sentences */
 export function say(severity, sentences) {
   const detail = [...new Set(sentences)].join("\n");
   app.extensionManager.toast.add({ severity, summary: t("LoRA Algebra"), detail, life: 10_000 });

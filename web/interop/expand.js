@@ -1,13 +1,13 @@
-/** A list taken apart: one node for each of its files, and their sum. */
+/** Takes a list apart into one node for each of its files, and their sum: "Expand to LoRA nodes". */
 
 import { app } from "../../../scripts/app.js";
 
-import { activeRows } from "../rows/value.js";
-import { t } from "../words.js";
-import { addNode, inOneStep, say, selectedNodes, setValues, titleOf } from "./edit.js";
+import { activeRows } from "../model/value.js";
+import { t } from "../page/words.js";
+import { addNode, inOneStep, say, selectedNodes, setValues, titleOf, usualTitle } from "./edit.js";
 import { bring, linkInto, linksFrom, neighbours, refreshPlaceholder, replaceOrigin, slotOf } from "./wires.js";
 
-/** @typedef {import("./wires.js").Node} Node */
+/** @typedef {Host.Node} Node @typedef {import("../model/value.js").Row} Row */
 
 const LORA = "LORA_RECIPE";
 const MUTED = 2;
@@ -15,12 +15,14 @@ const MOST_STRENGTH = 10; // of the nodes it becomes
 const MOST_SOCKETS = 50;
 const [ACROSS, DOWN] = [340, 160];
 
+/** @param {{ type?: string }} node */
 export const isExpandable = ({ type }) => type === "LoRARows";
 
-const rowsOf = (node) => node.widgets.find(({ name }) => name === "rows").value.rows;
+/** @param {Node} node @returns {Row[]} */
+export const rowsOf = (node) => node.widgets?.find(({ name }) => name === "rows")?.value.rows ?? [];
 
 /**
- * One step of undo; nothing is changed, and the user told why, if a link or a strength would be lost.
+ * Expands lists in one step of undo. If a link or a strength would be lost, it changes nothing and tells the user why.
  *
  * @param {Node[]} [nodes] the selected ones
  * @returns {Promise<boolean>} whether something was expanded
@@ -32,25 +34,36 @@ export async function expandSelected(nodes = selectedNodes()) {
   else if (!lists.length) say("info", [t("Select LoRA Rows with LoRAs in it to expand.")]);
   if (refusals.length || !lists.length) return false;
   const left = lists.flatMap(leftOut);
-  const made = await inOneStep(() => lists.flatMap(expand), (nodes) => nodes.forEach(fit));
+  const made = await inOneStep(
+    () => lists.flatMap(expand),
+    (nodes) => nodes.forEach(fit),
+  );
   app.canvas.selectItems(made);
   if (left.length) say("info", [t("Loaders have no place for these:"), ...left]);
   return true;
 }
 
+/** @param {Node} node @returns {string[]} */
 function refusalsOf(node) {
-  const texts = linksFrom(node).map(({ origin_slot: slot }) => node.outputs[slot]).filter(({ type }) => type !== LORA);
-  const linked = texts.map(({ name }) => t("“{node}”: the output {name} is linked, and loaders have none.", { node: titleOf(node), name }));
-  const strong = rowsOf(node).filter(({ strength, strength_clip: text = 0 }) => Math.max(Math.abs(strength), Math.abs(text)) > MOST_STRENGTH);
+  const texts = linksFrom(node)
+    .map(({ origin_slot: slot }) => node.outputs[slot])
+    .filter(({ type }) => type !== LORA);
+  const linked = texts.map(({ name }) =>
+    t("“{node}”: the output {name} is linked, and loaders have none.", { node: titleOf(node), name }),
+  );
+  const strong = rowsOf(node).filter(
+    ({ strength, strength_clip: text = 0 }) => Math.max(Math.abs(strength), Math.abs(text)) > MOST_STRENGTH,
+  );
   return [...linked, ...strong.map(({ name }) => t("“{name}”: a loader's strength is at most 10.", { name }))];
 }
 
+/** @param {Node} node @returns {string[]} what loaders have no place for */
 function leftOut(node) {
   const rows = rowsOf(node);
   return [
-    rows.some(({ note }) => note) && t("notes"),
-    rows.some(({ triggers }) => triggers) && t("trigger words that you have chosen"),
-  ].filter(Boolean);
+    ...(rows.some(({ note }) => note) ? [t("notes")] : []),
+    ...(rows.some(({ triggers }) => triggers) ? [t("trigger words that you have chosen")] : []),
+  ];
 }
 
 /** @param {Node} list @returns {Node[]} the new nodes */
@@ -59,25 +72,28 @@ function expand(list) {
   const active = new Set(activeRows(rows));
   const made = rows.map((row, index) => addTerm(list, row, index, active.has(row)));
   const input = linkInto(list, LORA);
-  const ends = made.map((nodes) => nodes.at(-1));
+  const ends = made.map((nodes) => nodes[nodes.length - 1]);
   const stacks = input || ends.length > 1 ? addSums(list, ends, input) : [];
-  if (list.mode === MUTED) for (const stack of stacks) stack.mode = MUTED; // nor does what comes in
+  if (list.mode === MUTED) for (const stack of stacks) stack.mode = MUTED; // nor does what comes in count
   const end = stacks.at(-1) ?? ends[0];
-  const title = list.title === list.constructor.title ? undefined : list.title;
-  if (title) end.title = title;
+  if (list.title && list.title !== usualTitle(list)) end.title = list.title;
   for (const link of linksFrom(list)) replaceOrigin(link, end, 0);
   const others = new Set([list, ...made.flat(), ...stacks].flatMap((node) => [...neighbours(node)]));
-  list.graph.remove(list);
+  list.graph?.remove(list);
   for (const node of others) if (node.graph) refreshPlaceholder(node);
   return [...made.flat(), ...stacks];
 }
 
-/** A sum has got its sockets one by one. */
+/** Makes a node high enough for the sockets that a sum has got one by one. @param {Node} node */
 function fit(node) {
   node.setSize([node.size[0], Math.max(node.size[1], node.computeSize()[1])]);
 }
 
-/** A loader, and behind it a factor where texts have a strength of their own. */
+/**
+ * Adds a loader, and behind it a factor where text encoders have a strength of their own.
+ *
+ * @param {Node} list @param {Row} row @param {number} index @param {boolean} isActive @returns {Node[]}
+ */
 function addTerm(list, { name, strength, strength_clip: text }, index, isActive) {
   const load = addNode("LoadLoRA", list);
   setValues(load, { lora_name: name, strength: text === undefined ? strength : 1 });
@@ -95,10 +111,15 @@ function addTerm(list, { name, strength, strength_clip: text }, index, isActive)
   return nodes;
 }
 
-/** The sum of LoRAs, and of what comes into the list; of many of them a sum of sums. */
+/**
+ * Adds the sum of LoRAs, and of what comes into the list; of many of them a sum of sums.
+ *
+ * @param {Node} list @param {Node[]} ends @param {Host.Link} [input] @returns {Node[]}
+ */
 function addSums(list, ends, input) {
+  /** @type {Node[]} */
   const made = [];
-  const sum = (nodes) => {
+  const sum = (/** @type {Node[]} */ nodes) => {
     const stack = addNode("StackLoRAs", list);
     made.push(stack);
     for (const node of nodes) node.connect(0, stack, freeSocket(stack));
@@ -107,13 +128,15 @@ function addSums(list, ends, input) {
   let left = ends;
   while (left.length >= MOST_SOCKETS) {
     const groups = Array.from({ length: Math.ceil(left.length / MOST_SOCKETS) }, (_, index) =>
-      left.slice(index * MOST_SOCKETS, (index + 1) * MOST_SOCKETS));
+      left.slice(index * MOST_SOCKETS, (index + 1) * MOST_SOCKETS),
+    );
     left = groups.map(sum);
   }
   const last = sum(left);
   if (input) bring(input, last, freeSocket(last));
-  made.forEach((stack, index) => (stack.pos = [list.pos[0], list.pos[1] + index * DOWN]));
+  for (const [index, stack] of made.entries()) stack.pos = [list.pos[0], list.pos[1] + index * DOWN];
   return made;
 }
 
-const freeSocket = (stack) => slotOf(stack.inputs, LORA) < 0 ? -1 : stack.inputs.length - 1;
+/** @param {Node} stack */
+const freeSocket = (stack) => (slotOf(stack.inputs, LORA) < 0 ? -1 : stack.inputs.length - 1);

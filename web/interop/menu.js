@@ -1,45 +1,47 @@
-/** Where the page offers what this folder does: in the menus of nodes and of the canvas. */
+/** Offers what this folder does in the menus of nodes and of the canvas. */
 
 import { app } from "../../../scripts/app.js";
 
-import { library } from "../library.js";
-import { setting } from "../settings.js";
-import { activeRows } from "../rows/value.js";
-import { t } from "../words.js";
+import { library } from "../library/library.js";
+import { activeRows } from "../model/value.js";
+import { tagOrder } from "../page/settings.js";
+import { t } from "../page/words.js";
 import { convertSelected, isConvertible } from "./convert.js";
 import { say, selectedNodes } from "./edit.js";
-import { expandSelected, isExpandable } from "./expand.js";
+import { expandSelected, isExpandable, rowsOf } from "./expand.js";
 import { writeTags } from "./tags.js";
 
-/** The selected nodes, or the one whose menu it is if it is not among them. */
+/** Returns the selected nodes, or the one whose menu it is if it is not among them. @param {Host.Node} [node] */
 function meant(node) {
   const selected = selectedNodes();
   return !node || selected.includes(node) ? selected : [node];
 }
 
+/** @param {Host.Node} [node] @returns {Host.MenuItem[]} */
 function items(node) {
   const nodes = meant(node);
   const one = nodes.length === 1 && isExpandable(nodes[0]) ? nodes[0] : undefined;
-  return [
-    nodes.some(isConvertible) && { content: t("Convert to LoRA Rows"), callback: () => void convertSelected(meant(node)) },
-    nodes.some(isExpandable) && { content: t("Expand to LoRA nodes"), callback: () => void expandSelected(meant(node)) },
-    one && { content: t("Copy as tags"), callback: () => void copyTags(one) },
-  ].filter(Boolean);
+  const menu = [];
+  if (nodes.some(isConvertible))
+    menu.push({ content: t("Convert to LoRA Rows"), callback: () => void convertSelected(meant(node)) });
+  if (nodes.some(isExpandable))
+    menu.push({ content: t("Expand to LoRA nodes"), callback: () => void expandSelected(meant(node)) });
+  if (one) menu.push({ content: t("Copy as tags"), callback: () => void copyTags(one) });
+  return menu;
 }
 
-/** The rows of a list that count, as <lora:…> tags on the clipboard. @param {import("./wires.js").Node} node */
+/** Copies the rows of a list that count, as <lora:…> tags. @param {Host.Node} node */
 async function copyTags(node) {
-  const { rows } = node.widgets.find(({ name }) => name === "rows").value;
-  const tags = writeTags(activeRows(rows), library.names ?? [], setting("TagOrder"));
+  const tags = writeTags(activeRows(rowsOf(node)), library.names ?? [], tagOrder());
   if (!tags) return say("info", [t("There are no LoRAs switched on.")]);
   if (await copy(tags)) say("info", [t("Copied:"), tags]);
   else say("warn", [t("The browser does not let the page copy:"), tags]);
 }
 
-/** @returns {Promise<boolean>} */
+/** @param {string} text @returns {Promise<boolean>} whether it worked */
 async function copy(text) {
   try {
-    await navigator.clipboard.writeText(text); // there is none on pages without a certificate
+    await navigator.clipboard.writeText(text); // missing on pages without https
     return true;
   } catch {
     return false;
@@ -55,4 +57,5 @@ app.registerExtension({
     selectedNodes().length > 1 && isConvertible(item) ? ["LoraAlgebra.ConvertToRows"] : [],
 });
 
+/** @param {Host.MenuItem[]} menu */
 const separated = (menu) => (menu.length ? [null, ...menu] : []);

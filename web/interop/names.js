@@ -1,15 +1,22 @@
-/** From names as others write them to those that the host lists. */
+/** Finds the names that the host lists by those that others write. */
 
-import { identityOf, sameName } from "../rows/value.js";
+import { sameName } from "../model/filenames.js";
+import { identityOf } from "../model/value.js";
 
 const SUFFIX = /\.(safetensors|sft|ckpt|pt|pth|bin)$/i;
 
-/** Names that trainers give every file: there the folder says which one it is, as in lora_core/resolve.py. */
+/** Names that trainers give to every file. There the folder says which one is meant, as in lora_core/resolve.py. */
 const GENERIC = /\/(adapter_model|pytorch_lora_weights)(\.safetensors)?$/;
 
+/** @typedef {(name: string) => string} Key the part of a name by which it is found */
+
+/** @type {Key} */
 const wholeOf = (name) => name;
+/** @type {Key} */
 const stemOf = (name) => name.replace(SUFFIX, "");
+/** @type {Key} */
 const baseOf = (name) => name.slice(name.lastIndexOf("/") + 1);
+/** @type {Key} */
 const stemOfBase = (name) => baseOf(stemOf(name));
 
 /**
@@ -33,8 +40,9 @@ export function matcher(names) {
   };
 }
 
-/** Names by a part of them; null where several share it. */
+/** Indexes names by a part of them; null where several share it. @param {string[]} names @param {Key} key */
 function index(names, key) {
+  /** @type {Map<string, string | null>} */
   const keyed = new Map();
   for (const name of names) {
     const part = key(sameName(name));
@@ -43,13 +51,11 @@ function index(names, key) {
   return { key, names: keyed };
 }
 
-/** @param {string} name @param {string[]} names */
-export const matchName = (name, names) => matcher(names)(name);
-
 /**
- * Rows that know their file's content are left alone: another file of that name may be another LoRA.
+ * Gives rows the listed names of their files. Rows that know their file's content are left alone: another file of
+ * that name may be another LoRA.
  *
- * @param {import("../rows/registry.js").Row[]} rows @param {string[]} names
+ * @param {import("../model/value.js").Row[]} rows @param {string[]} names
  */
 export function withListedNames(rows, names) {
   if (!rows.length) return rows;

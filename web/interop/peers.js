@@ -1,22 +1,25 @@
 /**
- * The LoRA nodes of other packs, of the host and of ours: one row of the table for each type, which
- * says how to read rows of ours from a node as workflows save it, or as prompts hold it.
+ * The LoRA nodes of other packs, of the host and of ours. The table has one row for each type, which says how to
+ * read rows of ours from a node as workflows save it, or as prompts hold it.
  *
- * @typedef {import("../rows/registry.js").Row} Row
+ * Packs save what they like, so values are `any` until they are read.
+ *
+ * @typedef {import("../model/value.js").Row} Row
  * @typedef {Record<string, any>} SavedNode `{ type, widgets_values, properties }` of a workflow, or
  *   `{ class_type, inputs }` of a prompt
  * @typedef {{ kind: Kind, read: (saved: Saved) => Row[], widgets?: string[], modelOnly?: true, live?: true }} Peer
  *   `widgets` are the names of its values in the order in which they are saved
  * @typedef {"model" | "stack" | "lora"} Kind what it gives: a changed MODEL, a LORA_STACK, or our LORA
- * @typedef {{ fields: Record<string, any>, values: any[], properties: Record<string, any> }} Saved
+ * @typedef {Record<string, any>} Fields values by their names
+ * @typedef {{ fields: Fields, values: any[], properties: Record<string, any> }} Saved
  */
 
-import { readValue } from "../rows/value.js";
+import { isObject, MOST_STRENGTH, readValue } from "../model/value.js";
 import { findTags, TagError } from "./tags.js";
 
-const MOST_STRENGTH = 100;
 const SINGLE = ["lora_name", "strength_model", "strength_clip"];
 
+/** @param {number} last */
 const count = (last) => Array.from({ length: last }, (_, index) => index + 1);
 
 /** @type {Record<string, Peer>} */
@@ -60,7 +63,9 @@ const PEERS = {
     kind: "stack",
     widgets: [
       ...["toggle", "mode", "num_loras"],
-      ...count(10).flatMap((n) => ["name", "strength", "model_strength", "clip_strength"].map((key) => `lora_${n}_${key}`)),
+      ...count(10).flatMap((n) =>
+        ["name", "strength", "model_strength", "clip_strength"].map((key) => `lora_${n}_${key}`),
+      ),
     ],
     read: easyStack,
   },
@@ -87,9 +92,9 @@ const PEERS = {
 export const peerOf = (type) => (Object.hasOwn(PEERS, type) ? PEERS[type] : undefined);
 
 /**
- * The rows that a node holds, in its order, with names as it writes them.
+ * Reads the rows that a node holds, in its order, with names as it writes them.
  *
- * @param {SavedNode} node @returns {Row[] | undefined} undefined if it is none of those known
+ * @param {SavedNode} node @returns {Row[] | undefined} undefined if its type is not in the table
  */
 export function rowsOfNode(node) {
   const peer = peerOf(typeOf(node));
@@ -98,15 +103,19 @@ export function rowsOfNode(node) {
   return peer.modelOnly ? rows.map((each) => ({ ...each, strength_clip: 0 })) : rows;
 }
 
-/** The values of a node by their names, as far as the table knows these. @param {SavedNode} node */
+/** Reads the values of a node by their names, as far as the table knows these. @param {SavedNode} node */
 export function fieldsOf(node) {
   return savedOf(node, peerOf(typeOf(node))?.widgets ?? []).fields;
 }
 
+/** @param {SavedNode} node */
 const typeOf = ({ type, class_type: classType }) => String(classType ?? type);
 
-/** @returns {Saved} */
-function savedOf({ inputs, widgets_values: values, widgets_values_named: named, class_type: api, properties }, widgets) {
+/** @param {SavedNode} node @param {string[]} widgets @returns {Saved} */
+function savedOf(
+  { inputs, widgets_values: values, widgets_values_named: named, class_type: api, properties },
+  widgets,
+) {
   const byName = api ? inputs : Array.isArray(values) ? named : values;
   const given = isObject(byName) ? byName : {};
   const list = !api && Array.isArray(values) ? values : Object.values(given);
@@ -114,56 +123,76 @@ function savedOf({ inputs, widgets_values: values, widgets_values_named: named, 
   return { fields: { ...Object.fromEntries(inOrder), ...given }, values: list, properties: properties ?? {} };
 }
 
-/** A row, or undefined where a node names no file. What is no strength switches the row off. */
+/**
+ * Makes a row, or undefined where a node names no file. A row whose strength is not a valid number is switched off.
+ *
+ * @param {unknown} on @param {any} name @param {unknown} [model] @param {unknown} [clip] @returns {Row | undefined}
+ */
 function row(on, name, model = 1, clip = undefined) {
   const file = typeof name === "object" && name ? name.content : name; // pysssss adds a picture
   if (typeof file !== "string" || !file || file === "None") return undefined;
   const [strength, text] = [strengthOf(model), clip === null || clip === undefined ? null : strengthOf(clip)];
-  const made = { on: on === true && !Number.isNaN(strength) && !Number.isNaN(text), name: file };
-  made.strength = strength || (Number.isNaN(strength) ? 1 : 0);
+  const isOn = on === true && !Number.isNaN(strength) && !Number.isNaN(text);
+  /** @type {Row} */
+  const made = { on: isOn, name: file, strength: strength || (Number.isNaN(strength) ? 1 : 0) };
   if (text !== null && text !== strength && !Number.isNaN(text)) made.strength_clip = text;
   return made;
 }
 
+/** @param {unknown} value @returns {number} NaN if it is not a valid strength */
 function strengthOf(value) {
   const strength = typeof value === "string" && value.trim() ? Number(value) : value;
-  return typeof strength === "number" && Math.abs(strength) <= MOST_STRENGTH ? strength : NaN;
+  return typeof strength === "number" && Math.abs(strength) <= MOST_STRENGTH ? strength : Number.NaN;
 }
 
-const numbered = (last, rowAt) => count(last).map(rowAt).filter(Boolean);
+/** @param {Row | undefined} made */
+const isThere = (made) => made !== undefined;
 
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+/** @param {number} last @param {(n: number) => Row | undefined} rowAt */
+const numbered = (last, rowAt) => count(last).map(rowAt).filter(isThere);
 
+/** @param {Saved} saved @param {boolean} [on] */
 function single({ fields }, on = true) {
-  return numbered(1, () => row(on, ...SINGLE.map((name) => fields[name])));
+  const { lora_name: name, strength_model: model, strength_clip: clip } = fields;
+  return numbered(1, () => row(on, name, model, clip));
 }
 
-/** rgthree's rows, wherever they stand between its other values. */
+/** Reads rgthree's rows, wherever they stand between its other values. @param {Pick<Saved, "values">} saved */
 function power({ values }) {
   const rows = values.filter((value) => isObject(value) && "lora" in value);
-  return rows.map(({ on, lora, strength, strengthTwo }) => row(on, lora, strength, strengthTwo)).filter(Boolean);
+  return rows.map(({ on, lora, strength, strengthTwo }) => row(on, lora, strength, strengthTwo)).filter(isThere);
 }
 
-/** siraxe: rows of rgthree's shape, some of them for a second model, which have no effect on the first. */
+/**
+ * siraxe: rows of rgthree's shape, some of them for a second model. These have no effect on the first.
+ *
+ * @param {Saved} saved
+ */
 function highAndLow({ values }) {
-  const isLow = ({ is_low: low, low_only: only }) => Boolean(low || only);
+  const isLow = (/** @type {Fields} */ { is_low: low, low_only: only }) => Boolean(low || only);
+  const read = (/** @type {Fields} */ value) => {
+    const made = row(value.on && !isLow(value), value.lora, value.strength, value.strengthTwo);
+    return made && isLow(value) ? { ...made, note: "low" } : made;
+  };
   return values
     .filter((value) => isObject(value) && "lora" in value)
-    .map((value) => [value, row(value.on && !isLow(value), value.lora, value.strength, value.strengthTwo)])
-    .filter(([, made]) => made)
-    .map(([value, made]) => (isLow(value) ? { ...made, note: "low" } : made));
+    .map(read)
+    .filter(isThere);
 }
 
-/** xmarre: its own state in a workflow, rows of rgthree's shape or numbered values in a prompt. */
+/** xmarre: its own state in a workflow, rows of rgthree's shape or numbered values in a prompt. @param {Saved} saved */
 function doraPower({ fields, values, properties }) {
   const { rows, globals } = properties.dora_power_lora ?? {};
   const on = (globals?.stack_enabled ?? fields.stack_enabled) !== false;
+  /** @type {Fields[]} */
   const own = Array.isArray(rows) ? rows.filter(isObject) : numberedRows(fields);
   const read = own.map(({ enabled, name, strengthModel, strengthClip }) =>
-    row(on && enabled === true, name, strengthModel, strengthClip));
-  return [...read, ...power({ values }).map((each) => ({ ...each, on: on && each.on }))].filter(Boolean);
+    row(on && enabled === true, name, strengthModel, strengthClip),
+  );
+  return [...read, ...power({ values }).map((each) => ({ ...each, on: on && each.on }))].filter(isThere);
 }
 
+/** @param {Fields} fields */
 function numberedRows(fields) {
   return Object.keys(fields)
     .map((key) => /^(lora_\d+)_name$/.exec(key)?.[1])
@@ -176,26 +205,31 @@ function numberedRows(fields) {
     }));
 }
 
-/** LoRA Manager: its list is what it applies; the tags beside it are another view of it. */
+/** LoRA Manager: its list is what it applies; the tags beside it are another view of that list. @param {Saved} saved */
 function managed({ values }) {
   const lists = values.map((value) => (isObject(value) ? value.__value__ : value));
-  const isRow = (value) => isObject(value) && typeof value.name === "string";
+  const isRow = (/** @type {unknown} */ value) => isObject(value) && typeof value.name === "string";
   const rows = lists.find((list) => Array.isArray(list) && list.some(isRow)) ?? [];
   return rows
     .filter(isRow)
-    .map(({ active, name, strength, clipStrength }) => row(active, name, strength, clipStrength))
-    .filter(Boolean);
+    .map((/** @type {Fields} */ { active, name, strength, clipStrength }) => row(active, name, strength, clipStrength))
+    .filter(isThere);
 }
 
-/** Efficiency: 50, 49 or 3 places; its first versions had neither a mode nor a count. */
+/** Efficiency: 50, 49 or 3 places; its first versions had neither a mode nor a count. @param {Saved} saved */
 function efficient({ fields, values }) {
   const named = "lora_name_1" in fields ? fields : efficientFields(values);
   const advanced = named.input_mode ? named.input_mode === "advanced" : "model_str_1" in named;
-  const strengths = (n) => (advanced ? [named[`model_str_${n}`], named[`clip_str_${n}`]] : [named[`lora_wt_${n}`]]);
   const last = Math.min(50, named.lora_count ?? 50);
-  return numbered(last, (n) => row(true, named[`lora_name_${n}`], ...strengths(n)));
+  return numbered(last, (n) => {
+    const name = named[`lora_name_${n}`];
+    return advanced
+      ? row(true, name, named[`model_str_${n}`], named[`clip_str_${n}`])
+      : row(true, name, named[`lora_wt_${n}`]);
+  });
 }
 
+/** @param {any[]} values @returns {Fields} */
 function efficientFields(values) {
   const hasMode = values[0] === "simple" || values[0] === "advanced";
   const [mode, places] = hasMode ? values : [];
@@ -203,40 +237,56 @@ function efficientFields(values) {
   const apart = typeof list[1] === "number" && typeof list[2] === "number"; // name, model, clip
   const keys = hasMode
     ? ["lora_name", "lora_wt", "model_str", "clip_str"]
-    : apart ? ["lora_name", "model_str", "clip_str"] : ["lora_name", "lora_wt"];
+    : apart
+      ? ["lora_name", "model_str", "clip_str"]
+      : ["lora_name", "lora_wt"];
   const entries = list.map((value, index) => [
-    `${keys[index % keys.length]}_${Math.floor(index / keys.length) + 1}`, value,
+    `${keys[index % keys.length]}_${Math.floor(index / keys.length) + 1}`,
+    value,
   ]);
   return { ...Object.fromEntries(entries), ...(hasMode ? { input_mode: mode, lora_count: places } : {}) };
 }
 
+/** @param {Saved} saved */
 function comfyroll({ fields }) {
-  const at = (n) => [fields[`lora_name_${n}`], fields[`model_weight_${n}`], fields[`clip_weight_${n}`]];
-  return numbered(3, (n) => row(fields[`switch_${n}`] === "On", ...at(n)));
+  return numbered(3, (n) =>
+    row(
+      fields[`switch_${n}`] === "On",
+      fields[`lora_name_${n}`],
+      fields[`model_weight_${n}`],
+      fields[`clip_weight_${n}`],
+    ),
+  );
 }
 
+/** @param {Saved} saved */
 function easyStack({ fields }) {
-  const of = (n, key) => fields[`lora_${n}_${key}`];
-  const apart = (n) => [of(n, "model_strength"), of(n, "clip_strength")];
-  const strengths = (n) => (fields.mode === "advanced" ? apart(n) : [of(n, "strength")]);
+  const on = fields.toggle === true;
   const last = Math.min(10, fields.num_loras ?? 10);
-  return numbered(last, (n) => row(fields.toggle === true, of(n, "name"), ...strengths(n)));
+  return numbered(last, (n) => {
+    const of = (/** @type {string} */ key) => fields[`lora_${n}_${key}`];
+    return fields.mode === "advanced"
+      ? row(on, of("name"), of("model_strength"), of("clip_strength"))
+      : row(on, of("name"), of("strength"));
+  });
 }
 
-/** Of its files only one has an effect; the others come along, switched off. */
+/** Only one of its files has an effect; the others come along, switched off. @param {Saved} saved */
 function easySwitcher({ fields }) {
-  const on = (n) => fields.toggle === true && n === fields.select;
+  const on = (/** @type {number} */ n) => fields.toggle === true && n === fields.select;
   const last = Math.min(50, fields.num_loras ?? 50);
   return numbered(last, (n) => row(on(n), fields[`lora_${n}_name`], fields.lora_strength));
 }
 
+/** @param {Saved} saved */
 function gallery({ fields, values }) {
   const candidates = [fields.selection_data, ...values].filter((value) => typeof value === "string");
   const list = candidates.map(listOf).find((found) => found?.some((each) => isObject(each) && "lora" in each));
   const rows = (list ?? []).filter(isObject);
-  return rows.map((each) => row(each.on, each.lora, each.strength, each.strength_clip)).filter(Boolean);
+  return rows.map((each) => row(each.on, each.lora, each.strength, each.strength_clip)).filter(isThere);
 }
 
+/** @param {string} text @returns {unknown[] | undefined} */
 function listOf(text) {
   try {
     const list = JSON.parse(text);
@@ -247,7 +297,7 @@ function listOf(text) {
 }
 
 /**
- * The rows of all tags in a text. One with an unreadable strength gives a row that is off, with the tag as
+ * Reads the rows of all tags in a text. A tag whose strength cannot be read gives a row that is off, with the tag as
  * its note.
  *
  * @param {unknown} text @param {import("./tags.js").Order} order @returns {Row[]}
@@ -259,6 +309,7 @@ export function rowsOfTags(text, order) {
     .map((found) =>
       found instanceof TagError
         ? { on: false, name: found.lora, strength: 1, note: found.tag }
-        : row(true, found.name, found.model, found.clip))
-    .filter(Boolean);
+        : row(true, found.name, found.model, found.clip),
+    )
+    .filter(isThere);
 }

@@ -1,13 +1,13 @@
 /**
- * `<lora:NAME:STRENGTH:STRENGTH>` in texts, read and written as lora_core/tags.py does it:
- * tests/data/tags.json holds both to the same.
+ * Reads and writes `<lora:NAME:STRENGTH:STRENGTH>` in texts, as lora_core/tags.py does. tests/data/tags.json holds
+ * both to the same.
  *
  * @typedef {{ name: string, model: number, clip: number, ignored: string[] }} Entry
- *   `ignored` are the parts that say nothing here, such as block weights
+ *   `ignored` are the parts that mean nothing here, such as block weights
  * @typedef {"model" | "clip"} Order which of two numbers without a name comes first
  */
 
-import { sameName, splitName } from "../rows/value.js";
+import { sameName, splitName } from "../model/filenames.js";
 
 const TAG = /<\s*(?:lora|lyco)\s*:([^<>]*)(>?)/giu;
 const QUOTED = /^\s*"([^"]*)"\s*(?=:|$)/u;
@@ -17,28 +17,26 @@ const UNSAYABLE = /[<>"\p{Cc}]/gu;
 const SUFFIX = /\.safetensors$/iu;
 const MOST_STRENGTH = 100;
 
-/** A tag that cannot be read; `why` is "name", "quote", "strength" or "closed". */
+/** A tag that cannot be read. */
 export class TagError extends Error {
-  /** @param {string} why @param {string} tag @param {string} [name] of the LoRA, as far as it is known */
-  constructor(why, tag, name = "") {
+  /**
+   * @param {"name" | "quote" | "strength" | "closed"} why @param {string} tag
+   * @param {string} [lora] its name, as far as it is known
+   */
+  constructor(why, tag, lora = "") {
     super(`${why}: ${tag}`);
-    Object.assign(this, { why, tag, lora: name });
+    this.why = why;
+    this.tag = tag;
+    this.lora = lora;
   }
 }
 
 /**
+ * Finds every tag of a text. A tag that cannot be read is returned as its error.
+ *
  * @param {string} text @param {Order} order
- * @returns {{ entries: Entry[], rest: string }} `rest` is the text without its tags
- * @throws {TagError}
+ * @returns {(Entry | TagError)[]}
  */
-export function readTags(text, order) {
-  const found = findTags(text, order);
-  const bad = found.find((tag) => tag instanceof TagError);
-  if (bad) throw bad;
-  return { entries: found, rest: text.replace(TAG, "") };
-}
-
-/** Every tag of a text; the unreadable ones as the error they are. @returns {(Entry | TagError)[]} */
 export function findTags(text, order) {
   return [...text.matchAll(TAG)].map(([tag, body, end]) => {
     try {
@@ -51,20 +49,22 @@ export function findTags(text, order) {
   });
 }
 
-/** @returns {Entry} */
+/** @param {string} tag @param {string} body @param {Order} order @returns {Entry} @throws {TagError} */
 function readTag(tag, body, order) {
   const { name, parts } = divide(tag, body);
   const { placed, named, ignored } = understand(parts);
   const isA1111 = order === "clip" || Object.keys(named).length > 0; // where strengths have names, so is the rest
   const [first, second] = isA1111 ? ["te", "unet"] : ["unet", "te"];
-  const strength = (text) => readStrength(text, () => new TagError("strength", tag, name));
-  const strengths = { [first]: strength(named[first] || placed[0] || "1") };
+  const strength = (/** @type {string} */ text) => readStrength(text, () => new TagError("strength", tag, name));
+  const one = strength(named[first] || placed[0] || "1");
   const text = named[second] || placed[1];
-  strengths[second] = text ? strength(text) : strengths[first];
-  return { name, model: strengths.unet, clip: strengths.te, ignored };
+  const other = text ? strength(text) : one;
+  return { name, model: isA1111 ? other : one, clip: isA1111 ? one : other, ignored };
 }
 
+/** Splits the inside of a tag into the name and the parts behind it. @param {string} tag @param {string} body */
 function divide(tag, body) {
+  /** @type {string[]} */
   const [quoted, inside] = QUOTED.exec(body) ?? [];
   if (quoted === undefined && body.trim().startsWith('"')) throw new TagError("quote", tag);
   const [plain, ...parts] = (quoted === undefined ? body : body.slice(quoted.length)).split(":");
@@ -73,44 +73,55 @@ function divide(tag, body) {
   return { name, parts: parts.map((part) => part.trim()) };
 }
 
-/** Strengths by their place and by their name, as texts; and all the rest. */
+/** Sorts the parts: strengths by their place, strengths by their name, and what is ignored. @param {string[]} parts */
 function understand(parts) {
+  /** @type {string[]} */
   const placed = [];
+  /** @type {Record<string, string>} */
   const named = {};
+  /** @type {string[]} */
   const ignored = [];
   for (const part of parts) {
     const [, key, value] = NAMED.exec(part) ?? [];
     const isWord = placed.length === 1 && part && !NUMBER.test(part); // the name of block weights, say
     if (key !== undefined) named[key.toLowerCase()] = value;
     else if (part.includes("=") || placed.length > 1) ignored.push(part);
-    else if (isWord) ignored.push(part) && placed.push("");
-    else placed.push(part);
+    else {
+      placed.push(isWord ? "" : part);
+      if (isWord) ignored.push(part);
+    }
   }
   return { placed, named, ignored: ignored.filter(Boolean) };
 }
 
+/** @param {string} text @param {() => TagError} failure */
 function readStrength(text, failure) {
-  const strength = NUMBER.test(text) ? Number(text) : NaN;
+  const strength = NUMBER.test(text) ? Number(text) : Number.NaN;
   if (!(Math.abs(strength) <= MOST_STRENGTH)) throw failure();
   return strength;
 }
 
 /**
- * The tags of rows. A file is called without suffix, and without folder where that is enough to find it.
+ * Writes the tags of rows. A file is named without suffix, and without folder where that is enough to find it.
  *
  * @param {{ name: string, strength: number, strength_clip?: number }[]} rows
  * @param {string[]} listed the names of all files @param {Order} order
  */
 export function writeTags(rows, listed, order) {
-  const names = tagNames(rows.map(({ name }) => name), listed);
-  return rows.map((row) => writeTag(names.get(row.name), row, order)).join(" ");
+  const names = tagNames(
+    rows.map(({ name }) => name),
+    listed,
+  );
+  return rows.map((row) => writeTag(names.get(row.name) ?? "", row, order)).join(" ");
 }
 
+/** @param {string} name @param {{ strength: number, strength_clip?: number }} row @param {Order} order */
 function writeTag(name, { strength, strength_clip: text = strength }, order) {
   const strengths = strength === text ? [strength] : order === "clip" ? [text, strength] : [strength, text];
   return `<lora:${[name, ...strengths.map(decimal)].join(":")}>`;
 }
 
+/** @param {string[]} names @param {string[]} listed @returns {Map<string, string>} name -> as a tag says it */
 function tagNames(names, listed) {
   const known = new Set(listed.map(sameName));
   const uses = new Map();
@@ -119,22 +130,31 @@ function tagNames(names, listed) {
   return new Map(names.map((name) => [name, sayable(shortest(name, uses))]));
 }
 
+/** @param {string} name */
 const withoutSuffix = (name) => name.replace(SUFFIX, "");
 
-/** How a file is found without its suffix: by its base name, and by its path. */
+/** The ways in which a file is found without its suffix: by its base name, and by its path. @param {string} name */
 const ways = (name) => [withoutSuffix(name.slice(splitName(name).folder.length)), withoutSuffix(name)];
 
-/** The first way that nothing else is found by, with no second suffix that would be dropped. */
+/**
+ * Returns the first way by which nothing else is found, and which has no second suffix that would be dropped.
+ *
+ * @param {string} name @param {Map<string, number>} uses
+ */
 const shortest = (name, uses) =>
   ways(name).find((way) => uses.get(sameName(way)) === 1 && withoutSuffix(way) === way) ?? name;
 
-/** A name as no tag could end in it; what cannot be written is no part of any other name. */
+/**
+ * Writes a name so that it cannot end the tag. What cannot be written is replaced by a sign that no name has.
+ *
+ * @param {string} name
+ */
 function sayable(name) {
   const said = name.replaceAll("\\", "/").replace(UNSAYABLE, "\u{FFFD}");
   return said.includes(":") || said !== said.trim() ? `"${said}"` : said;
 }
 
-/** Without an exponent, which not every reader of tags knows. */
+/** Writes a number without an exponent, which not every reader of tags knows. @param {number} strength */
 function decimal(strength) {
   const text = String(strength);
   return text.includes("e") ? strength.toFixed(20).replace(/\.?0+$/, "") : text;

@@ -1,10 +1,15 @@
-/** Rows in texts of any kind. */
+/** Finds rows in texts of any kind. */
 
-import { readValue } from "../rows/value.js";
+import { isObject, readValue } from "../model/value.js";
 import { matcher, withListedNames } from "./names.js";
 import { fieldsOf, rowsOfNode, rowsOfTags } from "./peers.js";
 
-/** @typedef {import("../rows/registry.js").Row} Row */
+/**
+ * Pasted text may hold anything, so its values are `any` until they are read.
+ *
+ * @typedef {import("../model/value.js").Row} Row
+ * @typedef {{ nodes: any[], links?: unknown, [key: string]: any }} Workflow
+ */
 
 const OFF = [2, 4]; // muted, bypassed
 const OURS = ["LoadLoRA", "LoRARows", "ScaleLoRA", "StackLoRAs"];
@@ -22,6 +27,7 @@ export function readRows(text, order, names) {
   return tagged.length ? tagged : rowsOfLines(text, names);
 }
 
+/** @param {string} text @returns {unknown} */
 function parse(text) {
   if (!/^\s*[[{]/.test(text)) return undefined;
   try {
@@ -31,47 +37,64 @@ function parse(text) {
   }
 }
 
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** A row, a list of rows, the value of a rows widget, copied nodes, a workflow or a prompt. @returns {Row[]} */
+/**
+ * Reads a row, a list of rows, the value of a rows widget, copied nodes, a workflow or a prompt.
+ *
+ * @param {unknown} value @returns {Row[]}
+ */
 function rowsOfJson(value) {
   if (Array.isArray(value)) return value.every(isRow) ? readValue(value).rows : [];
   if (!isObject(value)) return [];
   if (isRow(value)) return readValue([value]).rows;
   if (Array.isArray(value.rows)) return value.rows.every(isRow) ? readValue(value).rows : [];
-  if (Array.isArray(value.nodes)) return rowsOfWorkflow(value);
+  if (Array.isArray(value.nodes)) return rowsOfWorkflow(/** @type {Workflow} */ (value));
   const prompt = [value.prompt, value.output, value].find(isPrompt);
-  return prompt ? rowsOfGraph(graphOf(prompt)) : [];
+  return prompt ? rowsOfGraph(asWorkflow(prompt)) : [];
 }
 
+/** @param {unknown} value */
 const isRow = (value) => isObject(value) && typeof value.name === "string" && ("on" in value || "strength" in value);
 
-const isPrompt = (value) => isObject(value) && Object.values(value).some((node) => typeof node?.class_type === "string");
+/** @param {unknown} value @returns {value is Record<string, any>} */
+const isPrompt = (value) =>
+  isObject(value) && Object.values(value).some((node) => isObject(node) && typeof node.class_type === "string");
 
+/** @param {unknown} node */
 const rowsOf = (node) => (isObject(node) && rowsOfNode(node)) || [];
 
-/** In the order in which nodes run, with those in subgraphs behind the others. */
+/**
+ * Reads rows in the order in which their nodes run, with those in subgraphs behind the others.
+ *
+ * @param {Workflow} workflow
+ */
 function rowsOfWorkflow({ nodes, links, definitions, subgraphs = definitions?.subgraphs }) {
   const inner = Array.isArray(subgraphs) ? subgraphs.filter((each) => Array.isArray(each?.nodes)) : [];
   return [{ nodes, links }, ...inner].flatMap(rowsOfGraph);
 }
 
-/** A prompt in the form of a workflow. */
-function graphOf(prompt) {
+/** Returns a prompt in the form of a workflow. @param {Record<string, any>} prompt @returns {Workflow} */
+function asWorkflow(prompt) {
   const nodes = Object.entries(prompt)
     .filter(([, node]) => isObject(node))
     .map(([id, node]) => ({ ...node, id, type: node.class_type }));
   const links = nodes.flatMap(({ id, inputs }) =>
-    Object.values(inputs ?? {}).filter(Array.isArray).map(([origin]) => ({ origin_id: String(origin), target_id: id })));
+    Object.values(inputs ?? {})
+      .filter(Array.isArray)
+      .map(([origin]) => ({ origin_id: String(origin), target_id: id })),
+  );
   return { nodes, links };
 }
 
+/** @param {Workflow} graph */
 function rowsOfGraph({ nodes, links }) {
-  const inOrder = nodes.filter(isObject).sort((one, other) => (one.order ?? 0) - (other.order ?? 0));
+  /** @type {Record<string, any>[]} */
+  const known = nodes.filter(isObject);
+  const inOrder = known.sort((one, other) => (one.order ?? 0) - (other.order ?? 0));
   const factors = factorsOf(inOrder, Array.isArray(links) ? links : []);
   return inOrder.flatMap((node) => rowsOf(node).map((row) => changed(row, node, factors.get(node))));
 }
 
+/** @param {Row} row @param {Record<string, any>} node @param {Factor} [factor] @returns {Row} */
 function changed(row, node, factor) {
   const off = OFF.includes(node.mode) ? { on: false } : {};
   if (!factor) return { ...row, ...off };
@@ -80,8 +103,15 @@ function changed(row, node, factor) {
   return text * factor.clip === made.strength ? made : { ...made, strength_clip: text * factor.clip };
 }
 
-/** What the nodes "Scale LoRA" behind our own loaders make of their strengths. @returns {Map<object, { model: number, clip: number }>} */
+/** @typedef {{ model: number, clip: number }} Factor */
+
+/**
+ * Returns what the nodes "Scale LoRA" behind our own loaders make of their strengths.
+ *
+ * @param {Record<string, any>[]} nodes @param {unknown[]} links
+ */
 function factorsOf(nodes, links) {
+  /** @type {Map<object, Factor>} */
   const factors = new Map();
   for (const scale of nodes) {
     if (scale.type !== "ScaleLoRA" || OFF.includes(scale.mode)) continue;
@@ -95,24 +125,40 @@ function factorsOf(nodes, links) {
   return factors;
 }
 
-/** Our own nodes in front of one. @returns {Set<object>} */
+/**
+ * Returns our own nodes in front of one.
+ *
+ * @param {Record<string, any>} node @param {Record<string, any>[]} nodes @param {any[]} links
+ */
 function upstream(node, nodes, links) {
   const ours = new Map(nodes.filter(({ type }) => OURS.includes(type)).map((each) => [each.id, each]));
   const ends = links.map((link) => (Array.isArray(link) ? [link[1], link[3]] : [link?.origin_id, link?.target_id]));
+  /** @type {Set<Record<string, any>>} */
   const seen = new Set();
-  const left = [node];
+  const left = [node.id];
   while (left.length) {
-    const { id } = left.pop();
+    const id = left.pop();
     const found = ends.filter(([, target]) => target === id).map(([origin]) => ours.get(origin));
-    for (const each of found) if (each && !seen.has(each)) left.push(each) && seen.add(each);
+    for (const each of found) {
+      if (!each || seen.has(each)) continue;
+      seen.add(each);
+      left.push(each.id);
+    }
   }
   return seen;
 }
 
-/** Names of files, one in a line, as far as the host lists them. */
+/**
+ * Reads names of files, one in a line, as far as the host lists them.
+ *
+ * @param {string} text @param {string[]} names @returns {Row[]}
+ */
 function rowsOfLines(text, names) {
   const lines = text.split(/[\r\n]+/, MOST_LINES).map((line) => line.trim().replace(/^"(.*)"$/, "$1"));
   const [match, listed] = [matcher(names), new Set(names)];
-  const found = lines.filter(Boolean).map(match).filter((name) => listed.has(name));
+  const found = lines
+    .filter(Boolean)
+    .map(match)
+    .filter((name) => listed.has(name));
   return found.map((name) => ({ on: true, name, strength: 1 }));
 }

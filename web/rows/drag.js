@@ -1,45 +1,58 @@
 /** Moves rows by their grips, with mouse, pen or finger. */
 
 /**
- * @param {PointerEvent} event of a grip
+ * @param {PointerEvent & { currentTarget: HTMLElement }} event of a grip
  * @param {HTMLElement} list whose children are the rows
  * @param {HTMLElement} row
- * @param {(to: number) => void} drop where the row then is, if that is elsewhere
+ * @param {(to: number) => void} drop is called with the row's new place, if that is another one
  */
 export function dragRow(event, list, row, drop) {
+  const grip = event.currentTarget;
   const listening = new AbortController();
   const { signal } = listening;
   const from = [...list.children].indexOf(row);
   let to = from;
 
-  const move = ({ clientY }) => {
+  const move = (/** @type {PointerEvent} */ { clientY }) => {
     to = placeAt(list, from, clientY);
     mark(list, row, from, to);
   };
-  const end = (dropped) => {
+  const end = (/** @type {boolean} */ dropped) => {
     listening.abort();
     mark(list, row, from, null);
     if (dropped && to !== from) drop(to);
   };
-  event.currentTarget.setPointerCapture(event.pointerId);
-  event.currentTarget.addEventListener("pointermove", move, { signal });
-  event.currentTarget.addEventListener("pointerup", () => end(true), { signal });
-  for (const type of ["pointercancel", "lostpointercapture"])
-    event.currentTarget.addEventListener(type, () => end(false), { signal });
+  grip.setPointerCapture(event.pointerId);
+  grip.addEventListener("pointermove", move, { signal });
+  grip.addEventListener("pointerup", () => end(true), { signal });
+  for (const type of ["pointercancel", "lostpointercapture"]) grip.addEventListener(type, () => end(false), { signal });
   addEventListener("keydown", ({ key }) => key === "Escape" && end(false), { signal, capture: true });
 }
 
-/** The place of the row, if it is dropped at this height: below all whose middle is above. */
+/**
+ * Returns the place of the row if it is dropped at this height: below all rows whose middle is above.
+ *
+ * @param {HTMLElement} list @param {number} from @param {number} y
+ */
 function placeAt(list, from, y) {
   const others = [...list.children].filter((_, index) => index !== from);
-  const middle = (element) => (({ top, bottom }) => (top + bottom) / 2)(element.getBoundingClientRect());
+  const middle = (/** @type {Element} */ element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return (top + bottom) / 2;
+  };
   return others.filter((element) => middle(element) < y).length;
 }
 
-/** Shows where the row would go. @param {number | null} to null: nowhere any more */
+/**
+ * Shows where the row would go.
+ *
+ * @param {HTMLElement} list @param {HTMLElement} row @param {number} from
+ * @param {number | null} to null: the mark is removed
+ */
 function mark(list, row, from, to) {
   row.toggleAttribute("data-dragged", to !== null);
-  [...list.children].forEach((element, index) => {
+  const elements = /** @type {HTMLElement[]} */ ([...list.children]);
+  elements.forEach((element, index) => {
     const before = to !== null && to < from && index === to;
     const after = to !== null && to > from && index === to;
     if (before || after) element.dataset.drop = before ? "before" : "after";

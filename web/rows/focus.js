@@ -1,6 +1,7 @@
-/** Undo builds nodes anew: the keyboard goes on where it was, in the new one. */
+/** Keeps the keyboard focus in place. Undo replaces nodes by new ones: the focus goes on in the new node. */
 
-import { rowsWidgets } from "./registry.js";
+import { rowsWidgets } from "../model/registry.js";
+import { focusedOf, targetOf } from "../page/elements.js";
 
 /** @type {{ element: HTMLElement, id: string, workflow: unknown, place: number, className: string } | null} */
 let last = null;
@@ -10,25 +11,35 @@ let last = null;
  * @param {() => { id: unknown, workflow: unknown }} where its node is
  */
 export function rememberFocus(element, where) {
-  element.addEventListener("focusin", ({ target }) => {
+  element.addEventListener("focusin", (event) => {
     const { id, workflow } = where();
-    last = { element, id: String(id), workflow, place: placeOf(element, target), className: target.className };
+    const { className } = targetOf(event);
+    last = { element, id: String(id), workflow, place: placeOf(element, className), className };
   });
-  element.addEventListener("focusout", ({ target }) => {
+  element.addEventListener("focusout", (event) => {
+    const target = targetOf(event);
     queueMicrotask(() => {
       if (target.isConnected && !element.contains(document.activeElement)) last = null;
     });
   });
 }
 
-/** Which of its kind a control is. */
-const placeOf = (element, { className }) => [...element.getElementsByClassName(className)].indexOf(document.activeElement);
+/** Whether there is a focus that may have to be restored. */
+export const remembersFocus = () => last !== null;
 
-/** To be called now and then. @param {unknown} workflow that is shown: another one has other nodes of the same ids */
+/** Returns which of its class a control is. @param {HTMLElement} element @param {string} className */
+const placeOf = (element, className) => focusedOf([...element.getElementsByClassName(className)]);
+
+/**
+ * Gives the focus to the new node, if there is one by now.
+ *
+ * @param {unknown} workflow the one that is shown: another one has other nodes of the same ids
+ */
 export function restoreFocus(workflow) {
   if (last && last.workflow !== workflow) last = null;
   if (!last || last.element.isConnected || document.activeElement !== document.body) return;
   const { id, place, className } = last;
   const heir = rowsWidgets().find(({ node, element }) => String(node.id) === id && element.isConnected);
-  heir?.element.getElementsByClassName(className)[place]?.focus({ preventScroll: true });
+  const control = heir?.element.getElementsByClassName(className)[place];
+  if (control instanceof HTMLElement) control.focus({ preventScroll: true });
 }

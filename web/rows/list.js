@@ -1,17 +1,23 @@
-/** The rows on the page, between the buttons for all of them and the one that adds some. */
+/** Shows the rows on the page, between the buttons for all of them and the one that adds some. */
 
-import { library } from "../library.js";
 import { clipboardText } from "../interop/clipboard.js";
 import { rowsFromText } from "../interop/paste.js";
-import { t } from "../words.js";
-import { icon, make, setAttributes, setText } from "./elements.js";
+import { library } from "../library/library.js";
+import * as edits from "../model/value.js";
+import { icon, make, setAttributes, setText } from "../page/elements.js";
+import { t } from "../page/words.js";
 import { askForText } from "./paste_box.js";
 import { openPicker } from "./picker.js";
 import { button, RowView } from "./row.js";
-import * as edits from "./value.js";
 
 const UNDER = 4; // pixels below what is unfolded, as in rows.css
 const IDENTITY_WAIT = 400; // milliseconds that a choice waits for the file's hash
+
+/**
+ * @typedef {import("../model/value.js").Row} Row
+ * @typedef {import("../model/value.js").Identity} Identity
+ * @typedef {(change: (rows: Row[]) => Row[], how?: import("./row.js").How) => void} Edit one edit by the user
+ */
 
 export class List {
   /** @type {RowView[]} */
@@ -19,8 +25,8 @@ export class List {
   #adding = Promise.resolve();
 
   /**
-   * @param {import("./registry.js").RowsWidget} widget
-   * @param {{ edit: Function, resized: () => void }} host
+   * @param {import("../model/registry.js").RowsWidget} widget
+   * @param {{ edit: Edit, resized: () => void }} host
    */
   constructor(widget, host) {
     this.widget = widget;
@@ -33,71 +39,103 @@ export class List {
       onclick: () => this.addByPicker(),
     });
     this.addButton.append(t("Add LoRA"));
+    this.tools = this.#makeTools();
     this.content = make("div", { class: "lora-algebra-content" }, this.#makeToolbar(), this.element, this.addButton);
   }
 
-  #makeToolbar() {
+  #makeTools() {
+    /** @param {Parameters<typeof icon>[0]} shape @param {string} text @param {() => void} action */
     const tool = (shape, text, action) => {
       const made = button("lora-algebra-tool", icon(shape), { onclick: action, "aria-label": text, title: text });
       made.append(make("span", {}, text));
       return made;
     };
-    const change = (edit) => () => this.edit(edit);
-    this.allButton = tool("power", t("All on"), change((rows) => edits.setAllOn(rows, !edits.allOn(rows))));
-    this.normaliseButton = tool("balance", t("Normalise"), change(edits.normalise));
-    this.normaliseButton.title = t("Scale the strengths that count so that they add up to 1");
-    this.clearButton = tool("clear", t("Clear"), change(() => []));
-    this.pasteButton = tool("paste", t("Paste"), () => this.#paste());
-    this.pasteButton.title = t("Add rows from text on the clipboard");
-    const tools = [this.allButton, this.normaliseButton, this.clearButton, this.pasteButton];
-    return make("div", { class: "lora-algebra-toolbar", role: "toolbar", "aria-label": t("All rows") }, ...tools);
+    const change = (/** @type {(rows: Row[]) => Row[]} */ edit) => () => this.edit(edit);
+    const toggleAll = change((rows) => edits.setAllOn(rows, !edits.allOn(rows)));
+    const clear = change(() => []);
+    const tools = {
+      all: tool("power", t("All on"), toggleAll),
+      normalise: tool("balance", t("Normalise"), change(edits.normalise)),
+      clear: tool("clear", t("Clear"), clear),
+      paste: tool("paste", t("Paste"), () => this.#paste()),
+    };
+    tools.normalise.title = t("Scale the strengths that count so that they add up to 1");
+    tools.paste.title = t("Add rows from text on the clipboard");
+    return tools;
   }
 
-  /** Shows the rows as they are now; what has the focus keeps it. @param {import("./registry.js").Row[]} rows */
+  #makeToolbar() {
+    const { all, normalise, clear, paste } = this.tools;
+    const properties = { class: "lora-algebra-toolbar", role: "toolbar", "aria-label": t("All rows") };
+    return make("div", properties, all, normalise, clear, paste);
+  }
+
+  /** Shows the rows as they are now. What has the focus keeps it. @param {Row[]} rows */
   render(rows) {
-    const focused = this.content.contains(document.activeElement) ? document.activeElement : null;
+    const focused = this.#focused();
     const at = focused && this.views.find(({ element }) => element.contains(focused));
     this.views = this.#viewsFor(rows);
     const active = new Set(edits.activeRows(rows));
-    this.views.forEach((view, index) => view.update(rows[index], index, active.has(rows[index])));
+    for (const [index, view] of this.views.entries()) view.update(rows[index], index, active.has(rows[index]));
     this.#showTools(rows);
-    if (focused && (focused.disabled || document.activeElement !== focused)) this.#refocus(focused, at);
+    if (focused && (isDisabled(focused) || document.activeElement !== focused)) this.#refocus(focused, at);
   }
 
-  /** What had the focus may be gone, or of no use any more; its row may be gone, too. */
+  /** @returns {HTMLElement | null} */
+  #focused() {
+    const { activeElement } = document;
+    return activeElement instanceof HTMLElement && this.content.contains(activeElement) ? activeElement : null;
+  }
+
+  /**
+   * Gives the focus back. What had it may be removed or disabled, and so may be its row.
+   *
+   * @param {HTMLElement} focused @param {RowView | null | undefined} view
+   */
   #refocus(focused, view) {
-    if (focused.isConnected && !focused.disabled) focused.focus();
-    else (this.views.includes(view) ? view.more : this.addButton).focus({ preventScroll: true });
+    if (focused.isConnected && !isDisabled(focused)) focused.focus();
+    else (view && this.views.includes(view) ? view.more : this.addButton).focus({ preventScroll: true });
   }
 
-  /** Each view stays with its row, where more than an edit has made another object of it. */
+  /**
+   * Keeps each view with its row, where more than an edit has made another object of it.
+   *
+   * @param {Row[]} former @param {Row[]} rows
+   */
   follow(former, rows) {
     const heirs = new Map(former.map((row, index) => [row, rows[index]]));
     for (const view of this.views) view.row = heirs.get(view.row) ?? view.row;
   }
 
+  /** @param {Row[]} rows */
   #showTools(rows) {
     const text = rows.length && edits.allOn(rows) ? t("All off") : t("All on");
-    setAttributes(this.allButton, { "aria-label": text, title: text });
-    setText(this.allButton.lastChild, text);
-    for (const tool of [this.allButton, this.normaliseButton, this.clearButton]) tool.disabled = !rows.length;
+    const { all, normalise, clear } = this.tools;
+    setAttributes(all, { "aria-label": text, title: text });
+    if (all.lastChild) setText(all.lastChild, text);
+    for (const tool of [all, normalise, clear]) tool.disabled = !rows.length;
   }
 
-  /** Those of the same rows, then those of rows that were at the same place, then new ones. */
+  /**
+   * Returns a view for each row: that of the same row, else that of a row that was at the same place, else a new one.
+   *
+   * @param {Row[]} rows @returns {RowView[]}
+   */
   #viewsFor(rows) {
     const former = new Map(this.views.map((view) => [view.row, view]));
-    const views = rows.map((row) => former.get(row));
-    const free = this.views.filter((view) => !views.includes(view));
-    views.forEach((view, index) => {
-      if (view) return;
-      const same = free.findIndex((each) => each.index === index);
-      views[index] = free.splice(Math.max(0, same), 1)[0] ?? new RowView(this);
+    const same = rows.map((row) => former.get(row));
+    const free = this.views.filter((view) => !same.includes(view));
+    const views = same.map((view, index) => {
+      if (view) return view;
+      const at = free.findIndex((each) => each.index === index);
+      return free.splice(Math.max(0, at), 1)[0] ?? new RowView(this);
     });
     for (const view of free) view.index = -1;
     this.#arrange(views, free);
     return views;
   }
 
+  /** @param {RowView[]} views @param {RowView[]} gone */
   #arrange(views, gone) {
     for (const { element } of gone) element.remove();
     views.forEach(({ element }, index) => {
@@ -105,25 +143,27 @@ export class List {
       if (children[index] === element) return;
       // what stands there moves, rather than what has the focus
       if (children[index]?.contains(document.activeElement) && children[index + 1] === element) {
-        this.element.append(children[index]);
-        this.element.insertBefore(this.element.lastChild, children[index + 1] ?? null);
+        const moved = children[index];
+        this.element.append(moved);
+        this.element.insertBefore(moved, children[index + 1] ?? null);
       } else this.element.insertBefore(element, children[index] ?? null);
     });
   }
 
-  /** How much of the height is for what comes and goes without an edit. */
+  /** Returns how much of the height is for what comes and goes without an edit. */
   unfoldedHeight() {
+    /** @type {NodeListOf<HTMLElement>} */
     const unfolded = this.element.querySelectorAll(".lora-algebra-offers, .lora-algebra-panel");
     return [...unfolded].reduce((sum, { offsetHeight }) => sum + offsetHeight + UNDER, 0);
   }
 
-  /** Draws again what has not been edited. */
+  /** Draws the rows again without an edit. */
   refresh() {
     for (const view of this.views) view.forget();
     this.render(this.widget.rows());
   }
 
-  /** To the row that is now at a place, or to the button that adds one. */
+  /** Gives the focus to the row that is now at a place, or to the button that adds one. @param {number} index */
   focusRow(index) {
     const view = this.views[Math.min(index, this.views.length - 1)];
     (view?.grip ?? this.addButton).focus();
@@ -138,26 +178,33 @@ export class List {
     openPicker(view.file, { current: view.row.name, onPick: (name) => this.#choose(view, name) });
   }
 
-  /** One after the other, in the order in which they were chosen. */
+  /** Adds files one after the other, in the order in which they were chosen. @param {string} name */
   #add(name) {
     this.#adding = this.#adding.then(() => this.#addNow(name));
   }
 
+  /** @param {string} name */
   async #addNow(name) {
     const identity = await this.#identify(name);
     this.edit((rows) => edits.add(rows, edits.newRow(name, edits.withName(name, identity))));
     this.element.lastElementChild?.scrollIntoView({ block: "nearest" });
   }
 
+  /** @param {RowView} view @param {string} name */
   async #choose(view, name) {
     this.rename(view, name, await this.#identify(name));
   }
 
+  /** @param {RowView} view @param {string} name @param {Identity} [identity] */
   rename(view, name, identity) {
     view.edit(edits.rename, name, identity);
   }
 
-  /** The file's hash and size, if they come soon: later they would be an edit that nobody made. */
+  /**
+   * Returns the file's hash and size, if they come soon. Later they would be an edit that nobody has made.
+   *
+   * @param {string} name
+   */
   async #identify(name) {
     const late = new Promise((done) => setTimeout(done, IDENTITY_WAIT));
     await Promise.race([library.ask(name, { content: true }), late]);
@@ -166,14 +213,17 @@ export class List {
 
   async #paste() {
     const text = await clipboardText();
-    if (text === null) askForText(this.pasteButton, (typed) => this.addText(typed));
-    else if (!this.addText(text)) askForText(this.pasteButton, (typed) => this.addText(typed), text);
+    if (text === null) askForText(this.tools.paste, (typed) => this.addText(typed));
+    else if (!this.addText(text)) askForText(this.tools.paste, (typed) => this.addText(typed), text);
   }
 
-  /** Adds the rows that a text stands for. @returns {boolean} whether there were any */
+  /** Adds the rows that a text stands for. @param {string} text @returns {boolean} whether there were any */
   addText(text) {
     const rows = edits.tidyRows(rowsFromText(text));
     if (rows.length) this.edit((former) => edits.add(former, ...(former.length ? edits.withoutSolo(rows) : rows)));
     return rows.length > 0;
   }
 }
+
+/** @param {HTMLElement} element */
+const isDisabled = (element) => element instanceof HTMLButtonElement && element.disabled;

@@ -1,35 +1,35 @@
 /**
  * Shows below a row what is in its file. Whatever comes from files is text, however it looks.
  *
- * @typedef {import("./registry.js").Row} Row
- * @typedef {import("./registry.js").RowsWidget} RowsWidget
- * @typedef {import("../facts.js").Facts} Facts
- * @typedef {import("../facts.js").Reply} Reply
+ * @typedef {import("../model/value.js").Row} Row
+ * @typedef {import("../model/registry.js").RowsWidget} RowsWidget
+ * @typedef {import("../library/library.js").Facts} Facts
+ * @typedef {import("../library/library.js").Reply} Reply
  */
 
 import { app } from "../../../scripts/app.js";
 
-import { knownFacts, wholeFacts } from "../facts.js";
-import { recommendedText, runSentences } from "../feedback.js";
-import { library } from "../library.js";
-import { setting } from "../settings.js";
-import { loadStyle } from "../style.js";
-import { short, sizeText } from "../text.js";
-import { t } from "../words.js";
-import { make } from "./elements.js";
+import { knownFacts, wholeFacts } from "../library/facts.js";
+import { library } from "../library/library.js";
+import { splitName } from "../model/filenames.js";
+import { make } from "../page/elements.js";
+import { setting } from "../page/settings.js";
+import { loadStyle } from "../page/style.js";
+import { short, sizeText } from "../page/text.js";
+import { t } from "../page/words.js";
+import { recommendedText, runSentences } from "../runs/feedback.js";
 import { copyButton, outside, sentence, words } from "./panel_parts.js";
 import { triggerPart } from "./panel_triggers.js";
-import { splitName } from "./value.js";
 
 const HASH_SHOWN = 12; // digits, as Civitai shows them
 
-/** What a panel shows, to know when to draw it anew. @type {WeakMap<HTMLElement, string>} */
+/** What each panel shows, to see when that has changed. @type {WeakMap<HTMLElement, string>} */
 const drawn = new WeakMap();
 
-app.registerExtension({ name: "LoraAlgebra.Panel", init: () => loadStyle("panel.css") });
+app.registerExtension({ name: "LoraAlgebra.Panel", init: () => loadStyle("rows/panel.css") });
 
 /**
- * Fills a panel; to be called again whenever its row is drawn.
+ * Fills a panel. Call it again whenever its row is drawn.
  *
  * @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget @param {number} index
  */
@@ -45,19 +45,32 @@ export function fillPanel(panel, row, widget, index) {
   panel.classList.add("lora-algebra-panel");
   panel.replaceChildren(...contents(row, widget, reply));
   panel.querySelector("details")?.toggleAttribute("open", wasOpen);
-  for (const [key, control] of controls(panel)) if (former.has(key)) keep(former.get(key), control);
+  for (const [key, twin] of controls(panel)) {
+    const control = former.get(key);
+    if (control) keep(control, twin);
+  }
 }
 
-const controls = (panel) => new Map([...panel.querySelectorAll("[data-key]")].map((each) => [each.dataset.key, each]));
+/** Returns the controls of a panel by their keys. @param {HTMLElement} panel @returns {Map<string | null, Element>} */
+const controls = (panel) =>
+  new Map([...panel.querySelectorAll("[data-key]")].map((each) => [each.getAttribute("data-key"), each]));
 
-/** Lets a control stay, in place of the new one of its kind: it may have the focus. */
+/**
+ * Keeps a control in place of its new twin, since it may have the focus.
+ *
+ * @param {Element} control @param {Element} twin
+ */
 function keep(control, twin) {
   for (const { name, value } of twin.attributes) control.setAttribute(name, value);
   control.replaceChildren(...twin.childNodes);
   twin.replaceWith(control);
 }
 
-/** Asks for all of it, the hash too, and shows that when it comes. */
+/**
+ * Asks for everything, the hash too, and shows it when it comes.
+ *
+ * @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget
+ */
 async function askForWhole(panel, row, widget) {
   const isAsked = panel.dataset.asked === row.name && knownFacts(row) !== undefined;
   if (!row.name || isAsked) return;
@@ -84,7 +97,7 @@ function contents(row, widget, reply) {
     ...words(t("Notes"), facts.notes),
     fileRow(name, facts),
     ...metadataPart(facts.metadata),
-  ].filter(Boolean);
+  ];
 }
 
 /** @param {string} name of the file */
@@ -100,11 +113,11 @@ function pictureOf(name) {
   return [picture];
 }
 
-/** Title, author, and what became of it. @param {Facts} facts @param {string[]} run */
+/** Shows title, author, and what became of the file. @param {Facts} facts @param {string[]} run */
 function heading({ title, author }, run) {
   const by = author ? t("by {author}", { author }) : "";
-  const parts = [title && make("b", {}, outside(title)), by && outside(by), ...run.map(outside)];
-  return make("div", { class: "heading" }, ...parts.filter(Boolean).map((part) => make("p", {}, part)));
+  const parts = [...(title ? [make("b", {}, outside(title))] : []), ...(by ? [outside(by)] : []), ...run.map(outside)];
+  return make("div", { class: "heading" }, ...parts.map((part) => make("p", {}, part)));
 }
 
 /** @param {Facts} facts */
@@ -113,31 +126,36 @@ function factList(facts) {
   return make("dl", {}, ...entries);
 }
 
-/** @returns {[label: string, text: string][]} */
+/** @param {Facts} facts @returns {[label: string, text: string][]} */
 function pairs(facts) {
   const layers = t("{model} of the model, {clip} of the text encoder", {
     model: facts.model_layers,
     clip: facts.clip_layers,
   });
-  return [
-    [t("Made for"), facts.base],
+  /** @type {[label: string, text: string][]} */
+  const all = [
+    [t("Made for"), facts.base ?? ""],
     [t("Kind"), [facts.families.join(" + "), rankText(facts.ranks)].filter(Boolean).join(", ")],
     [t("Layers"), layers],
-    [t("Recommended"), facts.recommended && recommendedText(facts.recommended)],
-    [t("Trained with"), facts.trainer],
+    [t("Recommended"), facts.recommended ? recommendedText(facts.recommended) : ""],
+    [t("Trained with"), facts.trainer ?? ""],
     [t("Layer names"), facts.dialects.join(", ")],
-  ].filter(([, text]) => text);
+  ];
+  return all.filter(([, text]) => text);
 }
 
+/** @param {[number, number] | null} ranks */
 function rankText(ranks) {
   if (!ranks) return "";
   const [low, high] = ranks;
   return t("rank {rank}", { rank: low === high ? short(low) : `${short(low)}–${short(high)}` });
 }
 
-/** Where the file is, and by what its content can be found. @param {string} name @param {Facts} [facts] */
+/** Shows where the file is, and by what its content can be found. @param {string} name @param {Facts} [facts] */
 function fileRow(name, facts) {
+  /** @param {string} key @param {HTMLElement} shown @param {string} text @param {string} label */
   const copied = (key, shown, text, label) => make("span", {}, shown, copyButton(key, text, label));
+  /** @type {(HTMLElement | string)[]} */
   const parts = [copied("name", make("code", {}, outside(name)), name, t("Copy the file's name"))];
   if (facts) parts.push(sizeText(facts.size));
   if (facts?.hash) {
@@ -152,7 +170,8 @@ function metadataPart(metadata) {
   const entries = Object.entries(metadata);
   if (!entries.length) return [];
   const rows = entries.map(([key, text]) =>
-    make("tr", {}, make("th", { scope: "row" }, outside(key)), make("td", {}, outside(text))));
+    make("tr", {}, make("th", { scope: "row" }, outside(key)), make("td", {}, outside(text))),
+  );
   const summary = make("summary", { "data-key": "metadata" }, t("Metadata ({count})", { count: entries.length }));
   return [make("details", {}, summary, make("div", { class: "long", tabindex: 0 }, make("table", {}, ...rows)))];
 }

@@ -1,28 +1,41 @@
-/** Small parts of the panel below a row. */
+/** Makes the small parts of the panel below a row. */
 
-import { printable } from "../text.js";
-import { t } from "../words.js";
-import { isolated, make } from "./elements.js";
+import { isolated, make } from "../page/elements.js";
+import { printable } from "../page/text.js";
+import { t } from "../page/words.js";
 
-/** Text from outside: neither markup nor the direction of writing gets out of it. @param {string} text */
+/** Shows text from outside, of which neither markup nor the direction of writing spreads. @param {string} text */
 export const outside = (text) => isolated(printable(text));
 
+/** @param {string} text @param {string} [kind] */
 export const sentence = (text, kind = "") => make("p", { class: `says ${kind}` }, outside(text));
 
-/** A longer text under its label. */
+/** Shows a longer text under its label. @param {string} label @param {string | null} text */
 export const words = (label, text) =>
-  text ? [make("p", { class: "label" }, label), make("div", { class: "long", tabindex: 0, "data-capture-wheel": "true" }, outside(text))] : [];
+  text
+    ? [
+        make("p", { class: "label" }, label),
+        make("div", { class: "long", tabindex: 0, "data-capture-wheel": "true" }, outside(text)),
+      ]
+    : [];
 
-/** @param {string} key by which the button is known again @param {string} text @param {string} label */
+/** @param {string} key by which the button is recognised @param {string} text @param {string} label */
 export function copyButton(key, text, label) {
-  const attributes = { type: "button", "data-key": `copy ${key}`, "data-text": text, "aria-label": label, title: label };
+  const attributes = {
+    type: "button",
+    "data-key": `copy ${key}`,
+    "data-text": text,
+    "aria-label": label,
+    title: label,
+  };
   return make("button", { ...attributes, onclick: ({ currentTarget }) => copy(currentTarget) }, t("Copy"));
 }
 
-/** @param {HTMLElement} button which then says whether its text was copied */
+/** Copies the text of a button, which then says whether that worked. @param {HTMLElement} button */
 async function copy(button) {
   try {
-    await navigator.clipboard.writeText(button.dataset.text); // is not there on pages from other machines without https
+    // a page from another machine without https has no clipboard
+    await navigator.clipboard.writeText(button.dataset.text ?? "");
     button.textContent = t("Copied");
   } catch {
     button.textContent = t("The browser does not allow it");

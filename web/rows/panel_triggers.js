@@ -1,21 +1,29 @@
-/** The trigger words of a row's file, to be chosen and copied. */
+/** Shows the trigger words of a row's file, to choose and copy them. */
 
-import { triggerChoices, withToggled } from "../outcomes.js";
-import { t } from "../words.js";
-import { make } from "./elements.js";
+import { triggerChoices, withToggled } from "../model/outcomes.js";
+import { set } from "../model/value.js";
+import { make } from "../page/elements.js";
+import { t } from "../page/words.js";
 import { copyButton, outside } from "./panel_parts.js";
-import { set } from "./value.js";
 
 /**
- * @param {import("./registry.js").Row} row @param {import("./registry.js").RowsWidget} widget
- * @param {import("../facts.js").Facts} facts
+ * @typedef {import("../model/registry.js").RowsWidget} RowsWidget
+ * @typedef {string[] | undefined} Triggers undefined: as the file states them
+ * @typedef {{ currentTarget: HTMLElement }} Pressed
+ */
+
+/**
+ * @param {import("../model/value.js").Row} row @param {RowsWidget} widget
+ * @param {import("../library/library.js").Facts} facts
  */
 export function triggerPart(row, widget, facts) {
   const stated = facts.stated_triggers;
   const chosen = row.triggers ?? stated;
-  const choose = (change) => ({ currentTarget }) => edit(widget, currentTarget, (triggers) => change(triggers ?? stated));
   const words = triggerChoices(row, facts).map((choice) =>
-    wordButton(choice, choose((triggers) => withToggled(triggers, choice.word))));
+    wordButton(choice, ({ currentTarget }) =>
+      edit(widget, currentTarget, (triggers) => withToggled(triggers ?? stated, choice.word)),
+    ),
+  );
   return make(
     "div",
     { class: "triggers", role: "group", "aria-label": t("Trigger words") },
@@ -27,12 +35,17 @@ export function triggerPart(row, widget, facts) {
   );
 }
 
-/** Changes the words of the row that a control stands in, wherever that row is by now. */
+/**
+ * Changes the words of the row that a control is in, wherever that row is by now.
+ *
+ * @param {RowsWidget} widget @param {Element} control @param {(triggers: Triggers) => Triggers} change
+ */
 function edit(widget, control, change) {
-  const index = Number(control.closest("[data-index]").dataset.index);
+  const index = Number(control.closest("[data-index]")?.getAttribute("data-index"));
   widget.edit((rows) => set(rows, index, { triggers: change(rows[index].triggers) }));
 }
 
+/** @param {ReturnType<typeof triggerChoices>[number]} choice @param {(event: Pressed) => void} toggle */
 function wordButton({ word, count, chosen }, toggle) {
   const often = count === null ? [] : [make("small", { title: t("in {count} captions", { count }) }, String(count))];
   return make(
@@ -43,7 +56,7 @@ function wordButton({ word, count, chosen }, toggle) {
   );
 }
 
-/** A field for a word that the file does not tell. */
+/** Makes a field for a word that the file does not tell. @param {(field: HTMLElement, word: string) => void} add */
 function ownWord(add) {
   const label = t("Add a trigger word");
   const field = make("input", { type: "text", "data-key": "own word", "aria-label": label, placeholder: label });
@@ -57,6 +70,7 @@ function ownWord(add) {
   return field;
 }
 
+/** @param {(event: Pressed) => void} reset */
 function resetButton(reset) {
   const title = t("Forget the choice, and use the words that the file states");
   return make("button", { type: "button", "data-key": "reset", title, onclick: reset }, t("As the file says"));

@@ -1,12 +1,12 @@
-/** The dialog in which a LoRA is found: by words, by folder, by picture; with keys only, too. */
+/** The dialog in which the user finds a LoRA: by words, by folder, by picture; also with keys alone. */
 
-import { library } from "../library.js";
-import { setting } from "../settings.js";
-import { t } from "../words.js";
-import { icon, isolated, make, setAttributes, setText } from "./elements.js";
+import { library } from "../library/library.js";
+import { icon, isolated, make, setAttributes, setText, targetOf } from "../page/elements.js";
+import { keepFocus, openPopup } from "../page/popup.js";
+import { setting } from "../page/settings.js";
+import { t } from "../page/words.js";
 import { makeTree } from "./folders.js";
 import { makePicture } from "./picture.js";
-import { keepFocus, openPopup } from "./popup.js";
 import { folders, makeIndex, search } from "./search.js";
 import { VirtualList } from "./virtual.js";
 
@@ -15,10 +15,16 @@ const LABEL = 34; // below a picture
 const PREFETCH = 150; // milliseconds on one file before its facts are asked for
 const VIEW = "lora-algebra.view"; // in the browser's store
 
-/** @type {{ names: string[] | null, entries: import("./search.js").Entry[], folders: import("./folders.js").Folder[] }} */
+/**
+ * @typedef {import("./search.js").Entry} Entry
+ * @typedef {{ onPick: (name: string) => void, current?: string, many?: boolean }} Options
+ *   `many`: with Shift or Ctrl a choice leaves the dialog open for more
+ */
+
+/** @type {{ names: string[] | null, entries: Entry[], folders: import("./folders.js").Folder[] }} */
 let indexed = { names: null, entries: [], folders: [] };
 
-/** Makes what is needed once for a list of names, best before somebody waits for it. */
+/** Makes the index of a list of names, once. Call it before somebody waits for it. */
 export function prepare() {
   const { names } = library;
   if (!names || indexed.names === names) return;
@@ -26,11 +32,7 @@ export function prepare() {
   indexed = { names, entries, folders: folders(entries) };
 }
 
-/**
- * @param {HTMLElement} opener
- * @param {{ onPick: (name: string) => void, current?: string, many?: boolean }} options
- *   `many`: with Shift or Ctrl a choice leaves the dialog open for more
- */
+/** @param {HTMLElement} opener @param {Options} options */
 export function openPicker(opener, options) {
   new Picker(opener, options);
 }
@@ -38,11 +40,32 @@ export function openPicker(opener, options) {
 class Picker {
   #folder = "";
   #grid = localStorage.getItem(VIEW) === "grid";
-  #prefetch = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #prefetch;
+  /** @type {Entry[] | undefined} undefined until there are names */
+  #found;
+  #recent = library.recent();
 
+  /** @param {HTMLElement} opener @param {Options} options */
   constructor(opener, { onPick, current = "", many = false }) {
-    Object.assign(this, { onPick, current, many, recent: library.recent() });
-    this.#make();
+    this.onPick = onPick;
+    this.current = current;
+    this.many = many;
+    this.search = makeSearch();
+    this.listbox = make("div", {
+      id: "lora-algebra-options",
+      class: "lora-algebra-options",
+      role: "listbox",
+      "aria-label": t("LoRAs"),
+    });
+    /** @type {VirtualList<Entry>} */
+    this.list = new VirtualList(this.listbox, (entry, index) => this.#option(entry, index));
+    this.preview = make("div", { class: "lora-algebra-preview" });
+    this.status = make("span", { class: "lora-algebra-found", role: "status" });
+    this.gridButton = make("button", { type: "button", class: "lora-algebra-tool", onclick: () => this.#toggleGrid() });
+    this.tree = makeTree((path) => this.#choose(path));
+    this.element = this.#assemble();
+    this.resized = new ResizeObserver(() => this.#show());
     this.#listen();
     this.close = openPopup(this.element, opener, { opener, onClose: () => this.#closed(opener) });
     opener.setAttribute("aria-expanded", "true");
@@ -50,37 +73,15 @@ class Picker {
     this.search.focus();
   }
 
-  #make() {
-    this.search = make("input", {
-      type: "text",
-      role: "combobox",
-      "aria-label": t("Search"),
-      placeholder: t("Search by words of name or folder"),
-      "aria-autocomplete": "list",
-      "aria-expanded": "true",
-      "aria-controls": "lora-algebra-options",
-      autocomplete: "off",
-      spellcheck: "false",
-    });
-    this.listbox = make("div", {
-      id: "lora-algebra-options",
-      class: "lora-algebra-options",
-      role: "listbox",
-      "aria-label": t("LoRAs"),
-    });
-    this.list = new VirtualList(this.listbox, (entry, index) => this.#option(entry, index));
-    this.preview = make("div", { class: "lora-algebra-preview" });
-    this.status = make("span", { class: "lora-algebra-found", role: "status" });
-    this.gridButton = make("button", { type: "button", class: "lora-algebra-tool", onclick: () => this.#toggleGrid() });
-    this.tree = makeTree((path) => this.#choose(path));
+  #assemble() {
     const head = make("div", { class: "lora-algebra-picker-head" }, this.search, this.status, this.gridButton);
-    this.body = make("div", { class: "lora-algebra-picker-body" }, this.tree.element, this.listbox, this.preview);
+    const body = make("div", { class: "lora-algebra-picker-body" }, this.tree.element, this.listbox, this.preview);
     const hint = this.many ? t("Enter adds, Shift+Enter adds and stays open") : "";
     const foot = make("div", { class: "lora-algebra-picker-foot" }, hint);
-    this.element = make(
+    return make(
       "div",
       { class: "lora-algebra-popup lora-algebra-picker", role: "dialog", "aria-label": t("Choose a LoRA") },
-      ...[head, this.body, ...(hint ? [foot] : [])],
+      ...[head, body, ...(hint ? [foot] : [])],
     );
   }
 
@@ -91,23 +92,23 @@ class Picker {
     this.listbox.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
     this.listbox.addEventListener("mousemove", (event) => this.#hover(event));
     keepFocus(this.element);
-    this.resized = new ResizeObserver(() => this.#show());
     this.resized.observe(this.listbox);
   }
 
+  /** @param {HTMLElement} opener */
   #closed(opener) {
     clearTimeout(this.#prefetch);
     this.resized.disconnect();
     opener.removeAttribute("aria-expanded");
   }
 
-  /** With the names at hand at once, and again if they have changed since. */
+  /** Shows the names that are there at once, and again if they have changed since. */
   async #load() {
     this.#showGridButton();
     if (library.names) this.#begin();
     else setText(this.status, t("Loading…"));
     const changed = await library.refreshNames();
-    if ((changed || !this.found) && this.element.isConnected) this.#begin();
+    if ((changed || !this.#found) && this.element.isConnected) this.#begin();
     await library.loadPictures();
     this.list.renew();
     this.#showPreview();
@@ -119,9 +120,10 @@ class Picker {
     this.#find();
     if (!this.current) return;
     const listed = library.listed(this.current);
-    this.#go(this.found.findIndex(({ name }) => name === listed));
+    this.#go(this.#found?.findIndex(({ name }) => name === listed) ?? -1);
   }
 
+  /** @param {string} folder */
   #choose(folder) {
     if (this.#folder === folder) return;
     this.#folder = folder;
@@ -130,22 +132,23 @@ class Picker {
   }
 
   #find() {
-    const { recent } = this;
-    this.found = search(indexed.entries, this.search.value, { folder: this.#folder, recent });
-    setText(this.status, t("{count} of {all}", { count: this.found.length, all: indexed.entries.length }));
+    const { entries } = indexed;
+    this.#found = search(entries, this.search.value, { folder: this.#folder, recent: this.#recent });
+    setText(this.status, t("{count} of {all}", { count: this.#found.length, all: entries.length }));
     this.#show();
   }
 
   #show() {
-    if (!this.found) return;
+    if (!this.#found) return;
     const size = Number(setting("PreviewSize")) || 96;
     const shape = this.#grid ? { cell: size + 12, lineHeight: size + LABEL } : { cell: 0, lineHeight: LINE };
     this.element.style.setProperty("--size", `${size}px`);
-    const at = this.list.items === this.found ? this.list.current : 0;
-    this.list.show(this.found, shape);
+    const at = this.list.items === this.#found ? this.list.current : 0;
+    this.list.show(this.#found, shape);
     this.#go(at);
   }
 
+  /** @param {Entry} entry @param {number} index */
   #option({ name, folder, base }, index) {
     const shown = this.#grid ? [makePicture(name), isolated(base, "lora-algebra-base")] : this.#line(folder, base);
     const id = `lora-algebra-option-${index}`;
@@ -153,63 +156,72 @@ class Picker {
     return make("div", { id, role: "option", title: name, "data-index": index, "data-current": listed }, ...shown);
   }
 
+  /** @param {string} folder @param {string} base */
   #line(folder, base) {
     return [isolated(base, "lora-algebra-base"), isolated(folder.replace(/\/$/, ""), "lora-algebra-folder")];
   }
 
-  /** Makes an option the current one. */
+  /** Makes an option the current one. @param {number} index */
   #go(index) {
-    if (index < 0 && this.found.length) return;
+    if (index < 0 && this.#found?.length) return;
     this.list.setCurrent(index);
     const option = this.list.currentElement();
     setAttributes(this.search, { "aria-activedescendant": option?.id });
     this.#showPreview();
     clearTimeout(this.#prefetch);
-    const entry = this.found[this.list.current];
+    const entry = this.#found?.[this.list.current];
     if (entry) this.#prefetch = setTimeout(() => library.ask(entry.name), PREFETCH);
   }
 
   #showPreview() {
-    const entry = this.found?.[this.list.current];
+    const entry = this.#found?.[this.list.current];
     const shown = entry && !this.#grid ? [makePicture(entry.name), isolated(entry.name)] : [];
     this.preview.replaceChildren(...shown);
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.isComposing) return;
     const { columns, page, current } = this.list;
+    const last = (this.#found?.length ?? 0) - 1;
+    /** @type {Record<string, number>} */
     const across = this.#grid ? { ArrowLeft: current - 1, ArrowRight: current + 1 } : {};
+    /** @type {Record<string, number>} */
     const steps = {
       ArrowDown: current + columns,
       ArrowUp: current - columns,
-      PageDown: Math.min(current + page * columns, this.found?.length - 1),
+      PageDown: Math.min(current + page * columns, last),
       PageUp: Math.max(current - page * columns, 0),
-      ...(event.ctrlKey || !this.search.value ? { Home: 0, End: this.found?.length - 1 } : {}),
       ...(this.search.value ? {} : across),
     };
+    if (event.ctrlKey || !this.search.value) Object.assign(steps, { Home: 0, End: last });
     if (event.key === "Enter") this.#pick(current, event);
     else if (event.key in steps) this.#step(steps[event.key]);
     else return;
     event.preventDefault();
   }
 
+  /** @param {number} index */
   #step(index) {
-    if (this.found?.[index]) this.#go(index);
+    if (this.#found?.[index]) this.#go(index);
   }
 
+  /** @param {MouseEvent} event */
   #click(event) {
-    const option = event.target.closest("[role=option]");
-    if (option) this.#pick(Number(option.dataset.index), event);
+    const index = optionAt(event);
+    if (index !== undefined) this.#pick(index, event);
   }
 
-  #hover({ target, movementX, movementY }) {
-    if (!movementX && !movementY) return; // the list moved, not the hand
-    const option = target.closest("[role=option]");
-    if (option && Number(option.dataset.index) !== this.list.current) this.#go(Number(option.dataset.index));
+  /** @param {MouseEvent} event */
+  #hover(event) {
+    if (!event.movementX && !event.movementY) return; // the list moved, not the hand
+    const index = optionAt(event);
+    if (index !== undefined && index !== this.list.current) this.#go(index);
   }
 
+  /** @param {number} index @param {MouseEvent | KeyboardEvent} event */
   #pick(index, { shiftKey, ctrlKey, metaKey }) {
-    const entry = this.found?.[index];
+    const entry = this.#found?.[index];
     if (!entry) return;
     const stays = this.many && (shiftKey || ctrlKey || metaKey);
     if (stays) setText(this.status, t("Added {name}", { name: entry.base }));
@@ -232,4 +244,24 @@ class Picker {
     this.gridButton.replaceChildren(icon(this.#grid ? "list" : "grid"));
     this.element.dataset.view = this.#grid ? "grid" : "list";
   }
+}
+
+function makeSearch() {
+  return make("input", {
+    type: "text",
+    role: "combobox",
+    "aria-label": t("Search"),
+    placeholder: t("Search by words of name or folder"),
+    "aria-autocomplete": "list",
+    "aria-expanded": "true",
+    "aria-controls": "lora-algebra-options",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
+}
+
+/** Returns the number of the option that an event was aimed at. @param {Event} event */
+function optionAt(event) {
+  const index = targetOf(event).closest("[role=option]")?.getAttribute("data-index");
+  return index === null || index === undefined ? undefined : Number(index);
 }

@@ -1,14 +1,18 @@
-/** The preview picture of a file, or the letters it begins with. */
+/** Makes the preview picture of a file, or shows the letters that its name begins with. */
 
-import { library } from "../library.js";
-import { make } from "./elements.js";
+import { library } from "../library/library.js";
+import { splitName } from "../model/filenames.js";
+import { make } from "../page/elements.js";
 import { initials } from "./search.js";
-import { splitName } from "./value.js";
 
 /** @param {string} name of a listed file */
 export function makePicture(name) {
   const { base } = splitName(name);
-  const holder = make("span", { class: "lora-algebra-picture" }, make("span", { "aria-hidden": "true" }, initials(base)));
+  const holder = make(
+    "span",
+    { class: "lora-algebra-picture" },
+    make("span", { "aria-hidden": "true" }, initials(base)),
+  );
   const source = library.picture(name);
   if (!source) return holder;
   const image = make("img", { loading: "lazy", decoding: "async", alt: base, draggable: "false" });

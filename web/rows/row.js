@@ -1,23 +1,31 @@
-/** One row on the page. Its elements stay while it does: a control that has the focus keeps it. */
+/** Shows one row on the page. Its elements stay as long as the row: a control that has the focus keeps it. */
 
-import { outcomeOf } from "./../feedback.js";
-import { library } from "../library.js";
-import { setting } from "../settings.js";
-import { t } from "../words.js";
+import { library } from "../library/library.js";
+import { splitName } from "../model/filenames.js";
+import * as edits from "../model/value.js";
+import { icon, isolated, make, setAttributes, setText } from "../page/elements.js";
+import { setting } from "../page/settings.js";
+import { t } from "../page/words.js";
+import { outcomeOf } from "../runs/feedback.js";
 import { dragRow } from "./drag.js";
-import { icon, isolated, make, setAttributes, setText } from "./elements.js";
 import { openMenu } from "./menu.js";
 import { fillOffers, isMissing, offersFor, pathName, shortName } from "./missing.js";
 import { fillPanel } from "./panel.js";
 import { Strength } from "./strength.js";
-import * as edits from "./value.js";
+
+/**
+ * @typedef {import("../model/value.js").Row} Row
+ * @typedef {import("../page/popup.js").Rect} Rect
+ * @typedef {{ held?: boolean }} How `held`: more such changes may follow at once
+ */
 
 export class RowView {
-  /** @type {import("./registry.js").Row} */
-  row;
+  /** @type {Row} */
+  row = edits.newRow("");
   index = -1; // no longer on the page
   #open = false;
-  #filled = null; // the row that the panel shows
+  /** @type {Row | null} the row that the panel shows */
+  #filled = null;
 
   /** @param {import("./list.js").List} list */
   constructor(list) {
@@ -44,31 +52,41 @@ export class RowView {
     this.offers = make("div", { class: "lora-algebra-offers" });
     this.note = this.#makeNote();
     this.panel = make("div", { class: "lora-algebra-panel", role: "region" });
+    this.strengths = make("div", { class: "lora-algebra-strengths" }, this.strength.element);
+    this.line = this.#makeLine();
     this.element = this.#assemble();
   }
 
-  #assemble() {
-    const strengths = make("div", { class: "lora-algebra-strengths" }, this.strength.element);
-    this.strengths = strengths;
+  #makeLine() {
     const name = make("div", { class: "lora-algebra-name" }, this.file, this.badge);
-    const controls = [this.grip, this.switch, name, this.state, strengths, this.details, this.more];
+    const controls = [this.grip, this.switch, name, this.state, this.strengths, this.details, this.more];
+    return make("div", { class: "lora-algebra-line" }, ...controls);
+  }
+
+  #assemble() {
     return make(
       "div",
       { class: "lora-algebra-row", role: "listitem", oncontextmenu: (event) => this.#contextMenu(event) },
-      make("div", { class: "lora-algebra-line" }, ...controls),
+      this.line,
     );
   }
 
-  /** One edit of this row by a function of value.js. */
+  /**
+   * Makes one edit of this row by a function of value.js.
+   *
+   * @template {unknown[]} A
+   * @param {(rows: Row[], index: number, ...more: A) => Row[]} change @param {A} more
+   */
   edit(change, ...more) {
     this.list.edit((rows) => (this.index < 0 ? rows : change(rows, this.index, ...more)));
   }
 
+  /** @param {"strength" | "strength_clip"} key @param {number} value @param {How} how */
   #setStrength(key, value, how) {
     this.list.edit((rows) => (this.index < 0 ? rows : edits.setStrength(rows, this.index, key, value)), how);
   }
 
-  /** @param {import("./registry.js").Row} row @param {number} index @param {boolean} active whether it counts */
+  /** @param {Row} row @param {number} index @param {boolean} active whether it counts */
   update(row, index, active) {
     this.row = row;
     this.index = index;
@@ -89,6 +107,7 @@ export class RowView {
     this.#showPanel();
   }
 
+  /** @param {string} name */
   #name(name) {
     setAttributes(this.grip, { "aria-label": t("Move {name}", { name }), title: t("Drag to reorder") });
     setAttributes(this.switch, { "aria-label": t("Use {name}", { name }) });
@@ -105,7 +124,7 @@ export class RowView {
     const { name } = this.row;
     if (this.file.dataset.name === name) return;
     this.file.dataset.name = name;
-    const { folder, base } = edits.splitName(name);
+    const { folder, base } = splitName(name);
     setAttributes(this.file, { title: name || undefined });
     const shown = [isolated(folder, "lora-algebra-folder"), isolated(base, "lora-algebra-base")];
     this.file.replaceChildren(...(name ? shown : [t("Choose a LoRA…")]));
@@ -124,13 +143,14 @@ export class RowView {
 
   #showState() {
     const missing = isMissing(this.row);
+    /** @type {{ state?: string, text?: string, title?: string }} */
     const { state, text, title } = missing ? this.#missing() : (outcomeOf(this.list.node, this.row) ?? {});
     setAttributes(this.element, { "data-state": state ?? "none" });
     setAttributes(this.state, { title: title || undefined });
     const shown = `${state} ${text ?? ""}`;
     if (this.state.dataset.shown !== shown) {
       this.state.dataset.shown = shown;
-      const mark = ["missing", "moved", "refused", "partial"].includes(state) ? [icon("warning")] : [];
+      const mark = ["missing", "moved", "refused", "partial"].includes(state ?? "") ? [icon("warning")] : [];
       this.state.replaceChildren(...mark, text ?? "");
     }
     if (!missing) this.offers.remove();
@@ -139,7 +159,7 @@ export class RowView {
   #missing() {
     const offers = offersFor(this.row, () => this.list.refresh());
     fillOffers(this.offers, offers, (name) => this.#offer(name, offers.sure));
-    if (!this.offers.isConnected) this.element.firstChild.after(this.offers);
+    if (!this.offers.isConnected) this.line.after(this.offers);
     const title = t("The host does not list {name}", { name: this.row.name });
     if (offers.said === undefined) return { state: "missing", text: t("missing"), title };
     const run = outcomeOf(this.list.node, this.row);
@@ -147,6 +167,7 @@ export class RowView {
     return { state: "moved", text: t("moved"), title: run?.title || offers.said || title };
   }
 
+  /** @param {string} name @param {boolean} sure the file is the same */
   #offer(name, sure) {
     const take = () => {
       library.use(name);
@@ -159,11 +180,9 @@ export class RowView {
   }
 
   #makeNote() {
-    const changed = (rows, index) => edits.setNote(rows, index, this.note.value);
-    const save = () => this.#noteChanged() && this.edit(changed);
     const note = make("input", { class: "lora-algebra-note", type: "text", placeholder: t("Note") });
     note.addEventListener("blur", () => {
-      save();
+      if (this.#noteChanged()) this.edit(edits.setNote, note.value);
       this.#showNote();
     });
     note.addEventListener("keydown", (event) => {
@@ -188,7 +207,7 @@ export class RowView {
     else if (!note && !typing) this.note.remove();
   }
 
-  /** Puts the note or the panel below what belongs above it. */
+  /** Puts the note or the panel below what belongs above it. @param {HTMLElement} element */
   #place(element) {
     if (element === this.note && this.panel.parentNode) this.panel.before(element);
     else this.element.append(element);
@@ -217,17 +236,20 @@ export class RowView {
     fillPanel(this.panel, this.row, this.list.widget, this.index);
   }
 
-  /** What is shown of the file may have changed. */
+  /** Lets the panel be filled again: what it shows of the file may have changed. */
   forget() {
     this.#filled = null;
   }
 
+  /** @param {PointerEvent & { currentTarget: HTMLElement }} event */
   #drag(event) {
     if (event.button !== 0) return;
     dragRow(event, this.list.element, this.element, (to) => this.edit(edits.move, to));
   }
 
+  /** @param {KeyboardEvent} event */
   #gripKey(event) {
+    /** @type {Record<string, number>} */
     const steps = { ArrowUp: -1, ArrowDown: 1 };
     if (event.key in steps) this.edit(edits.move, this.index + steps[event.key]);
     else if (event.key === "Delete" || event.key === "Backspace") this.remove();
@@ -242,6 +264,7 @@ export class RowView {
     this.list.focusRow(index);
   }
 
+  /** @param {MouseEvent & { target: Element }} event */
   #contextMenu(event) {
     if (event.target.tagName === "INPUT" || this.panel.contains(event.target)) return;
     event.preventDefault();
@@ -250,6 +273,7 @@ export class RowView {
     this.openMenu({ left: x, right: x, top: y, bottom: y });
   }
 
+  /** @param {Element | Rect} anchor */
   openMenu(anchor) {
     const name = t("More for {name}", { name: shortName(this.row) });
     openMenu(name, this.#menuItems(), anchor, this.more);
@@ -258,6 +282,7 @@ export class RowView {
   #menuItems() {
     const { row, index } = this;
     const apart = row.strength_clip !== undefined;
+    /** @param {string} text @param {() => void} action @param {boolean} [disabled] */
     const item = (text, action, disabled) => ({ text, action, disabled });
     return [
       item(t("Duplicate"), () => this.edit(edits.duplicate)),
@@ -271,7 +296,12 @@ export class RowView {
   }
 }
 
-/** @param {string} className @param {Node | string} content */
+/**
+ * @typedef {import("../page/elements.js").Attributes} Attributes
+ * @typedef {import("../page/elements.js").Listeners<HTMLButtonElement>} Listeners
+ */
+
+/** @param {string} className @param {Node | string} content @param {Attributes & Listeners} [properties] */
 export function button(className, content, properties) {
   return make("button", { class: className, type: "button", ...properties }, content);
 }

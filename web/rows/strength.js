@@ -1,8 +1,8 @@
-/** A strength that is dragged, turned by the wheel, stepped by keys, or typed. */
+/** A field for a strength. The user drags it, turns the wheel, steps it by keys, or types. */
 
-import { setting } from "../settings.js";
-import { make, setAttributes, setText } from "./elements.js";
-import { parseStrength, tidy } from "./value.js";
+import { parseStrength, tidy } from "../model/value.js";
+import { make, setAttributes, setText, targetOf } from "../page/elements.js";
+import { setting } from "../page/settings.js";
 
 const STEP_PIXELS = 4;
 const DEAD_PIXELS = 3; // a hand trembles
@@ -10,7 +10,7 @@ const NOTCH_PIXELS = 40; // of the wheel
 const COARSE = 10; // with Shift
 const FINE = 0.1; // with Ctrl or Alt
 
-/** Steps of the keys; Home and End are the ends of the range. */
+/** Steps of the keys. Home and End are the ends of the range. @type {Record<string, number>} */
 const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: COARSE, PageDown: -COARSE };
 
 export class Strength {
@@ -19,7 +19,7 @@ export class Strength {
   #number = make("span", { class: "lora-algebra-number" });
 
   /**
-   * @param {(value: number, options: { held: boolean }) => void} change `held`: more of the kind may follow at once
+   * @param {(value: number, options: { held: boolean }) => void} change `held`: more such changes may follow at once
    */
   constructor(change) {
     this.change = change;
@@ -46,48 +46,53 @@ export class Strength {
     this.#show(value);
   }
 
+  /** @param {number} value */
   #show(value) {
     const { least, most } = this.#range();
-    const part = (strength) => Math.min(1, Math.max(0, (strength - least) / (most - least)));
+    const part = (/** @type {number} */ strength) => Math.min(1, Math.max(0, (strength - least) / (most - least)));
     setAttributes(this.element, { "aria-valuenow": value, "aria-valuetext": format(value) });
-    this.element.style.setProperty("--from", part(Math.min(0, value)));
-    this.element.style.setProperty("--to", part(Math.max(0, value)));
+    this.element.style.setProperty("--from", String(part(Math.min(0, value))));
+    this.element.style.setProperty("--to", String(part(Math.max(0, value))));
     setText(this.#number, format(value));
   }
 
-  /** What drag, wheel and keys reach: the range that is set, and what has been typed beyond it. */
+  /** Returns what drag, wheel and keys reach: the range of the settings, and what has been typed beyond it. */
   #range() {
     const [least, most] = [Number(setting("Least")), Number(setting("Most"))];
     return { least: Math.min(least, most, this.#value), most: Math.max(least, most, this.#value) };
   }
 
+  /** @param {number} value */
   #within(value) {
     const { least, most } = this.#range();
     return tidy(Math.min(most, Math.max(least, value)));
   }
 
+  /** @param {number} value @param {boolean} [held] */
   #set(value, held = false) {
     const within = this.#within(value);
     if (within !== this.#value) this.change(within, { held });
   }
 
+  /** @param {PointerEvent} event */
   #press(event) {
-    if (event.button !== 0 || event.target.tagName === "INPUT") return;
+    if (event.button !== 0 || targetOf(event).tagName === "INPUT") return;
     const { element } = this;
     const had = document.activeElement === element;
     const start = this.#value;
     const listening = new AbortController();
     const { signal } = listening;
+    /** @type {number | null} */
     let value = null; // until it moves far enough
 
-    const end = (chosen) => {
+    const end = (/** @type {number | null} */ chosen) => {
       listening.abort();
       delete element.dataset.dragged;
       this.#show(this.#value);
       if (chosen !== null) this.#set(chosen);
       else if (had && value === null) this.type();
     };
-    const move = (moved) => {
+    const move = (/** @type {PointerEvent} */ moved) => {
       const distance = moved.clientX - event.clientX;
       if (value === null && Math.abs(distance) <= DEAD_PIXELS) return;
       element.dataset.dragged = "";
@@ -105,8 +110,9 @@ export class Strength {
     addEventListener("keydown", ({ key }) => key === "Escape" && cancel(), { signal, capture: true });
   }
 
+  /** @param {WheelEvent} event */
   #wheel(event) {
-    const turned = event.deltaY || event.deltaX; // with Shift the browser takes it for sideways
+    const turned = event.deltaY || event.deltaX; // with Shift the browser reports it as sideways
     if (document.activeElement !== this.element || event.ctrlKey || !turned) return;
     event.preventDefault();
     event.stopPropagation();
@@ -117,9 +123,11 @@ export class Strength {
     this.#set(this.#value - Math.sign(pixels) * stepOf(event), true);
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     if (event.target !== this.element) return;
     const { least, most } = this.#range();
+    /** @type {Record<string, number>} */
     const ends = { Home: least, End: most };
     if (event.key in KEYS) this.#set(this.#value + KEYS[event.key] * stepOf(event), event.repeat);
     else if (event.key in ends) this.#set(ends[event.key]);
@@ -146,10 +154,10 @@ export class Strength {
     this.#endTyping(input);
   }
 
-  /** What was typed may leave the range of the others. */
+  /** Takes what was typed, which may be outside of the range. @param {HTMLInputElement} input */
   #endTyping(input) {
     let ended = false;
-    const end = (accept, refocus) => {
+    const end = (/** @type {boolean} */ accept, /** @type {boolean} */ refocus) => {
       if (ended) return;
       ended = true;
       const value = accept ? parseStrength(input.value) : null;
@@ -166,12 +174,13 @@ export class Strength {
   }
 }
 
+/** @param {MouseEvent | KeyboardEvent} event */
 function stepOf({ shiftKey, ctrlKey, altKey }) {
   const step = Number(setting("Step")) || 0.05;
   return step * (shiftKey ? COARSE : ctrlKey || altKey ? FINE : 1);
 }
 
-/** At least two decimals, so that the numbers of a list stand below each other. */
+/** Writes at least two decimals, so that the numbers of a list are aligned. @param {number} value */
 function format(value) {
   return Math.abs(value * 100 - Math.round(value * 100)) < 1e-6 ? value.toFixed(2) : String(value);
 }

@@ -1,19 +1,22 @@
-/** A long list of which only what is seen is on the page. */
+/** Shows a long list, of which only the visible part is on the page. */
 
-import { make } from "./elements.js";
+import { make, setAttributes } from "../page/elements.js";
 
-const SPARE = 3; // lines above and below what is seen
+const SPARE = 3; // lines above and below the visible ones
 
+/** @template T the items */
 export class VirtualList {
+  /** @type {T[]} */
   #items = [];
   #columns = 1;
   #lineHeight = 28;
-  #made = new Map(); // index -> element
+  /** @type {Map<number, HTMLElement>} index -> element */
+  #made = new Map();
   current = -1;
 
   /**
    * @param {HTMLElement} element that scrolls, of role listbox
-   * @param {(item: any, index: number) => HTMLElement} makeOption
+   * @param {(item: T, index: number) => HTMLElement} makeOption
    */
   constructor(element, makeOption) {
     this.element = element;
@@ -23,7 +26,7 @@ export class VirtualList {
     element.addEventListener("scroll", () => this.#draw());
   }
 
-  /** @param {any[]} items @param {{ cell: number, lineHeight: number }} shape `cell`: least width; 0: all of it */
+  /** @param {T[]} items @param {{ cell: number, lineHeight: number }} shape `cell`: least width; 0: all of it */
   show(items, { cell, lineHeight }) {
     this.#items = items;
     this.#lineHeight = lineHeight;
@@ -41,11 +44,12 @@ export class VirtualList {
     return this.#columns;
   }
 
-  /** How many lines are seen at once. */
+  /** How many lines are visible at once. */
   get page() {
     return Math.max(1, Math.floor(this.element.clientHeight / this.#lineHeight));
   }
 
+  /** @param {number} index */
   setCurrent(index) {
     this.current = Math.max(-1, Math.min(index, this.#items.length - 1));
     this.#reveal();
@@ -56,7 +60,7 @@ export class VirtualList {
     return this.#made.get(this.current);
   }
 
-  /** Draws again what is seen. */
+  /** Draws the visible part again. */
   renew() {
     this.#forget();
     this.#draw();
@@ -81,19 +85,20 @@ export class VirtualList {
     const lines = Math.ceil((scrollTop + clientHeight) / this.#lineHeight) + SPARE;
     const to = Math.min(this.#items.length, lines * this.#columns);
     for (const [index, element] of this.#made) if (index < from || index >= to) this.#drop(index, element);
-    for (let index = from; index < to; index += 1) this.#made.get(index) ?? this.#add(index);
+    for (let index = from; index < to; index += 1) if (!this.#made.has(index)) this.#add(index);
     for (const [index, element] of this.#made) element.setAttribute("aria-selected", String(index === this.current));
   }
 
+  /** @param {number} index @param {HTMLElement} element */
   #drop(index, element) {
     element.remove();
     this.#made.delete(index);
   }
 
+  /** @param {number} index */
   #add(index) {
     const element = this.makeOption(this.#items[index], index);
-    element.setAttribute("aria-setsize", this.#items.length);
-    element.setAttribute("aria-posinset", index + 1);
+    setAttributes(element, { "aria-setsize": this.#items.length, "aria-posinset": index + 1 });
     element.style.top = `${Math.floor(index / this.#columns) * this.#lineHeight}px`;
     element.style.height = `${this.#lineHeight}px`;
     element.style.left = `${((index % this.#columns) * 100) / this.#columns}%`;

@@ -1,25 +1,30 @@
 /**
- * The rows widget and the host: how its value is saved, restored, undone and drawn. What holds for
- * both of the host's ways to draw nodes was found by trying; see ARCHITECTURE.md.
+ * Connects the rows widget to the host, which saves, restores, undoes and draws its value. We have found by trying
+ * what works with both of the host's ways to draw nodes; see ARCHITECTURE.md.
  */
 
 import { app } from "../../../scripts/app.js";
 
 import { pastedText } from "../interop/clipboard.js";
-import { library } from "../library.js";
-import { loadStyle } from "../style.js";
-import { loadWords, t } from "../words.js";
-import { make, setAttributes } from "./elements.js";
-import { rememberFocus, restoreFocus } from "./focus.js";
-import { guardGestures } from "./gestures.js";
+import { library } from "../library/library.js";
+import { keepOnly, refreshAll, register, rowsWidgets } from "../model/registry.js";
+import * as edits from "../model/value.js";
+import { make, setAttributes, targetOf } from "../page/elements.js";
+import { guardGestures } from "../page/gestures.js";
+import { afterwards } from "../page/hooks.js";
+import { loadStyle } from "../page/style.js";
+import { lookEveryFrame } from "../page/ticker.js";
+import { loadWords, t } from "../page/words.js";
+import { captureStep, isInWorkflow, openWorkflow } from "../page/workflow.js";
+import { rememberFocus, remembersFocus, restoreFocus } from "./focus.js";
 import { List } from "./list.js";
 import { prepare } from "./picker.js";
-import { keepOnly, refreshAll, register, rowsWidgets } from "./registry.js";
-import * as edits from "./value.js";
+
+/** @typedef {import("../model/value.js").Row} Row @typedef {import("./row.js").How} How */
 
 const TYPE = "LORA_ROWS";
 const WIDTH = 380;
-const MARGIN = 10; // the host's, around the element, on the canvas
+const MARGIN = 10; // of the host around the element, on the canvas
 const BORDERS = 2; // this and what follows as in rows.css
 const EMPTY = 65; // without rows
 const LINE = 28;
@@ -42,48 +47,48 @@ app.registerExtension({
   },
 
   setup() {
-    lookAgain();
     library.load().then(() => (globalThis.requestIdleCallback ?? setTimeout)(prepare));
   },
 });
 
-/** Nodes 2.0 keeps showing the element of a node that undo has replaced; also where a subgraph shows it. */
+/**
+ * Puts the widgets where they belong. Nodes 2.0 keeps showing the element of a node that undo has replaced; also
+ * where a subgraph shows it. Called in every frame, so it does nothing where there is nothing to do.
+ *
+ * @returns {boolean} whether there is anything to look at
+ */
 function lookAgain() {
-  keepOnly(({ node }) => isLive(node));
+  keepOnly(({ node }) => isInWorkflow(node));
   for (const { node, element } of rowsWidgets()) takePlace(node, element);
-  restoreFocus(workflow());
-  requestAnimationFrame(lookAgain);
+  restoreFocus(openWorkflow());
+  return rowsWidgets().length > 0 || remembersFocus();
 }
 
-/** The host drops what is inside of subgraphs without a word. @param {import("./registry.js").RowsWidget["node"]} node */
-function isLive(node) {
-  const { graph, id } = node;
-  const isOpen = graph && (graph.isRootGraph || app.rootGraph.subgraphs.get(graph.id) === graph);
-  return isOpen && graph.getNodeById(id) === node;
-}
-
-/** In every frame, so it does nothing where there is nothing to do. */
+/** @param {Host.Node} node @param {HTMLElement} element */
 function takePlace(node, element) {
-  const place = `${node.graph.id}:${node.id}`; // the same after undo
+  const place = `${node.graph?.id}:${node.id}`; // the same after undo
   setAttributes(element, { "data-place": place });
   if (element.isConnected) return;
-  const isFormer = (other) =>
-    other.dataset.place === place && rowsWidgets().every((widget) => widget.element !== other);
+  const isFormer = (/** @type {Element} */ other) =>
+    other.getAttribute("data-place") === place && rowsWidgets().every((widget) => widget.element !== other);
   [...document.getElementsByClassName("lora-algebra-rows")].find(isFormer)?.replaceWith(element);
 }
 
-/** @param {import("@comfyorg/comfyui-frontend-types").LGraphNode} node */
+/** @type {Host.WidgetMaker} */
 function makeWidget(node, name, [, options = {}]) {
   const rows = new Rows(node, name, options);
   return { widget: rows.hosted, minWidth: WIDTH, minHeight: rows.height() + 2 * MARGIN };
 }
 
 class Rows {
+  /** @type {import("../model/value.js").Value} */
   #value;
-  #waiting = 0; // timer of an edit that may go on
+  /** @type {ReturnType<typeof setTimeout> | undefined} the timer of an edit that may go on */
+  #waiting;
   #extra = 0; // of the node's height, for what is unfolded
   #height = Infinity; // that the node has got from a workflow or from us
 
+  /** @param {Host.Node} node @param {string} name @param {{ default?: unknown }} options */
   constructor(node, name, options) {
     this.node = node;
     this.#value = edits.readValue(options.default);
@@ -93,7 +98,8 @@ class Rows {
       "aria-label": t("LoRA rows"),
       "data-node-widget": name,
     });
-    this.list = new List(this.#forOthers(), {
+    this.others = this.#forOthers();
+    this.list = new List(this.others, {
       edit: (change, how) => this.edit(change, how),
       resized: () => this.#fit(),
     });
@@ -104,16 +110,18 @@ class Rows {
     library.load().then(() => this.list.refresh());
   }
 
+  /** @returns {import("../model/registry.js").RowsWidget} what others see of this widget */
   #forOthers() {
-    return (this.others = {
+    return {
       node: this.node,
       element: this.element,
       rows: () => this.#value.rows,
       edit: (change) => this.edit(change),
       refresh: () => this.list.refresh(),
-    });
+    };
   }
 
+  /** @param {string} name */
   #makeHosted(name) {
     const widget = this.node.addDOMWidget(name, TYPE, this.element, {
       getValue: () => this.#value,
@@ -130,31 +138,34 @@ class Rows {
   #listen() {
     const { node } = this;
     let leave = () => {};
-    const after = (hook, act) => {
-      const former = node[hook];
-      node[hook] = function (...given) {
-        const result = former?.apply(this, given);
-        act(...given);
-        return result;
-      };
-    };
-    after("onAdded", () => (leave(), (leave = register(this.others))));
-    after("onRemoved", () => leave());
-    after("onConfigure", () => {
+    afterwards(node, "onAdded", () => {
+      leave();
+      leave = register(this.others);
+      lookEveryFrame(lookAgain);
+    });
+    afterwards(node, "onRemoved", () => leave());
+    afterwards(node, "onConfigure", () => {
       this.#height = node.size[1];
       this.#extra = 0;
     });
-    after("onSerialize", (saved) => (saved.size = [saved.size[0], this.#given(saved.size[1])]));
+    afterwards(node, "onSerialize", (/** @type {Host.SavedNode} */ saved) => {
+      saved.size = [saved.size[0], this.#given(saved.size[1])];
+    });
     new ResizeObserver(() => this.#fit()).observe(this.list.content);
     guardGestures(this.element);
-    rememberFocus(this.element, () => ({ id: node.id, workflow: workflow() }));
-    for (const type of ["dragover", "drop"]) this.element.addEventListener(type, (event) => this.#drop(event));
+    rememberFocus(this.element, () => ({ id: node.id, workflow: openWorkflow() }));
+    this.element.addEventListener("dragover", (event) => this.#drop(event));
+    this.element.addEventListener("drop", (event) => this.#drop(event));
     // before Ctrl+Z, what it is to undo must be a step
     this.element.addEventListener("keydown", ({ key }) => /^(Control|Meta)$/.test(key) && this.#capture(), true);
     this.element.addEventListener("paste", (event) => this.#pasted(event));
   }
 
-  /** The host sets equal values at every press; what is pressed must then stay. */
+  /**
+   * Takes a value from the host, which sets equal values at every press; what is pressed must then stay.
+   *
+   * @param {unknown} stored
+   */
   #restore(stored) {
     const value = edits.readValue(stored);
     if (JSON.stringify(value) === JSON.stringify(this.#value)) return;
@@ -163,7 +174,7 @@ class Rows {
     this.list.render(value.rows);
   }
 
-  /** One edit by the user. @param {(rows: import("./registry.js").Row[]) => import("./registry.js").Row[]} change */
+  /** Makes one edit by the user. @param {(rows: Row[]) => Row[]} change @param {How} [how] */
   edit(change, { held = false } = {}) {
     const changed = change(this.#value.rows);
     if (changed === this.#value.rows) return;
@@ -178,19 +189,19 @@ class Rows {
     this.node.setDirtyCanvas(true, true);
     this.#askForIdentities();
     if (held) this.#captureSoon();
-    else capture();
+    else captureStep();
   }
 
-  /** What comes goes with the next edit. */
+  /** Asks for hashes and sizes. They are saved with the next edit. */
   #askForIdentities() {
     for (const row of this.#value.rows)
       if (row.name && !edits.identityOf(row).hash && library.listed(row.name)) library.ask(row.name, { content: true });
   }
 
   #capture() {
-    if (this.#waiting) capture();
+    if (this.#waiting !== undefined) captureStep();
     clearTimeout(this.#waiting);
-    this.#waiting = 0;
+    this.#waiting = undefined;
   }
 
   #captureSoon() {
@@ -198,22 +209,25 @@ class Rows {
     this.#waiting = setTimeout(() => this.#capture(), SETTLE);
   }
 
-  /** The host keeps a copy for views of this widget elsewhere. */
+  /** Renews the copy that the host keeps for views of this widget elsewhere. */
   #sync() {
-    const state = this.hosted?._state;
+    const state = this.hosted?._state; // the host may set a value while it makes the widget
     if (state) state.value = structuredClone(this.#value);
   }
 
-  /** What the host must give it. As long as it is not drawn, no more than it will need, for nodes do not shrink. */
+  /**
+   * Returns the height that the host must give it. As long as it is not drawn, this is not more than it will need,
+   * since nodes do not shrink.
+   */
   height() {
     const drawn = this.list.content.offsetHeight;
     return (drawn || EMPTY + LINE * this.#value.rows.length) + BORDERS;
   }
 
   /**
-   * Makes the node as high as it must be. What the user or an edit has given it stays; what is only for a
-   * panel or an offer, or for rows as this page draws them, is not saved: nobody has edited anything, and
-   * undo would meet with a change that it has not made.
+   * Makes the node as high as it must be. A height that the user or an edit has given stays. A height that is only
+   * for a panel or an offer, or for rows as this page draws them, is not saved: nobody has edited anything, and undo
+   * would find a change that it has not made.
    */
   #fit({ edited = false } = {}) {
     const { node } = this;
@@ -226,25 +240,31 @@ class Rows {
     if (node.size[1] !== this.#height) node.setSize([node.size[0], this.#height]);
   }
 
-  /** Of a height of the node, what is to be kept; all but a panel's, if the user has made it higher. */
+  /**
+   * Returns what to save of a height of the node: all but what a panel needs, if the user has made the node higher.
+   *
+   * @param {number} height
+   */
   #given(height) {
     if (height <= this.#height) return height - this.#extra;
     const need = this.#needed();
-    const byHost = need === null || Math.abs(height - need) < 1; // it has been faster than we
+    const byHost = need === null || Math.abs(height - need) < 1; // it was faster than we are
     if (byHost) return this.#height - this.#extra;
     return height - Math.min(this.#extra, this.list.unfoldedHeight());
   }
 
-  /** The least height of the node, or null where it is not drawn. */
+  /** Returns the least height of the node, or null where it is not drawn. */
   #needed() {
     const { node, element } = this;
     if (!element.isConnected || node.graph !== app.canvas.graph) return null;
     if (!LiteGraph.vueNodesMode) return node.computeSize()[1];
+    /** @type {HTMLElement | null} */
     const shown = element.closest(`[data-node-id="${node.id}"]`);
     const spare = element.offsetHeight - BORDERS - this.list.content.offsetHeight;
     return shown && shown.offsetHeight - LiteGraph.NODE_TITLE_HEIGHT - spare;
   }
 
+  /** @param {DragEvent} event */
   #drop(event) {
     if (!event.dataTransfer?.types.includes("text/plain")) return;
     event.preventDefault();
@@ -252,19 +272,11 @@ class Rows {
     if (event.type === "drop") this.list.addText(event.dataTransfer.getData("text/plain"));
   }
 
+  /** @param {ClipboardEvent} event */
   #pasted(event) {
-    if (event.target.tagName === "INPUT") return event.stopPropagation();
+    if (targetOf(event).tagName === "INPUT") return event.stopPropagation();
     if (!this.list.addText(pastedText(event.clipboardData))) return;
     event.preventDefault();
     event.stopPropagation();
   }
-}
-
-/** The one that is shown. */
-const workflow = () => app.extensionManager?.workflow?.activeWorkflow;
-
-/** Lets the host take a step of undo. */
-function capture() {
-  const tracker = workflow()?.changeTracker;
-  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
 }

@@ -1,7 +1,7 @@
-/** Adds a style sheet of this folder to the page. @param {string} file */
+/** Adds a style sheet to the page. @param {string} file its path in `web` */
 export function loadStyle(file) {
   const link = document.createElement("link");
   link.rel = "stylesheet";
-  link.href = new URL(file, import.meta.url).href;
+  link.href = new URL(`../${file}`, import.meta.url).href;
   document.head.append(link);
 }

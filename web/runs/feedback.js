@@ -1,38 +1,43 @@
 /**
  * What became of every row in the last run, and what its file says of its strength.
  *
- * @typedef {import("@comfyorg/comfyui-frontend-types").LGraphNode} Node
- * @typedef {import("./rows/registry.js").Row} Row
- * @typedef {{ state: "applied" | "partial" | "refused" | "stale" | "none", text: string, title: string }} Shown
+ * @typedef {import("../model/value.js").Row} Row
+ * @typedef {import("../model/outcomes.js").Outcome} Outcome
+ * @typedef {import("../model/outcomes.js").Recommended} Recommended
+ * @typedef {{ state: import("../model/outcomes.js").State, text: string, title: string }} Shown
  */
 
-import { api } from "../../scripts/api.js";
-import { app } from "../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
 
-import { library } from "./library.js";
-import { factsSoon, knownFacts } from "./facts.js";
-import { against, counts, outcomeNamed, worst } from "./outcomes.js";
-import { refreshAll, rowsWidgets, widgetOf } from "./rows/registry.js";
-import { sameName } from "./rows/value.js";
+import { factsSoon, knownFacts } from "../library/facts.js";
+import { library } from "../library/library.js";
+import { sameName } from "../model/filenames.js";
+import { against, counts, outcomeNamed, worst } from "../model/outcomes.js";
+import { refreshAll, rowsWidgets, widgetOf } from "../model/registry.js";
+import { printable, short } from "../page/text.js";
+import { loadWords, t } from "../page/words.js";
 import { APPLY, applyNodes, follow, isStale, outputOf, placeOf } from "./runs.js";
 import { sentencesOn, warningText } from "./sentences.js";
-import { printable, short } from "./text.js";
 import { rowsAbove } from "./upstream.js";
-import { loadWords, t } from "./words.js";
 
 /**
- * Warnings that the node and the row show, but no toast: many leave CLIP unconnected on purpose, and a folder that
- * has been moved would make one for each file.
+ * Warnings that the node and the row show, but no toast: many people leave CLIP unconnected on purpose, and a folder
+ * that has been moved would make one toast for each file.
  */
 const QUIET = ["clip_not_connected", "found_by_content", "found_by_basename"];
 
 /** Nodes that say with `text` what they have not understood. */
 const READERS = ["FromLoRAStack", "FromLoRATags"];
 
-/** Rows node -> the Apply nodes below it, as the links were after the last run. @type {Map<Node, Node[]>} */
+/** Rows node -> the Apply nodes below it, as the links were after the last run. @type {Map<Host.Node, Host.Node[]>} */
 let appliedBy = new Map();
 
-/** What was refused: where -> the file and the sentence. @type {Map<string, { file: string, message: string }>} */
+/**
+ * What was refused: the place of a node -> the file and the sentence.
+ *
+ * @type {Map<string, { file: string, message: string }>}
+ */
 const refusals = new Map();
 
 /** Files and codes of which the user has been warned. @type {Set<string>} */
@@ -51,62 +56,79 @@ app.registerExtension({
     api.addEventListener("execution_start", forgetRefusedRows);
     api.addEventListener("reconnected", () => library.renew().then(refreshAll)); // what failed is asked again
     api.addEventListener("lora_algebra.refused", ({ detail }) => rememberRefusal(detail));
-    api.addEventListener("executed", ({ detail }) => warn(detail.output, nodeAt(String(detail.display_node ?? detail.node))));
+    api.addEventListener("executed", ({ detail: { output, display_node: shown, node } }) =>
+      // a node that had nothing to do sends null
+      warn(output ?? {}, nodeAt(String(shown ?? node))),
+    );
   },
 });
 
-/** @param {Node} node @param {Row} row @returns {Shown | undefined} */
+/** @param {Host.Node} node @param {Row} row @returns {Shown | undefined} */
 export function outcomeOf(node, row) {
   const rows = widgetOf(node)?.rows() ?? [];
   if (!counts(row, rows)) return undefined;
   const run = lastRun(node, row);
-  const advice = adviceFor(row, factsSoon(row)?.facts);
+  const advice = adviceFor(row, factsSoon(row)?.facts?.recommended);
   if (!advice) return run;
   const text = [run?.text, advice.text].filter(Boolean).join(" ");
   return { state: run?.state ?? "none", text, title: [run?.title, advice.title].filter(Boolean).join("\n") };
 }
 
 /**
- * What to say of a row whose strength is beyond what its file recommends.
+ * Says what to know of a row whose strength is beyond what its file recommends.
  *
- * @param {Row} row @param {import("./facts.js").Facts | null} [facts]
+ * @param {Row} row @param {Recommended | null} [recommended]
  * @returns {{ text: string, title: string } | undefined}
  */
-function adviceFor(row, facts) {
-  const side = against(row.strength, facts?.recommended);
-  if (!side) return undefined;
-  const values = { strength: short(row.strength), recommended: recommendedText(facts.recommended) };
+function adviceFor(row, recommended) {
+  const side = against(row.strength, recommended);
+  if (!side || !recommended) return undefined;
+  const values = { strength: short(row.strength), recommended: recommendedText(recommended) };
   return side === "above"
     ? { text: "↑", title: t("{strength} is above what the file recommends: {recommended}", values) }
     : { text: "↓", title: t("{strength} is below what the file recommends: {recommended}", values) };
 }
 
-/** "0.6", "0.6 to 0.8" or "0.7 (0.6 to 0.8)" */
+/** Writes "0.6", "0.6 to 0.8" or "0.7 (0.6 to 0.8)". @param {Recommended} recommended */
 export function recommendedText({ strength, least, most }) {
-  const range = least !== null && most !== null && t("{least} to {most}", { least: short(least), most: short(most) });
-  if (strength !== null) return range ? `${short(strength)} (${range})` : short(strength);
-  if (range) return range;
-  return most === null ? t("at least {least}", { least: short(least) }) : t("at most {most}", { most: short(most) });
+  const range = rangeText(least, most);
+  if (strength === null) return range;
+  return least !== null && most !== null ? `${short(strength)} (${range})` : short(strength);
 }
 
-/** What the node of a row and the Apply nodes below have made of it. @param {Node} node @param {Row} row @returns {Shown | undefined} */
-const lastRun = (node, row) =>
-  worst([refusedBy(node, row), ...(appliedBy.get(node) ?? []).map((apply) => ofRun(apply, row))].filter(Boolean));
+/** @param {number | null} least @param {number | null} most */
+function rangeText(least, most) {
+  if (least !== null && most !== null) return t("{least} to {most}", { least: short(least), most: short(most) });
+  if (least !== null) return t("at least {least}", { least: short(least) });
+  return most === null ? "" : t("at most {most}", { most: short(most) });
+}
 
-/** The same as sentences, none before a run. @param {Node} node @param {Row} row */
+/**
+ * Returns what the node of a row and the Apply nodes below it have made of it.
+ *
+ * @param {Host.Node} node @param {Row} row @returns {Shown | undefined}
+ */
+const lastRun = (node, row) =>
+  worst(
+    [refusedBy(node, row), ...(appliedBy.get(node) ?? []).map((apply) => ofRun(apply, row))].filter(
+      (shown) => shown !== undefined,
+    ),
+  );
+
+/** Returns the same as sentences, none before a run. @param {Host.Node} node @param {Row} row */
 export const runSentences = (node, row) => lastRun(node, row)?.title.split("\n") ?? [];
 
 /** @param {Row} row */
-const namesOf = (row) => [row.name, knownFacts(row)?.name].filter(Boolean);
+const namesOf = (row) => [row.name, knownFacts(row)?.name ?? ""].filter(Boolean);
 
-/** @param {Node} node that may have refused it @param {Row} row @returns {Shown | undefined} */
+/** @param {Host.Node} node that may have refused it @param {Row} row @returns {Shown | undefined} */
 function refusedBy(node, row) {
   const refusal = node.graph && refusals.get(placeOf(node)); // a node is filled before it has a place
   if (!refusal || namesOf(row).every((name) => sameName(name) !== sameName(refusal.file))) return undefined;
   return { state: "refused", text: t("refused"), title: printable(refusal.message) };
 }
 
-/** What one Apply node says of a row. @param {Node} apply @param {Row} row @returns {Shown | undefined} */
+/** Returns what one Apply node says of a row. @param {Host.Node} apply @param {Row} row @returns {Shown | undefined} */
 function ofRun(apply, row) {
   const outcome = outcomeNamed(outputOf(apply)?.loras ?? [], namesOf(row));
   if (!outcome || refusedBy(apply, row)) return refusedBy(apply, row);
@@ -115,7 +137,7 @@ function ofRun(apply, row) {
   return isStale(apply) ? { state: "stale", text, title } : { state: outcome.state, text, title };
 }
 
-/** Finds out which rows belong to which Apply node, and draws them, once for many events. */
+/** Finds out which rows belong to which Apply node, and draws them. Many events in one frame cause it once. */
 function lookAgain() {
   if (looking) return;
   looking = true;
@@ -136,7 +158,7 @@ function rememberRefusal({ node, file, message }) {
   lookAgain();
 }
 
-/** A new run, or what came of it, has the last word. @param {Node} apply */
+/** A new run, or its result, has the last word. @param {Host.Node} apply */
 function forgetRefusal(apply) {
   if (isStale(apply) || outputOf(apply)) refusals.delete(placeOf(apply));
 }
@@ -147,23 +169,29 @@ function forgetRefusedRows() {
   lookAgain();
 }
 
-/** The node that the host calls so: "6:4" is node 4 of the subgraph in node 6. @returns {Node | undefined} */
+/** Returns the node that the host calls so: "6:4" is node 4 of the subgraph in node 6. @param {string} executionId */
 function nodeAt(executionId) {
   const ids = executionId.split(":");
-  const graph = ids.slice(0, -1).reduce((outer, id) => outer?.getNodeById(id)?.subgraph, app.rootGraph);
+  /** @type {Host.Graph | undefined} */
+  let graph = app.rootGraph;
+  for (const id of ids.slice(0, -1)) graph = graph?.getNodeById(id)?.subgraph;
   return graph?.getNodeById(ids.at(-1)) ?? undefined;
 }
 
-/** Tells what is odd about files; on Apply nodes it also stays in the report and on the rows. */
-function warn(output, node) {
-  const { loras = [], text = [] } = output ?? {}; // null comes for nodes that had nothing to do
+/**
+ * Shows warnings about files. On Apply nodes they also stay in the report and on the rows.
+ *
+ * @param {import("./runs.js").Output} output @param {Host.Node | undefined} node
+ */
+function warn({ loras = [], text = [] }, node) {
   for (const outcome of node?.comfyClass === APPLY ? loras : [])
     for (const warning of outcome.warnings ?? [])
       if (!QUIET.includes(warning.code))
         warnOnce(`${outcome.name} ${warning.code}`, outcome.name, warningText(warning));
-  if (READERS.includes(node?.comfyClass)) for (const line of text) warnOnce(line, node.title, line);
+  if (node && READERS.includes(node.comfyClass ?? "")) for (const line of text) warnOnce(line, node.title, line);
 }
 
+/** @param {string} key @param {string} summary @param {string} detail */
 function warnOnce(key, summary, detail) {
   if (warned.has(key)) return;
   warned.add(key);

@@ -1,21 +1,25 @@
 /**
- * Our words on the page in the user's language. The English sentence is the key, so that code
- * reads as what it shows and a language without a word falls back to English.
+ * What we say on the page, in the user's language. The English sentence is the key: so code reads as what it
+ * shows, and a sentence without a translation is shown in English.
  */
 
-import { api } from "../../scripts/api.js";
-import { app } from "../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+
+import { app } from "../../../scripts/app.js";
 
 const SECTION = "loraAlgebra"; // in locales/<language>/main.json
 
-/** Language -> sentence -> the words for it. @type {Record<string, Record<string, string>>} */
+/** Language -> English sentence -> its translation. @type {Record<string, Record<string, string>>} */
 const translated = {};
 
 /** @type {Promise<void> | undefined} */
 let loading;
 
-/** Fetches the words, once; to be awaited in `init`, which is before anything of ours is drawn. */
-export const loadWords = () => (loading ??= fetchWords());
+/** Fetches the translations, once. Await it in `init`, before anything of ours is drawn. */
+export function loadWords() {
+  loading ??= fetchWords();
+  return loading;
+}
 
 /**
  * `t("{count} of {all} layers", { count: 3, all: 4 })` is "3 of 4 layers", or that in the user's language.
@@ -28,8 +32,8 @@ export function t(sentence, values = {}) {
   return words.replace(/\{(\w+)\}/g, (name, key) => (Object.hasOwn(values, key) ? String(values[key]) : name));
 }
 
-/** Asked anew for every sentence, since the user can choose another at any time. */
-const language = () => app.extensionManager?.setting?.get("Comfy.Locale") ?? "en";
+/** Returns the user's language. It is asked for with every sentence, since the user can change it at any time. */
+const language = () => String(app.extensionManager?.setting?.get("Comfy.Locale") ?? "en");
 
 async function fetchWords() {
   try {

@@ -1,38 +1,44 @@
 /**
- * The value of the rows widget and its edits: rows in, new rows out. A row that an edit does not
- * touch stays the same object, by which the list on the page knows it again.
+ * The value of the rows widget and its edits. An edit takes rows and returns new rows; a row that it does not
+ * change stays the same object, by which the list on the page recognises it.
  *
- * @typedef {import("./registry.js").Row} Row
+ * @typedef {{ on: boolean, solo?: boolean, name: string, strength: number, strength_clip?: number,
+ *   hash?: string, size?: number, noted?: string, note?: string, triggers?: string[] }} Row unknown keys are kept
  * @typedef {{ version: number, rows: Row[] }} Value unknown keys are kept
+ * @typedef {{ hash?: string, size?: number }} Identity the hash and the size of a file
  */
+
+import { sameName } from "./filenames.js";
 
 export const MOST_ROWS = 500;
 export const MOST_STRENGTH = 100; // and the same below zero
 const DECIMALS = 1e4;
 
 /**
- * What is stored, in any of its forms: an object, its JSON, a bare list, or what the page makes of a list.
+ * Reads what is stored, in any of its forms: an object, its JSON, a bare list, or what the page makes of a list.
  *
  * @param {unknown} stored
- * @returns {Value} without rows, if it is nonsense
+ * @returns {Value} without rows where `stored` makes no sense
  */
 export function readValue(stored) {
   const found = unwrapped(stored);
-  const { rows, version, ...others } = Array.isArray(found) ? { rows: found } : (found ?? {});
+  const { rows, version, ...others } = Array.isArray(found) ? { rows: found, version: 1 } : found;
   const list = Array.isArray(rows) ? rows : [];
   return {
     ...others,
-    version: Number.isInteger(version) && version > 1 ? version : 1,
+    version: typeof version === "number" && Number.isInteger(version) && version > 1 ? version : 1,
     rows: list.filter(isObject).map(readRow),
   };
 }
 
+/** @param {unknown} stored @returns {unknown[] | Record<string, unknown>} */
 function unwrapped(stored) {
   if (typeof stored === "string") return unwrapped(parsed(stored));
-  if (!isObject(stored)) return Array.isArray(stored) ? stored : null;
+  if (!isObject(stored)) return Array.isArray(stored) ? stored : {};
   return "__value__" in stored ? unwrapped(stored.__value__) : stored;
 }
 
+/** @param {string} text @returns {unknown} */
 function parsed(text) {
   try {
     const value = JSON.parse(text);
@@ -42,21 +48,27 @@ function parsed(text) {
   }
 }
 
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+/** @param {unknown} value @returns {value is Record<string, unknown>} */
+export const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Which values a key may have; others are as if the key were not there. */
+/**
+ * The values that each optional key may have. A key with any other value counts as missing.
+ *
+ * @type {Record<string, (value: unknown) => boolean>}
+ */
 const KINDS = {
   strength_clip: (value) => toNumber(value) !== null,
   solo: (value) => value === true,
   hash: (value) => typeof value === "string",
-  size: (value) => Number.isInteger(value) && value >= 0,
+  size: (value) => typeof value === "number" && Number.isInteger(value) && value >= 0,
   noted: (value) => typeof value === "string" && value !== "",
   note: (value) => typeof value === "string" && value !== "",
   triggers: (value) => Array.isArray(value) && value.every((word) => typeof word === "string"),
 };
 
-/** @returns {Row} */
+/** @param {Record<string, unknown>} stored @returns {Row} */
 function readRow(stored) {
+  /** @type {Row & Record<string, unknown>} */
   const row = {
     ...stored,
     on: stored.on !== false,
@@ -64,33 +76,48 @@ function readRow(stored) {
     strength: tidy(toNumber(stored.strength) ?? 1),
   };
   for (const [key, fits] of Object.entries(KINDS)) if (key in row && !fits(row[key])) delete row[key];
-  if ("strength_clip" in row) row.strength_clip = tidy(toNumber(row.strength_clip));
+  const apart = toNumber(row.strength_clip);
+  if (apart !== null) row.strength_clip = tidy(apart);
   return row;
 }
 
+/** @param {unknown} value @returns {number | null} */
 function toNumber(value) {
   const number = typeof value === "string" && value.trim() ? Number(value) : value;
   return typeof number === "number" && Number.isFinite(number) ? number : null;
 }
 
-/** A strength as it is saved: in range, and without the dust of binary fractions. */
+/**
+ * Returns a strength as it is saved: in range, and without rounding errors of binary fractions.
+ *
+ * @param {number} strength
+ */
 export function tidy(strength) {
   const within = Math.min(MOST_STRENGTH, Math.max(-MOST_STRENGTH, strength));
   return Math.round(within * DECIMALS) / DECIMALS || 0; // never -0
 }
 
-/** What a run gets of a value: notes are for people, and must not make the host compute anything again. @param {Value} value */
+/**
+ * Returns the part of a value that a run gets. Notes are left out: they are for people, and a new note must not
+ * make the host compute anything again.
+ *
+ * @param {Value} value
+ */
 export function forPrompt({ rows, ...others }) {
-  return structuredClone({ ...others, rows: rows.map(({ note, ...row }) => row) });
+  return structuredClone({ ...others, rows: rows.map(({ note: _, ...row }) => row) });
 }
 
-/** What was typed as a strength: "0.8", ".8", "0,8". @returns {number | null} null if it is none */
+/**
+ * Reads a typed strength: "0.8", ".8", "0,8".
+ *
+ * @param {string} text @returns {number | null} null if it is not a number
+ */
 export function parseStrength(text) {
   const typed = text.trim().replace(",", ".").replace("−", "-");
   return /^[-+]?(\d+\.?\d*|\.\d+)$/.test(typed) ? tidy(Number(typed)) : null;
 }
 
-/** Rows from outside as they are saved; a row that is so already stays the same object. @param {Row[]} rows */
+/** Brings rows from outside into the form in which they are saved. @param {Row[]} rows */
 export function tidyRows(rows) {
   return rows.map((row) => {
     const read = readRow(row);
@@ -98,54 +125,72 @@ export function tidyRows(rows) {
   });
 }
 
-/** @returns {Row} */
+/** @param {string} name @param {Partial<Row>} [others] @returns {Row} */
 export const newRow = (name, others = {}) => ({ on: true, name, strength: 1, ...others });
 
-/** Adds rows at the end, as many as there is room for. */
+/** Adds as many rows at the end as there is room for. @param {Row[]} rows @param {Row[]} others */
 export const add = (rows, ...others) => [...rows, ...others].slice(0, Math.max(MOST_ROWS, rows.length));
 
+/** @param {Row[]} rows @param {number} index */
 export const remove = (rows, index) => rows.filter((_, other) => other !== index);
 
+/** @param {Row[]} rows @param {number} index */
 export function duplicate(rows, index) {
   if (rows.length >= MOST_ROWS) return rows;
   return rows.toSpliced(index + 1, 0, structuredClone(rows[index]));
 }
 
-/** Takes a row out, and puts it where `to` then is. */
+/** Moves a row to the place `to`, counted without it. @param {Row[]} rows @param {number} from @param {number} to */
 export function move(rows, from, to) {
   const place = Math.min(rows.length - 1, Math.max(0, to));
   return place === from ? rows : rows.toSpliced(from, 1).toSpliced(place, 0, rows[from]);
 }
 
-/** With some keys of a row set; a key that is undefined goes. */
+/**
+ * Sets some keys of a row. A key that is set to undefined is removed.
+ *
+ * @param {Row[]} rows @param {number} index @param {Partial<Row>} values
+ */
 export function set(rows, index, values) {
+  /** @type {Row & Record<string, unknown>} */
   const row = { ...rows[index], ...values };
   for (const [key, value] of Object.entries(values)) if (value === undefined) delete row[key];
   return rows.with(index, row);
 }
 
+/** @param {Row[]} rows @param {number} index @param {boolean} on */
 export const setOn = (rows, index, on) => set(rows, index, { on });
 
+/** @param {Row[]} rows @param {boolean} on */
 export const setAllOn = (rows, on) => rows.map((row) => (row.on === on ? row : { ...row, on }));
 
+/** @param {Row[]} rows */
 export const allOn = (rows) => rows.every(({ on }) => on);
 
+/** @param {Row[]} rows @param {number} index */
 export const toggleSolo = (rows, index) => set(rows, index, { solo: rows[index].solo ? undefined : true });
 
-/** @param {"strength" | "strength_clip"} key */
+/** @param {Row[]} rows @param {number} index @param {"strength" | "strength_clip"} key @param {number} strength */
 export const setStrength = (rows, index, key, strength) => set(rows, index, { [key]: tidy(strength) });
 
+/**
+ * Gives a row a strength of its own for the text encoders, or takes it away.
+ *
+ * @param {Row[]} rows @param {number} index
+ */
 export function toggleTextStrength(rows, index) {
   const { strength, strength_clip: apart } = rows[index];
   return set(rows, index, { strength_clip: apart === undefined ? strength : undefined });
 }
 
+/** @param {Row[]} rows @param {number} index @param {string} note */
 export const setNote = (rows, index, note) => set(rows, index, { note: note.trim() || undefined });
 
 /**
- * Another file for a row. What was said of the former file goes with it, unless both are the same.
+ * Gives a row another file. What was known of the former file is removed, unless both are the same.
  *
- * @param {{ hash?: string, size?: number }} [identity] of the new file, where it is known
+ * @param {Row[]} rows @param {number} index @param {string} name
+ * @param {Identity} [identity] of the new file, where it is known
  */
 export function rename(rows, index, name, { hash, size } = {}) {
   const row = rows[index];
@@ -156,33 +201,49 @@ export function rename(rows, index, name, { hash, size } = {}) {
 }
 
 /**
- * A file's hash and size as a row keeps them: with the name for which they were noted, since they say nothing of
- * another that a script may write into the row.
+ * Returns a file's hash and size as a row keeps them: with the name for which they were noted. They say nothing
+ * of another name that a script may write into the row.
  *
- * @param {string} name @param {{ hash?: string, size?: number }} [identity]
+ * @param {string} name @param {Identity} [identity]
+ * @returns {Partial<Row>}
  */
 export const withName = (name, { hash, size } = {}) => (hash === undefined ? {} : { hash, size, noted: name });
 
-/** Hash and size, as far as they speak for the row's file. Rows of older versions do not say for which. @param {Row} row */
+/**
+ * Returns hash and size, as far as they were noted for the row's file. Rows of older versions do not say for which.
+ *
+ * @param {Row} row @returns {Identity}
+ */
 export function identityOf({ name, hash, size, noted = name }) {
   return hash && sameName(noted) === sameName(name) ? { hash, size } : {};
 }
 
-/** The same rows for a longer list, in which those that are solo would silence all others. */
+/**
+ * Prepares rows for a longer list, in which those that are solo would silence all others.
+ *
+ * @param {Row[]} rows @returns {Row[]}
+ */
 export function withoutSolo(rows) {
   if (!rows.some(({ solo }) => solo)) return rows;
   return rows.map(({ solo, ...row }) => ({ ...row, on: row.on && solo === true }));
 }
 
-/** Which rows count: those that are on and have a file, and of these only the solo ones, if any row is solo. */
+/**
+ * Returns the rows that count: those that are on and have a file, and only the solo ones if any row is solo.
+ *
+ * @template {Pick<Row, "on" | "name" | "solo">} R
+ * @param {R[]} rows
+ */
 export function activeRows(rows) {
   const solo = rows.some((row) => row.solo);
   return rows.filter((row) => row.on && row.name && (!solo || row.solo));
 }
 
 /**
- * Scales the strengths of the rows that count, so that their absolute values add up to 1. Strengths
- * for text encoders keep their ratio to those for the model. All zero: nothing to scale.
+ * Scales the strengths of the rows that count, so that their absolute values add up to 1. A strength for the text
+ * encoders keeps its ratio to the one for the model. Rows whose strengths are all 0 stay as they are.
+ *
+ * @param {Row[]} rows
  */
 export function normalise(rows) {
   const active = new Set(activeRows(rows));
@@ -191,25 +252,20 @@ export function normalise(rows) {
   return rows.map((row) => (active.has(row) ? scaled(row, 1 / total) : row));
 }
 
+/** @param {Row} row @param {number} factor @returns {Row} */
 function scaled(row, factor) {
   const text = row.strength_clip === undefined ? {} : { strength_clip: tidy(row.strength_clip * factor) };
   return { ...row, strength: tidy(row.strength * factor), ...text };
 }
 
-/** Adds to rows what is known of their files. @param {(name: string) => { hash: string, size: number } | undefined} known */
+/**
+ * Adds to rows what is known of their files.
+ *
+ * @param {Row[]} rows @param {(name: string) => Identity | undefined} known
+ */
 export function withIdentities(rows, known) {
   return rows.map((row) => {
     const identity = row.name && !identityOf(row).hash ? known(row.name) : undefined;
     return identity ? { ...row, ...withName(row.name, identity) } : row;
   });
 }
-
-/** "style/ink.safetensors" is folder "style/" and base "ink". */
-export function splitName(name) {
-  const cut = Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\")) + 1;
-  const file = name.slice(cut);
-  return { folder: name.slice(0, cut), base: file.replace(/(?<=.)\.[A-Za-z0-9]{1,12}$/, "") || file };
-}
-
-/** Names are the same if only separators, case, or the encoding of accents differ. */
-export const sameName = (name) => name.replaceAll("\\", "/").normalize("NFC").toLowerCase();

@@ -1,4 +1,8 @@
-/** Shows an element above the page beside what it belongs to, until a key or a press elsewhere closes it. */
+/** Shows an element above the page, next to what it belongs to, until a key or a press elsewhere closes it. */
+
+import { focusedOf, targetOf } from "./elements.js";
+
+/** @typedef {{ left: number, right: number, top: number, bottom: number }} Rect */
 
 const MARGIN = 8; // from the edges of the window
 
@@ -7,9 +11,9 @@ let closeOpen = null; // there is at most one
 
 /**
  * @param {HTMLElement} element keys pressed in it do not reach the page
- * @param {Element | { left: number, right: number, top: number, bottom: number }} anchor
+ * @param {Element | Rect} anchor
  * @param {{ opener?: HTMLElement, onClose?: () => void }} [options] the opener gets the focus back
- * @returns {(options?: { refocus?: boolean }) => void} closes it
+ * @returns {() => void} closes it
  */
 export function openPopup(element, anchor, { opener, onClose } = {}) {
   closeOpen?.();
@@ -25,19 +29,17 @@ export function openPopup(element, anchor, { opener, onClose } = {}) {
     onClose?.();
   };
   const closeQuietly = () => close({ refocus: false });
-  const rect = rectOf(anchor); // as it is now: what it belongs to may go
+  const rect = rectOf(anchor); // as it is now, since the anchor may be removed
   closeOpen = closeQuietly;
 
   document.body.append(element);
   place(element, rect);
   addEventListener("resize", () => place(element, rect), { signal });
-  document.addEventListener("pointerdown", ({ target }) => element.contains(target) || closeQuietly(), {
-    signal,
-    capture: true,
-  });
+  const pressed = (/** @type {Event} */ event) => element.contains(targetOf(event)) || closeQuietly();
+  document.addEventListener("pointerdown", pressed, { signal, capture: true });
   element.addEventListener("keydown", (event) => {
     event.stopPropagation();
-    if (isUndo(event)) return closeQuietly(); // the host undoes all the same, and what this belongs to goes
+    if (isUndo(event)) return closeQuietly(); // the host undoes all the same, and removes what this belongs to
     if (event.key !== "Escape") return;
     event.preventDefault();
     close();
@@ -47,28 +49,34 @@ export function openPopup(element, anchor, { opener, onClose } = {}) {
   return close;
 }
 
-/** Tab goes round within a dialog. @param {HTMLElement} element */
+/** Keeps the Tab key within a dialog. @param {HTMLElement} element */
 export function keepFocus(element) {
   element.addEventListener("keydown", (event) => {
     if (event.key !== "Tab") return;
-    const stops = [...element.querySelectorAll("input, textarea, button, [role=treeitem][tabindex='0']")];
-    const seen = stops.filter((stop) => stop.offsetParent !== null);
-    const at = seen.indexOf(document.activeElement);
+    /** @type {NodeListOf<HTMLElement>} */
+    const stops = element.querySelectorAll("input, textarea, button, [role=treeitem][tabindex='0']");
+    const seen = [...stops].filter((stop) => stop.offsetParent !== null);
+    const at = focusedOf(seen);
     event.preventDefault();
-    seen.at((at + (event.shiftKey ? -1 : 1)) % seen.length).focus();
+    seen.at((at + (event.shiftKey ? -1 : 1)) % seen.length)?.focus();
   });
 }
 
-const isUndo = ({ key, ctrlKey, metaKey, target }) =>
-  (ctrlKey || metaKey) && /^[yz]$/i.test(key) && !/^(INPUT|TEXTAREA)$/.test(target.tagName);
+/** @param {KeyboardEvent} event */
+const isUndo = (event) =>
+  (event.ctrlKey || event.metaKey) && /^[yz]$/i.test(event.key) && !/^(INPUT|TEXTAREA)$/.test(targetOf(event).tagName);
 
-/** Where something is, or a point. */
+/** Returns where an element is, or a point. @param {Element | Rect} anchor @returns {Rect} */
 function rectOf(anchor) {
   const { left, right, top, bottom } = anchor instanceof Element ? anchor.getBoundingClientRect() : anchor;
   return { left, right, top, bottom };
 }
 
-/** Below the anchor or above it, and never out of the window. */
+/**
+ * Places an element below the anchor or above it, and never out of the window.
+ *
+ * @param {HTMLElement} element @param {Rect} anchor
+ */
 function place(element, { left, top, bottom }) {
   const { offsetWidth: width, offsetHeight: height } = element;
   const below = bottom + 2;
@@ -78,4 +86,5 @@ function place(element, { left, top, bottom }) {
   element.style.top = `${within(fits ? below : above, innerHeight - height)}px`;
 }
 
+/** @param {number} value @param {number} most */
 const within = (value, most) => Math.max(MARGIN, Math.min(value, most - MARGIN));

@@ -1,13 +1,13 @@
-/** What a user can set; names and tooltips in other languages are in locales/<language>/settings.json. */
+/** What a user can set. Names and tooltips in other languages are in locales/<language>/settings.json. */
 
-import { app } from "../../scripts/app.js";
+import { app } from "../../../scripts/app.js";
 
-import { refreshAll } from "./rows/registry.js";
+import { refreshAll } from "../model/registry.js";
 
 const TAB = "LoRA Algebra";
 const GROUP = "Rows";
 
-/** In the order of the dialog. */
+/** In the order of the dialog. @type {(Omit<Host.Setting, "id"> & { key: string })[]} */
 const SETTINGS = [
   {
     key: "Step",
@@ -72,11 +72,19 @@ app.registerExtension({
   })),
 });
 
-/** @param {"Step" | "Least" | "Most" | "TextStrength" | "PreviewSize" | "TagOrder"} name */
+/**
+ * Returns what the user has set, else the default.
+ *
+ * @param {"Step" | "Least" | "Most" | "TextStrength" | "PreviewSize" | "TagOrder"} name
+ */
 export function setting(name) {
-  return app.extensionManager.setting.get(idOf(name)) ?? SETTINGS.find(({ key }) => key === name).defaultValue;
+  return app.extensionManager.setting.get(idOf(name)) ?? SETTINGS.find(({ key }) => key === name)?.defaultValue;
 }
 
+/** Which of two numbers in a tag comes first. @returns {"model" | "clip"} */
+export const tagOrder = () => (setting("TagOrder") === "clip" ? "clip" : "model");
+
+/** @param {string} key */
 function idOf(key) {
   return `LoraAlgebra.${GROUP}.${key}`;
 }

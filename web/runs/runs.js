@@ -1,0 +1,90 @@
+/**
+ * What the last run has said of every "Apply LoRA To Model" node, and whether that still counts.
+ *
+ * The host remembers what a node has sent, and that is our only state: so it comes back after undo, and when the
+ * user returns from the tab of another workflow. An output is stale from when a run starts until that run renews
+ * it. If the run fails first, the output is removed.
+ *
+ * @typedef {{ text?: string[], loras?: import("../model/outcomes.js").Outcome[] }} Output what the node sends
+ */
+
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+
+import { afterwards } from "../page/hooks.js";
+import { allNodes, openWorkflow } from "../page/workflow.js";
+
+export const APPLY = "ApplyToModel";
+
+/** @type {WeakSet<Host.Node>} */
+const stale = new WeakSet();
+
+/** @type {((node: Host.Node) => void)[]} */
+const listeners = [];
+
+app.registerExtension({
+  name: "LoraAlgebra.Runs",
+
+  beforeRegisterNodeDef({ prototype }, { name }) {
+    if (name !== APPLY) return;
+    afterwards(prototype, "onExecutionStart", markStale);
+    afterwards(prototype, "onExecuted", renew);
+  },
+
+  setup() {
+    api.addEventListener("execution_error", dropStale);
+    api.addEventListener("execution_interrupted", dropStale);
+  },
+
+  onNodeOutputsUpdated() {
+    for (const node of applyNodes()) renew.call(node);
+  },
+});
+
+/**
+ * Calls `listener` with every Apply node of which something has changed.
+ *
+ * @param {(node: Host.Node) => void} listener
+ */
+export const follow = (listener) => void listeners.push(listener);
+
+/** @param {Host.Node} node @returns {Output | undefined} */
+export const outputOf = (node) => /** @type {Output | undefined} */ (app.nodeOutputs[locator(node)]);
+
+/** @param {Host.Node} node */
+export const isStale = (node) => stale.has(node);
+
+/** Returns the Apply nodes of the open workflow, also those inside subgraphs. */
+export const applyNodes = () => allNodes().filter((node) => node.comfyClass === APPLY);
+
+/** Returns the host's name for a node among all outputs. @param {Host.Node} node */
+function locator({ graph, id }) {
+  return !graph || graph.isRootGraph ? String(id) : `${graph.id}:${id}`;
+}
+
+/** Names a node among those of all open workflows. @param {Host.Node} node */
+export const placeOf = (node) => `${openWorkflow()?.path} ${locator(node)}`;
+
+/** @this {Host.Node} */
+function markStale() {
+  stale.add(this);
+  tell(this);
+}
+
+/** @this {Host.Node} */
+function renew() {
+  stale.delete(this);
+  tell(this);
+}
+
+function dropStale() {
+  for (const node of applyNodes().filter(isStale)) {
+    delete app.nodeOutputs[locator(node)];
+    renew.call(node);
+  }
+}
+
+/** @param {Host.Node} node */
+function tell(node) {
+  for (const listener of listeners) listener(node);
+}

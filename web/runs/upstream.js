@@ -1,0 +1,82 @@
+/**
+ * Finds the LoRA Rows nodes that a LoRA comes from, by the links of the open workflow.
+ *
+ * `app.graphToPrompt` would tell it, too, but asks the widgets of all nodes for their values, and some of these
+ * then take a picture or draw another random number.
+ */
+
+import { allNodes } from "../page/workflow.js";
+import { APPLY } from "./runs.js";
+
+const ROWS = "LoRARows";
+const OUTSIDE = -10; // LiteGraph's id for the inputs of the subgraph that a link is in
+const [MUTED, BYPASSED] = [2, 4]; // LiteGraph's modes
+
+/** @typedef {Host.Node | null | undefined} Origin undefined or null where a link leads nowhere */
+
+/** @param {Host.Node} apply @returns {Host.Node[]} */
+export function rowsAbove(apply) {
+  const seen = new Set();
+  const found = [];
+  const lora = apply.inputs.filter(({ name }) => name === "lora");
+  const waiting = originsOf(apply, lora);
+  for (let node = waiting.pop(); node; node = waiting.pop()) {
+    if (seen.has(node) || node.mode === MUTED || node.comfyClass === APPLY) continue;
+    seen.add(node);
+    if (node.comfyClass === ROWS && node.mode !== BYPASSED) found.push(node);
+    waiting.push(...originsOf(node, throughPassed(node)));
+  }
+  return found;
+}
+
+/** Returns the inputs that the outputs of a node can come from. @param {Host.Node} node */
+function throughPassed(node) {
+  if (node.mode !== BYPASSED) return node.inputs ?? [];
+  const given = (node.outputs ?? []).map(({ type }) => type);
+  return (node.inputs ?? []).filter(({ type }) => given.includes(type));
+}
+
+/**
+ * Returns the nodes that inputs are linked to. Where a link passes the edge of a subgraph, it is the nodes behind it.
+ *
+ * @param {Host.Node} node @param {Host.Input[]} inputs
+ */
+function originsOf(node, inputs) {
+  const direct = inputs.flatMap(({ link }) => originsOfLink(node.graph, link));
+  const virtual = node.isVirtualNode ? (node.outputs ?? []).map((_, slot) => virtualOrigin(node, slot)) : [];
+  return [...direct, ...virtual].filter((origin) => origin !== null && origin !== undefined);
+}
+
+/** @param {Host.Graph | null} graph @param {number | null | undefined} id @returns {Origin[]} */
+function originsOfLink(graph, id) {
+  const link = graph && id !== null && id !== undefined ? graph.getLink(id) : undefined;
+  if (!graph || !link) return [];
+  if (link.origin_id === OUTSIDE) return outside(graph, link.origin_slot);
+  const origin = graph.getNodeById(link.origin_id);
+  return origin?.subgraph ? inside(origin, origin.subgraph, link.origin_slot) : [origin];
+}
+
+/**
+ * Behind an input of a subgraph: what is linked to that input of the nodes that stand for it.
+ *
+ * @param {Host.Graph} graph @param {number} slot
+ */
+function outside(graph, slot) {
+  const standing = allNodes().filter(({ subgraph, mode }) => subgraph === graph && mode !== MUTED);
+  return standing.flatMap((outer) => originsOfLink(outer.graph, outer.inputs[slot]?.link));
+}
+
+/**
+ * Behind an output of a node that stands for a subgraph.
+ *
+ * @param {Host.Node} outer @param {Host.Subgraph} subgraph @param {number} slot @returns {Origin[]}
+ */
+function inside(outer, subgraph, slot) {
+  if (outer.mode === MUTED) return [];
+  if (outer.mode === BYPASSED) return originsOf(outer, throughPassed(outer));
+  const links = subgraph.outputs[slot]?.linkIds ?? [];
+  return links.flatMap((id) => originsOfLink(subgraph, id));
+}
+
+/** Where packs like Set/Get take their value from. @param {Host.Node} node @param {number} slot @returns {Origin} */
+const virtualOrigin = (node, slot) => node.resolveVirtualOutput?.(slot)?.node;
