@@ -21,14 +21,14 @@ Apply = Callable[[torch.Tensor], torch.Tensor]
 
 
 def ours(up: torch.Tensor, down: torch.Tensor, magnitude: torch.Tensor, by_input: bool) -> Apply:
-    from lora_algebra.lora_core.families import Pair
+    from lora_algebra.lora_core.families import LowRank
     from lora_algebra.lora_core.families.dora import Decomposed
     from lora_algebra.lora_core.fuse import fuse
     from lora_algebra.lora_core.match import Addend
     from lora_algebra.lora_core.merge import merge_
     from lora_algebra.lora_core.targets import Target
 
-    delta = Decomposed(Pair(up, down, 1.0), magnitude.flatten(), by_input, 0.0)
+    delta = Decomposed(LowRank(up, down, 1.0), magnitude.flatten(), by_input, 0.0)
     patches = fuse([Addend(Target("w"), delta, 1.0, 0.0, "file")])
 
     def apply(weight: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional
 
 from ..errors import LoraInputError
-from ..families import Pair
+from ..families import LowRank
 from ..fusing import Patch, merge_
 from ..naming import Rows, Shape
 
@@ -112,7 +112,7 @@ class PairBranch(Branch):
 
     def __init__(
         self,
-        pairs: Mapping[Rows, Sequence[Pair]],
+        pairs: Mapping[Rows, Sequence[LowRank]],
         inputs: Shape,
         first: int,
         dtype: torch.dtype,

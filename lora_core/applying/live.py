@@ -16,7 +16,7 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from ..algebra import FileId
-from ..families import Delta, Residue, balanced_pair
+from ..families import Delta, Dense, balanced_pair
 from ..matching import LiveTerm
 from ..naming import Rows, Shape
 from .branches import Branch, Factor, PairBranch, VectorBranch
@@ -142,15 +142,19 @@ def _by_rows(lanes: Sequence[LiveTerm]) -> dict[Rows, list[LiveTerm]]:
     grouped: dict[Rows, list[LiveTerm]] = {}
     for lane in lanes:
         delta = lane.delta
-        if not isinstance(delta, Residue):
-            delta = balanced_pair(delta.paired())
+        if not isinstance(delta, Dense):
+            delta = balanced_pair(delta.to_low_rank())
         grouped.setdefault(lane.rows, []).append(LiveTerm(lane.file, lane.rows, delta))
     return grouped
 
 
 def _columns(delta: Delta) -> tuple[int, float]:
     """How many columns of the gate it takes, and its scale."""
-    return (1, 1.0) if isinstance(delta, Residue) else (delta.paired().rank, delta.paired().scale)
+    return (
+        (1, 1.0)
+        if isinstance(delta, Dense)
+        else (delta.to_low_rank().rank, delta.to_low_rank().scale)
+    )
 
 
 def _branch(
@@ -162,10 +166,10 @@ def _branch(
     factor: type[Factor],
 ) -> Branch:
     if len(shape) > 1:
-        pairs = {rows: [lane.delta.paired() for lane in own] for rows, own in grouped.items()}
+        pairs = {rows: [lane.delta.to_low_rank() for lane in own] for rows, own in grouped.items()}
         return PairBranch(pairs, shape[1:], first, dtype, factor)
     vectors = {
-        rows: [cast(Residue, lane.delta).diff.flatten() for lane in own]
+        rows: [cast(Dense, lane.delta).diff.flatten() for lane in own]
         for rows, own in grouped.items()
     }
     return VectorBranch(vectors, first, dtype, factor, gain=key.endswith(".weight"))

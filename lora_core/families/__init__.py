@@ -5,9 +5,9 @@ they become.
 """
 
 from .balance import UNBALANCED, balanced_pair, shifted
-from .delta import Delta, Diagonal, Pair, Replacement, Residue, Slot, Static
+from .base_weight import CHUNK, BaseWeight, sum_type
+from .delta import Delta, Dense, Diagonal, LowRank, Replacement, Slot, Static
 from .finite import COMPUTABLE, largest_magnitude
-from .incoming import CHUNK, Incoming, sum_type
 from .interleaved import ADAPTER, regrouped
 from .modules import read_module
 from .number_range import Room, check_delta, room_of
@@ -24,12 +24,12 @@ __all__ = [
     "SCALARS",
     "SHARED",
     "UNBALANCED",
+    "BaseWeight",
     "Delta",
+    "Dense",
     "Diagonal",
-    "Incoming",
-    "Pair",
+    "LowRank",
     "Replacement",
-    "Residue",
     "Room",
     "Slot",
     "Source",

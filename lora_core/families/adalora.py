@@ -9,7 +9,7 @@ from typing import Final
 import torch
 
 from .balance import balanced
-from .delta import Delta, Pair
+from .delta import Delta, LowRank
 from .family import Family, Form
 from .finite import largest_magnitude
 from .source import Source, check_pair
@@ -35,7 +35,7 @@ def read(source: Source) -> Sequence[Delta]:
         (up, rows), [*source.largest("up"), largest_magnitude("product", rows)], scale
     )
     exact = torch.float64 in (down.dtype, values.dtype)
-    return (Pair(factors[0], factors[1] if exact else factors[1].float(), scale),)
+    return (LowRank(factors[0], factors[1] if exact else factors[1].float(), scale),)
 
 
 ADALORA: Final = Family(

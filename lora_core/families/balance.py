@@ -13,7 +13,7 @@ from typing import Final
 
 import torch
 
-from .delta import Pair
+from .delta import LowRank
 from .finite import largest_magnitude
 
 FAR_EXPONENT: Final = 32
@@ -71,7 +71,7 @@ def shifted(tensor: torch.Tensor, powers: int, to: int = 0) -> torch.Tensor:
     return made if tensor.dtype == torch.float64 or to > LARGEST_FLOAT32_EXPONENT else made.float()
 
 
-def balanced_pair(pair: Pair) -> Pair:
+def balanced_pair(pair: LowRank) -> LowRank:
     """Gives the same pair with factors of like size and a scale near 1, since half precision has to hold
     what each of them gives."""
     sizes = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]

@@ -9,7 +9,7 @@ from typing import Final
 import torch
 
 from .balance import balanced
-from .delta import Delta, Pair
+from .delta import Delta, LowRank
 from .family import Family, Form
 from .finite import largest_magnitude
 from .linear_algebra import norm
@@ -36,7 +36,7 @@ def read(source: Source) -> Sequence[Delta]:
     sizes = [largest_magnitude("factor", factor) for factor in factors]
     strength = (source.number("delora_lambda") or 0.0) / len(down)
     (up, down), strength = balanced(factors, sizes, strength)
-    return (Pair(_like(up, source["delora_up"]), _like(down, source["delora_down"]), strength),)
+    return (LowRank(_like(up, source["delora_up"]), _like(down, source["delora_down"]), strength),)
 
 
 def _like(made: torch.Tensor, read: torch.Tensor) -> torch.Tensor:

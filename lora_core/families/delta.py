@@ -4,7 +4,7 @@ Four kinds are the normal form of one weight, and add up term by term:
 
     W  ->  (1 + row + column) · W  +  up · diag(gate) · down  +  residue
 
-``Diagonal`` is the first term, ``Pair`` the second, ``Residue`` the third; ``Replacement`` goes into
+``Diagonal`` is the first term, ``LowRank`` the second, ``Dense`` the third; ``Replacement`` goes into
 the first and the third. Every other delta is a function of the incoming weight, or too large to be
 kept, and says what it is in these kinds when it meets that weight.
 """
@@ -20,8 +20,8 @@ from typing import Final, Literal
 import torch
 
 from ..naming import Shape
+from .base_weight import BaseWeight
 from .finite import largest_magnitude
-from .incoming import Incoming
 
 Slot = Literal["weight", "bias"]
 
@@ -51,7 +51,7 @@ class Delta(ABC):
         return None
 
     @property
-    def silent(self) -> bool:
+    def is_zero(self) -> bool:
         """Whether it adds nothing, whatever the weight, since its alpha is 0."""
         return False
 
@@ -84,22 +84,22 @@ class Delta(ABC):
         """Names its shapes, as messages write them."""
 
     @abstractmethod
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         """A number that no entry of it exceeds, on a weight with rows of length 1 if it depends on that.
 
         LoraFileError if a tensor of it holds NaN or infinity.
         """
 
     @abstractmethod
-    def peak(self) -> float:
+    def max_abs(self) -> float:
         """Its largest entry, found one by one where they are known without the weight; else its bound."""
 
     @abstractmethod
-    def against(self, weight: Incoming) -> Sequence[Static]:
+    def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
         """Gives the same in the normal form, for this very weight."""
 
     @abstractmethod
-    def turned(self) -> Delta:
+    def with_halves_swapped(self) -> Delta:
         """Gives the same for a weight whose rows have their two halves exchanged."""
 
     def cut(self, rows: slice) -> Delta | None:
@@ -107,7 +107,7 @@ class Delta(ABC):
         del rows
         return None
 
-    def paired(self) -> Pair:
+    def to_low_rank(self) -> LowRank:
         """Gives the same as one exact pair, where it has a ``pair_rank``; TypeError elsewhere."""
         raise TypeError(f"{self.text()} is no low-rank pair")
 
@@ -117,16 +117,16 @@ class Static(Delta):
 
     __slots__ = ()
 
-    def against(self, weight: Incoming) -> Sequence[Static]:
+    def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
         del weight
         return (self,)
 
     @abstractmethod
-    def turned(self) -> Static: ...
+    def with_halves_swapped(self) -> Static: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pair(Static):
+class LowRank(Static):
     """A low-rank delta: scale · up · down (Hu et al. 2021, arXiv:2106.09685).
 
     Attributes:
@@ -157,7 +157,7 @@ class Pair(Static):
         return self.down.shape[1]
 
     @property
-    def silent(self) -> bool:
+    def is_zero(self) -> bool:
         return self.scale == 0
 
     def fits(self, shape: Shape) -> bool:
@@ -166,25 +166,25 @@ class Pair(Static):
     def text(self) -> str:
         return f"up {shape_text(self.up)} with down {shape_text(self.down)}"
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         up, down = largest_magnitude("up", self.up), largest_magnitude("down", self.down)
         return abs(self.scale) * len(self.down) * up * down
 
-    def peak(self) -> float:
+    def max_abs(self) -> float:
         return float((self.up.double() @ self.down.double() * self.scale).abs().max())
 
-    def turned(self) -> Pair:
+    def with_halves_swapped(self) -> LowRank:
         return replace(self, up=half_turned(self.up))
 
-    def cut(self, rows: slice) -> Pair:
+    def cut(self, rows: slice) -> LowRank:
         return replace(self, up=self.up[rows])
 
-    def paired(self) -> Pair:
+    def to_low_rank(self) -> LowRank:
         return self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Residue(Static):
+class Dense(Static):
     """A dense delta of as many numbers as the weight.
 
     Attributes:
@@ -200,16 +200,16 @@ class Residue(Static):
     def text(self) -> str:
         return f"a difference of {shape_text(self.diff)}"
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         return largest_magnitude("difference", self.diff)
 
-    def peak(self) -> float:
+    def max_abs(self) -> float:
         return float(self.diff.abs().max())
 
-    def turned(self) -> Residue:
+    def with_halves_swapped(self) -> Dense:
         return replace(self, diff=half_turned(self.diff))
 
-    def cut(self, rows: slice) -> Residue:
+    def cut(self, rows: slice) -> Dense:
         return replace(self, diff=self.diff[rows])
 
 
@@ -234,13 +234,13 @@ class Replacement(Static):
     def text(self) -> str:
         return f"a weight of {shape_text(self.value)}"
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         return largest_magnitude("weight", self.value)
 
-    def peak(self) -> float:
+    def max_abs(self) -> float:
         return float(self.value.abs().max())
 
-    def turned(self) -> Replacement:
+    def with_halves_swapped(self) -> Replacement:
         return replace(self, value=half_turned(self.value))
 
     def cut(self, rows: slice) -> Replacement:
@@ -273,14 +273,14 @@ class Diagonal(Static):
         told = (f"factors for {len(v)} {side}" for side, v in sides.items() if v is not None)
         return f"a set of {' and '.join(told)}"
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         sides = [side for side in (self.row, self.column) if side is not None]
         return sum(largest_magnitude("factors", side) for side in sides)
 
-    def peak(self) -> float:
-        return self.bound()
+    def max_abs(self) -> float:
+        return self.max_abs_bound()
 
-    def turned(self) -> Diagonal:
+    def with_halves_swapped(self) -> Diagonal:
         return self if self.row is None else replace(self, row=half_turned(self.row))
 
     def cut(self, rows: slice) -> Diagonal:
@@ -288,7 +288,7 @@ class Diagonal(Static):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Turned(Delta):
+class HalvesSwapped(Delta):
     """A delta whose weight has its two halves of rows exchanged in the file's layout."""
 
     inner: Delta
@@ -303,8 +303,8 @@ class Turned(Delta):
         return self.inner.pair_rank
 
     @property
-    def silent(self) -> bool:
-        return self.inner.silent
+    def is_zero(self) -> bool:
+        return self.inner.is_zero
 
     @property
     def follows(self) -> bool:
@@ -324,32 +324,35 @@ class Turned(Delta):
     def text(self) -> str:
         return self.inner.text()
 
-    def bound(self) -> float:
-        return self.inner.bound()
+    def max_abs_bound(self) -> float:
+        return self.inner.max_abs_bound()
 
-    def peak(self) -> float:
-        return self.inner.peak()
+    def max_abs(self) -> float:
+        return self.inner.max_abs()
 
-    def against(self, weight: Incoming) -> Sequence[Static]:
-        return tuple(delta.turned() for delta in self.inner.against(weight.turned()))
+    def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
+        return tuple(
+            delta.with_halves_swapped()
+            for delta in self.inner.resolve_on(weight.with_halves_swapped())
+        )
 
-    def turned(self) -> Delta:
+    def with_halves_swapped(self) -> Delta:
         return self.inner
 
-    def paired(self) -> Pair:
-        return self.inner.paired().turned()
+    def to_low_rank(self) -> LowRank:
+        return self.inner.to_low_rank().with_halves_swapped()
 
 
-class Relative(Delta):
+class WeightDependent(Delta):
     """A delta that has to see the weight before it is one of the normal form."""
 
     __slots__ = ()
 
-    def peak(self) -> float:
-        return self.bound()
+    def max_abs(self) -> float:
+        return self.max_abs_bound()
 
-    def turned(self) -> Delta:
-        return Turned(self, self.slot)
+    def with_halves_swapped(self) -> Delta:
+        return HalvesSwapped(self, self.slot)
 
 
 def shape_text(tensor: torch.Tensor) -> str:

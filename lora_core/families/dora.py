@@ -11,19 +11,19 @@ from typing import Final
 import torch
 
 from ..naming import Shape
+from .base_weight import BaseWeight, widest_type
 from .delta import (
     Delta,
+    Dense,
     Diagonal,
-    Pair,
-    Relative,
-    Residue,
+    LowRank,
     Slot,
     Static,
+    WeightDependent,
     shape_text,
 )
 from .family import Family
 from .finite import largest_magnitude
-from .incoming import Incoming, widest_type
 from .source import Source
 
 LARGEST_SQUARED: Final = 1e15
@@ -37,7 +37,7 @@ LARGEST_FACTOR: Final = 1e38
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decomposed(Relative):
+class Decomposed(WeightDependent):
     """diag(d) · (W + inner) - W, with d = magnitude / |W + inner| for each output, or each input.
 
     Attributes:
@@ -73,13 +73,13 @@ class Decomposed(Relative):
         side = "inputs" if self.by_input else "outputs"
         return f"{self.inner.text()} and magnitudes {shape_text(self.magnitude)} of {side}"
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         """A number that no entry exceeds: none is larger than the magnitude of its row or column.
 
         It is infinite for factors so large that norms cannot be formed.
         """
         largest = largest_magnitude("magnitude", self.magnitude)
-        if not (self.inner.bound() <= LARGEST_SQUARED and largest <= LARGEST_MAGNITUDE):
+        if not (self.inner.max_abs_bound() <= LARGEST_SQUARED and largest <= LARGEST_MAGNITUDE):
             return math.inf
         return largest
 
@@ -89,8 +89,8 @@ class Decomposed(Relative):
             return None
         return replace(self, inner=inner, magnitude=self.magnitude[rows])
 
-    def against(self, weight: Incoming) -> Sequence[Static]:
-        (inner,) = self.inner.against(weight)
+    def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
+        (inner,) = self.inner.resolve_on(weight)
         squares = self._squares(inner, weight)
         if self.by_input:
             squares = squares.view(len(self.magnitude), -1).sum(1)
@@ -99,21 +99,23 @@ class Decomposed(Relative):
         factor = weight.like(torch.where(norm > 0, factor, 0.0))
         return self._rescaled(inner, factor, weight)
 
-    def _squares(self, inner: Static, weight: Incoming) -> torch.Tensor:
+    def _squares(self, inner: Static, weight: BaseWeight) -> torch.Tensor:
         """The squared norm of every row or column of W + inner."""
-        if isinstance(inner, Pair):
+        if isinstance(inner, LowRank):
             up, down = weight.like(inner.up) * inner.scale, weight.like(inner.down)
             return (
                 _column_squares(weight, up, down)
                 if self.by_input
                 else _row_squares(weight, up, down)
             )
-        if not isinstance(inner, Residue):
+        if not isinstance(inner, Dense):
             raise TypeError(type(inner))
-        moved = Incoming(weight.matrix() + weight.like(inner.diff))
+        moved = BaseWeight(weight.matrix() + weight.like(inner.diff))
         return moved.column_squares() if self.by_input else moved.row_squares()
 
-    def _rescaled(self, inner: Static, factor: torch.Tensor, weight: Incoming) -> Sequence[Static]:
+    def _rescaled(
+        self, inner: Static, factor: torch.Tensor, weight: BaseWeight
+    ) -> Sequence[Static]:
         """(factor - 1) · W + factor · inner, in the normal form."""
         if not self.by_input:
             return Diagonal(row=factor - 1), _scaled_rows(inner, factor)
@@ -121,33 +123,33 @@ class Decomposed(Relative):
         return Diagonal(column=factor - 1), _scaled_columns(inner, spread)
 
 
-def _row_squares(weight: Incoming, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+def _row_squares(weight: BaseWeight, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
     """|W + up · down|² of each row, without making up · down: its square and twice the products of
     W with it need only W · downᵀ (out, rank) and down · downᵀ (rank, rank)."""
     cross = 2 * weight.times(down.T) + up @ (down @ down.T)
     return weight.row_squares() + (cross * up).sum(1, dtype=widest_type(up.device))
 
 
-def _column_squares(weight: Incoming, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+def _column_squares(weight: BaseWeight, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
     """The same of each column, from Wᵀ · up (in, rank) and upᵀ · up (rank, rank)."""
     cross = 2 * weight.transposed_times(up).T + (up.T @ up) @ down
     return weight.column_squares() + (cross * down).sum(0, dtype=widest_type(up.device))
 
 
 def _scaled_rows(inner: Static, factor: torch.Tensor) -> Static:
-    if isinstance(inner, Pair):
+    if isinstance(inner, LowRank):
         up = inner.up.to(factor) * factor[:, None]
-        return Pair(up, inner.down, inner.scale)
-    if isinstance(inner, Residue):
-        return Residue(inner.diff.to(factor).flatten(1) * factor[:, None])
+        return LowRank(up, inner.down, inner.scale)
+    if isinstance(inner, Dense):
+        return Dense(inner.diff.to(factor).flatten(1) * factor[:, None])
     raise TypeError(type(inner))
 
 
 def _scaled_columns(inner: Static, factor: torch.Tensor) -> Static:
-    if isinstance(inner, Pair):
-        return Pair(inner.up, inner.down.to(factor) * factor, inner.scale)
-    if isinstance(inner, Residue):
-        return Residue(inner.diff.to(factor).flatten(1) * factor)
+    if isinstance(inner, LowRank):
+        return LowRank(inner.up, inner.down.to(factor) * factor, inner.scale)
+    if isinstance(inner, Dense):
+        return Dense(inner.diff.to(factor).flatten(1) * factor)
     raise TypeError(type(inner))
 
 

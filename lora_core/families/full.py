@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..formats import PlainParameter
-from .delta import Delta, Replacement, Residue, Slot
+from .delta import Delta, Dense, Replacement, Slot
 from .family import Family, Form, Reader
 from .source import Source
 
@@ -16,7 +16,7 @@ def difference(role: str, slot: Slot = "weight") -> Reader:
     """Makes a reader of W + diff, with the diff stored as ``role`` in the shape of what it changes."""
 
     def read(source: Source) -> Sequence[Delta]:
-        return (Residue(source[role], slot),)
+        return (Dense(source[role], slot),)
 
     return read
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .balance import balanced
-from .delta import Delta, Pair
+from .delta import Delta, LowRank
 from .family import Family, Form
 from .finite import largest_magnitude
 from .products import Through
@@ -37,7 +37,7 @@ def read(source: Source) -> Sequence[Delta]:
     )
     sizes = source.largest(f"glora_a{up}", f"glora_a{down}")
     (left, right), scale = balanced((left, right), sizes, scale)
-    return Through(wide(left) * scale, right), Pair(first, second, own, kernel)
+    return Through(wide(left) * scale, right), LowRank(first, second, own, kernel)
 
 
 GLORA: Final = Family(

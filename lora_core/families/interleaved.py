@@ -14,7 +14,7 @@ from typing import Final
 
 from ..errors import LoraMismatchError
 from ..naming import Shape, Target
-from .delta import Delta, Pair
+from .delta import Delta, LowRank
 
 ADAPTER: Final = ".lora_B.default.weight"
 """A key that keeps the name of peft's adapter ends so."""
@@ -34,7 +34,7 @@ def regrouped(name: str, delta: Delta, target: Target, shapes: Mapping[str, Shap
     head = shapes.get(root + _NORM)
     if not (fused and name.endswith(_FUSED) and head) or target.rows is not None:
         return delta
-    if not isinstance(delta, Pair):
+    if not isinstance(delta, LowRank):
         raise LoraMismatchError(
             f"{name} has q, k and v head by head, which {delta.text()} cannot be put in order from.",
             key=name,

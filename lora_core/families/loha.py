@@ -11,25 +11,25 @@ import torch
 
 from ..naming import Shape
 from .balance import balanced
+from .base_weight import BaseWeight
 from .delta import (
     LARGEST_PAIR_RANK,
     Delta,
-    Pair,
-    Relative,
-    Residue,
+    Dense,
+    LowRank,
     Slot,
     Static,
+    WeightDependent,
     is_matrix_of,
     shape_text,
 )
 from .family import Family, Form
 from .finite import largest_magnitude
-from .incoming import Incoming
 from .source import Source, check_pair, tucker, wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hadamard(Relative):
+class Hadamard(WeightDependent):
     """scale · (up₁ · down₁) ∘ (up₂ · down₂).
 
     Attributes:
@@ -54,7 +54,7 @@ class Hadamard(Relative):
         return self.downs[0].shape[1]
 
     @property
-    def silent(self) -> bool:
+    def is_zero(self) -> bool:
         return self.scale == 0
 
     def fits(self, shape: Shape) -> bool:
@@ -63,13 +63,13 @@ class Hadamard(Relative):
     def text(self) -> str:
         return f"{shape_text(self.ups[0])} with {shape_text(self.downs[0])}, twice"
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         size = abs(self.scale)
         for up, down in zip(self.ups, self.downs, strict=True):
             size *= len(down) * largest_magnitude("up", up) * largest_magnitude("down", down)
         return size
 
-    def peak(self) -> float:
+    def max_abs(self) -> float:
         left, right = (u.double() @ d.double() for u, d in zip(self.ups, self.downs, strict=True))
         return abs(self.scale) * float((left * right).abs().max())
 
@@ -81,23 +81,23 @@ class Hadamard(Relative):
     def pair_rank(self) -> int:
         return len(self.downs[0]) * len(self.downs[1])
 
-    def against(self, weight: Incoming) -> Sequence[Static]:
+    def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
         here = [*map(weight.like, self.ups)], [*map(weight.like, self.downs)]
         if self.pair_rank <= LARGEST_PAIR_RANK:
             return (self._pair(*here),)
         (up_1, up_2), (down_1, down_2) = here
-        return (Residue((up_1 @ down_1).mul_(up_2 @ down_2).mul_(self.scale)),)
+        return (Dense((up_1 @ down_1).mul_(up_2 @ down_2).mul_(self.scale)),)
 
-    def paired(self) -> Pair:
+    def to_low_rank(self) -> LowRank:
         return self._pair([*map(wide, self.ups)], [*map(wide, self.downs)])
 
-    def _pair(self, ups: Sequence[torch.Tensor], downs: Sequence[torch.Tensor]) -> Pair:
+    def _pair(self, ups: Sequence[torch.Tensor], downs: Sequence[torch.Tensor]) -> LowRank:
         """Gives the exact pair, whose rank is the product of both: columns of the ups, rows of the
         downs, each with each (the row-wise Khatri-Rao product)."""
         up = ups[0][:, :, None] * ups[1][:, None, :]
         down = downs[0][:, None, :] * downs[1][None, :, :]
         rank = self.pair_rank
-        return Pair(up.reshape(-1, rank), down.reshape(rank, -1), self.scale, self.kernel)
+        return LowRank(up.reshape(-1, rank), down.reshape(rank, -1), self.scale, self.kernel)
 
 
 def read(source: Source) -> Sequence[Delta]:

@@ -11,26 +11,26 @@ import torch
 
 from ..naming import Shape
 from .balance import balanced
+from .base_weight import BaseWeight
 from .delta import (
     LARGEST_PAIR_RANK,
     Delta,
-    Pair,
-    Relative,
-    Residue,
+    Dense,
+    LowRank,
     Slot,
     Static,
+    WeightDependent,
     is_matrix_of,
     shape_text,
 )
 from .family import Family, Form
 from .finite import largest_magnitude
-from .incoming import Incoming
 from .linear_algebra import kron
 from .source import Source, check_pair, tucker, wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kronecker(Relative):
+class Kronecker(WeightDependent):
     """scale · first ⊗ second.
 
     Attributes:
@@ -61,7 +61,7 @@ class Kronecker(Relative):
         return self.size[1]
 
     @property
-    def silent(self) -> bool:
+    def is_zero(self) -> bool:
         return self.scale == 0
 
     @property
@@ -88,10 +88,10 @@ class Kronecker(Relative):
         sides = (" · ".join(map(shape_text, side)) for side in (self.first, self.second))
         return " ⊗ ".join(sides)
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         return abs(self.scale) * _bound(self.first) * _bound(self.second)
 
-    def peak(self) -> float:
+    def max_abs(self) -> float:
         """Its largest entry: the rows of the product are those of both sides, each with each."""
         first, second = (
             _product([factor.double() for factor in side]).abs()
@@ -118,23 +118,23 @@ class Kronecker(Relative):
     def _own(self, product: torch.Tensor) -> torch.Tensor:
         return product if self.rows is None else product.narrow(0, *self.rows)
 
-    def against(self, weight: Incoming) -> Sequence[Static]:
+    def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
         first, second = ([*map(weight.like, side)] for side in (self.first, self.second))
         if self.pair_rank is not None and self.pair_rank <= LARGEST_PAIR_RANK:
             return (self._pair(first, second),)
-        return (Residue(self._entries(_product(first) * self.scale, _product(second))),)
+        return (Dense(self._entries(_product(first) * self.scale, _product(second))),)
 
-    def paired(self) -> Pair:
+    def to_low_rank(self) -> LowRank:
         return self._pair([*map(wide, self.first)], [*map(wide, self.second)])
 
-    def _pair(self, first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> Pair:
+    def _pair(self, first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> LowRank:
         """Gives the exact pair, whose rank is the product of both, by the mixed product:
         (P · Q) ⊗ (up · down) = (P ⊗ up) · (Q ⊗ down)."""
         outer, *inner = first
         one = torch.eye(outer.shape[1], dtype=outer.dtype, device=outer.device)
         sides = ((outer, second[0]), (inner[0] if inner else one, second[1]))
         up, down = (kron(x, y) for x, y in sides)
-        return Pair(self._own(up), down, self.scale, self.kernel)
+        return LowRank(self._own(up), down, self.scale, self.kernel)
 
     def _entries(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         if self.scrambled:

@@ -9,7 +9,7 @@ from typing import Final
 import torch
 
 from .balance import balanced
-from .delta import Delta, Pair, Residue
+from .delta import Delta, Dense, LowRank
 from .family import Family, Form, Scalar
 from .finite import largest_magnitude
 from .source import Source, check_pair, fold_core
@@ -49,9 +49,9 @@ def read(source: Source) -> Sequence[Delta]:
     )
     noted = source.scale(len(down))
     (up, down), scale = balanced((up.flatten(1), flat), sizes, noted)
-    pair = Pair(up, down, scale, kernel, widens="reshape_weight" in source.tensors)
+    pair = LowRank(up, down, scale, kernel, widens="reshape_weight" in source.tensors)
     bias = source.get("up_bias")
-    return (pair,) if bias is None else (pair, Residue(bias.double() * noted, "bias"))
+    return (pair,) if bias is None else (pair, Dense(bias.double() * noted, "bias"))
 
 
 def _refuse_more_than_lora(source: Source) -> None:
@@ -110,7 +110,7 @@ def read_embedding(source: Source) -> Sequence[Delta]:
     (down, up), scale = balanced(
         (down.flatten(1).T, up.flatten(1).T), sizes, source.scale(len(down))
     )
-    return (Pair(down, up, scale),)
+    return (LowRank(down, up, scale),)
 
 
 LORA: Final = Family(

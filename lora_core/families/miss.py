@@ -11,15 +11,15 @@ from typing import Final
 import torch
 
 from ..naming import Shape
-from .delta import Delta, Pair, Relative, Residue, Slot, Static, shape_text
+from .base_weight import BaseWeight
+from .delta import Delta, Dense, LowRank, Slot, Static, WeightDependent, shape_text
 from .family import Family, Form
 from .finite import largest_magnitude
-from .incoming import Incoming
 from .source import Source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Repeated(Relative):
+class Repeated(WeightDependent):
     """delta[o, i] = block[i mod rank, o]: a low-rank pair as wide as the weight that it meets.
 
     Attributes:
@@ -45,18 +45,18 @@ class Repeated(Relative):
     def text(self) -> str:
         return f"a repeated block of {shape_text(self.block)}"
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         return largest_magnitude("block", self.block)
 
-    def against(self, weight: Incoming) -> Sequence[Static]:
+    def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
         out, width = weight.size
         up = weight.like(self.block).repeat(1, out // self.block.shape[1]).T
         one = torch.eye(self.rank, dtype=up.dtype, device=up.device)
-        return (Pair(up, one.repeat(1, -(-width // self.rank))[:, :width], 1.0),)
+        return (LowRank(up, one.repeat(1, -(-width // self.rank))[:, :width], 1.0),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BlockAffine(Relative):
+class BlockAffine(WeightDependent):
     """W_block · B + B for every square block of W, B the same along the inputs ("bat").
 
     Attributes:
@@ -81,14 +81,14 @@ class BlockAffine(Relative):
     def text(self) -> str:
         return f"blocks of {shape_text(self.block)}"
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         return (1 + math.sqrt(self.rank)) * largest_magnitude("block", self.block)
 
-    def against(self, weight: Incoming) -> Sequence[Static]:
+    def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
         blocks, rank = weight.like(self.block)[:, None], self.rank
         matrix = weight.matrix().view(len(self.block), rank, -1, rank).transpose(1, 2)
         delta = matrix @ blocks + blocks
-        return (Residue(delta.transpose(1, 2).reshape(weight.size)),)
+        return (Dense(delta.transpose(1, 2).reshape(weight.size)),)
 
 
 def read(source: Source) -> Sequence[Delta]:

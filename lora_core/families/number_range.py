@@ -65,7 +65,7 @@ def check_delta(name: str, delta: Delta, bound: float) -> None:
     room = room_of(torch.float32)
     if room.taken(delta, bound, 1.0) <= room.most:
         return
-    peak = delta.peak() if delta.made_wide else bound
+    peak = delta.max_abs() if delta.made_wide else bound
     if not room.taken(delta, peak, 1.0) <= room.most:
         raise LoraFileError(
             f"{name} holds numbers that come to {peak:.3g}, which float32 cannot hold: its training "

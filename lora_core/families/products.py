@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import torch
 
 from ..naming import Shape
-from .delta import Pair, Relative, Slot, Static, shape_text
-from .incoming import Incoming
+from .base_weight import BaseWeight
+from .delta import LowRank, Slot, Static, WeightDependent, shape_text
 from .linear_algebra import kron, norm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Through(Relative):
+class Through(WeightDependent):
     """W · left · right, at every place of a kernel by itself.
 
     Attributes:
@@ -47,7 +47,7 @@ class Through(Relative):
     def text(self) -> str:
         return f"W · {shape_text(self.left)} · {shape_text(self.right)}"
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         """The length of the longest column of left · right, from leftᵀ · left (rank, rank)."""
         if self.left.is_meta:
             return 0.0
@@ -61,11 +61,11 @@ class Through(Relative):
         del rows
         return self
 
-    def against(self, weight: Incoming) -> Sequence[Static]:
+    def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
         left, right = weight.like(self.left), weight.like(self.right)
         places = weight.size[1] // len(left)
         if places > 1:
             # the same for every place of the kernel, which is the last index of a weight's row
             one = torch.eye(places, dtype=left.dtype, device=left.device)
             left, right = kron(left, one), kron(right, one)
-        return (Pair(weight.times(left), right, 1.0),)
+        return (LowRank(weight.times(left), right, 1.0),)

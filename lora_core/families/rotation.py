@@ -10,9 +10,9 @@ from typing import Final
 import torch
 
 from ..naming import Shape
-from .delta import Diagonal, Relative, Residue, Slot, Static, shape_text
+from .base_weight import BaseWeight, widest_type
+from .delta import Dense, Diagonal, Slot, Static, WeightDependent, shape_text
 from .finite import largest_magnitude
-from .incoming import Incoming, widest_type
 from .linear_algebra import norm, solve
 
 EXACT: Final = -1
@@ -20,7 +20,7 @@ EXACT: Final = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rotation(Relative):
+class Rotation(WeightDependent):
     """rescale · R · W - W, or rescale · W · R - W, with R a product of stages.
 
     Every stage is block diagonal in an order of its own: R = Pᵀ · diag(blocks) · P. The blocks are
@@ -66,7 +66,7 @@ class Rotation(Relative):
         rescale = "" if self.rescale is None else f" and {len(self.rescale)} factors for outputs"
         return f"a set of rotations {shape_text(self.skews)}{rescale}"
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         """A number that no entry exceeds: rows of length 1 stay so when they are turned, but for a series,
         which may grow without limit."""
         if self.terms == EXACT:
@@ -77,9 +77,9 @@ class Rotation(Relative):
         except OverflowError:
             return math.inf
 
-    def peak(self) -> float:
+    def max_abs(self) -> float:
         if self.terms == EXACT:
-            return self.bound()
+            return self.max_abs_bound()
         moved = turned_by(self.skews.double(), self.terms, self.last)
         return self._rescaled(float(norm(moved, -1).max()))
 
@@ -95,14 +95,14 @@ class Rotation(Relative):
             return None
         return self if self.rescale is None else replace(self, rescale=self.rescale[rows])
 
-    def against(self, weight: Incoming) -> Sequence[Static]:
+    def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
         matrix = weight.matrix()
         moved = self._moved(matrix.T if self.by_input else matrix, len(weight.shape) > 2)
         delta = moved.T if self.by_input else moved
         if self.rescale is None:
-            return (Residue(delta),)
+            return (Dense(delta),)
         factor = weight.like(self.rescale)
-        return Residue(delta * factor[:, None]), Diagonal(row=factor - 1)
+        return Dense(delta * factor[:, None]), Diagonal(row=factor - 1)
 
     def _moved(self, rows: torch.Tensor, kernel: bool) -> torch.Tensor:
         """Computes R · rows - rows, summed up from what each stage adds: what stays loses no digit."""

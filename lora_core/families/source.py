@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import torch
 
 from ..errors import LoraFileError
-from ..formats import Settings
+from ..formats import ModuleConfig
 from .delta import shape_text
 from .finite import largest_magnitude
 
@@ -36,7 +36,7 @@ class Source:
 
     name: str
     tensors: Tensors
-    settings: Settings
+    settings: ModuleConfig
     sizes: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __getitem__(self, role: str) -> torch.Tensor:

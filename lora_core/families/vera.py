@@ -10,10 +10,10 @@ from typing import Final
 import torch
 
 from ..naming import Shape
-from .delta import Delta, Pair, Relative, Slot, Static, shape_text
+from .base_weight import BaseWeight
+from .delta import Delta, LowRank, Slot, Static, WeightDependent, shape_text
 from .family import Family, Form
 from .finite import largest_magnitude
-from .incoming import Incoming
 from .source import Source
 
 LARGEST_PRODUCT: Final = 2.0**32
@@ -21,7 +21,7 @@ LARGEST_PRODUCT: Final = 2.0**32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shared(Relative):
+class Shared(WeightDependent):
     """(outputs ∘ up) · (ranks ∘ down[:, :in]): how wide the layer is, only its weight tells.
 
     Attributes:
@@ -47,14 +47,14 @@ class Shared(Relative):
     def text(self) -> str:
         return f"{len(self.outputs)} outputs with a projection of {shape_text(self.down)}"
 
-    def bound(self) -> float:
+    def max_abs_bound(self) -> float:
         tensors = {"outputs": self.outputs, "up": self.up, "ranks": self.ranks, "down": self.down}
         size = float(len(self.ranks))
         for name, tensor in tensors.items():
             size *= largest_magnitude(name, tensor)
         return size
 
-    def peak(self) -> float:
+    def max_abs(self) -> float:
         up, down = (t.double() for t in (self.up, self.down))
         up, down = up * self.outputs.double()[:, None], down * self.ranks.double()[:, None]
         return float((up @ down).abs().max())
@@ -62,9 +62,9 @@ class Shared(Relative):
     def cut(self, rows: slice) -> Shared:
         return replace(self, outputs=self.outputs[rows], up=self.up[rows])
 
-    def against(self, weight: Incoming) -> Sequence[Static]:
+    def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
         down = weight.like(self.down)[:, : weight.size[1]] * weight.like(self.ranks)[:, None]
-        return (Pair(weight.like(self.up) * weight.like(self.outputs)[:, None], down, 1.0),)
+        return (LowRank(weight.like(self.up) * weight.like(self.outputs)[:, None], down, 1.0),)
 
 
 def read(source: Source) -> Sequence[Delta]:

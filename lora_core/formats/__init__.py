@@ -2,16 +2,16 @@
 
 from .keys import FileKey, KeyGrammar, PlainParameter, Role
 from .peft_config import config_changed, read_config
-from .settings import NOTED, Notes, Settings
+from .settings import NOTED, FileConfig, ModuleConfig
 
 __all__ = [
     "NOTED",
+    "FileConfig",
     "FileKey",
     "KeyGrammar",
-    "Notes",
+    "ModuleConfig",
     "PlainParameter",
     "Role",
-    "Settings",
     "config_changed",
     "read_config",
 ]

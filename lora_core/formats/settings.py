@@ -22,7 +22,7 @@ NOTED: Final = "lora_adapter_metadata"
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ModuleConfig:
     """What is noted of one module.
 
     Attributes:
@@ -92,17 +92,17 @@ class _Noted:
     config: Config
     lookups: Lookups
 
-    def settings(self, path: str, one_trainer: bool) -> Settings:
+    def settings(self, path: str, one_trainer: bool) -> ModuleConfig:
         """What holds for the layer with this path."""
         alpha = _number_of(self.config, "alpha_pattern", self.lookups, path)
         if alpha is None:
             alpha = _some(self.config, "alpha" if "alpha" in self.config else "lora_alpha")
         stabilised = self.config.get("use_rslora") is True
-        return Settings(alpha, stabilised, one_trainer, self.config, path, self.lookups)
+        return ModuleConfig(alpha, stabilised, one_trainer, self.config, path, self.lookups)
 
 
 @dataclass(frozen=True, slots=True)
-class Notes:
+class FileConfig:
     """What is noted of all modules of a file.
 
     Attributes:
@@ -116,7 +116,7 @@ class Notes:
     unreadable: bool = False
 
     @classmethod
-    def read(cls, metadata: Mapping[str, str], beside: str | None = None) -> Notes:
+    def read(cls, metadata: Mapping[str, str], beside: str | None = None) -> FileConfig:
         """Reads them from the file's metadata and the text of a config beside it, whatever that is."""
         noted = _document(metadata.get(NOTED, "{}"))
         config = _document("{}" if beside is None else beside)
@@ -134,7 +134,7 @@ class Notes:
         """peft's config for all modules, None without one."""
         return self.configs[""].config if "" in self.configs else None
 
-    def of(self, name: str) -> Settings:
+    def of(self, name: str) -> ModuleConfig:
         """Gives what is noted of the module that the file calls ``name``.
 
         Raises:
@@ -146,7 +146,7 @@ class Notes:
             return self.configs[component].settings(path, self.one_trainer)
         if "" in self.configs:
             return self.configs[""].settings(whole, self.one_trainer)
-        return Settings(one_trainer=self.one_trainer)
+        return ModuleConfig(one_trainer=self.one_trainer)
 
 
 def _document(text: str) -> dict[str, object] | None:

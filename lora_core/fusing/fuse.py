@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..families import Delta, Diagonal, Incoming, Pair, Replacement, Residue, Static
+from ..families import BaseWeight, Delta, Dense, Diagonal, LowRank, Replacement, Static
 from ..matching import WeightTerm
 from ..naming import Rows, Shape
 
@@ -80,8 +80,8 @@ def resolved(patch: Patch, weight: torch.Tensor) -> Patch:
     """
     if not patch.relative:
         return patch
-    incoming = Incoming(weight)
-    terms = [(s, term) for s, delta in patch.relative for term in delta.against(incoming)]
+    incoming = BaseWeight(weight)
+    terms = [(s, term) for s, delta in patch.relative for term in delta.resolve_on(incoming)]
     own = _fused(patch.rows, patch.width, terms, incoming.dtype)
     return _joined(patch, own, incoming)
 
@@ -95,7 +95,7 @@ def _patch(rows: Rows, width: int | None, deltas: Sequence[Scaled], dtype: torch
 def _fused(
     rows: Rows, width: int | None, terms: Sequence[tuple[float, Static]], dtype: torch.dtype
 ) -> Patch:
-    pairs = [(s, delta) for s, delta in terms if isinstance(delta, Pair)]
+    pairs = [(s, delta) for s, delta in terms if isinstance(delta, LowRank)]
     fused = Patch(
         rows,
         ups=tuple(_no_wider(pair.up, dtype) for _, pair in pairs),
@@ -116,7 +116,7 @@ def _fused(
     )
 
 
-def _joined(one: Patch, other: Patch, weight: Incoming) -> Patch:
+def _joined(one: Patch, other: Patch, weight: BaseWeight) -> Patch:
     """Both at once, where the weight is."""
 
     def both(left: torch.Tensor | None, right: torch.Tensor | None) -> list[torch.Tensor]:
@@ -136,7 +136,7 @@ def _joined(one: Patch, other: Patch, weight: Incoming) -> Patch:
     )
 
 
-def _gate(pairs: Sequence[tuple[float, Pair]], dtype: torch.dtype) -> torch.Tensor:
+def _gate(pairs: Sequence[tuple[float, LowRank]], dtype: torch.dtype) -> torch.Tensor:
     factors = [factor for s, pair in pairs for factor in [s * pair.scale] * pair.rank]
     return torch.tensor(factors, dtype=dtype, device=pairs[0][1].up.device)
 
@@ -149,7 +149,7 @@ def _residue(terms: Sequence[tuple[float, Static]], dtype: torch.dtype) -> torch
     parts: list[torch.Tensor] = []
     for strength, delta in terms:
         match delta:
-            case Residue(dense) | Replacement(dense):
+            case Dense(dense) | Replacement(dense):
                 parts.append(
                     dense.to(dtype).reshape(dense.shape[0] if dense.ndim else 1, -1) * strength
                 )

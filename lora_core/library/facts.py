@@ -11,7 +11,7 @@ from typing import Final
 from ..algebra import FileId
 from ..errors import LoraFileError
 from ..families import KEYS
-from ..formats import FileKey, Notes
+from ..formats import FileConfig, FileKey
 from ..naming import part_of
 from ..reading import (
     Head,
@@ -231,7 +231,7 @@ def _by_names(facts: Facts, head: Head) -> Facts:
     return replace(
         _counted(facts, names),
         base=base_by_names(head.metadata, names) or facts.base,
-        trainer=_text(trainer_of(head.metadata, Notes()), LONGEST_NAME),
+        trainer=_text(trainer_of(head.metadata, FileConfig()), LONGEST_NAME),
     )
 
 

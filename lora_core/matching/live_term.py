@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..algebra import FileId
-from ..families import Delta, Pair, Residue
+from ..families import Delta, Dense, LowRank
 from ..naming import Rows, Shape
 
 HIGHEST_RANK: Final = 512
@@ -31,6 +31,6 @@ class LiveTerm:
 def can_go_live(delta: Delta, shape: Shape) -> bool:
     """Whether a delta of a parameter of this shape can be a branch, if its layer takes one."""
     if len(shape) < 2:
-        return isinstance(delta, Residue)
+        return isinstance(delta, Dense)
     rank = delta.pair_rank
-    return isinstance(delta, Pair) or (rank is not None and rank <= HIGHEST_RANK)
+    return isinstance(delta, LowRank) or (rank is not None and rank <= HIGHEST_RANK)

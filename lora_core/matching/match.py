@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..errors import LoraFileError, LoraMismatchError
-from ..families import Delta, Diagonal, Pair, Replacement, Slot, regrouped
+from ..families import Delta, Diagonal, LowRank, Replacement, Slot, regrouped
 from ..naming import HEAD_BANKS, Names, Part, Shape, Target, architecture_named, part_of
 from ..reading import LoraFile, base_of_file
 
@@ -43,7 +43,7 @@ class WeightTerm:
     """strength · delta, to be added to a target.
 
     Attributes:
-        bound: No entry of it is larger than this.
+        max_abs_bound: No entry of it is larger than this.
         file: Name of the file it comes from, for messages.
         width: How many inputs the weight is to have for it; None for those it has.
         shape: What the weight is to have for it, where it is replaced by one of another shape.
@@ -52,7 +52,7 @@ class WeightTerm:
     target: Target
     delta: Delta
     strength: float
-    bound: float
+    max_abs_bound: float
     file: str
     width: int | None = None
     shape: Shape | None = None
@@ -62,7 +62,7 @@ class WeightTerm:
             self.target,
             self.delta,
             self.strength * strength,
-            self.bound * abs(strength),
+            self.max_abs_bound * abs(strength),
             self.file,
             self.width,
             self.shape,
@@ -194,7 +194,7 @@ def _addend(
         if adapted is None:
             raise _misfit(name, delta, shape, heads)
         delta, width = adapted
-    turned = delta.turned() if target.halves_swapped else delta
+    turned = delta.with_halves_swapped() if target.halves_swapped else delta
     return WeightTerm(target, turned, 1.0, bound, file, width), shape
 
 
@@ -236,13 +236,13 @@ def _cut(name: str, delta: Delta, whole: Target, source: tuple[int, int]) -> Del
 
 def _adapted(
     delta: Delta, target: Target, shape: Shape, model: ModelView
-) -> tuple[Pair, int | None] | None:
+) -> tuple[LowRank, int | None] | None:
     """A pair for the layer that takes pictures, in a model that takes another number of them.
 
     The pair, and how many inputs the layer is to have for it: a control LoRA widens it, a LoRA of
     the model without control leaves the further inputs alone. None for any other misfit.
     """
-    if not isinstance(delta, Pair) or len(shape) != 2 or target.rows is not None:
+    if not isinstance(delta, LowRank) or len(shape) != 2 or target.rows is not None:
         return None
     allowed = delta.widens or architecture_named(model.base).can_widen(target.key)
     if not allowed or len(delta.up) != shape[0]:

@@ -31,7 +31,9 @@ def check_range(
     """
     for key, addends in weights.items():
         room = room_of(dtypes[key])
-        total = room.row + sum([room.taken(a.delta, a.bound, abs(a.strength)) for a in addends])
+        total = room.row + sum(
+            [room.taken(a.delta, a.max_abs_bound, abs(a.strength)) for a in addends]
+        )
         strongest = max(abs(a.strength) for a in addends)
         if not (total <= room.most and strongest <= LARGEST_STRENGTH):  # or no number
             _look_closer(key, addends, room, dtypes[key])
@@ -51,7 +53,7 @@ def check_beside(
         dtype = dtypes[key] if dtypes[key].itemsize > 1 else torch.float16
         most = room_of(dtype).most
         beside = Room(most / ACTIVATION, 0.0)
-        if not sum([addend.bound for addend in addends]) <= beside.most:
+        if not sum([addend.max_abs_bound for addend in addends]) <= beside.most:
             _look_closer(key, addends, beside, dtype)
             _check_sum(key, addends, Room(most, 0.0), dtype, _bound)
         for addend in addends:
@@ -89,7 +91,7 @@ def _check_sum(
 def _between(addend: WeightTerm) -> float:
     """No number that a branch has between its factors is larger, for an input of 1: they are of like size,
     and their scale is near 1."""
-    column, strength = addend.bound / (addend.delta.pair_rank or 1), abs(addend.strength)
+    column, strength = addend.max_abs_bound / (addend.delta.pair_rank or 1), abs(addend.strength)
     return 2**UNBALANCED * math.sqrt(column * max(strength, 1 / strength if strength else 1.0))
 
 
@@ -97,23 +99,23 @@ def _seen(addend: WeightTerm) -> float:
     """The same as it is, from the factors themselves."""
     strength = abs(addend.strength)
     if addend.delta.pair_rank is None:
-        return addend.bound / (strength or 1.0)
-    pair = balanced_pair(addend.delta.paired())
+        return addend.max_abs_bound / (strength or 1.0)
+    pair = balanced_pair(addend.delta.to_low_rank())
     up, down = largest_magnitude("up", pair.up), largest_magnitude("down", pair.down)
     return max(up, down, down * abs(pair.scale) * strength)
 
 
 def _bound(addend: WeightTerm) -> float:
-    return addend.bound
+    return addend.max_abs_bound
 
 
 def _peak(addend: WeightTerm) -> float:
-    return abs(addend.strength) * addend.delta.peak()
+    return abs(addend.strength) * addend.delta.max_abs()
 
 
 def _summed(addend: WeightTerm) -> float:
     """What float32 sees of it while it is added up."""
-    return _peak(addend) if addend.delta.made_wide else addend.bound
+    return _peak(addend) if addend.delta.made_wide else addend.max_abs_bound
 
 
 def _sum(addends: Sequence[WeightTerm], sizes: Mapping[WeightTerm, float]) -> float:

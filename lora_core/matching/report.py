@@ -148,7 +148,7 @@ def report_match(match: Match) -> LoraReport:
         touched=_touched(match.hits),
         unknown=(*_unknown(match), *match.file.unknown),
         base=_made_for(match),
-        silent=sum(delta.silent for delta in _deltas(match)),
+        silent=sum(delta.is_zero for delta in _deltas(match)),
         scale_unread=match.file.notes.unreadable,
         dialects=dialects_of(modules),
         trainer=trainer_of(match.file.metadata, match.file.notes),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from ..formats import NOTED, Notes
+from ..formats import NOTED, FileConfig
 from ..lenient_json import fields, loose_json, text_of
 from ..naming import ARCHITECTURES, architecture_named
 
@@ -41,7 +41,7 @@ def _dialect(name: str) -> str:
     return next((dialect for pattern, dialect in DIALECTS if pattern.match(name)), BARE)
 
 
-def trainer_of(metadata: Mapping[str, str], notes: Notes) -> str | None:
+def trainer_of(metadata: Mapping[str, str], notes: FileConfig) -> str | None:
     """Who trained a file, as far as its notes tell."""
     told = (
         _software(metadata.get("software", "")),
@@ -89,7 +89,7 @@ def _kohya(metadata: Mapping[str, str]) -> str | None:
     return f"kohya ({module})" if module else None
 
 
-def _peft(metadata: Mapping[str, str], notes: Notes) -> str | None:
+def _peft(metadata: Mapping[str, str], notes: FileConfig) -> str | None:
     if NOTED in metadata:
         return "diffusers"
     if notes.config is None:

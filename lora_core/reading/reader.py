@@ -27,7 +27,7 @@ from ..families import (
     read_module,
     unread_family,
 )
-from ..formats import FileKey, Notes, Role, read_config
+from ..formats import FileConfig, FileKey, Role, read_config
 from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end
 from .header import (
     UNSOUND,
@@ -76,7 +76,7 @@ class LoraFile:
     modules: Mapping[str, Module]
     unknown: tuple[FileKey, ...]
     metadata: Mapping[str, str]
-    notes: Notes
+    notes: FileConfig
     interleaved: bool = False
 
 
@@ -141,9 +141,9 @@ def _array(buffer: torch.Tensor) -> Any:
     return cast(Any, buffer).numpy()
 
 
-def _notes(file: FileId, metadata: Mapping[str, str]) -> Notes:
+def _notes(file: FileId, metadata: Mapping[str, str]) -> FileConfig:
     try:
-        return Notes.read(metadata, read_config(Path(file.path)))
+        return FileConfig.read(metadata, read_config(Path(file.path)))
     except OSError as error:
         raise unopened(error) from error
 
@@ -199,7 +199,7 @@ class _Own:
 
 
 def _modules(
-    tensors: Mapping[FileKey, torch.Tensor], notes: Notes
+    tensors: Mapping[FileKey, torch.Tensor], notes: FileConfig
 ) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
     # the library gives no order, and what is named first in a message shall not be chance
     grouped, unknown = KEYS.group(sorted(tensors))
@@ -264,7 +264,7 @@ def _empty(name: str, role: str, tensor: torch.Tensor) -> LoraFileError:
     )
 
 
-def _module(name: str, own: _Own, notes: Notes) -> Module:
+def _module(name: str, own: _Own, notes: FileConfig) -> Module:
     tensors = own.tensors
     families, deltas = read_module(Source(name, tensors, notes.of(name), own.sizes))
     for role, tensor in tensors.items():
@@ -278,7 +278,7 @@ def _module(name: str, own: _Own, notes: Notes) -> Module:
 
 def _bound(name: str, delta: Delta) -> float:
     """Gives the bound of a delta that can be computed with; LoraFileError for any other."""
-    bound = delta.bound()
+    bound = delta.max_abs_bound()
     check_delta(name, delta, bound)
     return bound
 
@@ -311,7 +311,7 @@ def _computable(key: FileKey, role: Role, tensor: torch.Tensor) -> torch.Tensor:
     return tensor.half() if tensor.dtype.itemsize == 1 else tensor
 
 
-def _no_lora(unknown: list[FileKey], notes: Notes) -> LoraFileError:
+def _no_lora(unknown: list[FileKey], notes: FileConfig) -> LoraFileError:
     first = ", ".join(unknown[:3])
     kind = notes.config and notes.config.get("peft_type")
     if isinstance(kind, str) and kind not in PEFT_TYPES:

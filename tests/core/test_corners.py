@@ -9,12 +9,12 @@ import torch
 
 from harness.samples import pair, tensors, write
 from lora_core import LoraFileError, apply, load
-from lora_core.families.incoming import Incoming
+from lora_core.families.base_weight import BaseWeight
 from lora_core.families.modules import read_module
 from lora_core.families.registry import KEYS
 from lora_core.families.source import Source
 from lora_core.formats.peft_config import LARGEST_CONFIG_BYTES
-from lora_core.formats.settings import Notes, Settings
+from lora_core.formats.settings import FileConfig, ModuleConfig
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merge_
 from lora_core.matching.match import WeightTerm
@@ -48,8 +48,8 @@ ONE_OF_EACH = {
 WITH_ALPHA = ("LoRA", "DoRA", "LoHa", "LoKr", "GLoRA")
 
 
-def deltas(roles: dict[str, torch.Tensor], settings: Settings | None = None):
-    return read_module(Source("layer", roles, settings or Settings()))[1]
+def deltas(roles: dict[str, torch.Tensor], settings: ModuleConfig | None = None):
+    return read_module(Source("layer", roles, settings or ModuleConfig()))[1]
 
 
 def addends(found, rows: tuple[int, int] | None = None) -> list[WeightTerm]:
@@ -61,7 +61,7 @@ def addends(found, rows: tuple[int, int] | None = None) -> list[WeightTerm]:
 def change(found, weight: torch.Tensor) -> torch.Tensor:
     """What deltas add to a weight."""
     after = weight.clone()
-    merge_(after, fuse(addends(found), Incoming(weight).dtype))
+    merge_(after, fuse(addends(found), BaseWeight(weight).dtype))
     return after - weight
 
 
@@ -178,8 +178,8 @@ def test_a_bound_is_reached_where_all_numbers_are_as_large(family):
     ones = {role: torch.full(shape, 2.0) for role, shape in ONE_OF_EACH[family].items()}
     (delta,) = deltas(ones)
     largest = float(change([delta], torch.zeros(LINEAR, dtype=torch.float64)).abs().max())
-    assert delta.bound() == pytest.approx(largest, rel=1e-6)
-    assert delta.peak() == pytest.approx(largest, rel=1e-6)
+    assert delta.max_abs_bound() == pytest.approx(largest, rel=1e-6)
+    assert delta.max_abs() == pytest.approx(largest, rel=1e-6)
 
 
 # what makes no sense
@@ -264,7 +264,7 @@ def test_an_adapters_name_may_be_the_last_of_a_key(role):
 def turned(name: str, alpha: float) -> float:
     """By how much OFT changes a weight, under the name of a module and its alpha."""
     roles = {**tensors(8, oft_blocks=(3, 2, 2)), "alpha": torch.tensor(alpha)}
-    _, found = read_module(Source(name, roles, Settings()))
+    _, found = read_module(Source(name, roles, ModuleConfig()))
     weight = tensors(9, w=LINEAR)["w"].double()
     return error(change(found, weight) + weight, weight)
 
@@ -280,7 +280,9 @@ def test_an_alpha_of_0_is_none_to_lycoris():
 
 def oft(**options: object) -> torch.Tensor:
     """What peft's OFT adds under a config."""
-    found = deltas({"oft_R": 0.1 * tensors(4, r=(4, 1))["r"].double()}, Settings(config=options))
+    found = deltas(
+        {"oft_R": 0.1 * tensors(4, r=(4, 1))["r"].double()}, ModuleConfig(config=options)
+    )
     return change(found, tensors(5, w=LINEAR)["w"].double())
 
 
@@ -310,7 +312,9 @@ def test_a_series_of_one_term_turns_nothing():
 def test_a_series_of_many_terms_is_the_exact_transform():
     series = oft(use_cayley_neumann=True, num_cayley_neumann_terms=64, peft_version="0.18.0")
     # which peft turns the other way without a series
-    backwards = deltas({"oft_R": -0.1 * tensors(4, r=(4, 1))["r"].double()}, Settings(config={}))
+    backwards = deltas(
+        {"oft_R": -0.1 * tensors(4, r=(4, 1))["r"].double()}, ModuleConfig(config={})
+    )
     assert error(series, change(backwards, tensors(5, w=LINEAR)["w"].double())) <= 1e-12
 
 
@@ -327,14 +331,14 @@ def test_onetrainers_marker_tells_what_its_rotations_are_divided_by(marker, divi
     triangles = tensors(4, r=(2, 6))["r"].double()
     weight = tensors(5, w=LINEAR)["w"].double()
     marked = deltas({"oft_R": triangles, "scaled_oft": marker})
-    plain = deltas({"oft_R": triangles / divisor}, Settings(one_trainer=True))
+    plain = deltas({"oft_R": triangles / divisor}, ModuleConfig(one_trainer=True))
     torch.testing.assert_close(change(marked, weight), change(plain, weight))
 
 
 @pytest.mark.parametrize("software", [{"name": "x" * 500, "version": 1}, ["x"], "x", {}])
 def test_a_trainers_name_is_short_whatever_the_notes_hold(software):
     notes = {"software": json.dumps(software), "ss_network_module": "y" * 500}
-    assert len(trainer_of(notes, Notes.read(notes)) or "") == LONGEST_NOTE
+    assert len(trainer_of(notes, FileConfig.read(notes)) or "") == LONGEST_NOTE
 
 
 @pytest.mark.parametrize(("shape", "by_input"), [((1, 8), True), ((6, 1), False)])

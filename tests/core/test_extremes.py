@@ -10,7 +10,7 @@ from lora_core import LoraError, LoraFileError, LoraMismatchError, apply, load
 from lora_core.families.balance import FAR_EXPONENT, balanced
 from lora_core.families.modules import read_module
 from lora_core.families.source import MOST_GROWTH, Source
-from lora_core.formats.settings import Settings
+from lora_core.formats.settings import ModuleConfig
 
 ENDS = {
     # faults.md 2: two factors, whose product is of an ordinary size; alpha
@@ -170,7 +170,7 @@ def test_reflections_have_no_size(tmp_path, size):
 def test_reflections_in_the_same_plane_are_no_matter():
     """Many that are nearly alike: what undoes them would have no digit left."""
     vectors = torch.ones(64, 60, dtype=torch.float64) + 1e-9 * tensors(9, u=(64, 60))["u"]
-    _, (delta,) = read_module(Source("layer", {"hra_u": vectors}, Settings()))
+    _, (delta,) = read_module(Source("layer", {"hra_u": vectors}, ModuleConfig()))
     turned = torch.eye(64, dtype=torch.float64) + delta.left @ delta.right
     torch.testing.assert_close(turned @ turned.T, torch.eye(64, dtype=torch.float64))
 
@@ -203,7 +203,7 @@ def test_cores_of_real_layers_are_far_from_the_bound(out, inner, rank, kernel):
     ones = [1] * len(kernel)
     roles = {"up": (out, rank, *ones), "down": (rank, inner, *ones), "mid": (rank, rank, *kernel)}
     meta = {role: torch.empty(shape, device="meta") for role, shape in roles.items()}
-    _, (delta,) = read_module(Source("layer", meta, Settings()))
+    _, (delta,) = read_module(Source("layer", meta, ModuleConfig()))
     assert delta.fits((out, inner, *kernel))
     assert delta.down.numel() <= MOST_GROWTH * sum(t.numel() for t in meta.values())
 
@@ -211,4 +211,4 @@ def test_cores_of_real_layers_are_far_from_the_bound(out, inner, rank, kernel):
 def test_a_reflection_for_more_than_all_inputs_is_refused():
     """Their products with each other would be far more numbers than the file has."""
     with pytest.raises(LoraError, match="too high a rank"):
-        read_module(Source("layer", {"hra_u": torch.ones(1, 100_000)}, Settings()))
+        read_module(Source("layer", {"hra_u": torch.ones(1, 100_000)}, ModuleConfig()))

@@ -13,7 +13,7 @@ import torch
 from harness.oracles import CASES, Case, Made
 from lora_core import Recipe, applied, load
 from lora_core.applying.apply import model_of
-from lora_core.families.incoming import sum_type
+from lora_core.families.base_weight import sum_type
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merge_
 from lora_core.matching.plan import make_plan

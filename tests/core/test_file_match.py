@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from harness.samples import Net, bits, conv, net, pair, tensors, write
 from lora_core import LoraFileError, LoraInputError, LoraMismatchError, apply, load
 from lora_core.applying.bake import bake
-from lora_core.families.delta import Residue
+from lora_core.families.delta import Dense
 from lora_core.matching.match import WeightTerm
 from lora_core.matching.overflow import check_range
 from lora_core.naming.targets import Target
@@ -89,7 +89,7 @@ def test_f24_a_tucker_core_counts(tmp_path):
 
 
 def test_f24_rows_that_do_not_meet_do_not_add_up():
-    delta = Residue(torch.full((4, 4), 400.0))
+    delta = Dense(torch.full((4, 4), 400.0))
     thirds = [WeightTerm(Target("w", rows=(4 * n, 4)), delta, 1.0, 400.0, "f") for n in range(3)]
     check_range({"w": thirds}, {"w": torch.float8_e4m3fn})
     with pytest.raises(LoraMismatchError):

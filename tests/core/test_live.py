@@ -10,7 +10,7 @@ from lora_core.algebra.file_id import FileId
 from lora_core.applying.branches import takes_branch
 from lora_core.applying.live import Gate, Stack
 from lora_core.errors import LoraInputError
-from lora_core.families.delta import Pair, Residue
+from lora_core.families.delta import Dense, LowRank
 from lora_core.families.loha import Hadamard
 from lora_core.families.lokr import Kronecker
 from lora_core.fusing.fuse import fuse
@@ -33,7 +33,7 @@ def drawn(*shape, seed=0):
 
 
 def pair(out, into, seed, rank=4):
-    return Pair(drawn(out, rank, seed=seed), drawn(rank, into, seed=seed + 1), 0.25)
+    return LowRank(drawn(out, rank, seed=seed), drawn(rank, into, seed=seed + 1), 0.25)
 
 
 LAYERS = {
@@ -83,7 +83,7 @@ def test_a_stack_beside_a_layer_is_the_layer_with_the_stack_in_it(name):
     x, width = drawn(*shape).double(), layer.weight[0].numel()
     lanes = {"weight": [LiveTerm(file, None, pair(8, width, i)) for i, file in enumerate(FILES)]}
     if layer.bias is not None:
-        lanes["bias"] = [LiveTerm(FILES[1], None, Residue(drawn(8), "bias"))]
+        lanes["bias"] = [LiveTerm(FILES[1], None, Dense(drawn(8), "bias"))]
     layer, stack, gate, handles = beside(layer, lanes)
     expected = merged(layer, lanes, STRENGTHS, x)
     plain = layer(x)
@@ -111,8 +111,8 @@ def test_slices_of_a_fused_weight_share_one_branch():
             LiveTerm(FILES[1], k, pair(4, 12, 5)),
         ],
         "bias": [
-            LiveTerm(FILES[0], k, Residue(drawn(4), "bias")),
-            LiveTerm(FILES[1], None, Residue(drawn(12))),
+            LiveTerm(FILES[0], k, Dense(drawn(4), "bias")),
+            LiveTerm(FILES[1], None, Dense(drawn(12))),
         ],
     }
     layer, stack, gate, _ = beside(layer, lanes)
@@ -135,7 +135,7 @@ def test_slices_of_a_fused_weight_share_one_branch():
 )
 def test_norms_have_branches_too(norm, shape):
     lanes = {
-        name: [LiveTerm(FILES[i], None, Residue(drawn(12, seed=i))) for i in (0, 2)]
+        name: [LiveTerm(FILES[i], None, Dense(drawn(12, seed=i))) for i in (0, 2)]
         for name, _ in norm.named_parameters()
     }
     norm, stack, gate, _ = beside(norm, lanes)
@@ -152,7 +152,7 @@ def test_norms_have_branches_too(norm, shape):
 def test_every_image_has_its_row_of_the_gate(name, chunks):
     layer, shape = LAYERS[name]
     lanes = {"weight": [LiveTerm(FILES[0], None, pair(8, layer.weight[0].numel(), 0))]}
-    lanes["bias"] = [LiveTerm(FILES[0], None, Residue(drawn(8)))]
+    lanes["bias"] = [LiveTerm(FILES[0], None, Dense(drawn(8)))]
     layer, stack, gate, _ = beside(layer, lanes)
     x = drawn(3 * chunks, *shape[1:]).double()
     values = [0.0, 0.5, -2.0]
@@ -238,8 +238,8 @@ def test_what_cannot_go_live():
     large = Hadamard((drawn(8, 30), drawn(8, 30)), (drawn(30, 12), drawn(30, 12)), 0.5)
     assert not can_go_live(full, (8, 12))
     assert not can_go_live(large, (8, 12))
-    assert not can_go_live(Residue(drawn(8, 12)), (8, 12))
-    assert can_go_live(Residue(drawn(8)), (8,))
+    assert not can_go_live(Dense(drawn(8, 12)), (8, 12))
+    assert can_go_live(Dense(drawn(8)), (8,))
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_vectors_that_a_model_has_doubled_are_refused():
 @pytest.mark.parametrize("power", [1e7, 1e-7])
 def test_factors_of_very_different_size_fit_into_half_precision(power):
     plain = pair(8, 12, 0)
-    skewed = Pair(plain.up * power, plain.down / power, plain.scale)
+    skewed = LowRank(plain.up * power, plain.down / power, plain.scale)
     outputs = []
     for delta in (plain, skewed):
         lanes = {"weight": [LiveTerm(FILES[0], None, delta)]}
@@ -357,7 +357,7 @@ def test_half_precision_holds_every_number_of_a_branch_whose_product_it_holds(sc
     """Scales and factors far from each other: neither side, nor what is between them, leaves float16."""
     ordinary = pair(8, 12, 3)
     factors = (size * ordinary.up / max(scale, 1.0), ordinary.down / size)
-    lanes = {"weight": [LiveTerm(FILES[0], None, Pair(*factors, scale))]}
+    lanes = {"weight": [LiveTerm(FILES[0], None, LowRank(*factors, scale))]}
     layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes, torch.float16)
     x = drawn(2, 5, 12).half()
     plain = layer(x)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lora_core.families.delta import Pair, Replacement, Residue
+from lora_core.families.delta import Dense, LowRank, Replacement
 from lora_core.fusing import merge
 from lora_core.fusing.fuse import fuse
 from lora_core.matching.match import WeightTerm
@@ -29,8 +29,8 @@ def some_of_everything(shape):
         full = (height, *shape[1:])
         for rank in (1, 3):
             up, down = random(height, rank, seed=seed), random(rank, inner, seed=seed + rank)
-            yield addend(Pair(up, down, 0.5 / rank), rows, 0.7 - 0.3 * seed)
-        yield addend(Residue(random(*full, seed=seed + 50)), rows, -0.4 + 0.2 * seed)
+            yield addend(LowRank(up, down, 0.5 / rank), rows, 0.7 - 0.3 * seed)
+        yield addend(Dense(random(*full, seed=seed + 50)), rows, -0.4 + 0.2 * seed)
         yield addend(Replacement(random(*full, seed=seed + 60)), rows, 0.25)
 
 
@@ -42,9 +42,9 @@ def expected(weight, addends, strength):
         begin, length = each.target.rows or (0, len(base))
         rows = slice(begin, begin + length)
         match each.delta:
-            case Pair(up, down, scale):
+            case LowRank(up, down, scale):
                 delta = (scale * up.double() @ down.double()).view(base[rows].shape)
-            case Residue(diff):
+            case Dense(diff):
                 delta = diff.double()
             case Replacement(value):
                 delta = value.double() - base[rows]
@@ -78,7 +78,7 @@ def test_chunks_of_any_size_give_the_same_bits(monkeypatch, chunk):
 
 
 def test_a_fused_stack_copies_no_factor():
-    pairs = [Pair(random(12, 2, seed=s), random(2, 5, seed=s), 1.0) for s in range(3)]
+    pairs = [LowRank(random(12, 2, seed=s), random(2, 5, seed=s), 1.0) for s in range(3)]
     (patch,) = fuse([addend(pair) for pair in pairs])
     assert all(mine is pair.up for mine, pair in zip(patch.ups, pairs, strict=True))
     assert all(mine is pair.down for mine, pair in zip(patch.downs, pairs, strict=True))
@@ -88,7 +88,7 @@ def test_a_fused_stack_copies_no_factor():
 
 def test_a_number_by_itself_can_be_a_weight():
     weight = torch.tensor(2.0)
-    merge.merge_(weight, fuse([addend(Residue(torch.tensor([3.0])), strength=0.5)]))
+    merge.merge_(weight, fuse([addend(Dense(torch.tensor([3.0])), strength=0.5)]))
     assert weight == 3.5
 
 

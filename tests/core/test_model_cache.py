@@ -60,7 +60,7 @@ def told(plan):
     """All of a plan, by value."""
     return plan.report, [
         {
-            key: [(a.target, id(a.delta), a.strength, a.bound, a.file) for a in addends]
+            key: [(a.target, id(a.delta), a.strength, a.max_abs_bound, a.file) for a in addends]
             for key, addends in weights.items()
         }
         for weights in (own.merged for own in plan.models)
@@ -85,7 +85,7 @@ def test_another_strength_reads_nothing_and_gives_what_a_new_plan_gives(recipes)
                 if a.file == term.file.name
             ]
             assert {a.strength for a in own} <= {float(term.strength_model)}
-            assert [a.bound for a in own] == [
+            assert [a.max_abs_bound for a in own] == [
                 abs(float(term.strength_model)) * b for b in bounds if own
             ]
 

@@ -159,13 +159,13 @@ def test_any_rows_of_a_kronecker_product_by_themselves(factored, scrambled):
         for stop in range(start + 1, 13):
             cut = whole.cut(slice(start, stop))
             assert torch.equal(dense(cut), entries[start:stop])
-            assert cut.fits((stop - start, 10)) and cut.peak() >= entries[start:stop].abs().max()
+            assert cut.fits((stop - start, 10)) and cut.max_abs() >= entries[start:stop].abs().max()
             assert torch.equal(dense(cut.cut(slice(0, 1))), entries[start : start + 1])
 
 
 def dense(delta: Kronecker) -> torch.Tensor:
-    from lora_core.families.delta import Pair
-    from lora_core.families.incoming import Incoming
+    from lora_core.families.base_weight import BaseWeight
+    from lora_core.families.delta import LowRank
 
-    (term,) = delta.against(Incoming(torch.zeros(delta.size)))
-    return term.up @ term.down * term.scale if isinstance(term, Pair) else term.diff
+    (term,) = delta.resolve_on(BaseWeight(torch.zeros(delta.size)))
+    return term.up @ term.down * term.scale if isinstance(term, LowRank) else term.diff

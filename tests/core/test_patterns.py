@@ -17,7 +17,7 @@ from lora_core import LoraFileError, load
 from lora_core.formats.automaton import MOST_STEPS, Work
 from lora_core.formats.pattern_syntax import DEEPEST, MOST_COPIES
 from lora_core.formats.patterns import Lookups, Patterns, Wanted
-from lora_core.formats.settings import Notes
+from lora_core.formats.settings import FileConfig
 
 EXAMPLES = 1000
 
@@ -300,7 +300,9 @@ def test_a_file_with_an_unread_pattern_is_refused(tmp_path, option):
 
 
 def test_a_pattern_that_nothing_asks_for_is_let_be():
-    notes = Notes.read({"lora_adapter_metadata": json.dumps({"rank_pattern": {"(?!x)layer": 2}})})
+    notes = FileConfig.read(
+        {"lora_adapter_metadata": json.dumps({"rank_pattern": {"(?!x)layer": 2}})}
+    )
     assert notes.of("layer").alpha is None
 
 

@@ -5,11 +5,11 @@ import torch
 
 from harness.samples import tensors
 from lora_core.errors import LoraFileError, LoraMismatchError
-from lora_core.families.delta import Residue
+from lora_core.families.delta import Dense
 from lora_core.families.linear_algebra import kron
 from lora_core.families.modules import read_module
 from lora_core.families.source import Source
-from lora_core.formats.settings import Settings
+from lora_core.formats.settings import ModuleConfig
 from lora_core.matching.match import WeightTerm
 from lora_core.matching.overflow import check_beside, check_range
 from lora_core.naming.targets import Target
@@ -67,8 +67,8 @@ SANE = {
 
 
 def addends(roles: dict[str, torch.Tensor], rows=None) -> list[WeightTerm]:
-    _, deltas = read_module(Source("layer", roles, Settings()))
-    return [WeightTerm(Target("w", rows=rows), d, 1.0, d.bound(), "file") for d in deltas]
+    _, deltas = read_module(Source("layer", roles, ModuleConfig()))
+    return [WeightTerm(Target("w", rows=rows), d, 1.0, d.max_abs_bound(), "file") for d in deltas]
 
 
 @pytest.mark.parametrize("family", HUGE)
@@ -80,7 +80,7 @@ def test_what_float16_cannot_hold_is_refused(family):
 @pytest.mark.parametrize("family", SANE)
 def test_what_even_float8_can_hold_is_not(family):
     every = addends(SANE[family])
-    assert sum(addend.bound for addend in every) > torch.finfo(torch.float8_e4m3fn).max
+    assert sum(addend.max_abs_bound for addend in every) > torch.finfo(torch.float8_e4m3fn).max
     check_range({"w": every}, {"w": torch.float8_e4m3fn})
 
 
@@ -90,7 +90,7 @@ def test_what_even_float8_can_hold_is_not(family):
 def test_rows_that_meet_add_up(second, together):
     height = second[1] if second else 12
     half = [
-        WeightTerm(Target("w", rows=rows), Residue(torch.full((n, 4), 4e4)), 1.0, 4e4, "file")
+        WeightTerm(Target("w", rows=rows), Dense(torch.full((n, 4), 4e4)), 1.0, 4e4, "file")
         for rows, n in (((0, 8), 8), (second, height))
     ]
     if not together:
@@ -113,7 +113,7 @@ def test_what_is_added_up_on_the_way_has_to_fit_into_float32():
     up = torch.tensor([[1e20, -1e20]]).repeat(6, 1)
     roles = {"up": up, "down": torch.full((2, 8), 1e20)}
     (addend,) = addends(roles)
-    assert addend.delta.peak() == 0
+    assert addend.delta.max_abs() == 0
     with pytest.raises(LoraMismatchError, match="float32 cannot hold"):
         check_range({"w": [addend]}, {"w": torch.float32})
     check_range({"w": [addend.times(1e-10)]}, {"w": torch.float32})
@@ -170,9 +170,9 @@ def test_what_is_no_number_is_refused(case):
 
 
 def test_rows_that_do_not_meet_each_other_do_not_add_up_by_way_of_the_whole():
-    whole = WeightTerm(Target("w"), Residue(torch.ones(12, 4)), 1.0, 1.0, "file")
+    whole = WeightTerm(Target("w"), Dense(torch.ones(12, 4)), 1.0, 1.0, "file")
     parts = [
-        WeightTerm(Target("w", rows=(n, 4)), Residue(torch.full((4, 4), 3e4)), 1.0, 3e4, "file")
+        WeightTerm(Target("w", rows=(n, 4)), Dense(torch.full((4, 4), 3e4)), 1.0, 3e4, "file")
         for n in (0, 4, 8)
     ]
     check_range({"w": [whole, *parts]}, {"w": torch.float16})
@@ -181,7 +181,7 @@ def test_rows_that_do_not_meet_each_other_do_not_add_up_by_way_of_the_whole():
 def test_a_vector_beside_a_layer_has_to_fit_by_itself():
     """It is kept in the layer's type without its strength, small as the product may be."""
     largest = torch.finfo(torch.float32).max  # which bfloat16 rounds to infinity
-    residue = Residue(torch.full((6,), largest))
+    residue = Dense(torch.full((6,), largest))
     addend = WeightTerm(Target("norm.weight"), residue, 1e-20, 1e-20 * largest, "a.safetensors")
     with pytest.raises(LoraMismatchError, match="cannot hold"):
         check_beside({"norm.weight": (addend,)}, {"norm.weight": torch.bfloat16})

@@ -9,7 +9,7 @@ import torch
 from harness.samples import pair, write
 from lora_core import applied, load
 from lora_core.errors import LoraFileError
-from lora_core.formats.settings import Notes
+from lora_core.formats.settings import FileConfig
 from lora_core.reading.header import identify
 from lora_core.reading.reader import read_file
 
@@ -102,9 +102,9 @@ def test_a_config_far_too_long_is_refused(tmp_path):
 
 @pytest.mark.parametrize("text", ["[", "[" * 100_000, "3", '"x"', "[1]"])
 def test_notes_that_cannot_be_made_out_are_said_to_be_so(text):
-    assert Notes.read({"lora_adapter_metadata": text}).unreadable
-    assert Notes.read({}, text).unreadable
-    assert not Notes.read({}, "{}").unreadable
+    assert FileConfig.read({"lora_adapter_metadata": text}).unreadable
+    assert FileConfig.read({}, text).unreadable
+    assert not FileConfig.read({}, "{}").unreadable
 
 
 @pytest.mark.parametrize("value", ["8", [8], {}, float("inf"), float("nan"), 10**400])
@@ -145,7 +145,7 @@ def test_a_name_for_every_layer_takes_no_time_to_speak_of(tmp_path):
 
 @pytest.mark.parametrize("version", ["9" * 5000, "", None, 3, [], "x"])
 def test_a_version_may_be_anything(version):
-    notes = Notes.read({}, json.dumps({"peft_version": version, "use_cayley_neumann": True}))
+    notes = FileConfig.read({}, json.dumps({"peft_version": version, "use_cayley_neumann": True}))
     assert notes.of("layer").is_before((0, 18)) in (True, False)
 
 
@@ -188,6 +188,6 @@ def test_a_family_that_only_its_config_names(tmp_path):
 @pytest.mark.parametrize("value", ["[[]" + ",[]" * 200_000 + "]", '"' + "x" * 3_000_000 + '"'])
 def test_a_config_that_is_too_much_to_read_is_unreadable(value):
     text = '{"r": 4, "x": ' + value + "}"
-    assert Notes.read({"lora_adapter_metadata": text}).unreadable
-    assert Notes.read({}, text).unreadable
-    assert not Notes.read({}, text[:14] + '"few"}').unreadable
+    assert FileConfig.read({"lora_adapter_metadata": text}).unreadable
+    assert FileConfig.read({}, text).unreadable
+    assert not FileConfig.read({}, text[:14] + '"few"}').unreadable

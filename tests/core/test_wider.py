@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from harness.samples import pair, tensors, write
 from lora_core import LoraMismatchError, apply, load
 from lora_core.applying.bake import bake
-from lora_core.families.delta import Pair
+from lora_core.families.delta import LowRank
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merged
 from lora_core.matching.match import WeightTerm
@@ -71,9 +71,9 @@ def test_a_wider_weight_is_rounded_once_all_the_same(dtype):
     assert torch.equal(after, exact.float().to(dtype))
 
 
-def pairs() -> tuple[Pair, Pair]:
+def pairs() -> tuple[LowRank, LowRank]:
     made = (tensors(seed, up=(6, 2), down=(2, width)) for seed, width in ((1, 8), (2, 12)))
-    narrow, wide = (Pair(each["up"], each["down"], 1.0) for each in made)
+    narrow, wide = (LowRank(each["up"], each["down"], 1.0) for each in made)
     return narrow, wide
 
 

@@ -24,7 +24,7 @@ from lora_core.algebra.modifier import Moment
 from lora_core.algebra.spread import Spread
 from lora_core.algebra.term import strength_of
 from lora_core.applying.live import Gate, Stack
-from lora_core.families.incoming import sum_type
+from lora_core.families.base_weight import sum_type
 from lora_core.fusing.fuse import fuse
 from lora_core.fusing.merge import merged
 from lora_core.matching.match import WeightTerm

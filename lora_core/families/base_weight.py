@@ -26,7 +26,7 @@ def widest_type(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-class Incoming:
+class BaseWeight:
     """A weight that is read as a matrix (out, in · kernel), and never written to.
 
     Weights of less than float32 are widened a chunk of rows at a time.
@@ -75,9 +75,9 @@ class Incoming:
             total += rows.square().sum(0)
         return total
 
-    def turned(self) -> Incoming:
+    def with_halves_swapped(self) -> BaseWeight:
         """Gives the weight with the two halves of its rows exchanged."""
-        return Incoming(self._matrix.roll(len(self._matrix) // 2, 0).view(self.shape))
+        return BaseWeight(self._matrix.roll(len(self._matrix) // 2, 0).view(self.shape))
 
     def _chunks(self, most: int | None = None) -> Iterator[tuple[int, torch.Tensor]]:
         """Gives (first row, rows in ``dtype``) one after the other, of at most ``most`` entries each."""
