@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from ..lora_core.algebra import Recipe
 from ..lora_core.matching import MODES, Mode, Report, outcomes_of
 from .host import apply_recipe
-from .notices import refusals_told, told_later
+from .notices import report_later, report_refusals
 from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
 
@@ -52,8 +52,8 @@ class ApplyToModel(io.ComfyNode):
     def execute(
         cls, lora: Recipe | None = None, model: Any = None, clip: Any = None, mode: Mode = "auto"
     ) -> io.NodeOutput:
-        shown, tell = _Shown(), told_later()
-        with plain_errors(), refusals_told():
+        shown, tell = _Shown(), report_later()
+        with plain_errors(), report_refusals():
             model, clip, report = apply_recipe(
                 lora or Recipe(), model, clip, mode, lambda later: tell(shown.of(later))
             )

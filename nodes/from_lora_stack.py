@@ -6,9 +6,9 @@ from comfy_api.latest import io
 
 from ..lora_core.algebra import Recipe
 from ..lora_core.lists import read_stack
+from .file_inputs import notice, terms_of
 from .host import listed_states
 from .plain_errors import plain_errors
-from .several import notice, terms_of
 from .types import CATEGORY, Lora, LoraStack, lora_input
 
 
@@ -44,7 +44,7 @@ class FromLoRAStack(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_others: object) -> object:
-        """The states of all files, since it is told too late which are meant."""
+        """The fingerprints of all files, since it is told too late which are meant."""
         return listed_states()
 
     @classmethod

@@ -9,9 +9,9 @@ from comfy_api.latest import io
 from ..lora_core.algebra import Recipe
 from ..lora_core.library import Asked
 from ..lora_core.lists import ORDERS, Order, read_tags
+from .file_inputs import fingerprints, notice, terms_of, validation_errors
 from .host import listed_states
 from .plain_errors import plain_errors
-from .several import notice, objections, states, terms_of
 from .types import CATEGORY, Lora, lora_input
 
 ORDER_TOOLTIP = "Of two numbers: model first as in ComfyUI, text encoder first as in A1111"
@@ -54,14 +54,14 @@ class FromLoRATags(io.ComfyNode):
     @classmethod
     async def validate_inputs(cls, text: str | None = None) -> bool | str:
         """Says what is wrong before anything runs; what is linked comes later."""
-        return await objections(lambda: _asked(text))
+        return await validation_errors(lambda: _asked(text))
 
     @classmethod
     def fingerprint_inputs(cls, text: str | None = None, **_others: object) -> object:
-        """The files' states; of all that there are, if the text is linked and comes later."""
+        """The files' fingerprints; of all that there are, if the text is linked and comes later."""
         if text is None:
             return listed_states()
-        return states(lambda: [(asked, None) for asked in _asked(text)])
+        return fingerprints(lambda: [(asked, None) for asked in _asked(text)])
 
     @classmethod
     def execute(

@@ -9,10 +9,10 @@ from comfy_api.latest import io
 from ..lora_core.algebra import Recipe, Term
 from ..lora_core.library import Asked, stated_triggers
 from ..lora_core.lists import Row, active_rows, read_rows, written_tags
+from .file_inputs import More, fingerprints, terms_of, validation_errors
 from .host import lora_names
-from .notices import refusals_told
+from .notices import report_refusals
 from .plain_errors import plain_errors
-from .several import More, objections, states, terms_of
 from .types import CATEGORY, Lora, Rows, lora_input
 
 
@@ -56,16 +56,18 @@ class LoRARows(io.ComfyNode):
     @classmethod
     async def validate_inputs(cls, rows: object = None) -> bool | str:
         """Says what is wrong with rows and files before anything runs."""
-        return await objections(lambda: _asked(rows))
+        return await validation_errors(lambda: _asked(rows))
 
     @classmethod
     def fingerprint_inputs(cls, rows: object = None, **_others: object) -> object:
-        """The files' states, and the words of those whose rows have chosen none."""
-        return states(lambda: [(row.asked, _words_of(row)) for row in active_rows(read_rows(rows))])
+        """The files' fingerprints, and the words of those whose rows have chosen none."""
+        return fingerprints(
+            lambda: [(row.asked, _words_of(row)) for row in active_rows(read_rows(rows))]
+        )
 
     @classmethod
     def execute(cls, rows: object = None, lora: Recipe | None = None) -> io.NodeOutput:
-        with plain_errors(), refusals_told():
+        with plain_errors(), report_refusals():
             active = active_rows(read_rows(rows))
             own = terms_of((row.asked, row.model, row.clip) for row in active)
             incoming = (lora or Recipe()).terms

@@ -17,7 +17,7 @@ EXECUTED = "executed"
 
 
 @contextmanager
-def refusals_told() -> Generator[None]:
+def report_refusals() -> Generator[None]:
     """Sends an error of ours, with its fields, to the page that queued the prompt."""
     try:
         yield
@@ -28,7 +28,7 @@ def refusals_told() -> Generator[None]:
         raise
 
 
-def told_later() -> Callable[[Mapping[str, object]], None]:
+def report_later() -> Callable[[Mapping[str, object]], None]:
     """For the node that runs now: sends an output of it to the page in place of what it has sent."""
     context, server = get_executing_context(), getattr(PromptServer, "instance", None)
     shown = getattr(server, "last_node_id", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -24,3 +25,9 @@ class FileId:
     inode: int
     name: str = field(default="", compare=False)
     beside: int = 0
+
+    @property
+    def label(self) -> str:
+        """The base name without its suffix, as people call the file."""
+        base = PurePosixPath((self.name or self.path).replace("\\", "/")).name
+        return base.removesuffix(".safetensors")

@@ -133,6 +133,15 @@ class Recipe:
     def __bool__(self) -> bool:
         return bool(self.terms)
 
+    def __str__(self) -> str:
+        """The sum for people.
+
+        >>> ink, light = (Recipe.of(FileId(f"{n}.safetensors", 1, 1, 1)) for n in ("ink", "light"))
+        >>> print(0.5 * ink - light)
+        0.5·ink - 1·light
+        """
+        return " + ".join(map(str, self.terms)).replace("+ -", "- ") or "0"
+
     @property
     def fingerprint(self) -> str:
         """64 hex digits, the same for equal recipes in every process."""

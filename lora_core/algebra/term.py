@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeAlias
 
+from ..text import printable
 from ..warning import LoraWarning, united
 from .file_id import FileId
 from .modifier import Axis, Moment
@@ -53,6 +54,16 @@ class Term:
     ) -> Term:
         """The term of two strengths that somebody has written down."""
         return cls(file, model, clip, apart=_is_apart(model, clip), said=said)
+
+    def __str__(self) -> str:
+        """The strengths times the file's name: that of the text encoders only where it is another."""
+        name = printable(self.file.label)
+        parts = [f"{float(s):g}·{name} ({modulation})" for modulation, s in self.modulated]
+        if self.strength_model or not parts:
+            parts.insert(0, f"{float(self.strength_model):g}·{name}")
+        if self.strength_clip != self.strength_model + sum(s for _, s in self.modulated):
+            parts[0] += f" (text {float(self.strength_clip):g})"
+        return " + ".join(parts)
 
     @property
     def axes(self) -> frozenset[Axis]:

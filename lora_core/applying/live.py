@@ -39,7 +39,7 @@ class Gate:
         self.elsewhere: frozenset[str] = frozenset()
         self.reached: set[str] | None = None
 
-    def passed_by(self) -> torch.Tensor | None:
+    def rows_when_closed(self) -> torch.Tensor | None:
         """Called when a layer is used while the gate is closed: the rows to use all the same, if any."""
         return None
 
@@ -181,7 +181,7 @@ def _hook(branch: Branch, key: str, gate: Gate) -> Callable[..., torch.Tensor]:
     ) -> torch.Tensor:
         if gate.reached is not None:
             gate.reached.add(key)
-        rows = gate.passed_by() if gate.rows is None else gate.rows
+        rows = gate.rows_when_closed() if gate.rows is None else gate.rows
         if rows is None or key in gate.elsewhere:
             return output
         x = args[0] if args else next(iter(kwargs.values()))

@@ -4,9 +4,9 @@ from .assign import MODES, LiveTerms, MergeLiveSplit, Mode, WeightTerms
 from .live_term import LiveTerm
 from .match import ModelView, WeightTerm
 from .model_cache import cache_of
-from .outcome import outcomes_of
 from .plan import ModelPlan, Plan, make_plan
 from .report import Report
+from .report_json import outcomes_of
 
 __all__ = [
     "MODES",

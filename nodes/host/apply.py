@@ -25,7 +25,7 @@ from ...lora_core.naming import Part, Shape
 from ...lora_core.reading import LoraFile, shared_cache
 from .adapter import FusedAdapter
 from .files import current
-from .live import Live, Reached, StackCache, put_beside, take_away
+from .live import Live, Reached, StackCache, attach, detach
 from .metadata import carry, restore, said_of_carried
 from .view import view_of
 
@@ -194,7 +194,7 @@ def _change(clone: ModelPatcher, change: _Change) -> None:
     entries = _patch(clone, plan, earlier.before) if plan.merged else {}
     if plan.live:
         beside = stacks.get(key, clone, plan.live, change.shapes)
-        put_beside(clone, Live(beside, plan.split.live, change.later))
+        attach(clone, Live(beside, plan.split.live, change.later))
     changed = {term.file for term in plan.split.whole.terms}
     metadata = carry(clone, (file for file in change.files if file.id in changed))
     applied = Applied(
@@ -248,7 +248,7 @@ def _take_back(clone: ModelPatcher, earlier: Applied) -> None:
         if not clone.patches[key]:
             del clone.patches[key]
     clone.patches_uuid = earlier.before
-    take_away(clone, earlier.beside)
+    detach(clone, earlier.beside)
     if earlier.files:
         restore(clone, earlier.metadata)
     clone.remove_attachments(ATTACHMENT)

@@ -79,7 +79,7 @@ class HostGate(Gate):
         self.expected = False
         self.usual: torch.Tensor | None = None
 
-    def passed_by(self) -> torch.Tensor | None:
+    def rows_when_closed(self) -> torch.Tensor | None:
         if self.expected and self.usual is None:
             raise ValueError(
                 "a layer of this model is used outside of the steps of its sampler, where a schedule "
@@ -90,7 +90,7 @@ class HostGate(Gate):
 
 
 @dataclass(frozen=True, eq=False)
-class Attached:
+class AttachedModel:
     """One model that a stack has been put beside.
 
     Attributes:
@@ -104,13 +104,13 @@ class Attached:
     handles: list[RemovableHandle] = field(default_factory=list[RemovableHandle])
 
 
-class Beside:
+class LiveStack:
     """A stack for the models of one patcher and its clones; another on each device has copies."""
 
     def __init__(self, key: str, stack: Stack, load_device: Any, offload_device: Any) -> None:
         self.key = key
         self.patcher = _patcher_of(stack, load_device, offload_device)
-        self._attached: WeakKeyDictionary[torch.nn.Module, Attached] = WeakKeyDictionary()
+        self._attached: WeakKeyDictionary[torch.nn.Module, AttachedModel] = WeakKeyDictionary()
 
     @property
     def stack(self) -> Stack:
@@ -146,10 +146,10 @@ class Beside:
         known = patcher.injections.get(self.key, ())
         return any(injection.inject == self.inject for injection in known)
 
-    def attached(self, model: torch.nn.Module) -> Attached:
+    def attached(self, model: torch.nn.Module) -> AttachedModel:
         known = self._attached.get(model)
         if known is None:
-            known = self._attached[model] = Attached(Run(routes.of(model)))
+            known = self._attached[model] = AttachedModel(Run(routes.of(model)))
             known.run.reach.begin(self.stack.lanes)
         return known
 
@@ -161,7 +161,7 @@ class Live:
     Nothing of it is left when they return, whether they finish, fail or are interrupted.
     """
 
-    beside: Beside
+    beside: LiveStack
     recipe: Recipe
     tell: Callable[[Reached], None] | None = None
     """Gets what the first evaluation of a run has shown, if not all layers were reached as usual."""
@@ -307,7 +307,9 @@ class StackCache:
     """
 
     def __init__(self) -> None:
-        self._known: WeakKeyDictionary[torch.nn.Module, dict[object, Beside]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[torch.nn.Module, dict[object, LiveStack]] = (
+            WeakKeyDictionary()
+        )
 
     def get(
         self,
@@ -315,7 +317,7 @@ class StackCache:
         patcher: ModelPatcher,
         lanes: Mapping[str, tuple[LiveTerm, ...]],
         shapes: Mapping[str, Shape],
-    ) -> Beside:
+    ) -> LiveStack:
         """The stack of ``lanes``, by weight, for the model of ``patcher``."""
         own = self._known.setdefault(patcher.model, {})
         dtype = _dtype_of(patcher)
@@ -330,14 +332,14 @@ class StackCache:
         beside = own.pop(identity, None)
         if beside is None:
             stack = Stack(lanes, shapes, dtype, HostFactor)
-            beside = Beside(key, stack, patcher.load_device, patcher.offload_device)
+            beside = LiveStack(key, stack, patcher.load_device, patcher.offload_device)
         own[identity] = beside
         for oldest in list(own)[:-KEPT_STACKS]:
             del own[oldest]
         return beside
 
 
-def put_beside(clone: ModelPatcher, live: Live) -> None:
+def attach(clone: ModelPatcher, live: Live) -> None:
     """Lets a fresh clone compute with a stack beside its layers."""
     key, beside = live.beside.key, live.beside
     clone.set_additional_models(key, [beside.patcher])
@@ -348,8 +350,8 @@ def put_beside(clone: ModelPatcher, live: Live) -> None:
     clone.add_callback_with_key(CallbacksMP.ON_CLEANUP, key, live.forget)
 
 
-def take_away(clone: ModelPatcher, key: str) -> None:
-    """Makes a clone what it was before ``put_beside``."""
+def detach(clone: ModelPatcher, key: str) -> None:
+    """Makes a clone what it was before ``attach``."""
     clone.remove_additional_models(key)
     clone.remove_injections(key)
     clone.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, key)

@@ -157,7 +157,7 @@ class _Change:
 
     def __call__(self, weight: torch.Tensor) -> torch.Tensor:
         self._moved.add(self.key)
-        rows = self._gate.passed_by() if self._gate.rows is None else self._gate.rows
+        rows = self._gate.rows_when_closed() if self._gate.rows is None else self._gate.rows
         if rows is None:
             return weight
         if len(rows) > 1:

@@ -14,8 +14,8 @@ from lora_core.naming.architectures import (
     other_paths,
 )
 from lora_core.naming.targets import Shape
-from lora_core.reading.guess import base_by_names
-from lora_core.reading.origin import disagreement, stated_base
+from lora_core.reading.base_model import base_by_names
+from lora_core.reading.provenance import disagreement, stated_base
 
 ALL = {known.name: known for known in ARCHITECTURES}
 STATED = [(start, known.name) for known in ARCHITECTURES for start in known.stated]

@@ -20,7 +20,7 @@ from lora_core.fusing.merge import merge_
 from lora_core.matching.match import WeightTerm
 from lora_core.naming.targets import Target
 from lora_core.reading.header import identify
-from lora_core.reading.origin import LONGEST_NOTE, trainer_of
+from lora_core.reading.provenance import LONGEST_NOTE, trainer_of
 from lora_core.reading.reader import read_file
 
 LINEAR = (6, 8)

@@ -21,8 +21,8 @@ from lora_core.library.facts import Facts
 from lora_core.library.inspect import Summary
 from lora_core.library.sidecars import Recommended
 from lora_core.library.triggers import Trigger
-from lora_core.matching.outcome import outcomes_of
 from lora_core.matching.report import LoraReport, PartReport, Report
+from lora_core.matching.report_json import outcomes_of
 from lora_core.warning import LoraWarning
 
 EXAMPLES = Path(__file__).parents[1] / "data" / "formats"

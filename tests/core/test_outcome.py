@@ -6,7 +6,7 @@ import torch
 
 from harness.samples import net, pair, write
 from lora_core import Recipe, apply, load
-from lora_core.matching.outcome import outcomes_of
+from lora_core.matching.report_json import outcomes_of
 
 TEXT = "lora_te1_text_model_encoder_layers_0_mlp_fc1"
 

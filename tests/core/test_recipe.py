@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_core import LoraInputError, Recipe
+from lora_core.algebra.curve import Curve
 from lora_core.algebra.file_id import FileId
 
 FILES = [FileId(f"/loras/{name}", 1, 2, 3, name) for name in ("ink", "light", "snow")]
@@ -42,6 +43,14 @@ def test_cancelling_leaves_nothing(a):
     assert not 0 * a
     assert a + -a == Recipe()
     assert 1 * a == a * 1.0 == a
+
+
+def test_it_prints_as_the_sum_that_it_is():
+    ink, light = (Recipe.of(FileId(f"/loras/{n}.safetensors", 1, 1, 1)) for n in ("ink", "light"))
+    assert str(0.5 * ink + light) == "0.5·ink + 1·light"
+    assert str(light.scaled(1, 0.25) - 0.5 * ink) == "-0.5·ink + 1·light (text 0.25)"
+    assert str(ink.scheduled(Curve.parse("0:0, 1:1"))) == "1·ink (scheduled 0:0, 1:1 linear)"
+    assert str(Recipe()) == "0"
 
 
 def test_strengths_are_the_decimals_a_person_typed():

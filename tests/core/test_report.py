@@ -8,7 +8,7 @@ import torch
 from harness.samples import net, pair, write
 from lora_core import LoraMismatchError, apply, load
 from lora_core.library.inspect import inspect_file
-from lora_core.reading.guess import base_of_file
+from lora_core.reading.base_model import base_of_file
 from lora_core.reading.header import identify
 from lora_core.reading.reader import read_file
 

@@ -19,8 +19,8 @@ from lora_core.algebra.recipe import Recipe
 from lora_core.algebra.spread import parse_spread
 from lora_core.algebra.term import Term
 from lora_core.applying.apply import model_of
-from lora_core.matching.outcome import outcomes_of
 from lora_core.matching.plan import make_plan
+from lora_core.matching.report_json import outcomes_of
 from lora_core.reading.reader import FileCache
 from lora_core.warning import SENTENCES, LoraWarning, few, united
 

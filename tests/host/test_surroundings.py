@@ -27,11 +27,11 @@ def test_without_a_server_there_is_no_route_and_an_error_is_what_it_is(host_inst
         from comfy.cli_args import args
         args.cpu = True
         from pack.lora_core.errors import LoraError
-        from pack.nodes.notices import refusals_told
+        from pack.nodes.notices import report_refusals
         from pack.nodes.routes import add_routes
         add_routes()
         try:
-            with refusals_told():
+            with report_refusals():
                 raise LoraError("no such file")
         except LoraError as error:
             print(error)

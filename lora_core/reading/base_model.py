@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ..naming import ARCHITECTURES
-from .origin import stated_base
+from .provenance import stated_base
 from .reader import LoraFile
 
 UNET: Final = re.compile(r"^unet\.|(down|up|mid|input|output|middle)_blocks?[._]")

@@ -35,20 +35,20 @@ More = Callable[[FileId], object] | None
 """What else of a file matters."""
 
 
-async def objections(read: Read) -> bool | str:
+async def validation_errors(read: Read) -> bool | str:
     """True, or what is wrong with each of the first few that are asked for.
 
     Not on the event loop, where the host asks: a file that has moved is found by its content.
     """
-    said = await asyncio.to_thread(_objections, read)
+    said = await asyncio.to_thread(_validation_errors, read)
     return objection(said) if said else True
 
 
-def states(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
+def fingerprints(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
     """The files as they are now, so that one trained anew under its old name is read anew."""
     try:
         library = Library()
-        return [_state(library, asked, more) for asked, more in read()]
+        return [_fingerprint(library, asked, more) for asked, more in read()]
     except LoraError as error:
         return str(error)
 
@@ -68,7 +68,7 @@ def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str,
     return {"text": lines} if lines else {}
 
 
-def _objections(read: Read) -> str:
+def _validation_errors(read: Read) -> str:
     try:
         library = Library()
         wrong = (said for asked in read() if (said := _wrong(library, asked)))
@@ -87,7 +87,7 @@ def _wrong(library: Library, asked: Asked) -> str | None:
     return None
 
 
-def _state(library: Library, asked: Asked, more: More) -> object:
+def _fingerprint(library: Library, asked: Asked, more: More) -> object:
     try:
         file = library.find(asked)
     except LoraError as error:
