@@ -14,8 +14,6 @@ from tests.support import workflows
 from tests.support.trained import ALGORITHMS, train
 from tests.support.workflows import one_after_another, stacked_loras
 
-pytestmark = pytest.mark.every_host
-
 pytest.importorskip("lycoris")
 
 
