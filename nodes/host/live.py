@@ -72,11 +72,13 @@ class HostGate(Gate):
     Attributes:
         expected: Whether a sampler is using the model that the stack belongs to.
         usual: The rows for such uses, if strengths do not vary.
+        outer: The rows of a sampler within whose evaluation this one is at work; None without one.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.expected = False
+        self.outer: torch.Tensor | None = None
         self.usual: torch.Tensor | None = None
 
     def rows_when_closed(self) -> torch.Tensor | None:
@@ -184,13 +186,16 @@ class Live:
     def expect(self, patcher: ModelPatcher) -> None:
         """A sampler is about to use the model, of which every use needs the stack from now on."""
         own = self.beside.attached(patcher.model)
+        own.gate.outer = own.gate.rows if own.gate.expected else None
         own.gate.expected = True
         own.gate.usual = None if self.recipe.needs_live else self._constant(patcher.load_device)
         own.run.prepare(patcher.model, self.beside.stack_of(patcher), own.gate)
 
     def forget(self, patcher: ModelPatcher) -> None:
-        """The sampler is done with the model."""
+        """The sampler is done with the model. The gate is closed once more, lest an interrupt has kept
+        an evaluation from doing so."""
         own = self.beside.attached(patcher.model)
+        own.gate.rows = own.gate.outer
         own.gate.expected = False
         own.run.end()
 

@@ -236,6 +236,7 @@ def huge(tmp_path_factory):
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("kind", ["one value of 50 MB", "60 MB of emoji"])
 def test_giant_metadata_is_cut(huge, kind):

@@ -9,7 +9,7 @@ from lora_core.families.registry import FORMS
 
 from .judge import Summary, run
 
-FILES = 20_000
+FILES = 5_000
 SEED = 1
 
 

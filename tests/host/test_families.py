@@ -14,8 +14,6 @@ from harness.workflows import one_after_another, stacked_loras
 from tests.host.files import apart, largest_error, patched_weights, sampled, saved
 from tests.support.trained import ALGORITHMS, train
 
-pytestmark = pytest.mark.every_host
-
 pytest.importorskip("lycoris")
 
 

@@ -116,7 +116,12 @@ def test_equal_recipes_are_the_same_bits(host, loras):
 
 
 @pytest.mark.parametrize(
-    ("kind", "cache"), [("sd15", ()), ("flux", ()), ("flux", ("--cache-lru", "100"))]
+    ("kind", "cache"),
+    [
+        pytest.param("sd15", (), marks=pytest.mark.slow),
+        pytest.param("flux", (), marks=pytest.mark.slow),
+        ("flux", ("--cache-lru", "100")),
+    ],
 )
 def test_another_strength_writes_no_weight(start_host, tmp_path, kind, cache, show):
     """Nor do another file, or none: the base stays loaded as it is."""

@@ -112,6 +112,7 @@ def test_the_host_knows_the_factors_and_frees_them(start_host, tmp_path, show):
         assert sampled(host, "flux", chain).equal(first)
 
 
+@pytest.mark.slow
 def test_many_live_prompts_leave_nothing_behind(start_host, tmp_path, show):
     with start_host() as host:
         a, b, c = make_loras(host, tmp_path, "flux", 3)

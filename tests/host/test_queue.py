@@ -50,6 +50,7 @@ def chain_of(loras, recipe):
     return stacked_loras(*((loras[index], strength) for index, strength in recipe))
 
 
+@pytest.mark.slow
 def test_two_hundred_prompts_leave_nothing_behind(start_host, tmp_path, show):
     with start_host() as host:  # the host's own default cache
         loras = make_loras(host, tmp_path, "flux", 3)

@@ -161,7 +161,10 @@ def timed(work):
     return work(), time.perf_counter() - start
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "sd3", "wan"])
+@pytest.mark.parametrize(
+    "kind",
+    ["flux", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("sd15", "sd3", "wan"))],
+)
 def test_the_hosts_hook_keyframes_agree(host, loras, kind, show):
     name = loras[kind][0]
     chain = stacked_loras((name, 1.0), curve=FIRST_HALF)

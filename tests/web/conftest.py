@@ -65,21 +65,17 @@ class Stand:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """In both renderers. With the mark ``every_page``, mostly in the newest page."""
+    """In the oldest page as it comes, and with the mark ``every_page`` also in the newest one with the
+    other renderer."""
     if "stand" not in metafunc.fixturenames:
         return
-    stands = _both(OWN)
+    stands = [Stand(RENDERERS[0], OWN)]
     if metafunc.config.getoption(SLOW):
-        stands = [stand for served in EVERY for stand in _both(served)]
+        stands = [Stand(renderer, served) for served in EVERY for renderer in RENDERERS]
     elif metafunc.definition.get_closest_marker("every_page"):
         # The oldest host can serve the newest page as well.
-        newest = NEWEST if find_host(NEWER) else OLD_WITH_NEWEST
-        stands = [Stand(RENDERERS[0], OWN), *_both(newest)]
+        stands.append(Stand(RENDERERS[1], NEWEST if find_host(NEWER) else OLD_WITH_NEWEST))
     metafunc.parametrize("stand", stands, indirect=True, scope="session", ids=str)
-
-
-def _both(served: Served) -> list[Stand]:
-    return [Stand(renderer, served) for renderer in RENDERERS]
 
 
 @pytest.fixture(scope="session")

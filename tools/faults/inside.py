@@ -225,7 +225,7 @@ class Loop:
         if cold:
             self.fresh()
         elif self.random.randrange(2):
-            self.clean(scenario)  # else after whatever was there before
+            _made(partial(self.clean, scenario))  # else after whatever was there before
         kept: list[Any] = []
         result = None
         with injected(scenario.files, point, kind, str(HOST)) as injection:
@@ -262,7 +262,7 @@ class Loop:
             again = partial(sampled, kept[0], scenario.batch)
             checks.append((f"{scenario.name}, sampled again", scenario.name, again))
         self.random.shuffle(checks)
-        return [told for told, name, run in checks if run() != self.references[name]]
+        return [told for told, name, run in checks if _made(run) != self.references[name]]
 
     def note(self, scenario: Scenario, injection: Any, kind: str, wrong: list[str]) -> None:
         name = f"{scenario.name}, {kind}"
@@ -278,6 +278,14 @@ class Loop:
                 "wrong": wrong,
             }
         )
+
+
+def _made(run: Callable[[], str]) -> str:
+    """What a run gives; one that fails has been spoilt as well."""
+    try:
+        return run()
+    except Exception as error:  # noqa: BLE001 (whatever it is, a fault before it is to blame)
+        return str(error)
 
 
 def _as_the_host_does(error: BaseException) -> None:
