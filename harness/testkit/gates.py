@@ -91,7 +91,12 @@ def _is_replaced(module: torch.nn.Module) -> bool:
 
 def _is_live(module: str) -> bool:
     return module.endswith(
-        (".lora_core.applying.live", ".lora_core.applying.branches", ".nodes.host.live")
+        (
+            ".lora_core.applying.live",
+            ".lora_core.applying.branches",
+            ".nodes.host.live",
+            ".nodes.host.live_stack",
+        )
     )
 
 

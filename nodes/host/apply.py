@@ -25,7 +25,8 @@ from ...lora_core.naming import Part, Shape
 from ...lora_core.reading import LoraFile, shared_cache
 from .adapter import FusedAdapter
 from .files import current
-from .live import Live, Reached, StackCache, attach, detach
+from .live import Live, Reached, attach, detach
+from .live_stack import StackCache
 from .metadata import carry, restore, said_of_carried
 from .view import view_of
 

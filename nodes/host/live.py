@@ -1,5 +1,4 @@
-"""Live application in the host: branches that its memory manager knows about, put in place by its own
-injections, with gates that are open only while a model with them is computing."""
+"""Live application in the host: gates that are open only while a model with their stack is computing."""
 
 from __future__ import annotations
 
@@ -7,23 +6,17 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-from weakref import WeakKeyDictionary
 
-import comfy.model_management
-import comfy.model_patcher
-import comfy.ops
 import torch
 from comfy.patcher_extension import CallbacksMP, PatcherInjection, WrappersMP
-from torch.utils.hooks import RemovableHandle
 
 from ...lora_core.algebra import FileId, Moment, Recipe, progress_at, strength_of
-from ...lora_core.applying import Factor, Gate, Reach, Stack
+from ...lora_core.applying import Reach, Stack
 from ...lora_core.errors import LoraInputError
-from ...lora_core.matching import LiveTerm
-from ...lora_core.naming import Shape
 from ..plain_errors import plain_errors
+from .live_stack import LiveStack
 from .options import fresh_control, is_compiled, without_caches
-from .reach import Routes, Run, until_complete
+from .reach import until_complete
 
 if TYPE_CHECKING:
     from comfy.model_base import BaseModel
@@ -34,126 +27,6 @@ Reached: TypeAlias = "Mapping[FileId, tuple[int, int]]"
 
 ALWAYS: Final = -1.0
 """In place of a noise level, where there is no schedule."""
-
-KEPT_STACKS: Final = 2
-"""For each model: the one in use, and the one that it is compared with."""
-
-routes: Final = Routes()
-
-
-class HostFactor(Factor):
-    """A matrix that the host may keep off the device, and brings there like a weight of its own."""
-
-    comfy_cast_weights = True
-    weight_function: tuple[()] = ()
-    bias_function: tuple[()] = ()
-
-    def __init__(self, weight: torch.Tensor) -> None:
-        super().__init__(weight)
-        self.register_parameter("bias", None)
-
-    def used(
-        self, x: torch.Tensor, function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    ) -> torch.Tensor:
-        if self.weight.device == x.device and self.weight.dtype == x.dtype:
-            return function(x, self.weight)
-        weight, bias, stream = comfy.ops.cast_bias_weight(self, x, offloadable=True)
-        result = function(x, weight)
-        comfy.ops.uncast_bias_weight(self, weight, bias, stream)
-        return result
-
-
-class HostGate(Gate):
-    """A gate that knows when a model is used past our wrappers.
-
-    The host does so with the model of a negative prompt, and with layers that some models and
-    ControlNets call before the first step.
-
-    Attributes:
-        expected: Whether a sampler is using the model that the stack belongs to.
-        usual: The rows for such uses, if strengths do not vary.
-        outer: The rows of a sampler within whose evaluation this one is at work; None without one.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.expected = False
-        self.outer: torch.Tensor | None = None
-        self.usual: torch.Tensor | None = None
-
-    def rows_when_closed(self) -> torch.Tensor | None:
-        if self.expected and self.usual is None:
-            raise ValueError(
-                "a layer of this model is used outside of the steps of its sampler, where a schedule "
-                "or a spread means nothing: by a ControlNet, or for the negative prompt. Use one "
-                "strength for this model."
-            )
-        return self.usual if self.expected else None
-
-
-@dataclass(frozen=True, eq=False)
-class AttachedModel:
-    """One model that a stack has been put beside.
-
-    Attributes:
-        run: Sees to it that no change is missed.
-        gate: The same for as long as the model lives.
-        handles: Of the branches that are there right now.
-    """
-
-    run: Run
-    gate: HostGate = field(default_factory=HostGate)
-    handles: list[RemovableHandle] = field(default_factory=list[RemovableHandle])
-
-
-class LiveStack:
-    """A stack for the models of one patcher and its clones; another on each device has copies."""
-
-    def __init__(self, key: str, stack: Stack, load_device: Any, offload_device: Any) -> None:
-        self.key = key
-        self.patcher = _patcher_of(stack, load_device, offload_device)
-        self._attached: WeakKeyDictionary[torch.nn.Module, AttachedModel] = WeakKeyDictionary()
-
-    @property
-    def stack(self) -> Stack:
-        return self.patcher.model
-
-    def inject(self, patcher: ModelPatcher) -> None:
-        """Puts the branches in place, once, however many clones ask for it."""
-        own = self.attached(patcher.model)
-        if not own.handles:
-            stack = self.stack_of(patcher)
-            own.handles.extend(stack.attach(patcher.model.get_submodule, own.gate))
-
-    def stack_of(self, patcher: ModelPatcher) -> Stack:
-        """The stack, or its copy on the device of this patcher."""
-        moved = patcher.get_additional_models_with_key(self.key)
-        return moved[0].model if moved else self.stack
-
-    def eject(self, patcher: ModelPatcher) -> None:
-        """Takes them away again, if the model is not computing with them.
-
-        The host does that for every clone of an injected model that is dropped, whenever it is.
-        """
-        own = self.attached(patcher.model)
-        if own.gate.rows is None:
-            while own.handles:
-                own.handles.pop().remove()
-
-    def is_meant_for(self, model: BaseModel) -> bool:
-        """Not for a second model, that of a negative prompt, which gets the wrappers of the first."""
-        patcher = model.current_patcher
-        if patcher is None:
-            return True
-        known = patcher.injections.get(self.key, ())
-        return any(injection.inject == self.inject for injection in known)
-
-    def attached(self, model: torch.nn.Module) -> AttachedModel:
-        known = self._attached.get(model)
-        if known is None:
-            known = self._attached[model] = AttachedModel(Run(routes.of(model)))
-            known.run.reach.begin(self.stack.lanes)
-        return known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -304,46 +177,6 @@ class Live:
         ).to(device)
 
 
-class StackCache:
-    """The latest stacks of every model, so that another strength finds its factors in place.
-
-    It lives as long as the model does, which the host's loader holds: what is patched is dropped
-    before the next of it is made.
-    """
-
-    def __init__(self) -> None:
-        self._known: WeakKeyDictionary[torch.nn.Module, dict[object, LiveStack]] = (
-            WeakKeyDictionary()
-        )
-
-    def get(
-        self,
-        key: str,
-        patcher: ModelPatcher,
-        lanes: Mapping[str, tuple[LiveTerm, ...]],
-        shapes: Mapping[str, Shape],
-    ) -> LiveStack:
-        """The stack of ``lanes``, by weight, for the model of ``patcher``."""
-        own = self._known.setdefault(patcher.model, {})
-        dtype = _dtype_of(patcher)
-        identity = (
-            key,
-            dtype,
-            patcher.load_device,
-            frozenset(
-                (name, lane.rows, lane.file) for name, some in lanes.items() for lane in some
-            ),
-        )
-        beside = own.pop(identity, None)
-        if beside is None:
-            stack = Stack(lanes, shapes, dtype, HostFactor)
-            beside = LiveStack(key, stack, patcher.load_device, patcher.offload_device)
-        own[identity] = beside
-        for oldest in list(own)[:-KEPT_STACKS]:
-            del own[oldest]
-        return beside
-
-
 def attach(clone: ModelPatcher, live: Live) -> None:
     """Lets a fresh clone compute with a stack beside its layers."""
     key, beside = live.beside.key, live.beside
@@ -363,24 +196,6 @@ def detach(clone: ModelPatcher, key: str) -> None:
     clone.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, key)
     clone.remove_callbacks_with_key(CallbacksMP.ON_PRE_RUN, key)
     clone.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, key)
-
-
-def _patcher_of(
-    stack: Stack, load_device: Any, offload_device: Any, **_others: Any
-) -> ModelPatcher:
-    patcher = comfy.model_patcher.CoreModelPatcher(stack, load_device, offload_device)
-    patcher.cached_patcher_init = (_copied, (stack, load_device, offload_device))
-    return patcher
-
-
-def _copied(stack: Stack, *devices: Any, **_others: Any) -> ModelPatcher:
-    """How the host gets a copy for another device."""
-    return _patcher_of(stack.twin(), *devices)
-
-
-def _dtype_of(patcher: ModelPatcher) -> torch.dtype:
-    """In which its layers will compute, whatever clone of it is loaded right now."""
-    return patcher.get_model_object("manual_cast_dtype") or patcher.model.get_dtype()
 
 
 def _scheduled(recipe: Recipe) -> bool:

@@ -43,6 +43,7 @@ TOUCHES = {
     "host/apply.py": MODELS,
     "host/view.py": MODELS,
     "host/live.py": MODELS,
+    "host/live_stack.py": MODELS,
     "host/metadata.py": MODELS,
     "host/options.py": MODELS,
     "host/adapter.py": MODELS,
