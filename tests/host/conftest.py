@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,6 +13,9 @@ import pytest
 from harness.host import Host, ensure_models
 from harness.installs import HostInstall
 from harness.tiny_models import DEFAULT_NAMES, MODEL_FILES
+
+LRU = ("--cache-lru", "100")
+"""Keeps the results of the last 100 nodes, where the host's own default keeps those of the last prompt."""
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +44,29 @@ def start_host(
 
 
 @pytest.fixture(scope="session")
-def host(start_host: Callable[..., AbstractContextManager[Host]]) -> Iterator[Host]:
-    """The server that the tests share. It keeps results of earlier prompts, so no test may
+def shared_host(
+    start_host: Callable[..., AbstractContextManager[Host]],
+) -> Iterator[Callable[..., Host]]:
+    """``shared_host("--cache-none")`` is the server with these arguments that tests share, emptied now.
+
+    Starting one takes nine seconds.
+    """
+    with contextlib.ExitStack() as running:
+
+        @functools.cache
+        def started(*arguments: str) -> Host:
+            return running.enter_context(start_host(*arguments))
+
+        def emptied(*arguments: str) -> Host:
+            host = started(*arguments)
+            host.free()
+            return host
+
+        yield emptied
+
+
+@pytest.fixture(scope="session")
+def host(shared_host: Callable[..., Host]) -> Host:
+    """The server that most tests share. It keeps results of earlier prompts, so no test may
     count on an empty cache; ``host.free()`` empties it."""
-    with start_host("--cache-lru", "100") as running:
-        yield running
+    return shared_host(*LRU)

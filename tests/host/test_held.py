@@ -10,10 +10,9 @@ from tests.host.files import make_loras
 
 
 @pytest.fixture(scope="module")
-def host(start_host):
+def host(shared_host):
     """A server with the host's own default cache, which drops what the prompt does not use."""
-    with start_host() as running:
-        yield running
+    return shared_host()
 
 
 @pytest.fixture(scope="module")

@@ -123,27 +123,27 @@ def test_equal_recipes_are_the_same_bits(host, loras):
         ("flux", ("--cache-lru", "100")),
     ],
 )
-def test_another_strength_writes_no_weight(start_host, tmp_path, kind, cache, show):
+def test_another_strength_writes_no_weight(shared_host, tmp_path, kind, cache, show):
     """Nor do another file, or none: the base stays loaded as it is."""
-    with start_host(*cache) as host:
-        a, b, c = make_loras(host, tmp_path, kind, 3)
-        recipes = {
-            "first": stacked_loras((a, 1.0), (b, 1.0), scale=1.0, mode="live"),
-            "slider": stacked_loras((a, 1.0), (b, 1.0), scale=0.8, mode="live"),
-            "slider again": stacked_loras((a, 1.0), (b, 1.0), scale=0.3, mode="live"),
-            "other files": stacked_loras((c, 1.0), mode="live"),
-            "back": stacked_loras((a, 1.0), (b, 1.0), scale=1.0, mode="live"),
-            "other files again": stacked_loras((c, 1.0), mode="live"),
-            "none": no_loras,
-            "and back": stacked_loras((a, 1.0), (b, 1.0), scale=1.0, mode="live"),
-        }
-        host.run(render(kind, no_loras))
-        readings, hashes = [host.counters()], {}
-        for name, chain in recipes.items():
-            hashes[name] = host.run(render(kind, chain)).report("TKHash")["sha256"]
-            readings.append(host.counters())
-        host.run(render(kind, stacked_loras((a, 1.0), mode="merge")))
-        merged = growth(readings[-1], host.counters())
+    host = shared_host(*cache)
+    a, b, c = make_loras(host, tmp_path, kind, 3)
+    recipes = {
+        "first": stacked_loras((a, 1.0), (b, 1.0), scale=1.0, mode="live"),
+        "slider": stacked_loras((a, 1.0), (b, 1.0), scale=0.8, mode="live"),
+        "slider again": stacked_loras((a, 1.0), (b, 1.0), scale=0.3, mode="live"),
+        "other files": stacked_loras((c, 1.0), mode="live"),
+        "back": stacked_loras((a, 1.0), (b, 1.0), scale=1.0, mode="live"),
+        "other files again": stacked_loras((c, 1.0), mode="live"),
+        "none": no_loras,
+        "and back": stacked_loras((a, 1.0), (b, 1.0), scale=1.0, mode="live"),
+    }
+    host.run(render(kind, no_loras))
+    readings, hashes = [host.counters()], {}
+    for name, chain in recipes.items():
+        hashes[name] = host.run(render(kind, chain)).report("TKHash")["sha256"]
+        readings.append(host.counters())
+    host.run(render(kind, stacked_loras((a, 1.0), mode="merge")))
+    merged = growth(readings[-1], host.counters())
     written = {n: growth(*pair) for n, pair in zip(recipes, pairwise(readings), strict=True)}
     show(
         f"{kind}, {' '.join(cache) or 'default cache'}: live, {', '.join(recipes)}: weights written "
@@ -157,14 +157,14 @@ def test_another_strength_writes_no_weight(start_host, tmp_path, kind, cache, sh
     assert len(set(hashes.values())) == 5
 
 
-def test_the_factors_stay_where_they_are_when_a_strength_changes(start_host, tmp_path):
-    with start_host() as host:
-        a, b = make_loras(host, tmp_path, "flux", 2)
-        alive = []
-        for scale in (1.0, 0.5, 0.25):
-            chain = stacked_loras((a, 1.0), (b, 1.0), scale=scale, mode="live")
-            host.run(render("flux", chain))
-            alive.append(host.run(inspect("flux", "TKGates", chain)).report("TKGates"))
+def test_the_factors_stay_where_they_are_when_a_strength_changes(shared_host, tmp_path):
+    host = shared_host()
+    a, b = make_loras(host, tmp_path, "flux", 2)
+    alive = []
+    for scale in (1.0, 0.5, 0.25):
+        chain = stacked_loras((a, 1.0), (b, 1.0), scale=scale, mode="live")
+        host.run(render("flux", chain))
+        alive.append(host.run(inspect("flux", "TKGates", chain)).report("TKGates"))
     assert [each["alive"]["Stack"] for each in alive] == [1, 1, 1]
     (stack,) = {tuple(each["beside"]) for each in alive}
     assert len(stack) == 1

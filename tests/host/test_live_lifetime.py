@@ -89,27 +89,27 @@ def counted(host):
     return host.run(graph.prompt).report("TKCounters")
 
 
-def test_the_host_knows_the_factors_and_frees_them(start_host, tmp_path, show):
-    with start_host("--cache-lru", "100") as host:
-        a, b = make_loras(host, tmp_path, "flux", 2)
-        chain = stacked_loras((a, 0.5), (b, 1.0), mode="live")
-        first = sampled(host, "flux", chain)
-        held = host.run(gates()).report("TKGates")
-        assert sorted(held["loaded"]) == ["Flux", "Stack"]
-        assert counted(host)["lora_files"] == 2
-        host.free(free_memory=False)
-        unloaded = host.run(gates()).report("TKGates")
-        assert unloaded["loaded"] == []
-        assert sampled(host, "flux", chain, seed=8).isfinite().all()
-        assert sampled(host, "flux", chain).equal(first)
-        host.free()
-        freed, counters = host.run(gates()).report("TKGates"), counted(host)
-        show(f"live model: the host's loaded models {held['loaded']}, after /free {freed['alive']}")
-        assert counters["lora_files"] == 0
-        assert freed["loaded"] == []
-        for thing in ("Stack", "PairBranch", "HostFactor", "Gate", "Live"):
-            assert thing not in freed["alive"]
-        assert sampled(host, "flux", chain).equal(first)
+def test_the_host_knows_the_factors_and_frees_them(host, tmp_path, show):
+    host.free()
+    a, b = make_loras(host, tmp_path, "flux", 2)
+    chain = stacked_loras((a, 0.5), (b, 1.0), mode="live")
+    first = sampled(host, "flux", chain)
+    held = host.run(gates()).report("TKGates")
+    assert sorted(held["loaded"]) == ["Flux", "Stack"]
+    assert counted(host)["lora_files"] == 2
+    host.free(free_memory=False)
+    unloaded = host.run(gates()).report("TKGates")
+    assert unloaded["loaded"] == []
+    assert sampled(host, "flux", chain, seed=8).isfinite().all()
+    assert sampled(host, "flux", chain).equal(first)
+    host.free()
+    freed, counters = host.run(gates()).report("TKGates"), counted(host)
+    show(f"live model: the host's loaded models {held['loaded']}, after /free {freed['alive']}")
+    assert counters["lora_files"] == 0
+    assert freed["loaded"] == []
+    for thing in ("Stack", "PairBranch", "HostFactor", "Gate", "Live"):
+        assert thing not in freed["alive"]
+    assert sampled(host, "flux", chain).equal(first)
 
 
 @pytest.mark.slow

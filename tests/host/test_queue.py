@@ -28,11 +28,10 @@ MODES = {
 """How the host keeps the results of nodes."""
 
 
-@pytest.fixture(scope="module")
-def in_mode(start_host, request):
+@pytest.fixture
+def in_mode(shared_host, request):
     """A server with one of these caches."""
-    with start_host(*MODES[request.param]) as running:
-        yield running
+    return shared_host(*MODES[request.param])
 
 
 def modes(*names):
@@ -159,14 +158,14 @@ def test_a_failure_in_the_middle_of_patching_leaves_no_trace(host, loras, call):
     assert host.run(inspect("flux", "TKBase")).report("TKBase")["sha256"] == base
 
 
-def test_what_the_host_frees_is_free(start_host, tmp_path):
+def test_what_the_host_frees_is_free(host, tmp_path):
     """After /free no file of ours is held: its tensors are gone with the models."""
-    with start_host("--cache-lru", "100") as host:
-        names = make_loras(host, tmp_path, "flux", 2)
-        host.run(render("flux", stacked_loras((names[0], 0.5), (names[1], 1.0))))
-        assert held_files(host) == 2
-        host.free()
-        assert held_files(host) == 0
+    host.free()
+    names = make_loras(host, tmp_path, "flux", 2)
+    host.run(render("flux", stacked_loras((names[0], 0.5), (names[1], 1.0))))
+    assert held_files(host) == 2
+    host.free()
+    assert held_files(host) == 0
 
 
 def held_files(host):
