@@ -66,7 +66,7 @@ def _mounts(model: Any) -> Iterator[tuple[Any, Any]]:
     patcher = model.current_patcher
     for injections in patcher.injections.values() if patcher else ():
         beside = getattr(injections[0].inject, "__self__", None)
-        if type(beside).__name__ == "Beside":
+        if type(beside).__name__ == "LiveStack":
             place = beside._attached.get(model)
             if place and place.handles:
                 yield place.gate, beside.stack
