@@ -1,4 +1,5 @@
 # make demo   the main job, on files it makes itself: in ComfyUI if one is found, else without
+# make check  for every save: lint, types, and the core without a host, on all cores
 # make test   everything that a change needs; where a ComfyUI is not found, its tests are skipped and the run says so
 # make test-slow  every test in every host and page, and what takes its time; for a release, not for a change
 # make faults, soak, web-cases  parts of it: FAULTS=10000 PROMPTS=2000 SEED=1 HOST=0.28
@@ -22,10 +23,10 @@ PROMPTS ?= 2000
 SEED ?= 1
 HOST ?= 0.28
 
-.PHONY: demo test test-rest test-slow fuzz faults soak web-cases fidelity bench docs shots setup lint lint-js test-core test-host test-web clean
+.PHONY: demo check test test-rest test-slow fuzz faults soak web-cases fidelity bench docs shots setup lint lint-js test-core test-host test-web clean
 
 # threads that wait for each other are far slower than one where several programs share the cores
-demo test-rest test-core test-host test-web test-slow fuzz faults soak web-cases shots: export OMP_NUM_THREADS = 1
+demo check test-rest test-core test-host test-web test-slow fuzz faults soak web-cases shots: export OMP_NUM_THREADS = 1
 
 demo: $(READY)
 	$(BIN)/python -m tools.demo
@@ -36,6 +37,9 @@ test: lint
 
 test-rest: $(READY)
 	$(BIN)/python -m pytest -q tests/core tests/fuzz tests/host
+
+check: lint
+	$(BIN)/python -m pytest -q -n auto tests/core
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz $(N) $(SEED)

@@ -88,7 +88,7 @@ def make_plan(
     added = [_split_for(view, recipe, mode) for view in views]
     before = [*earlier] or [NOTHING for _ in views]
     splits = [old.plus(new) for old, new in zip(before, added, strict=True)]
-    terms = _told(recipe, splits, views).terms
+    terms = Recipe.sum([*(old.whole for old in before), recipe]).terms
     files = [known[t.file].file if t.file in known else cache.read(t.file) for t in terms]
     matches = {file.id: known.get(file.id) or FileMatch.of(file, views) for file in files}
     assigned = [
@@ -96,7 +96,9 @@ def make_plan(
         for index, (split, view) in enumerate(zip(splits, views, strict=True))
     ]
     for view, own in zip(views, assigned, strict=True):
-        _check(own, view)
+        check_replaced(own.merged)
+        check_range(own.merged, view.dtypes)
+        check_beside(own.strongest, view.dtypes)
     live = Counter[FileId]()
     for own in assigned:
         live.update(own.counts)
@@ -104,16 +106,16 @@ def make_plan(
         match.report.at(term, live[term.file])
         for term, match in zip(terms, matches.values(), strict=True)
     )
-    models = tuple(
-        ModelPlan(
-            old.plus(new),
-            own.merged,
-            own.live,
-            bool(new.whole) and bool(own.merged or own.live or old.whole),
-        )
-        for old, new, own in zip(before, added, assigned, strict=True)
+    models = (
+        ModelPlan(split, own.merged, own.live, _changes(new, own, old))
+        for split, own, new, old in zip(splits, assigned, added, before, strict=True)
     )
-    return Plan(models, Report(tuple(reports)), matches)
+    return Plan(tuple(models), Report(tuple(reports)), matches)
+
+
+def _changes(new: MergeLiveSplit, own: Assignment, old: MergeLiveSplit) -> bool:
+    """A recipe that cancels what was there takes that away."""
+    return bool(new.whole) and bool(own.merged or own.live or old.whole)
 
 
 def _split_for(view: ModelView, recipe: Recipe, mode: Mode) -> MergeLiveSplit:
@@ -123,17 +125,3 @@ def _split_for(view: ModelView, recipe: Recipe, mode: Mode) -> MergeLiveSplit:
     if "model" not in parts:
         return MergeLiveSplit(own)
     return split_recipe(own, mode, quantised=view.quantised)
-
-
-def _told(recipe: Recipe, splits: Sequence[MergeLiveSplit], views: Sequence[ModelView]) -> Recipe:
-    """All that the report speaks of: what is on the models, and what there is no model for."""
-    there = frozenset[Part]().union(*(view.parts or BOTH for view in views))
-    missing = recipe.scaled(float("model" not in there), float("clip" not in there))
-    return Recipe.sum([*(split.whole for split in splits), missing])
-
-
-def _check(own: Assignment, view: ModelView) -> None:
-    """Refuses what no weight of the model can hold."""
-    check_replaced(own.merged)
-    check_range(own.merged, view.dtypes)
-    check_beside(own.strongest, view.dtypes)

@@ -248,6 +248,7 @@ def test_giant_metadata_is_cut(huge, kind):
     assert "header" in error  # which is larger than that of a LoRA that can be applied
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("kind", ["keys", "dimensions", "lists in lists", "70 MB"])
 def test_what_would_take_too_much_memory_is_not_read(huge, kind):
@@ -262,6 +263,7 @@ def test_notes_of_millions_of_lists_are_not_read(huge):
     assert (told["families"], error) == (["LoRA"], None)
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("kind", [kind for kind in HUGE if kind.startswith("a name")])
 def test_a_name_of_8_mb_is_looked_at_once(huge, kind):
@@ -275,6 +277,7 @@ def test_a_hundred_thousand_notes(facts):
     assert found.error is None
 
 
+@pytest.mark.slow
 def test_more_tensors_than_any_lora_has_are_counted_but_not_looked_at(facts):
     entry = '"l%d.lora_up.weight":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
     text = "{" + ",".join(entry % number for number in range(100_001)) + "}"

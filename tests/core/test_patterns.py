@@ -248,6 +248,7 @@ def test_the_bound_is_one_for_all_patterns_and_names():
     assert work.steps < MOST_STEPS + 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nested", ["(" * 30 + "a" + "){9}" * 30, "(" * 30 + "a" + ")+" * 30])
 def test_a_pattern_that_stands_for_too_much_is_refused_while_it_is_built(nested):
     work = Work()
@@ -256,6 +257,7 @@ def test_a_pattern_that_stands_for_too_much_is_refused_while_it_is_built(nested)
     assert work.steps < MOST_STEPS + 100
 
 
+@pytest.mark.slow
 def test_ends_and_names_of_any_number_are_bounded():
     for meant in ([f"{n:x}" for n in range(300_000)], ["a" * 600_000]):
         with pytest.raises(LoraFileError, match="steps to look up"):
