@@ -257,6 +257,7 @@ def test_what_would_take_too_much_memory_is_not_read(huge, kind):
     assert (told["size"] > 10_000_000, told["metadata"]) == (True, {})
 
 
+@pytest.mark.slow
 @needs_proc
 def test_notes_of_millions_of_lists_are_not_read(huge):
     told, error = huge["4 million lists"]
