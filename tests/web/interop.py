@@ -103,6 +103,11 @@ def surroundings(peer: dict) -> dict:
     return sketch.workflow
 
 
+TOASTS = ".p-toast-message, [data-testid=toast]"
+CLOSE_BUTTONS = ".p-toast-close-button, [data-testid=toast-close]"
+"""As the pages up to 1.49 and from 1.58 on have them."""
+
+
 class Interop:
     """What a person does with the menu, and what can then be seen in the graph."""
 
@@ -159,12 +164,12 @@ class Interop:
         return self.page.browser_page.evaluate(code)
 
     def said(self) -> str:
-        toasts = self.page.browser_page.locator(".p-toast-message")
+        toasts = self.page.browser_page.locator(TOASTS)
         return "\n".join(toasts.all_inner_texts())
 
     def close_toasts(self) -> None:
-        close = "() => document.querySelectorAll('.p-toast-close-button').forEach((b) => b.click())"
-        self.page.browser_page.evaluate(close)
+        close = "(buttons) => document.querySelectorAll(buttons).forEach((b) => b.click())"
+        self.page.browser_page.evaluate(close, CLOSE_BUTTONS)
 
 
 def listed(rows: list[dict]) -> list[dict]:

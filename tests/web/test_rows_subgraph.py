@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("playwright")
 
+from tests.web.conftest import OWN
 from tests.web.rows import Rows, row
 from tests.web.stage import SHELF
 from tests.web.test_rows_saved import exported, fingerprint
@@ -46,8 +47,9 @@ def test_they_are_edited_inside_a_subgraph_and_kept_outside(rows, host):
     assert [each["on"] for each in exported(page)["rows"]] == [True, False, True]
 
 
-def test_a_list_that_a_subgraph_shows_is_edited_there_also_after_undo(rows):
-    """The newer page cannot show it there, and keeps it inside."""
+def test_a_list_that_a_subgraph_shows_is_edited_there_also_after_undo(rows, stand):
+    if stand.served != OWN:
+        pytest.skip("pages from 1.49 on show no list outside of its subgraph, and keep it inside")
     page = rows.page
     outer = page.wrap([rows.node_id])
     page.load(showing_inside(page.workflow(), outer))
