@@ -17,7 +17,7 @@ from tests.host.test_route import CROSS_SITE, request, tree
 pytestmark = pytest.mark.slow
 
 OUTSIDE = "this stands outside of the folder"
-INK = "hostile/ink.safetensors"
+SOUND = "hostile/sound.safetensors"
 HUGE = 100_000_000
 AT_ONCE = 100
 MOST = 64 * 1024
@@ -40,7 +40,7 @@ def disk(host):
     """A sound file in the loras folder, and beside the folder what nobody may read."""
     folder = host.loras_dir / "hostile"
     folder.mkdir()
-    write(host.loras_dir / INK, pair("lora_unet_a", 8, 8), {"note": "sound"})
+    write(host.loras_dir / SOUND, pair("lora_unet_a", 8, 8), {"note": "sound"})
     outside = host.loras_dir.parent / "outside"
     outside.mkdir()
     write(outside / "decoy.safetensors", pair("lora_unet_a", 8, 8), {"note": OUTSIDE})
@@ -72,11 +72,11 @@ OUT = {
     "of a drive": "C:%5cWindows%5cwin.ini",
     "of another computer": "%5c%5cserver%5cshare%5cdecoy.safetensors",
     "a file URL": "file:///etc/passwd",
-    "a stream": "hostile/ink.safetensors::$DATA",
-    "NUL in the middle": "hostile/ink.safetensors%00.png",
-    "NUL at the end": "hostile/ink.safetensors%00",
-    "a new line": "hostile/ink%0d%0aSet-Cookie:%20a=b.safetensors",
-    "a slash behind": "hostile/ink.safetensors/",
+    "a stream": "hostile/sound.safetensors::$DATA",
+    "NUL in the middle": "hostile/sound.safetensors%00.png",
+    "NUL at the end": "hostile/sound.safetensors%00",
+    "a new line": "hostile/sound%0d%0aSet-Cookie:%20a=b.safetensors",
+    "a slash behind": "hostile/sound.safetensors/",
     "a lone surrogate": "%ed%a0%80.safetensors",
     "no UTF-8": "%ff%fe.safetensors",
     "the folder": "hostile",
@@ -155,7 +155,7 @@ def test_what_has_100_mb_is_cut_or_refused(host, told, case):
 @pytest.mark.usefixtures("disk")
 def test_a_hundred_requests_at_once_are_answered_alike(host, told):
     (host.loras_dir / "hostile" / "large.safetensors").write_bytes(raw(0, text=b"[" * HUGE))
-    names = [INK, "hostile/large.safetensors", "../outside/decoy.safetensors"]
+    names = [SOUND, "hostile/large.safetensors", "../outside/decoy.safetensors"]
     answers: dict[str, list[tuple[int, bytes]]] = {name: [] for name in names}
 
     def ask(name: str) -> None:
@@ -178,7 +178,7 @@ def test_a_hundred_requests_at_once_are_answered_alike(host, told):
 )
 def test_other_methods_change_and_tell_nothing(host, told, method):
     before = tree(host)
-    status, headers, body = request(host, f"name={INK}", method)
+    status, headers, body = request(host, f"name={SOUND}", method)
     assert status == (200 if method in ("HEAD", "OPTIONS") else 405)
     assert b"layers" not in body
     assert "Access-Control-Allow-Origin" not in headers
@@ -190,7 +190,7 @@ def test_other_methods_change_and_tell_nothing(host, told, method):
 @pytest.mark.parametrize("case", CROSS_SITE)
 def test_another_site_cannot_read_the_answer(host, told, case):
     before = tree(host)
-    status, _ = asked(host, INK, **CROSS_SITE[case])
+    status, _ = asked(host, SOUND, **CROSS_SITE[case])
     assert status in (200, 403)
     assert tree(host) == before
     told.append(
