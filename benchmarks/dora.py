@@ -23,13 +23,12 @@ Apply = Callable[[torch.Tensor], torch.Tensor]
 def ours(up: torch.Tensor, down: torch.Tensor, magnitude: torch.Tensor, by_input: bool) -> Apply:
     from lora_algebra.lora_core.families import LowRank
     from lora_algebra.lora_core.families.dora import Decomposed
-    from lora_algebra.lora_core.fuse import fuse
-    from lora_algebra.lora_core.match import Addend
-    from lora_algebra.lora_core.merge import merge_
-    from lora_algebra.lora_core.targets import Target
+    from lora_algebra.lora_core.fusing import fuse, merge_
+    from lora_algebra.lora_core.matching import WeightTerm
+    from lora_algebra.lora_core.naming import Target
 
     delta = Decomposed(LowRank(up, down, 1.0), magnitude.flatten(), by_input, 0.0)
-    patches = fuse([Addend(Target("w"), delta, 1.0, 0.0, "file")])
+    patches = fuse([WeightTerm(Target("w"), delta, 1.0, 0.0, "file")])
 
     def apply(weight: torch.Tensor) -> torch.Tensor:
         merge_(weight, patches)

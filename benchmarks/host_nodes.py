@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
-    from lora_algebra.lora_core.recipe import Recipe
+    from lora_algebra.lora_core.algebra import Recipe
 
 STRENGTH = 0.7
 
@@ -45,7 +45,7 @@ def host_bypass(model: ModelPatcher, path: Path, strength: float = STRENGTH) -> 
 
 def our_recipe(names: Sequence[str], strength: float = STRENGTH) -> Recipe:
     """What Load LoRA nodes and a Stack LoRAs node give."""
-    from lora_algebra.lora_core.recipe import Recipe
+    from lora_algebra.lora_core.algebra import Recipe
     from lora_algebra.nodes.load_lora import LoadLoRA
 
     return Recipe.sum(LoadLoRA.execute(name, strength).args[0] for name in names)

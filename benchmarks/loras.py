@@ -56,13 +56,13 @@ def matrices(model: torch.nn.Module) -> Sizes:
 def with_ours(base: ModelPatcher, loras: Sequence[Lora]) -> ModelPatcher:
     """A clone with all of them as our patches, one for each weight."""
     from lora_algebra.lora_core.families import LowRank
-    from lora_algebra.lora_core.match import Addend
-    from lora_algebra.lora_core.targets import Target
-    from lora_algebra.nodes.adapter import FusedAdapter
+    from lora_algebra.lora_core.matching import WeightTerm
+    from lora_algebra.lora_core.naming import Target
+    from lora_algebra.nodes.host.adapter import FusedAdapter
 
     def fused(key: str) -> FusedAdapter:
         pairs = [LowRank(lora[key].up, lora[key].down, 1.0) for lora in loras]
-        return FusedAdapter.of(tuple(Addend(Target(key), p, STRENGTH, 0.0, "") for p in pairs))
+        return FusedAdapter.of(tuple(WeightTerm(Target(key), p, STRENGTH, 0.0, "") for p in pairs))
 
     clone = base.clone()
     clone.add_patches({key: fused(key) for key in loras[0]})

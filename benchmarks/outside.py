@@ -56,13 +56,12 @@ def _row(width: int, count: int, dtype: torch.dtype, settings: Settings) -> tupl
 
 def ours(weight: torch.Tensor, loras: Sequence[Lora], device: str) -> Contender:
     from lora_algebra.lora_core.families import LowRank
-    from lora_algebra.lora_core.fuse import fuse
-    from lora_algebra.lora_core.match import Addend
-    from lora_algebra.lora_core.merge import merge_
-    from lora_algebra.lora_core.targets import Target
+    from lora_algebra.lora_core.fusing import fuse, merge_
+    from lora_algebra.lora_core.matching import WeightTerm
+    from lora_algebra.lora_core.naming import Target
 
     pairs = [LowRank(x[LAYER].up.to(device), x[LAYER].down.to(device), 1.0) for x in loras]
-    addends = [Addend(Target(LAYER), pair, 1.0, 0.0, "") for pair in pairs]
+    addends = [WeightTerm(Target(LAYER), pair, 1.0, 0.0, "") for pair in pairs]
     return Contender(lambda: merge_(weight, fuse(addends)))
 
 

@@ -69,7 +69,7 @@ class Case:
         return cls(kind, base, (files[0], files[1]), settings.device)
 
     def recipe(self) -> Any:
-        from lora_algebra.lora_core.apply import load
+        from lora_algebra.lora_core.applying import load
 
         return load(self.files[0]) + 0.5 * load(self.files[1])
 
@@ -134,7 +134,7 @@ class Case:
 
 
 def _schedules(cases: Mapping[str, Case], settings: Settings) -> Table:
-    from lora_algebra.lora_core.curve import Curve
+    from lora_algebra.lora_core.algebra import Curve
 
     rows: list[list[str]] = []
     for kind, case in cases.items():
@@ -169,7 +169,7 @@ def _schedules(cases: Mapping[str, Case], settings: Settings) -> Table:
 
 
 def _sweeps(cases: Mapping[str, Case], settings: Settings) -> Table:
-    from lora_algebra.lora_core.spread import parse_spread
+    from lora_algebra.lora_core.algebra import parse_spread
 
     rows: list[list[str]] = []
     strengths = [index / (IMAGES - 1) for index in range(IMAGES)]
