@@ -76,7 +76,7 @@ export function replaceOrigin(link, node, slot) {
 export function neighbours(node) {
   const graph = graphOf(node);
   const ids = [...linksInto(node).map((link) => link.origin_id), ...linksFrom(node).map((link) => link.target_id)];
-  return new Set(ids.map((id) => graph.getNodeById(id)).filter((other) => other !== null));
+  return new Set(ids.map((id) => graph.getNodeById(id)).filter((other) => !!other));
 }
 
 /**
