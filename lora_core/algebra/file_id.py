@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+
+from ..short_names import base_name, without_suffix
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,5 +30,4 @@ class FileId:
     @property
     def label(self) -> str:
         """The base name without its suffix, as people call the file."""
-        base = PurePosixPath((self.name or self.path).replace("\\", "/")).name
-        return base.removesuffix(".safetensors")
+        return without_suffix(base_name(self.name or self.path))

@@ -113,6 +113,8 @@ def strength_of(term: Term, moment: Moment, layer: str = "") -> tuple[float, ...
         moment: When.
         layer: The name of the weight in the model.
     """
+    if not term.modulated:  # it is asked for every layer of every file
+        return (float(term.strength_model),)
     images = images_of(modulation for modulation, _ in term.modulated)
     at = moment if images is None else replace(moment, images=images)
     parts = [(float(s), known.factors(at, layer)) for known, s in term.modulated]

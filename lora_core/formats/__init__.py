@@ -1,4 +1,4 @@
-"""What trainers write around their tensors: suffixes of keys, scales, patterns, peft's config."""
+"""What trainers write around their tensors: the grammar of keys, scales, patterns, peft's config."""
 
 from .keys import FileKey, KeyGrammar, PlainParameter, Role
 from .peft_config import config_changed, read_config

@@ -1,7 +1,7 @@
 """What is known of the user's files without applying them, and which file a name means."""
 
 from .facts import Facts, facts_of, stated_triggers
-from .filenames import base_name, choose_name, close_names, folded, without_suffix
+from .filenames import choose_name, close_names, folded
 from .inspect import inspect_file
 from .resolve import Asked, Found, resolve, said_of
 
@@ -9,7 +9,6 @@ __all__ = [
     "Asked",
     "Facts",
     "Found",
-    "base_name",
     "choose_name",
     "close_names",
     "facts_of",
@@ -18,5 +17,4 @@ __all__ = [
     "resolve",
     "said_of",
     "stated_triggers",
-    "without_suffix",
 ]

@@ -11,12 +11,12 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
 from ..errors import LoraInputError
+from ..short_names import base_name, without_suffix
 
 LONGEST_NAME: Final = 4096
 CLOSE_NAMES: Final = 3
 SHORTLIST: Final = 50
 SHOWN_NAMES: Final = 5
-SUFFIX: Final = ".safetensors"
 
 _SEPARATOR_LAST: Final = re.compile(r"[/\\]\.?$")
 """What systems pass over where they open a folder."""
@@ -90,16 +90,6 @@ def _close(word: str, known: Iterable[str]) -> list[str]:
         return matcher.quick_ratio()
 
     return get_close_matches(word, nlargest(SHORTLIST, sorted(known), key=flattered), CLOSE_NAMES)
-
-
-def without_suffix(name: str) -> str:
-    """``name`` as it is written in tags."""
-    return name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
-
-
-def base_name(name: str) -> str:
-    """``name`` without its folders, in the spelling of any system."""
-    return PureWindowsPath(name).name
 
 
 def folded(name: str) -> str:

@@ -6,17 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from ..short_names import SUFFIX, base_name, without_suffix
 from ..text import shortened
 from ..warning import LONGEST_NAME, LoraWarning
-from .filenames import (
-    SUFFIX,
-    base_name,
-    folded,
-    no_such_file,
-    only_one,
-    same_names,
-    without_suffix,
-)
+from .filenames import folded, no_such_file, only_one, same_names
 
 GENERIC: Final = frozenset(("adapter_model", "pytorch_lora_weights"))
 """What peft and diffusers call every file, so that only its folder says which it is."""

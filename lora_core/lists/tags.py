@@ -12,7 +12,8 @@ from typing import Final, Literal, TypeAlias
 
 from ..algebra import NUMBER, FileId, Term, typed_strength
 from ..errors import LoraError, LoraInputError
-from ..library import base_name, folded, without_suffix
+from ..library import folded
+from ..short_names import base_name, without_suffix
 from ..strict_json import LARGEST
 from ..text import printable
 

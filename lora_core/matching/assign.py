@@ -107,15 +107,16 @@ def assign(
     counts: Counter[FileId] = Counter()
     for match in matches:
         file = match.file.id
-        own, stuck = live.get(file), list[MatchedDelta]()
+        strong, own, stuck = merge.get(file), live.get(file), list[MatchedDelta]()
+        most = own.max_strength() if own is not None else 0.0
         for hit in match.hits:
             if hit.model != index:
                 continue
             addend, key = hit.addend, hit.addend.target.key
-            strength = _merged_strength(merge.get(file), hit)
+            strength = _merged_strength(strong, hit)
             if own is not None and _acts(own, hit) and goes_live(hit, view):
                 beside[key].append(LiveTerm(file, addend.target.rows, addend.delta))
-                strongest[key].append(addend.times(own.max_strength()))
+                strongest[key].append(addend.times(most))
                 counts[file] += 1
             elif own is not None:
                 strength += _merged_strength(own, hit)

@@ -1,4 +1,4 @@
-"""Fits: what one file does to some models, at strength 1."""
+"""What one file does to some models at strength 1: matched once, good for every recipe with it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class FileMatch:
 
     @classmethod
     def of(cls, file: LoraFile, models: Sequence[ModelView]) -> FileMatch:
+        """Matches ``file``; LoraFileError or LoraMismatchError if it cannot be applied."""
         match = match_file(file, models)
         return cls(file, match.hits, report_match(match))
 

@@ -1,4 +1,4 @@
-"""Lanes: what may go live, beside a layer instead of into its weight."""
+"""Live terms: what goes beside a layer instead of into its weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is held for as long as a host model is in memory, so that a moved strength costs no reading.
+"""What is kept for as long as a host model is in memory, so that a moved strength costs no reading.
 
 The host drops a patched model, with all that hangs on it, as soon as a strength in front of it is
 moved. The torch model underneath stays: what does not depend on strengths is kept beside it, in
@@ -62,11 +62,11 @@ class ModelCache:
         )
 
 
-_held: Final[WeakKeyDictionary[torch.nn.Module, ModelCache]] = WeakKeyDictionary()
+_caches: Final[WeakKeyDictionary[torch.nn.Module, ModelCache]] = WeakKeyDictionary()
 _lock: Final = Lock()
 
 
 def cache_of(model: torch.nn.Module) -> ModelCache:
-    """What is held for a model; it goes when the model goes."""
+    """What is kept for a model; it goes when the model goes."""
     with _lock:
-        return _held.setdefault(model, ModelCache())
+        return _caches.setdefault(model, ModelCache())

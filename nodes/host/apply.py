@@ -106,9 +106,9 @@ def apply_recipe(
         return model, clip, Report(())
     sides = _sides(model, clip)
     earlier = [_applied(side) for side in sides.values()]
-    views = [
+    views = tuple(
         view_of(part, s, own.entries) for (part, s), own in zip(sides.items(), earlier, strict=True)
-    ]
+    )
     cache = cache_of(next(iter(sides.values())).model)
     plan = make_plan(
         recipe,

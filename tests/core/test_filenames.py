@@ -5,7 +5,8 @@ import unicodedata
 import pytest
 
 from lora_core import LoraInputError
-from lora_core.library.filenames import choose_name, close_names, without_suffix
+from lora_core.library.filenames import choose_name, close_names
+from lora_core.short_names import without_suffix
 
 NAMES = ["ink.safetensors", "Style/Ink.safetensors", "style/light.safetensors", "é.safetensors"]
 

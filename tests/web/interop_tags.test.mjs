@@ -1,4 +1,4 @@
-// web/interop/tags.js against the table that lora_core/tags.py is held to as well.
+// web/interop/tags.js against the table that lora_core/lists/tags.py is held to as well.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -5,7 +5,7 @@
  *     cosine                     a named shape from 0 to 1
  *     0:1, 1:0 ease-out          points, joined by a named shape
  *
- * lora_core/curve.py is the same in Python; tests/data/curves.json holds both to each other.
+ * lora_core/algebra/curve.py is the same in Python; tests/data/curves.json holds both to each other.
  *
  * @typedef {{ place: number, value: number }} Point its place within the window, from 0 to 1
  * @typedef {{ points: Point[], shape: string, start: number, end: number }} Curve

@@ -5,7 +5,7 @@ import { identityOf } from "../model/value.js";
 
 const SUFFIX = /\.(safetensors|sft|ckpt|pt|pth|bin)$/i;
 
-/** Names that trainers give to every file. There the folder says which one is meant, as in lora_core/resolve.py. */
+/** Names that trainers give to every file. There the folder says which one is meant, as in lora_core/library/resolve.py. */
 const GENERIC = /\/(adapter_model|pytorch_lora_weights)(\.safetensors)?$/;
 
 /** @typedef {(name: string) => string} Key the part of a name by which it is found */

@@ -1,5 +1,5 @@
 /**
- * Reads and writes `<lora:NAME:STRENGTH:STRENGTH>` in texts, as lora_core/tags.py does. tests/data/tags.json holds
+ * Reads and writes `<lora:NAME:STRENGTH:STRENGTH>` in texts, as lora_core/lists/tags.py does. tests/data/tags.json holds
  * both to the same.
  *
  * @typedef {{ name: string, model: number, clip: number, ignored: string[] }} Entry
