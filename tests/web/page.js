@@ -49,10 +49,14 @@ window.lab = (() => {
     return result;
   };
 
-  /** The newer page folds what follows an edit within 50 ms into the same step of undo. */
+  /**
+   * The newer page folds what follows an edit within 50 ms into the same step of undo. Its timer may be late on a
+   * busy machine, so that ours has to come up behind it in any case.
+   */
   const calm = async () => {
-    const rest = tracker().squashState ? captured + SQUASH - performance.now() : 0;
-    if (rest > 0) await new Promise((done) => setTimeout(done, rest));
+    if (!tracker().squashState) return;
+    const rest = captured + SQUASH - performance.now();
+    await new Promise((done) => setTimeout(done, Math.max(0, rest)));
   };
 
   return {

@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 from safetensors.torch import load_file, save_file
 
 from harness.workflows import render, stacked_loras
-from tests.web.interop import Interop
+from tests.web.interop import TOASTS, Interop
 from tests.web.stage import lora_names, numbered, two_loras
 
 FIRST, SECOND = lora_names("sd15")
@@ -129,7 +129,7 @@ def test_warnings_are_counted_in_the_line_and_told_once(page, apply_node):
         "parts": [],
         "warnings": [{"code": f"made_up_{time.monotonic()}", "text": "Something is odd about it."}],
     }
-    toasts = page.browser_page.get_by_text("Something is odd about it.")
+    toasts = page.browser_page.locator(TOASTS).filter(has_text="Something is odd about it.")
     for _ in range(2):
         page.pretendOutput(apply_node, {"text": [FIRST], "loras": [warned]})
         expect(page.report_line()).to_have_text("1 LoRA, 11 of 11 layers; 1 warning")
