@@ -1,8 +1,8 @@
 """Live: what another strength takes until the next step can run, and what a step takes.
 
-On a model of linear layers in a row, without attention, so that a layer's share of a step is as large as
-it can be and so is what is beside it. Models are loaded by the host's ``load_models_gpu`` and steps are
-``BaseModel.apply_model`` with the patcher's wrappers, as its samplers do.
+The model is a row of linear layers without attention. So the layers' share of a step is as large as possible,
+and so is the share of the live LoRAs. ComfyUI's ``load_models_gpu`` loads the models. A step is
+``BaseModel.apply_model`` with the patcher's wrappers, as in ComfyUI's samplers.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ def _changes(settings: Settings) -> Table:
     cases = product(_widths(settings), CHANGED_FILES[:1] if settings.quick else CHANGED_FILES)
     rows = [_changed(width, count, settings) for width, count in cases]
     note = (
-        f"From the nodes with another strength to the end of the first step, {CHANGED_TOKENS} tokens, "
-        f"files of rank {CHANGED_RANK} in memory. *written* counts the weights of the model that are "
-        "replaced or changed. *without the step* is less the time of a step of the bare model."
+        "From the nodes with another strength to the end of the first step, with "
+        f"{CHANGED_TOKENS} tokens and files of rank {CHANGED_RANK} in memory. *written* is the number of "
+        "the model's weights that are replaced or changed. *without the step* subtracts the time of a "
+        "step of the bare model."
     )
     columns = (
         *("layers", "LoRAs", "written: live, merge, host", "live ms", "merge ms", "host ms"),
@@ -131,8 +132,8 @@ def _steps(settings: Settings) -> Table:
     cases = list(product(_widths(settings), tokens, ranks))
     rows = [_row(width, tokens, rank, settings) for width, tokens, rank in cases]
     note = (
-        "Over a step of the bare model, which is 1.00: ours with N LoRAs of this rank in total, and "
-        "the host's bypass loader, which can hold one LoRA only, with one of this rank."
+        "A step of the bare model is 1.00. Ours has N LoRAs with this rank in total. ComfyUI's bypass "
+        "loader can hold only one LoRA, which has this rank."
     )
     ours = (f"ours N = {count}" for count in FILES)
     columns = ("layers", "tokens", "total rank", "bare ms", *ours, "host's bypass N = 1")

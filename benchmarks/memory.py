@@ -48,9 +48,9 @@ def measure(settings: Settings) -> Section:
     files = sum(file.stat().st_size for file in folder.iterdir())
     note = (
         f"{FILES} files of rank {RANK} ({mb(files)} MB) on {count} weights {WIDTH}×{WIDTH} in float16 "
-        f"({mb(numbers)} MB). By how many MB the process, or what is in use on the GPU, has grown after "
-        "the nodes, at most while the model is loaded, and when it is. What is merged is there twice, "
-        "since the host keeps the original weights."
+        f"({mb(numbers)} MB). The table shows by how many MB the process, or the memory in use on the "
+        "GPU, has grown: after the nodes, at most while the model loads, and after loading. Merged "
+        "weights are there twice, because ComfyUI keeps the original ones."
     )
     columns = ("way", "after the nodes MB", "peak while loading MB", "loaded MB")
     return Section("Memory", note, [Table("Growth", "", columns, rows)])

@@ -1,10 +1,10 @@
 """Node side: what the nodes themselves take, before any weight is touched.
 
-LoRAs of 720 layers on an SDXL whose weights are on the meta device, so that nothing else counts.
-*first*: a model and files that nobody has used yet; ours is a Load LoRA for each and one Apply LoRA To
-Model, the host's a LoraLoaderModelOnly for each. It maps files and reads them while it patches; ours reads
-and checks them here. *moved*: another strength for all of them, and nothing kept but the model without
-LoRAs and the nodes, as in the host's default cache.
+The LoRAs have 720 layers. The weights of the SDXL are on the meta device, so they cost no time.
+*first*: nobody has used the model or the files yet. Ours is one Load LoRA for each file and one Apply LoRA To
+Model. ComfyUI's is one LoraLoaderModelOnly for each file. Ours reads and checks the files here. ComfyUI only maps
+them, and reads them while it patches. *moved*: all of them get another strength. As in ComfyUI's default
+cache, only the model without LoRAs and the nodes are kept.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Outside the host: the same factors added to the same weights in place, by peft and diffusers, too.
 
-Ours is what ``lora_core.apply`` does to each weight; peft's is ``merge_adapter`` of all adapters; diffusers'
-is ``fuse_lora`` of a model of its own with the same layers, which is a way to peft's. None of them keeps
-the weights that were there. Both packages come from the pack's .venv, where there is one.
+*ours* is what ``lora_core.apply`` does to each weight. *peft* is ``merge_adapter`` of all adapters. *diffusers*
+is ``fuse_lora`` of its own model with the same layers, which calls peft. None of them keeps the original
+weights. If the pack has a .venv, both packages come from it.
 """
 
 from __future__ import annotations

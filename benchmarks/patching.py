@@ -179,16 +179,17 @@ def section(
         columns = ("model", "type", *COLUMNS[:-1])
         cells = [(row.model, row.dtype, *_cells(row)[:-1]) for row in whole]
         tables.insert(0, Table("Whole models", " ".join(notes), columns, cells))
-    shown = f"![Time of ours over the host's, by the number of LoRAs]({picture})\n\n"
+    shown = f"![Our time divided by ComfyUI's, by the number of LoRAs]({picture})\n\n"
     return Section("Patching", (shown if picture else "") + NOTE, [_summary(rows), *tables])
 
 
 NOTE = (
-    "`ModelPatcher.patch_model`, the host's own, on a model that stays on its device. *limit* is the same "
-    "with an adapter that returns the weight as it is: the host keeps, copies, casts and stores, and "
-    "nothing is added. *GEMM* is the one multiplication of all factors, in float32, by itself; what is "
-    "exact and done by the host takes both. *extra* is by how much the process grows at most, the patched weights included, since the host keeps the "
-    "original ones. *new m×n* is how many tensors of the weight's size are made for each weight."
+    "This is the time of ComfyUI's own `ModelPatcher.patch_model`, on a model that stays on its device. "
+    "*limit* is the same with an adapter that returns the weight unchanged: ComfyUI keeps, copies, casts "
+    "and stores, and nothing is added. *GEMM* is only the one multiplication of all factors, in float32. "
+    "An exact result needs both. *extra* is the most by which the process grows. It includes the "
+    "patched weights, because ComfyUI keeps the original ones. *new m×n* is the number of tensors of the "
+    "weight's size that are made for each weight."
 )
 
 RATIOS = {
@@ -239,5 +240,5 @@ def _summary(rows: Sequence[Row]) -> Table:
             ratios = [times(found[count].ratio("ours", *others)) for count in counts]
             lines.append((f"{model} {dtype}", label, *ratios))
     return Table(
-        f"In short: rank {USUAL}", "", ("weight", "ratio", *(f"N = {n}" for n in counts)), lines
+        f"Summary for rank {USUAL}", "", ("weight", "ratio", *(f"N = {n}" for n in counts)), lines
     )

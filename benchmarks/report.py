@@ -42,7 +42,7 @@ class Table:
         lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         if self.folded:
-            table = f"<details><summary>the table</summary>\n\n{table}\n\n</details>"
+            table = f"<details><summary>Show the table</summary>\n\n{table}\n\n</details>"
         return "\n\n".join(part for part in (f"### {self.title}", self.note, table) if part)
 
 
@@ -63,8 +63,9 @@ def document(machine: Mapping[str, str], sections: Sequence[Section], command: s
     facts = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in machine.items())]
     head = (
         "# Benchmarks\n\n"
-        f"Written by `{command}`; ours against ComfyUI's own code, in one process, in turn. Times are "
-        "medians; a ratio is the median of the ratios within each round, below 1 is in our favour."
+        f"`{command}` measures LoRA Algebra (*ours*) and ComfyUI's own code (*host*) in turn, in one "
+        "process, and writes this page. Times are medians. A ratio is computed in each round, and "
+        "the median is shown. Below 1, ours is faster."
     )
     return "\n\n".join([head, "\n".join(facts), *map(str, sections)]) + "\n"
 

@@ -1,7 +1,7 @@
 """Varying: schedules beside the host's hook keyframes, and a sweep of strengths as one batch.
 
-Whole runs of the sampler (euler) on the tests' tiny real models at 8x8 latents, with two LoRAs of rank 4,
-loaded and ready. Steps are short there, so that whatever is done between them shows.
+These are whole runs of the sampler (euler) on the tests' tiny real models at 8x8 latents, with two loaded LoRAs
+of rank 4. The steps are short, so everything that is done between them is visible.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _schedules(cases: Mapping[str, Case], settings: Settings) -> Table:
                 f"{apart:.0e}",
             ]
         )
-    note = f"The strength from 0 to 1 over {STEPS} steps; the host's hooks have a keyframe for each step."
+    note = f"The strength goes from 0 to 1 over {STEPS} steps. ComfyUI's hooks have a keyframe for each step."
     columns = (
         *("model", "no LoRA ms", "ours ms", "hooks ms", "ours / no LoRA", "ours / hooks"),
         "latents apart",
@@ -198,9 +198,9 @@ def _sweeps(cases: Mapping[str, Case], settings: Settings) -> Table:
             ]
         )
     note = (
-        f"{IMAGES} strengths from 0 to 1, {SWEEP_STEPS} steps: one batch with Spread LoRA, the same "
-        f"batch without any LoRA, and {IMAGES} runs, from the node on, with our two modes and with "
-        "the host's loaders."
+        f"{IMAGES} strengths from 0 to 1, with {SWEEP_STEPS} steps. The columns are one batch with Spread "
+        f"LoRA, the same batch without any LoRA, and {IMAGES} runs with our two modes and with ComfyUI's "
+        "loaders. A run starts at the node."
     )
     columns = (
         *(

@@ -50,8 +50,10 @@ def whole_models(settings: Settings, all_layers: bool) -> tuple[list[Row], list[
         model = case.build(case.dtype)
         everything = matrices(model)
         chosen = _chosen(everything, _limit(case, settings, all_layers))
-        notes.append(f"{case.name}: {len(chosen)} of {len(everything)} weights,")
-        notes.append(f"{_numbers(chosen) / 1e6:.0f} of {_numbers(everything) / 1e6:.0f} million.")
+        notes.append(f"{case.name}: {len(chosen)} of {len(everything)} weights patched,")
+        notes.append(
+            f"{_numbers(chosen) / 1e6:.0f} of {_numbers(everything) / 1e6:.0f} million parameters."
+        )
         progress(" ".join(notes[-2:]))
         models.filled(model, settings.device, chosen)
         base = models.patcher_of(model, settings.device)

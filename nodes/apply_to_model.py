@@ -24,21 +24,21 @@ class ApplyToModel(io.ComfyNode):
             display_name="Apply LoRA To Model",
             category=CATEGORY,
             description="Adds a LoRA, or a whole stack, to a model and its text encoder in one "
-            "pass, and reports what was applied.",
+            "pass. Shows what was applied.",
             search_aliases=["apply lora", "lora loader"],
             has_intermediate_output=True,  # the report is sent again when nothing has to run
             inputs=[
                 Lora.Input("lora", display_name="LORA", optional=True, tooltip="A LoRA or a stack"),
-                io.Model.Input("model", optional=True, tooltip="The model to add it to"),
-                io.Clip.Input("clip", optional=True, tooltip="The text encoder to add it to"),
+                io.Model.Input("model", optional=True, tooltip="The model that gets the LoRA"),
+                io.Clip.Input("clip", optional=True, tooltip="The text encoder that gets the LoRA"),
                 io.Combo.Input(
                     "mode",
                     options=list(MODES),
                     default="auto",
                     optional=True,  # workflows from before it go on working
-                    tooltip="merge: into the weights. live: beside the layers, so that another "
-                    "strength touches no weight. auto: merge, but live for schedules, spreads and "
-                    "quantised models",
+                    tooltip="merge: adds the LoRA to the weights. live: computes the LoRA next to "
+                    "the layers, so a new strength changes no weight. auto: merges, but uses live for "
+                    "schedules, spreads and quantised models",
                 ),
             ],
             outputs=[

@@ -45,7 +45,7 @@ async def validation_errors(read: Read) -> bool | str:
 
 
 def fingerprints(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
-    """The files as they are now, so that one trained anew under its old name is read anew."""
+    """The files as they are now, so that a file retrained under its old name is read again."""
     try:
         library = Library()
         return [_fingerprint(library, asked, more) for asked, more in read()]

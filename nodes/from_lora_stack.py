@@ -21,7 +21,7 @@ class FromLoRAStack(io.ComfyNode):
             node_id="FromLoRAStack",
             display_name="From LoRA Stack",
             category=CATEGORY,
-            description="A LORA_STACK of another pack as a LORA.",
+            description="Turns a LORA_STACK of another pack into a LORA.",
             search_aliases=[
                 "lora_stack",
                 "lora stacker",

@@ -14,7 +14,10 @@ from .host import listed_states
 from .plain_errors import plain_errors
 from .types import CATEGORY, Lora, lora_input
 
-ORDER_TOOLTIP = "Of two numbers: model first as in ComfyUI, text encoder first as in A1111"
+ORDER_TOOLTIP = (
+    "Which strength comes first if a tag has two: the model's, as in ComfyUI, or the text "
+    "encoder's, as in A1111"
+)
 
 
 class FromLoRATags(io.ComfyNode):
@@ -26,8 +29,8 @@ class FromLoRATags(io.ComfyNode):
             node_id="FromLoRATags",
             display_name="From LoRA Tags",
             category=CATEGORY,
-            description="Reads <lora:name:strength> tags out of a text: a LORA, and the text "
-            "without them.",
+            description="Reads the <lora:name:strength> tags in a prompt. Gives you a LORA, and the "
+            "prompt without the tags.",
             search_aliases=[
                 "lora tag loader",
                 "lora tags",
@@ -47,7 +50,9 @@ class FromLoRATags(io.ComfyNode):
             ],
             outputs=[
                 Lora.Output(display_name="LORA"),
-                io.String.Output("text", display_name="text", tooltip="The text without the tags"),
+                io.String.Output(
+                    "text", display_name="text", tooltip="The prompt without the tags"
+                ),
             ],
         )
 

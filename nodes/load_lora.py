@@ -21,17 +21,19 @@ class LoadLoRA(io.ComfyNode):
             node_id="LoadLoRA",
             display_name="Load LoRA",
             category=CATEGORY,
-            description="A LoRA file as a value: scale it, stack it, then apply it to a model.",
+            description="Chooses a LoRA file. Scale or stack it, then connect it to Apply LoRA To "
+            "Model.",
             search_aliases=["lora", "lora loader", "lora algebra"],
             inputs=[
-                io.Combo.Input("lora_name", options=lora_names(), tooltip="A file of models/loras"),
+                io.Combo.Input("lora_name", options=lora_names(), tooltip="A file in models/loras"),
                 io.Float.Input(
                     "strength",
                     default=1.0,
                     min=-10.0,
                     max=10.0,
                     step=0.01,
-                    tooltip="How much of it: 0 is nothing, 1 as trained, -1 its mirror image",
+                    tooltip="How strong the LoRA is: 0 has no effect, 1 is as trained, -1 is the "
+                    "opposite",
                 ),
             ],
             outputs=[Lora.Output(display_name="LORA")],
@@ -50,7 +52,7 @@ class LoadLoRA(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lora_name: object = None, **_others: object) -> object:
-        """The file's state, so that one trained anew under its old name is read anew."""
+        """The file's state, so that a file retrained under its old name is read again."""
         try:
             file = find_lora(lora_name)
         except LoraError as error:

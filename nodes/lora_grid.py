@@ -25,8 +25,8 @@ class LoRAGrid(io.ComfyNode):
             node_id="LoRAGrid",
             display_name="LoRA Grid",
             category=CATEGORY,
-            description="Puts the images of a sweep, or of a batch, side by side into one labelled "
-            "image. No pixel of them is changed.",
+            description="Puts the images of a sweep or a batch side by side into one labelled image. "
+            "No pixel of them changes.",
             search_aliases=[
                 "xy plot",
                 "image grid",
@@ -37,33 +37,38 @@ class LoRAGrid(io.ComfyNode):
             ],
             is_input_list=True,
             inputs=[
-                io.Image.Input("images", tooltip="From a sweep, or a batch"),
+                io.Image.Input("images", tooltip="Images from a sweep, or a batch"),
                 io.Int.Input(
                     "columns",
                     default=0,
                     min=0,
                     max=256,
-                    tooltip="Images side by side; 0: as the labels of a sweep say, else one row of "
-                    "up to six, else about a square",
+                    tooltip="The number of images in a row. With 0, the labels of a sweep decide. "
+                    "Without these, up to six images make one row, and more make roughly a square",
                 ),
-                _pixels("text_size", 0, "Height of the letters in pixels; 0: by the images' size"),
-                _pixels("gap", 8, "Pixels around each image"),
+                _pixels(
+                    "text_size",
+                    0,
+                    "Height of the letters in pixels. With 0, it depends on the size of the images",
+                ),
+                _pixels("gap", 8, "Space around each image in pixels"),
                 io.Combo.Input(
-                    "background", options=list(BACKGROUNDS), tooltip="What is around the images"
+                    "background", options=list(BACKGROUNDS), tooltip="The colour around the images"
                 ),
                 io.String.Input(
                     "labels",
                     multiline=True,
                     default="",
                     optional=True,
-                    tooltip="From a sweep, or typed: a line for each image",
+                    tooltip="From a sweep, or typed with one line for each image",
                 ),
             ],
             outputs=[
                 io.Image.Output(
                     "image",
                     display_name="image",
-                    tooltip="The grid; of batches or videos from a sweep one for each of their images",
+                    tooltip="The grid. If the sweep made batches or videos, there is one grid for each "
+                    "of their images",
                 )
             ],
         )

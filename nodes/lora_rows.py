@@ -25,7 +25,7 @@ class LoRARows(io.ComfyNode):
             node_id="LoRARows",
             display_name="LoRA Rows",
             category=CATEGORY,
-            description="A list of LoRAs with switches and strengths, as one value.",
+            description="A list of LoRAs with switches and strengths.",
             search_aliases=[
                 "lora",
                 "lora loader",

@@ -22,12 +22,13 @@ class ScaleLoRA(io.ComfyNode):
             node_id="ScaleLoRA",
             display_name="Scale LoRA",
             category=CATEGORY,
-            description="A LoRA or a whole stack times a number, apart for model and text encoder.",
+            description="Multiplies a LoRA or a whole stack by a number, separately for model and "
+            "text encoder.",
             search_aliases=["lora strength", "multiply lora"],
             inputs=[
                 Lora.Input("lora", display_name="LORA", optional=True, tooltip="A LoRA or a stack"),
-                _factor("strength_model", "Factor on its effect on the model"),
-                _factor("strength_clip", "Factor on its effect on the text encoder"),
+                _factor("strength_model", "Factor for the model"),
+                _factor("strength_clip", "Factor for the text encoder"),
             ],
             outputs=[Lora.Output(display_name="LORA")],
         )

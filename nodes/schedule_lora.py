@@ -23,21 +23,21 @@ class ScheduleLoRA(io.ComfyNode):
             node_id="ScheduleLoRA",
             display_name="Schedule LoRA",
             category=CATEGORY,
-            description="A LoRA or a stack whose effect on the model follows a curve over the steps "
-            "of sampling. No weight is touched for it.",
+            description="Changes the strength of a LoRA or a stack along a curve during sampling. "
+            "Changes no weight.",
             search_aliases=["lora schedule", "lora keyframes", "timed lora"],
             inputs=[
                 Lora.Input("lora", display_name="LORA", optional=True, tooltip="A LoRA or a stack"),
                 io.String.Input(
                     "curve",
                     default="linear",
-                    tooltip="Points like 0:0, 0.3:1, 1:0.5, or a shape: linear, cosine, ease-in, "
-                    "ease-out, constant, step; or both",
+                    tooltip="Points such as 0:0, 0.3:1, 1:0.5, a shape (linear, cosine, ease-in, "
+                    "ease-out, constant, step), or both",
                 ),
                 _percent(
-                    "start_percent", 0.0, "Where the curve begins; before it the strength is 0"
+                    "start_percent", 0.0, "Where the curve begins. Before it the strength is 0"
                 ),
-                _percent("end_percent", 1.0, "Where the curve ends; behind it the strength is 0"),
+                _percent("end_percent", 1.0, "Where the curve ends. After it the strength is 0"),
             ],
             outputs=[Lora.Output(display_name="LORA")],
         )

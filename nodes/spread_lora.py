@@ -21,16 +21,16 @@ class SpreadLoRA(io.ComfyNode):
             node_id="SpreadLoRA",
             display_name="Spread LoRA",
             category=CATEGORY,
-            description="A LoRA or a stack at another strength for each image of the batch, all in "
-            "one pass of the sampler.",
+            description="Gives each image of a batch its own strength of a LoRA or a stack, in one "
+            "pass of the sampler.",
             search_aliases=["lora sweep", "lora strengths", "lora batch"],
             inputs=[
                 Lora.Input("lora", display_name="LORA", optional=True, tooltip="A LoRA or a stack"),
                 io.String.Input(
                     "values",
                     default=DEFAULT,
-                    tooltip="A range over all images of the latent batch, as 0..1 (a single image gets its "
-                    "end), or a factor for each: 0, 0.5, 1 or 0..1 x 5",
+                    tooltip="A range over all images of the latent batch, such as 0..1 (a single "
+                    "image gets the end), or one factor for each image: 0, 0.5, 1 or 0..1 x 5",
                 ),
             ],
             outputs=[Lora.Output(display_name="LORA")],

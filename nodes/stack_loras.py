@@ -21,7 +21,7 @@ class StackLoRAs(io.ComfyNode):
             node_id="StackLoRAs",
             display_name="Stack LoRAs",
             category=CATEGORY,
-            description="The sum of any number of LoRAs. Their order does not matter.",
+            description="Adds up any number of LoRAs. Their order does not matter.",
             search_aliases=["lora stack", "add loras", "combine loras"],
             inputs=[
                 # the last input there is: with anything behind it, pasting a group loses a link
@@ -29,7 +29,7 @@ class StackLoRAs(io.ComfyNode):
                     "loras",
                     template=io.Autogrow.TemplatePrefix(row, prefix="lora_", min=0, max=50),
                     optional=True,
-                    tooltip="LoRAs and stacks; there is always one more free socket",
+                    tooltip="LoRAs and stacks. There is always one free socket",
                 )
             ],
             outputs=[Lora.Output(display_name="LORA")],

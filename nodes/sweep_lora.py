@@ -23,8 +23,8 @@ class SweepLoRA(io.ComfyNode):
             node_id="SweepLoRA",
             display_name="Sweep LoRA",
             category=CATEGORY,
-            description="A LoRA or a stack at several strengths, or two of them against each "
-            "other (XY plot): all that is behind it runs once for each.",
+            description="Tries a LoRA or a stack at several strengths, or two of them against each "
+            "other (XY plot). Every node after it runs once for each.",
             search_aliases=[
                 "xy plot",
                 "xyz plot",
@@ -42,13 +42,13 @@ class SweepLoRA(io.ComfyNode):
                 Lora.Input(
                     "across",
                     optional=True,
-                    tooltip="A second LoRA or stack, added at each of its own strengths to each of "
-                    "the first: a table instead of a row",
+                    tooltip="A second LoRA or stack for an XY plot. Each of its strengths is used "
+                    "with each strength of the first",
                 ),
                 io.String.Input(
                     "across_values",
                     default=DEFAULT,
-                    tooltip="The strengths of the second one, if there is one",
+                    tooltip="The strengths of the second one. They have no effect without it",
                 ),
             ],
             outputs=[
@@ -59,10 +59,12 @@ class SweepLoRA(io.ComfyNode):
                     "label",
                     display_name="label",
                     is_output_list=True,
-                    tooltip="Name and strength of each, for LoRA Grid or a file name",
+                    tooltip="Name and strength of each one, for LoRA Grid or a file name",
                 ),
                 io.Int.Output(
-                    "columns", display_name="columns", tooltip="How many values the first one has"
+                    "columns",
+                    display_name="columns",
+                    tooltip="The number of values of the first one",
                 ),
             ],
         )

@@ -20,7 +20,7 @@ class ToLoRAStack(io.ComfyNode):
             node_id="ToLoRAStack",
             display_name="To LoRA Stack",
             category=CATEGORY,
-            description="A LORA as a LORA_STACK, for loaders and stackers of other packs.",
+            description="Turns a LORA into a LORA_STACK for loaders and stackers of other packs.",
             search_aliases=[
                 "lora_stack",
                 "lora stacker",
@@ -34,7 +34,7 @@ class ToLoRAStack(io.ComfyNode):
                     "lora_stack",
                     display_name="LORA_STACK",
                     optional=True,
-                    tooltip="From a stacker of another pack; it comes first",
+                    tooltip="From a stacker of another pack. Its entries come first",
                 ),
             ],
             outputs=[LoraStack.Output("lora_stack", display_name="LORA_STACK")],

@@ -28,8 +28,8 @@ class ToLoRATags(io.ComfyNode):
             node_id="ToLoRATags",
             display_name="To LoRA Tags",
             category=CATEGORY,
-            description="Writes a LORA as <lora:name:strength> tags, and the hashes by which "
-            "Civitai finds the files.",
+            description="Writes a LORA as <lora:name:strength> tags, with the hashes that "
+            "Civitai uses to find the files.",
             search_aliases=[
                 "lora tags",
                 "lora stack to string",

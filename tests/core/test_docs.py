@@ -161,7 +161,7 @@ def test_the_messages_that_troubleshooting_lists_are_said():
 )
 def test_the_texts_that_the_help_teaches_are_read(page, parse):
     text = (ROOT / "web" / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    (table,) = re.findall(r"\| text \| meaning \|\n(.*?)\n\n", text, re.DOTALL)
+    (table,) = re.findall(r"\| Text \| Meaning \|\n(.*?)\n\n", text, re.DOTALL)
     taught = re.findall(r"^\| `(.*?)` \|", table, re.MULTILINE)
     assert len(taught) >= 3
     for each in taught:

@@ -15,7 +15,7 @@ NAME = "base_model.model.transformer_blocks.0.attn.to_out.0"
 
 
 def test_a_config_that_changes_changes_the_weights(host):
-    """peft trained anew under the old name, or a config that came after the file."""
+    """peft retrained under the old name, or a config that came after the file."""
     folder = host.loras_dir / "trained"
     folder.mkdir()
     made = {name: 0.1 * t for name, t in tensors(1, up=(128, 4), down=(4, 128)).items()}
