@@ -23,23 +23,27 @@ PROMPTS ?= 2000
 SEED ?= 1
 HOST ?= 0.28
 
-.PHONY: demo check test test-rest test-slow fuzz faults soak web-cases fidelity bench docs shots setup lint lint-js test-core test-host test-web clean
+.PHONY: demo check test $(addprefix test-,classic nodes2 sampling rest newer) test-slow fuzz faults soak web-cases fidelity bench docs shots setup lint lint-js test-core test-host test-web clean
 
 # threads that wait for each other are far slower than one where several programs share the cores
-demo check test-rest test-core test-host test-web test-slow fuzz faults soak web-cases shots: export OMP_NUM_THREADS = 1
+demo check test-core $(addprefix test-,classic nodes2 sampling rest newer) test-host test-web test-slow fuzz faults soak web-cases shots: export OMP_NUM_THREADS = 1
 
 demo: $(READY)
 	$(BIN)/python -m tools.demo
 
-# the page waits for most of its time, so its tests run beside the others
+# hosts and pages wait for much of their time, so more parts run side by side than there are cores
 test: lint
-	$(MAKE) --no-print-directory --jobs=2 $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) test-rest test-web
+	$(MAKE) --no-print-directory --jobs=4 $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) \
+		test-classic test-rest test-sampling test-core test-newer test-nodes2
 
-test-rest: $(READY)
-	$(BIN)/python -m pytest -q tests/core tests/fuzz tests/host
+test-classic test-nodes2: test-%: $(READY)
+	$(BIN)/python -m pytest -q tests/web --part $*
+
+test-sampling test-rest test-newer: test-%: $(READY)
+	$(BIN)/python -m pytest -q tests/host --part $*
 
 check: lint
-	$(BIN)/python -m pytest -q -n auto tests/core
+	$(BIN)/python -m pytest -q -n auto -m 'not thorough' tests/core
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz $(N) $(SEED)
@@ -91,7 +95,10 @@ lint: $(READY) $(if $(NPM),lint-js)
 lint-js: $(NODE_READY)
 	@if [ -e $(NODE_READY) ]; then set -x; node_modules/.bin/tsc && node_modules/.bin/biome check --error-on-warnings --log-level=warn; fi
 
-test-core test-host test-web: test-%: $(READY)
+test-core: $(READY)
+	$(BIN)/python -m pytest -q tests/core tests/fuzz
+
+test-host test-web: test-%: $(READY)
 	$(BIN)/python -m pytest -q tests/$*
 
 clean:

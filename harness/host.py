@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -57,10 +57,24 @@ def ensure_models(install: HostInstall, files: Mapping[str, str]) -> Path:
     """
     identity = hashlib.sha256(MODEL_SCRIPT.read_bytes() + install.version.encode())
     models = Path(tempfile.gettempdir()) / f"lora-algebra-tests-{identity.hexdigest()[:16]}"
-    missing = [name for name, file in files.items() if not (models / file).is_file()]
-    if missing:
-        _build_models(install, models, missing)
+    with _alone(models.with_suffix(".lock")):
+        missing = [name for name, file in files.items() if not (models / file).is_file()]
+        if missing:
+            _build_models(install, models, missing)
     return models
+
+
+@contextlib.contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """One process at a time, where the system has such locks: several test processes may start at once."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _build_models(install: HostInstall, models: Path, names: Iterable[str]) -> None:

@@ -12,6 +12,13 @@ import pytest
 from harness.installs import HOSTS, OLDEST, HostInstall, find_host, skip_notice
 
 SLOW = "--slow"
+PART = "--part"
+
+PARTS = ("classic", "nodes2", "sampling", "rest", "newer")
+"""`make test` runs them side by side."""
+
+SAMPLING = ("meaning", "spread", "schedule", "live", "live_lifetime")
+"""Files of tests/host: about half of the work in the oldest host."""
 
 MEASURED = pytest.StashKey[list[str]]()
 NOTICES = pytest.StashKey[set[str]]()
@@ -21,15 +28,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         SLOW, action="store_true", help="also the slow tests, and every test in every host and page"
     )
+    parser.addoption(
+        PART, choices=PARTS, help="one part of the tests in hosts and pages: each starts servers of its own"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the slow tests, unless they are asked for."""
-    if config.getoption(SLOW):
-        return
-    fast = [item for item in items if not item.get_closest_marker("slow")]
-    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
-    items[:] = fast
+    """Leave out the slow tests, unless they are asked for, and all but one part, if one is."""
+    slow, part = config.getoption(SLOW), config.getoption(PART)
+    chosen = [
+        item
+        for item in items
+        if (slow or not item.get_closest_marker("slow")) and part in (None, part_of(item))
+    ]
+    config.hook.pytest_deselected(items=list(set(items).difference(chosen)))
+    items[:] = chosen
+
+
+def part_of(item: pytest.Item) -> str:
+    """The part that a test in a host or in a page belongs to: of the page, those of one renderer."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    if "tests/web" in item.path.as_posix():
+        return params["stand"].renderer if "stand" in params else PARTS[0]
+    if params.get("host_install", OLDEST) != OLDEST:
+        return "newer"
+    return "sampling" if item.path.stem.removeprefix("test_") in SAMPLING else "rest"
 
 
 def pytest_configure() -> None:

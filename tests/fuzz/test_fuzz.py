@@ -9,7 +9,7 @@ from lora_core.families.registry import FORMS
 
 from .judge import Summary, run
 
-FILES = 5_000
+FILES = 2_000
 SEED = 1
 
 

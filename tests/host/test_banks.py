@@ -10,6 +10,7 @@ import pytest
 from tools.fidelity.host import ask_host
 
 
+@pytest.mark.slow
 def test_the_host_puts_a_bank_in_the_place_of_a_head_and_takes_it_away_again(host_install, show):
     found = ask_host("banks")
     if not found:

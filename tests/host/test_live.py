@@ -24,8 +24,6 @@ from tests.host.files import (
     saved,
 )
 
-pytestmark = pytest.mark.every_host
-
 NOTHING = {"patched_weights": 0, "calculate_weight": 0, "set_attr_param": 0, "copy_to_param": 0}
 
 
@@ -68,8 +66,9 @@ def test_live_is_what_merge_is(host, loras, kind, dtype, show):
     assert error < change / 2
 
 
+@pytest.mark.every_host
 @pytest.mark.usefixtures("clip_models_dir")
-@pytest.mark.parametrize("kind", [*KINDS, "sd15clip"])
+@pytest.mark.parametrize("kind", [*KINDS, pytest.param("sd15clip", marks=pytest.mark.slow)])
 def test_live_is_what_merge_is_in_the_models_as_they_are(host, loras, kind, show):
     base = base_hash(host, kind)
     merged = sampled(host, kind, two(loras, kind, mode="merge"))
@@ -115,6 +114,7 @@ def test_equal_recipes_are_the_same_bits(host, loras):
     assert len({probe(host, "flux", chain)["patches_uuid"] for chain in chains}) == 1
 
 
+@pytest.mark.every_host
 @pytest.mark.parametrize(
     ("kind", "cache"),
     [
@@ -157,6 +157,7 @@ def test_another_strength_writes_no_weight(shared_host, tmp_path, kind, cache, s
     assert len(set(hashes.values())) == 5
 
 
+@pytest.mark.every_host
 def test_the_factors_stay_where_they_are_when_a_strength_changes(shared_host, tmp_path):
     host = shared_host()
     a, b = make_loras(host, tmp_path, "flux", 2)

@@ -28,8 +28,6 @@ from tests.host.files import (
     sampled,
 )
 
-pytestmark = pytest.mark.every_host
-
 CLOSE = 5e-6
 
 
@@ -121,6 +119,7 @@ def unsliced(host, loras, tmp_path_factory):
     return {"sd15": loras["sd15"][1], "sd3": host.add_lora(file)}
 
 
+@pytest.mark.every_host
 @pytest.mark.parametrize("order", ["ours first", "theirs first", "on both sides"])
 @pytest.mark.parametrize("kind", ["sd15", "sd3"])
 def test_the_hosts_own_bypass_beside_ours(host, loras, unsliced, kind, order, show):
@@ -152,6 +151,7 @@ BEHIND = {
 }
 
 
+@pytest.mark.every_host
 @pytest.mark.parametrize("node", BEHIND)
 @pytest.mark.parametrize("place", ["behind", "before"])
 def test_other_nodes_behind_and_before_ours(host, loras, node, place, show):
@@ -168,6 +168,7 @@ def test_other_nodes_behind_and_before_ours(host, loras, node, place, show):
     assert not expected.equal(sampled(host, kind, stacked_loras(*files, mode="merge")))
 
 
+@pytest.mark.every_host
 def test_a_clone_that_computes_in_another_type_leaves_no_mark(host, loras):
     """While it is loaded, the model itself says that it computes in bfloat16."""
     chain = stacked_loras((loras["flux"][0], 1.0), mode="live")
@@ -177,6 +178,7 @@ def test_a_clone_that_computes_in_another_type_leaves_no_mark(host, loras):
     assert sampled(host, "flux", chain).equal(expected)
 
 
+@pytest.mark.every_host
 def test_a_schedule_follows_a_model_sampling_that_comes_later(host, loras):
     """Progress is told from the noise, by the sampling of the model as it is sampled."""
     chain = in_turn(
@@ -191,6 +193,7 @@ def test_a_schedule_follows_a_model_sampling_that_comes_later(host, loras):
         assert call["stacks"][0][0] == pytest.approx(index / 10, abs=1e-4)
 
 
+@pytest.mark.every_host
 def test_a_model_merge_takes_what_is_merged_and_patched_only(host, loras):
     """Live is no patch: a node that joins weights sees the base's."""
     name = loras["flux"][0]
@@ -238,6 +241,7 @@ def run_guided(host, kind, chain, negative, name):
     return load_file(host.output_dir / f"{name}.safetensors")["samples"], result.report("TKGates")
 
 
+@pytest.mark.every_host
 @pytest.mark.parametrize("other", ["another of the kind", "the same", "another kind"])
 def test_a_model_for_the_negative_prompt_keeps_out_of_it(host, loras, other, show):
     """The host gives both models the wrappers of the first."""
@@ -269,6 +273,7 @@ def on_another(loras, mode, curve=None):
     return chain
 
 
+@pytest.mark.every_host
 def test_live_loras_of_a_model_for_the_negative_prompt_count(host, loras):
     """The host gives that model none of its own wrappers."""
     live, _ = run_guided(host, "sd3", no_loras, on_another(loras, "live"), "negative_live")
@@ -278,6 +283,7 @@ def test_live_loras_of_a_model_for_the_negative_prompt_count(host, loras):
     assert apart(merged, plain) > 100 * CLOSE
 
 
+@pytest.mark.every_host
 def test_a_schedule_that_nobody_follows_is_refused(host, loras):
     negative = on_another(loras, "live", "linear")
     refused = host.run(guided("sd3", no_loras, negative, "refused"), expect_error=True)

@@ -14,8 +14,6 @@ from harness.tiny_models import MODEL_FILES
 from harness.workflows import no_loras, stacked_loras
 from tests.host.files import apart, latent, make_loras
 
-pytestmark = pytest.mark.every_host
-
 KINDS = ("flux", "sd3", "wan")
 
 FORMATS = {"int8_tensorwise": 127.0, "float8_e4m3fn": 448.0}
@@ -144,6 +142,7 @@ def test_auto_goes_live_and_is_nearer_to_the_exact_weights(
     assert (left["hooks"], left["open"]) == (0, 0)
 
 
+@pytest.mark.every_host
 def test_a_schedule_on_a_quantised_model_writes_no_weight(host, models_dir, tmp_path):
     models = Models(host, models_dir, "flux", "comfy_quant int8")
     (name,) = make_loras(host, tmp_path, "flux", 1)

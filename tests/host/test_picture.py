@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from examples.tiny import in_host
@@ -10,6 +11,7 @@ from tests.core.test_picture import SHOWN
 from tools import picture
 
 
+@pytest.mark.slow
 def test_comfyui_makes_the_picture_of_the_readme(host_install, tmp_path, show):
     with in_host.start(host_install, tmp_path) as host:
         images, seconds = picture.timed(lambda: picture.by_host(host))

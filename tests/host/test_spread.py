@@ -51,7 +51,7 @@ def worst(batch, singles):
 
 
 @pytest.mark.usefixtures("clip_models_dir")
-@pytest.mark.parametrize("kind", [*KINDS, "sd15clip"])
+@pytest.mark.parametrize("kind", [*KINDS, pytest.param("sd15clip", marks=pytest.mark.slow)])
 def test_eight_strengths_in_one_pass_are_eight_runs(host, loras, kind, show):
     files = [(loras[kind][0], 0.7), (loras[kind][1], 0.4)]
     sampled(host, kind, stacked_loras(*files, values=EIGHT), batch=8, seed=1)

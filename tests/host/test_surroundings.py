@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import textwrap
 
+import pytest
+
 from harness.host import PACKS, REPOSITORY, Host
 
 
@@ -19,6 +21,7 @@ def test_two_copies_of_the_pack_do_not_keep_the_host_from_starting(
     assert sorted(ours) == ["/api/lora_algebra/lora", "/lora_algebra/lora"]
 
 
+@pytest.mark.slow
 def test_without_a_server_there_is_no_route_and_an_error_is_what_it_is(host_install, tmp_path):
     (tmp_path / "pack").symlink_to(REPOSITORY, target_is_directory=True)
     script = f"""

@@ -80,12 +80,14 @@ def linux() -> None:
         pytest.skip("only where /proc tells which processes descend from which")
 
 
+@pytest.mark.slow
 def test_a_host_ends_with_a_process_that_is_killed(host_install, tmp_path):
     said = {"path": host_install.path, "python": host_install.python, "folder": tmp_path}
     places = {name: str(path) for name, path in said.items()}
     assert_all_end_with(HOST.format(version=host_install.version, **places))
 
 
+@pytest.mark.slow
 def test_a_browser_ends_with_a_process_that_is_killed():
     pytest.importorskip("playwright")
     from tests.web.stage import find_chromium
