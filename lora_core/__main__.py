@@ -39,11 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lora-algebra {__version__}")
     commands = parser.add_subparsers(required=True)
 
-    inspect = commands.add_parser("inspect", help="say what is in a LoRA file")
+    inspect = commands.add_parser("inspect", help="show what is in a LoRA file")
     inspect.add_argument("file", metavar="FILE", type=Path)
     inspect.set_defaults(command=_inspect)
 
-    apply = commands.add_parser("apply", help="write a checkpoint with LoRAs in it")
+    apply = commands.add_parser("apply", help="write a checkpoint with LoRAs merged into it")
     apply.add_argument("base", metavar="BASE", type=Path, help="checkpoint, .safetensors")
     apply.add_argument(
         "-l",
@@ -52,13 +52,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_lora,
         action="append",
         required=True,
-        help="a LoRA and how much of it, 1 if not said; may be given again",
+        help="a LoRA file and its strength (1 by default); can be repeated",
     )
     apply.add_argument("-o", "--out", metavar="OUT", type=Path, required=True)
     apply.set_defaults(command=_apply)
 
     for command in (inspect, apply):
-        command.add_argument("--json", action="store_true", help="for programs")
+        command.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
 
 
@@ -76,7 +76,7 @@ def _lora(text: str) -> tuple[Path, float]:
     try:
         return Path(path), float(strength)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{strength!r} is no strength") from None
+        raise argparse.ArgumentTypeError(f"{strength!r} is not a valid strength") from None
 
 
 def _inspect(options: argparse.Namespace) -> int:

@@ -43,7 +43,7 @@ def refused(what: str, problem: str, expected: str | None, found: str | None) ->
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise LoraInputError("with a number that is none", expected="finite numbers", found=name)
+    raise LoraInputError("not valid", expected="finite numbers", found=name)
 
 
 def _without_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -27,7 +27,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "made_for_other": "Its notes say it was made for {base}; the model is {model}",
     "scale_unread": "Its notes on its scale cannot be read: taken as alpha = rank",
     "found_by_content": "There is no {asked}; found by its content under another name: {name}",
-    "found_by_basename": "There is no {asked}; found as the only file of its base name: {name}",
+    "found_by_basename": "There is no {asked}; found as the only file with the same base name: {name}",
 }
 """The sentence of every code. Codes are promises; sentences are the page's keys for their translations."""
 

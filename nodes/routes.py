@@ -79,10 +79,10 @@ def _question(query: Any) -> tuple[Asked, bool]:
 def _parameter(query: Any, key: str, form: re.Pattern[str], unsaid: str | None = None) -> str:
     values: list[str] = query.getall(key, [] if unsaid is None else [unsaid])
     if len(values) != 1:
-        raise LoraInputError(f"{key} has to be given once.", key=key)
+        raise LoraInputError(f"{key} must be given exactly once.", key=key)
     value = values[0]
     if value != unsaid and (len(value) > LONGEST_NAME or not form.fullmatch(value)):
-        raise LoraInputError(f"{key} is not of the right form.", key=key)
+        raise LoraInputError(f"{key} is not in the right format.", key=key)
     return value
 
 

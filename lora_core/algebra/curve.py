@@ -77,7 +77,7 @@ class Curve(Modifier):
         if at < len(text):
             raise _refused(f"{text[at : at + 20]!r} is neither a point nor a shape")
         if not points and not shape:
-            raise _refused("there is nothing in it")
+            raise _refused("it is empty")
         return cls(tuple(points) or RAMP, shape or "linear", *window)
 
     def at(self, progress: float) -> float:

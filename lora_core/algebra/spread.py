@@ -160,8 +160,8 @@ def same_length(one: int, other: int) -> None:
     """Refuses values for two batches of these sizes, if they differ (LoraInputError)."""
     if one != other:
         raise LoraInputError(
-            f"one Spread LoRA has {one} values, another {other}: all of them are for "
-            "the images of the same batch.",
+            f"one Spread LoRA has {one} values, another {other}: each needs one value for "
+            "each image of the same batch.",
             key="values",
             expected=f"{one} values",
             found=f"{other} values",
@@ -186,7 +186,7 @@ def _part(text: str) -> list[Fraction]:
 
 def _range(text: str, values: Range, count: str | None) -> list[Fraction]:
     if count is None:
-        raise _refused(repr(text[:30]), f"how many there are, like {repr(text[:30])[:-1]} x 5'")
+        raise _refused(repr(text[:30]), f"a count, like {repr(text[:30])[:-1]} x 5'")
     if int(count) < 2:
         raise _refused(f"a range of {int(count)}", "a range of at least 2 values")
     return [*values.over(int(count))]

@@ -68,7 +68,7 @@ def _not_finite(value: object, name: str) -> LoraInputError:
 
 def _too_large(name: str) -> LoraInputError:
     return LoraInputError(
-        f"{name} is beyond {LARGEST_STRENGTH:.0e}, where no model makes sense",
+        f"{name} is too large: expected at most {LARGEST_STRENGTH:.0e}",
         key=name,
         expected=f"at most {LARGEST_STRENGTH:.0e}",
         found="a larger number",

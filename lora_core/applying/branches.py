@@ -270,8 +270,8 @@ def _per_image(values: torch.Tensor, like: torch.Tensor, dim: int) -> torch.Tens
         # a vector for each input may be doubled in any order, tokens and pixels stay with their image
         if batch % images or (like.ndim == 2 and batch != images):
             raise LoraInputError(
-                f"a layer of this model sees {batch} inputs for {images} images, so that they cannot "
-                "have a strength each. Use one strength for all of them.",
+                f"a layer of this model sees {batch} inputs for {images} images, so each image "
+                "cannot have its own strength. Use one strength for all images.",
                 key="values",
                 expected=f"a multiple of {images} inputs",
                 found=str(batch),

@@ -109,7 +109,7 @@ class Delta(ABC):
 
     def to_low_rank(self) -> LowRank:
         """Gives the same as one exact pair, where it has a ``pair_rank``; TypeError elsewhere."""
-        raise TypeError(f"{self.text()} is no low-rank pair")
+        raise TypeError(f"{self.text()} is not a low-rank pair")
 
 
 class Static(Delta):

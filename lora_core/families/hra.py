@@ -32,7 +32,7 @@ def read(source: Source) -> Sequence[Delta]:
     if vectors.ndim != 2 or not vectors.numel() or vectors.shape[1] > _most(vectors):
         found = source.shapes("hra_u")
         raise source.refuse(
-            f": no matrix, or of too high a rank: {found}.",
+            f": hra_u is not a matrix, or its rank is too high: {found}.",
             expected="hra_u (in, rank)",
             found=found,
         )
@@ -81,7 +81,7 @@ def _orthogonal(source: Source, units: torch.Tensor) -> torch.Tensor:
 
 def _without_direction(source: Source) -> LoraFileError:
     return source.refuse(
-        " holds a reflection of length 0.", expected="vectors with a direction", found="zeros"
+        " has a reflection vector of length 0.", expected="vectors with a direction", found="zeros"
     )
 
 

@@ -36,7 +36,7 @@ def regrouped(name: str, delta: Delta, target: Target, shapes: Mapping[str, Shap
         return delta
     if not isinstance(delta, LowRank):
         raise LoraMismatchError(
-            f"{name} has q, k and v head by head, which {delta.text()} cannot be put in order from.",
+            f"{name} stores q, k and v head by head, and {delta.text()} cannot be put in another order.",
             key=name,
             expected="a LoRA",
             found=delta.text(),

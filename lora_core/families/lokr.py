@@ -192,7 +192,7 @@ def _refuse_both(source: Source, whole: str, *factors: str) -> None:
     if there:
         found = ", ".join(there)
         raise source.refuse(
-            f" has its {whole} and also {found}; which of them is meant cannot be told.",
+            f" is ambiguous: it has both {whole} and {found}.",
             expected="the whole or its factors",
             found=found,
         )
@@ -212,7 +212,7 @@ def _side(source: Source, number: str) -> tuple[tuple[torch.Tensor, ...], Shape]
         tensor = source[whole]
         if tensor.ndim < 2 or not tensor.numel():
             found = source.shapes(whole)
-            raise source.refuse(f": no matrix: {found}.", expected="a matrix", found=found)
+            raise source.refuse(f": not a matrix: {found}.", expected="a matrix", found=found)
         return (tensor.flatten(1),), tuple(tensor.shape[2:])
     if up not in source.tensors or down not in source.tensors:
         found = ", ".join(sorted(source.tensors))

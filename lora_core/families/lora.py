@@ -60,7 +60,7 @@ def _refuse_more_than_lora(source: Source) -> None:
     start = str(config.get("init_lora_weights")).lower()
     if start.startswith(CHANGED_BASES):
         raise source.refuse(
-            f" was trained from {start}, which has changed the base model first. Convert it with "
+            f" was trained from {start}, which changes the base model first. Convert it with "
             "peft's path_initial_model_for_weight_conversion.",
             expected="a LoRA of the base model itself",
             found=start,
@@ -89,7 +89,7 @@ def _check_reshape(source: Source) -> None:
     ):
         found = "a shape" if wanted.is_meta else " x ".join(f"{n:g}" for n in _numbers(wanted))
         raise source.refuse(
-            f" is to be reshaped to {found}, but its factors are made for {size}.",
+            f" asks to be reshaped to {found}, but its factors are made for {size}.",
             expected=str(size),
             found=found,
         )

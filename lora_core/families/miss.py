@@ -96,13 +96,13 @@ def read(source: Source) -> Sequence[Delta]:
     block = source["miss_block"]
     if not block.numel() or block.ndim not in (2, 3):
         found = shape_text(block)
-        raise source.refuse(f": no block: {found}.", expected="(rank, out)", found=found)
+        raise source.refuse(f": not a block: {found}.", expected="(rank, out)", found=found)
     if block.ndim == 2:
         mini = source.settings.config is None or bool(source.settings.option("mini_r", 0))
         return (Repeated(block, mini),)
     if block.shape[1] != block.shape[2]:
         found = shape_text(block)
-        raise source.refuse(f": no square blocks: {found}.", expected="(n, r, r)", found=found)
+        raise source.refuse(f": the blocks are not square: {found}.", expected="(n, r, r)", found=found)
     return (BlockAffine(block),)
 
 

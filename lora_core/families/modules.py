@@ -43,7 +43,7 @@ def _refuse_unread(source: Source) -> None:
             raise source.refuse(
                 f" is {family}, which this version does not read. "
                 "Applying part of it would give a wrong image, so none of it is applied.",
-                expected="one of the families in the README",
+                expected="one of the families in docs/fidelity.md",
                 found=family,
             )
 
@@ -59,7 +59,7 @@ def _refuse_halves(source: Source, used: set[str], families: list[str]) -> None:
     if families:
         whole = " and ".join(families)
         raise source.refuse(
-            f" has a {role}, as a {family} has, beside its {whole}, of which it is no part.",
+            f" has a {role}, which belongs to {family} and is not part of its {whole}.",
             expected=f"what belongs to {whole}",
             found=found,
         )

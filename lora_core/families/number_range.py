@@ -68,7 +68,7 @@ def check_delta(name: str, delta: Delta, bound: float) -> None:
     peak = delta.max_abs() if delta.made_wide else bound
     if not room.taken(delta, peak, 1.0) <= room.most:
         raise LoraFileError(
-            f"{name} holds numbers that come to {peak:.3g}, which float32 cannot hold: its training "
+            f"{name} holds numbers that add up to {peak:.3g}, which float32 cannot hold: its training "
             "went wrong, or the file is damaged.",
             key=name,
             expected=f"at most {room.most / room.row if delta.follows else room.most:.3g}",

@@ -51,7 +51,7 @@ def read_blocks(source: Source) -> Sequence[Delta]:
     if blocks.ndim not in (3, 4) or blocks.shape[-1] != blocks.shape[-2] or not blocks.numel():
         found = shape_text(blocks)
         raise source.refuse(
-            f": no blocks of rotations: {found}.", expected="(blocks, size, size)", found=found
+            f": not blocks of rotations: {found}.", expected="(blocks, size, size)", found=found
         )
     skews = blocks.double() - blocks.double().mT
     skews = _bounded(source, skews * _shrinking(source, skews), blocks)
@@ -90,7 +90,7 @@ def read_triangles(source: Source) -> Sequence[Delta]:
     if size < 2 or not len(flat) or size * (size - 1) // 2 != flat.shape[1]:
         found = shape_text(flat)
         raise source.refuse(
-            f": no triangles of rotations: {found}.",
+            f": not triangles of rotations: {found}.",
             expected="(blocks, size · (size - 1) / 2)",
             found=found,
         )
@@ -114,7 +114,7 @@ def _bounded(source: Source, skews: torch.Tensor, read: torch.Tensor) -> torch.T
     if size > LARGEST_TURN:
         found = f"{size / skews.shape[-1]:.3g}"
         raise source.refuse(
-            f" is a rotation with entries of {found}, which turns nothing further.",
+            f" is a rotation with entries of {found}, larger than any rotation needs.",
             expected=f"at most {LARGEST_TURN / skews.shape[-1]:.3g}",
             found=found,
         )
@@ -146,7 +146,7 @@ def _terms(source: Source) -> int:
     if not 1 <= terms <= MOST_TERMS:
         found = f"{terms:g}"
         raise source.refuse(
-            f" is rotated by a series of {found} terms.",
+            f" is rotated by a series of {found} terms; expected 1 to {MOST_TERMS}.",
             expected=f"1 to {MOST_TERMS}",
             found=found,
         )
@@ -171,7 +171,7 @@ def read_butterfly(source: Source) -> Sequence[Delta]:
     if blocks.ndim != 4 or blocks.shape[-1] != blocks.shape[-2] or not blocks.numel():
         found = shape_text(blocks)
         raise source.refuse(
-            f": no stages of rotations: {found}.", expected="(stages, n, b, b)", found=found
+            f": not stages of rotations: {found}.", expected="(stages, n, b, b)", found=found
         )
     order = None
     if len(blocks) > 1:
@@ -186,7 +186,7 @@ def _check_butterfly(source: Source, blocks: torch.Tensor) -> None:
     if size % 2 or stages > 32 or count % 2 ** (stages - 1):
         found = shape_text(blocks)
         raise source.refuse(
-            f": {count} blocks of {size} make no butterfly of {stages} stages.",
+            f": {count} blocks of {size} cannot form a butterfly of {stages} stages.",
             expected="even blocks, as many as the last stage puts together",
             found=found,
         )

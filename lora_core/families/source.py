@@ -89,12 +89,12 @@ def wide(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def check_pair(source: Source, up: str, down: str) -> None:
-    """Refuses what is no pair of matrices: up (out, rank[, 1, …]), down (rank, in[, kernel…])."""
+    """Refuses what is not a pair of matrices: up (out, rank[, 1, …]), down (rank, in[, kernel…])."""
     left, right = source[up], source[down]
     shapes = source.shapes(up, down)
     if left.ndim < 2 or right.ndim < 2 or left.shape[2:].numel() != 1:
         expected = f"{up} (out, rank), {down} (rank, in)"
-        raise source.refuse(f" is no pair of matrices: {shapes}.", expected=expected, found=shapes)
+        raise source.refuse(f" is not a pair of matrices: {shapes}.", expected=expected, found=shapes)
     if left.shape[1] != right.shape[0]:
         raise source.refuse(f": ranks differ: {shapes}.", expected="one rank", found=shapes)
     if not 1 <= len(right) <= HIGHEST_RANK or not left.numel() or not right.numel():
@@ -131,7 +131,7 @@ def fold_core(source: Source, role: str, down: torch.Tensor) -> torch.Tensor:
     if made > MOST_GROWTH * own:
         found = f"{role} {shape_text(core)}, down {shape_text(down)}"
         raise source.refuse(
-            f": its Tucker core makes {made} numbers of {own}, as no layer needs: {found}.",
+            f": its Tucker core turns {own} numbers into {made}, more than any layer needs: {found}.",
             expected=f"at most {MOST_GROWTH} times as many",
             found=found,
         )

@@ -74,7 +74,7 @@ def read(source: Source) -> Sequence[Delta]:
     """
     if "vera_A" not in source.tensors or "vera_B" not in source.tensors:
         raise source.refuse(
-            " is VeRA without its projections, which cannot be made again from the file alone. "
+            " is VeRA without its projections, which cannot be rebuilt from the file alone. "
             "Save it with save_projection.",
             expected="vera_A and vera_B in the file",
             found=", ".join(sorted(source.tensors)),
@@ -102,7 +102,7 @@ def _check_sizes(source: Source) -> None:
         if max(one, other, one * other) > LARGEST_PRODUCT:
             found = f"{one:.3g} and {other:.3g}"
             raise source.refuse(
-                f": {vector} and {matrix} hold numbers up to {found}, as no training makes them.",
+                f": {vector} and {matrix} hold numbers up to {found}, which no training produces.",
                 expected=f"at most {LARGEST_PRODUCT:.3g}, and so their product",
                 found=found,
             )

@@ -36,7 +36,7 @@ def read_config(file: Path) -> str | None:
         data = opened.read(LARGEST_CONFIG_BYTES + 1)
     if len(data) > LARGEST_CONFIG_BYTES:
         raise LoraFileError(
-            f"has an {CONFIG} beside it of more than {LARGEST_CONFIG_BYTES} bytes.",
+            f"has an {CONFIG} next to it that is larger than {LARGEST_CONFIG_BYTES} bytes.",
             key=CONFIG,
             expected=f"at most {LARGEST_CONFIG_BYTES} bytes",
             found="more",

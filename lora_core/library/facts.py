@@ -157,7 +157,7 @@ def _shown_head(file: FileId) -> Head:
 def _outline(file: FileId, head: Head) -> LoraFile:
     if len(head.tensors) > MOST_TENSORS:
         raise LoraFileError(
-            f"has {len(head.tensors)} tensors, of which not all are looked at.",
+            f"has {len(head.tensors)} tensors, too many to look at.",
             expected=f"at most {MOST_TENSORS} tensors",
             found=str(len(head.tensors)),
         )

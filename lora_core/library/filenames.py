@@ -44,11 +44,11 @@ def same_names(asked: object, names: Sequence[str]) -> list[str]:
         LoraInputError: ``asked`` is no text, leads out of the folder, or is the name of a folder.
     """
     if not isinstance(asked, str):
-        raise _refused(asked, f"a LoRA's name is text, not {type(asked).__name__}.")
+        raise _refused(asked, f"a LoRA's name must be text, not {type(asked).__name__}.")
     if asked in names:
         return [asked]
     if _leaves_folder(asked):
-        raise _refused(asked, "this is no name in the loras folder.")
+        raise _refused(asked, "this is not a name in the loras folder.")
     if _SEPARATOR_LAST.search(asked):
         raise _refused(asked, "this is the name of a folder, not of a file.")
     wanted = folded(asked)

@@ -86,8 +86,8 @@ def check_constant(term: Term, where: str) -> None:
     """Refuses a term whose strength varies, which ``where`` has no words for."""
     if term.modulated:
         raise LoraInputError(
-            f"its strength varies over the steps or the images, which {where} cannot say. "
-            "Take the LORA before it is scheduled or spread.",
+            f"its strength varies over the steps or the images, which {where} cannot express. "
+            "Use the LORA from before Schedule LoRA or Spread LoRA.",
             file=term.file.name,
             key="lora",
             expected="one strength",

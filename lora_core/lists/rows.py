@@ -98,7 +98,7 @@ def _listed(value: object) -> list[Json]:
         document = document.get("rows")
     if not isinstance(document, list):
         found = "nothing" if document is None else type(document).__name__
-        raise refused(WHAT, "not of this form", 'an object with "rows"', found)
+        raise refused(WHAT, "not in the right format", 'an object with "rows"', found)
     return document
 
 

@@ -61,7 +61,7 @@ def split_recipe(recipe: Recipe, mode: Mode, *, quantised: bool) -> MergeLiveSpl
     if live and mode == "merge":
         (modulation, _), name = live[0].modulated[0], live[0].file.name
         raise LoraInputError(
-            f"{name} is {modulation}, which a merged weight cannot be. Set the mode to auto or live.",
+            f"{name} is {modulation}, so it cannot be merged. Set the mode to auto or live.",
             key="mode",
             expected="auto or live",
             found="merge",
@@ -159,8 +159,8 @@ def _refuse_stuck(file: FileId, term: Term | None, stuck: Sequence[MatchedDelta]
     first = stuck[0]
     modulation = next(known for known, _ in term.modulated if known.needs_live)
     raise LoraMismatchError(
-        f"is {modulation}, which {len(stuck)} of its layers cannot be: they change no bias "
-        f"or norm and are no low-rank pairs (first: {first.name}, {first.addend.delta.text()}). Use one strength for it.",
+        f"is {modulation}, but {len(stuck)} of its layers cannot vary: they are not low-rank "
+        f"pairs, biases or norms (first: {first.name}, {first.addend.delta.text()}). Use one strength for it.",
         key=first.name,
         expected="low-rank pairs, biases and norms",
         found=first.addend.delta.text(),

@@ -226,7 +226,7 @@ def _cut(name: str, delta: Delta, whole: Target, source: tuple[int, int]) -> Del
     if cut is None:
         keys = ", ".join(piece.key for piece in whole.pieces())
         raise LoraMismatchError(
-            f"{name} is divided here, between {keys}, which {delta.text()} cannot be.",
+            f"{name} is split between {keys} in this model, and {delta.text()} cannot be split.",
             key=name,
             expected="a delta whose rows stand for themselves",
             found=delta.text(),
@@ -256,7 +256,7 @@ def _adapted(
 def _misfit(name: str, delta: Delta, shape: Shape, heads: int = 0) -> LoraMismatchError:
     found = delta.text()
     bank = (
-        f" It holds {heads} heads in place of one (a PDD LoRA), which takes a ComfyUI newer than 0.33."
+        f" It holds {heads} heads instead of one (a PDD LoRA), which needs a ComfyUI newer than 0.33."
         if heads
         else ""
     )
@@ -272,7 +272,7 @@ def _origins(file: LoraFile, models: Sequence[ModelView]) -> str:
     """What file and model were made for, where known: that is why they do not fit."""
     looks, known = base_of_file(file), _base(models)
     if looks and looks == known:
-        return f" Both look like {known}, so perhaps like variants of it of different sizes."
+        return f" Both look like {known}, perhaps in variants of different sizes."
     made_for = f" The file looks made for {looks}." if looks else ""
     return made_for + (f" The model is {known}." if known else "")
 
@@ -289,8 +289,7 @@ def _refuse_synonyms(hits: Sequence[MatchedDelta]) -> None:
         for other in others:
             if other.name != hit.name and other.addend.target.meets(hit.addend.target):
                 raise LoraFileError(
-                    f"{other.name} and {hit.name} both mean {hit.addend.target.key}; "
-                    "which of them is meant cannot be told.",
+                    f"{other.name} and {hit.name} are ambiguous: both match {hit.addend.target.key}.",
                     key=hit.name,
                     expected="one name for each weight",
                     found=f"{other.name} and {hit.name}",

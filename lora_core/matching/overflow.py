@@ -135,8 +135,8 @@ def _refuse_strengths(key: str, addends: Sequence[WeightTerm]) -> None:
     for addend in addends:
         if abs(addend.strength) > LARGEST_STRENGTH:
             raise LoraMismatchError(
-                f"{key} would change at a strength of {addend.strength:.3g}, which is beyond what can be "
-                f"computed with (at most {LARGEST_STRENGTH:.3g}).",
+                f"{key} would change at a strength of {addend.strength:.3g}, which is too large to "
+                f"compute with (at most {LARGEST_STRENGTH:.3g}).",
                 key=key,
                 expected=f"a strength of at most {LARGEST_STRENGTH:.3g}",
                 found=f"{addend.strength:.3g}",
@@ -150,7 +150,7 @@ def _overflow(key: str, total: float, room: Room, dtype: torch.dtype) -> LoraMis
         change, way = f"the branch beside {key} would compute with", "lower strength, or merge it"
     return LoraMismatchError(
         f"{change} up to {total:.3g}, which its type {name} cannot hold "
-        f"(at most {room.most - room.row:.3g}). Use a {way}, or the file is damaged.",
+        f"(at most {room.most - room.row:.3g}). Use a {way}; if that does not help, the file is damaged.",
         key=key,
         expected=f"at most {room.most - room.row:.3g}",
         found=f"{total:.3g}",

@@ -28,7 +28,7 @@ def _check(key: str, addend: WeightTerm, all_of_weight: Sequence[WeightTerm]) ->
     other = next((each for each in all_of_weight if each is not addend), None)
     if other is not None:
         found = other.file
-        raise _refusal(addend, f"all of {key}, which {found} changes too", "one LoRA", found)
+        raise _refusal(addend, f"{key} only alone, but {found} changes it too", "one LoRA", found)
 
 
 def _refusal(addend: WeightTerm, what: str, expected: str, found: str) -> LoraMismatchError:

@@ -18,8 +18,8 @@ SNIFFED: Final = 64
 LARGEST_FILE: Final = 4 * 2**30
 
 LOOKS_LIKE: Final = (
-    (b"<", "an HTML page, so a download that asked for a login or failed"),
-    (b"version https://git-lfs", "a git-lfs pointer, so the file itself was never fetched"),
+    (b"<", "an HTML page: the download failed or needed a login"),
+    (b"version https://git-lfs", "a git-lfs pointer: the file itself was never downloaded"),
     (b"PK\x03\x04", "a zip archive, as PyTorch's .pt and .ckpt files are"),
     (b"\x80", "a Python pickle, as old .pt and .ckpt files are"),
     (b"GGUF", "a GGUF file"),
@@ -71,7 +71,7 @@ def explain(beginning: bytes, size: int, error: Exception) -> LoraFileError:
         )
     reason = (str(error).splitlines() or [""])[0]  # torch adds a trace of its own
     return LoraFileError(
-        f"is damaged or no safetensors file ({reason}). Download it again.",
+        f"is damaged or not a safetensors file ({reason}). Download it again.",
         expected="a safetensors file",
         found=reason,
     )
@@ -105,7 +105,7 @@ def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise LoraFileError(
-            "is damaged: a name stands in its header twice.",
+            "is damaged: a name appears twice in its header.",
             expected="each name once",
             found="a name twice",
         )
@@ -117,12 +117,12 @@ def _impossible_header(beginning: bytes, length: int, size: int) -> LoraFileErro
     for start, what in LOOKS_LIKE:
         if text.startswith(start):
             return LoraFileError(
-                f"is no safetensors file; it looks like {what}.",
+                f"is not a safetensors file; it looks like {what}.",
                 expected="a safetensors file",
                 found=what,
             )
     return LoraFileError(
-        f"is cut short or no safetensors file: its header says {length} bytes, "
+        f"is cut short or not a safetensors file: its header says {length} bytes, "
         f"the file has {size}.",
         expected=f"at least {PREFIX + length} bytes",
         found=f"{size} bytes",

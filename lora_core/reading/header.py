@@ -86,7 +86,7 @@ def read_head(file: FileId, largest: int = LARGEST_HEADER, words: int | None = N
     beginning = _beginning(file, largest)
     if words is not None and max(map(beginning.count, (b'"', b",", b"[", b"{"))) > words:
         raise LoraFileError(
-            "has a header with too much in it to be shown.",
+            "has a header that is too large to show.",
             expected=f"at most {words} words",
             found="more",
         )
@@ -132,7 +132,7 @@ def _check_path(file: FileId) -> None:
         file.path.encode()
     except UnicodeEncodeError as error:
         raise LoraFileError(
-            "has a path that is no text, which the safetensors library cannot open. Rename it.",
+            "has a path that is not valid UTF-8, which the safetensors library cannot open. Rename it.",
             expected="a path in UTF-8",
             found="other bytes",
         ) from error

@@ -227,8 +227,7 @@ def _shared(
         own = _own(name, grouped.pop(name), tensors)
         for role in own.tensors.keys() & shared.tensors.keys():
             raise LoraFileError(
-                f"has two tensors {role} that are meant for all layers; which of them is meant "
-                "for which cannot be told.",
+                f"is ambiguous: it has two tensors {role} that are meant for all layers.",
                 key=name,
                 expected="one for all layers",
                 found=f"{name}.{role} and another",
@@ -286,8 +285,7 @@ def _bound(name: str, delta: Delta) -> float:
 def _only(name: str, keys: list[FileKey]) -> FileKey:
     if len(keys) > 1:
         raise LoraFileError(
-            f"{name} is in the file twice, as {keys[0]} and {keys[1]}; "
-            "which of them is meant cannot be told.",
+            f"{name} is ambiguous: the file has both {keys[0]} and {keys[1]}.",
             key=name,
             expected="one spelling",
             found=" and ".join(keys),
@@ -316,12 +314,12 @@ def _no_lora(unknown: list[FileKey], notes: FileConfig) -> LoraFileError:
     kind = notes.config and notes.config.get("peft_type")
     if isinstance(kind, str) and kind not in PEFT_TYPES:
         return LoraFileError(
-            f"is {kind[:40]} by its config, which this version does not read.",
-            expected="one of the families in the README",
+            f"is {kind[:40]} according to its config, which this version does not read.",
+            expected="one of the families in docs/fidelity.md",
             found=kind[:40],
         )
     return LoraFileError(
-        f"is no LoRA: none of its {len(unknown)} tensors is named like a part of one"
+        f"is not a LoRA: none of its {len(unknown)} keys has a known LoRA suffix"
         + (f" (first: {first})." if first else "."),
         expected="names that end in .lora_up.weight, .lora_A.weight, …",
         found=first or "no tensors",

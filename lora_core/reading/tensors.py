@@ -84,7 +84,7 @@ def _type_of(key: str, entry: Mapping[str, Any]) -> torch.dtype:
     name: str = entry["dtype"]
     if name not in TYPES:
         raise LoraFileError(
-            f"{key} holds numbers of type {name}, which are not read.",
+            f"{key} holds numbers of type {name}, which are not supported.",
             key=key,
             expected="floating point numbers",
             found=name,

@@ -87,7 +87,7 @@ def _undone_by_the_host() -> Generator[None]:
         raise
     except BaseException as error:
         raise RuntimeError(
-            "interrupted while LoRAs were merged; all weights are as before"
+            "interrupted while LoRAs were being merged; all weights are unchanged"
         ) from error
 
 

@@ -211,7 +211,7 @@ def _patch(clone: ModelPatcher, plan: ModelPlan, before: uuid.UUID) -> dict[str,
     refused = adapters.keys() - set(clone.add_patches(adapters))
     if refused:
         raise LoraMismatchError(
-            f"ComfyUI did not take the patches of {len(refused)} weights.", key=min(refused)
+            f"ComfyUI did not accept the patches of {len(refused)} weights.", key=min(refused)
         )
     identity = f"{plan.split.merge.fingerprint} {_rest(plan)}{others}"
     clone.patches_uuid = uuid.uuid5(before, identity)

@@ -136,7 +136,7 @@ def _listed(name: str) -> FileId:
     path = folder_paths.get_full_path(LORAS, name)
     if path is None:
         raise LoraFileError(
-            "is listed but not there: it has been removed, or is a link that leads nowhere.",
+            "is listed but not there: it was removed, or it is a broken link.",
             file=name,
             expected="a file",
             found="nothing",

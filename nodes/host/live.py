@@ -131,8 +131,8 @@ class Live:
         images = batch // chunks
         if self._sampled and self._sampled[-1] != images:
             raise LoraInputError(
-                f"Spread LoRA has a range over {self._sampled[-1]} images, but the model is given {images} at once, "
-                "by a node that divides the batch. Use one strength with it.",
+                f"Spread LoRA has a range over {self._sampled[-1]} images, but the model gets {images} at a time, "
+                "from a node that splits the batch. Use one strength with it.",
                 key="values",
                 expected=f"{self._sampled[-1]} images",
                 found=f"{images} images",

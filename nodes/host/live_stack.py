@@ -72,8 +72,8 @@ class HostGate(Gate):
     def rows_when_closed(self) -> torch.Tensor | None:
         if self.expected and self.usual is None:
             raise ValueError(
-                "a layer of this model is used outside of the steps of its sampler, where a schedule "
-                "or a spread means nothing: by a ControlNet, or for the negative prompt. Use one "
+                "a layer of this model is used outside the steps of its sampler, by a ControlNet or "
+                "for the negative prompt, where a schedule or a spread has no meaning. Use one "
                 "strength for this model."
             )
         return self.usual if self.expected else None

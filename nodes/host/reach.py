@@ -162,8 +162,8 @@ class _Change:
             return weight
         if len(rows) > 1:
             raise LoraInputError(
-                f"ComfyUI computes {self.key} together with what is around it, so that images cannot "
-                "have a strength each there. Use one strength for all of them.",
+                f"ComfyUI computes {self.key} together with the layers around it, so images cannot "
+                "have different strengths there. Use one strength for all images.",
                 key=self.key,
                 expected="one strength",
                 found=f"{len(rows)} strengths",

@@ -91,7 +91,7 @@ def test_what_varies_and_cannot_go_live_is_refused_with_its_name(mixed, model):
         plan_of(split_recipe(mixed.scheduled(CURVE), "auto", quantised=False), model)
     assert refused.value.file == "mixed.safetensors"
     assert refused.value.key == "linear"
-    assert "1 of its layers cannot be" in str(refused.value)
+    assert "1 of its layers cannot vary" in str(refused.value)
 
 
 def test_a_file_may_be_merged_and_live_at_once(plain, model):

@@ -54,7 +54,7 @@ def test_a_name_is_never_completed(asked):
 
 @pytest.mark.parametrize("asked", [None, 5, True, ["ink.safetensors"], {"a": 1}])
 def test_only_text_is_a_name(asked):
-    with pytest.raises(LoraInputError, match="name is text"):
+    with pytest.raises(LoraInputError, match="name must be text"):
         choose_name(asked, NAMES)
 
 

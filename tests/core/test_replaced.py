@@ -96,12 +96,12 @@ def test_nor_can_it_vary(file):
     base, _ = plan(file)
     model = replace(model_of(base), banks=True, branches=frozenset(base))
     varying = split_recipe(file.scheduled(Curve.parse("linear")), "auto", quantised=False)
-    with pytest.raises(LoraMismatchError, match="of its layers cannot be"):
+    with pytest.raises(LoraMismatchError, match="of its layers cannot vary"):
         make_plan(Recipe(), [model], FileCache(), earlier=[varying])
 
 
 def test_where_banks_are_not_read_it_is_refused_and_says_why(file):
-    with pytest.raises(LoraMismatchError, match=r"holds 4 heads in place of one.*newer than 0\.33"):
+    with pytest.raises(LoraMismatchError, match=r"holds 4 heads instead of one.*newer than 0\.33"):
         plan(file, banks=False)
 
 

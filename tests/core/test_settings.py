@@ -165,7 +165,7 @@ def test_a_config_without_a_time_counts(tmp_path):
 REFUSED = {
     "use_dora": ({"use_dora": True}, "trained as DoRA, but its magnitudes are not in the file"),
     "fan_in_fan_out": ({"fan_in_fan_out": True}, "fan_in_fan_out"),
-    "pissa": ({"init_lora_weights": "pissa_niter_4"}, "has changed the base model first"),
+    "pissa": ({"init_lora_weights": "pissa_niter_4"}, "changes the base model first"),
     "KaSA": ({"kasa_config": {"x": 1}}, "is KaSA, which this version does not read"),
 }
 

@@ -89,7 +89,7 @@ BAD_FILES = {
     ),
     "a checkpoint": (
         lambda _, target: write(target, {"model.diffusion_model.out.0.weight": torch.ones(3)}),
-        "is no LoRA",
+        "is not a LoRA",
         "LoadLoRA",
     ),
     "overflow": (scaled(1e20), "cannot hold", "ApplyToModel"),
@@ -178,7 +178,7 @@ def test_a_link_that_leads_nowhere_is_refused_in_words(host):
     (host.loras_dir / "dangling.safetensors").symlink_to(host.loras_dir / "gone")
     prompt = render("flux", stacked_loras(("dangling.safetensors", 1.0)))
     (objection,) = host.run(prompt, expect_error=True).objections("LoadLoRA")
-    assert "a link that leads nowhere" in objection
+    assert "a broken link" in objection
 
 
 STRENGTHS = {

@@ -225,7 +225,7 @@ BAD = {
         lambda name: {"version": 7, "rows": [row(name)]},
         "version 7; this LoRA Algebra reads up to version 1",
     ),
-    "no rows": (lambda _: {"a": 1}, "not of this form"),
+    "no rows": (lambda _: {"a": 1}, "not in the right format"),
     "text that is no JSON": (lambda _: "[1", "unreadable"),
     "deep text": (lambda _: "[" * 50_000, "unreadable"),
     "too many": (lambda name: saved(*[row(name)] * 501), "at most 500 rows"),
@@ -271,7 +271,7 @@ def test_a_file_that_is_no_lora_is_refused_with_its_row(host, tmp_path, loras):
     node = graph.add("LoRARows", rows=saved(row(loras[0]), row(name)))
     graph.add("TKValue", value=[node, 0])
     result = host.run(graph.prompt, expect_error=True)
-    assert result.error.startswith('row 2: "bad.safetensors": is no safetensors file')
+    assert result.error.startswith('row 2: "bad.safetensors": is not a safetensors file')
     assert result.error_node == "LoRARows"
 
 
