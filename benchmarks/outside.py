@@ -61,8 +61,8 @@ def ours(weight: torch.Tensor, loras: Sequence[Lora], device: str) -> Contender:
     from lora_algebra.lora_core.naming import Target
 
     pairs = [LowRank(x[LAYER].up.to(device), x[LAYER].down.to(device), 1.0) for x in loras]
-    addends = [WeightTerm(Target(LAYER), pair, 1.0, 0.0, "") for pair in pairs]
-    return Contender(lambda: merge_(weight, fuse(addends)))
+    weight_terms = [WeightTerm(Target(LAYER), pair, 1.0, 0.0, "") for pair in pairs]
+    return Contender(lambda: merge_(weight, fuse(weight_terms)))
 
 
 def peft(weight: torch.Tensor, loras: Sequence[Lora], device: str) -> Contender:

@@ -107,7 +107,7 @@ class RunResult:
         """The JSON that a testkit node reported."""
         return json.loads(self.outputs[node_id]["text"][0])
 
-    def objections(self, node_id: str) -> list[str]:
+    def validation_errors(self, node_id: str) -> list[str]:
         """The details of every objection to a node of an invalid prompt."""
         errors = self.node_errors.get(node_id, {}).get("errors", [])
         return [f"{error['message']}: {error['details']}" for error in errors]

@@ -15,7 +15,7 @@ from ..lora_core.library import Asked
 from ..lora_core.reading import shared_cache
 from ..lora_core.text import shortened
 from .host import Library
-from .plain_errors import objection
+from .plain_errors import validation_error
 
 SHOWN = 5
 """Of many missing files, those that are named."""
@@ -41,7 +41,7 @@ async def validation_errors(read: Read) -> bool | str:
     Not on the event loop, where the host asks: a file that has moved is found by its content.
     """
     said = await asyncio.to_thread(_validation_errors, read)
-    return objection(said) if said else True
+    return validation_error(said) if said else True
 
 
 def fingerprints(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
@@ -53,10 +53,10 @@ def fingerprints(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
         return str(error)
 
 
-def terms_of(several: Iterable[Entry]) -> list[Term]:
+def terms_of(entries: Iterable[Entry]) -> list[Term]:
     """Of the files that are meant, whose headers are sound, at their strengths; LoraError otherwise."""
     library = Library()
-    return [_term(library, entry) for entry in several]
+    return [_term(library, entry) for entry in entries]
 
 
 def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from ..lora_core.algebra import Recipe
 from ..lora_core.errors import LoraError
 from ..lora_core.reading import shared_cache
 from .host import find_lora, lora_names
-from .plain_errors import objection, plain_errors
+from .plain_errors import plain_errors, validation_error
 from .types import CATEGORY, Lora
 
 
@@ -45,7 +45,7 @@ class LoadLoRA(io.ComfyNode):
         try:
             find_lora(lora_name)
         except LoraError as error:
-            return objection(error)
+            return validation_error(error)
         return True
 
     @classmethod

@@ -39,7 +39,7 @@ def plain_errors() -> Generator[None]:
         raise ValueError(str(error)) from error
 
 
-def objection(error: LoraError | str) -> str:
+def validation_error(error: LoraError | str) -> str:
     """What ``validate_inputs`` returns: the same sentence, in letters that every page shows as they are."""
     double = DOUBLE.sub(r"“\1”", str(error))
     return SINGLE.sub(r"‘\1’", double).translate(SHOWN)

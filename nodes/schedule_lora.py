@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..lora_core.algebra import Curve, Recipe
 from ..lora_core.errors import LoraError
-from .plain_errors import objection, plain_errors
+from .plain_errors import plain_errors, validation_error
 from .types import CATEGORY, Lora
 
 
@@ -54,7 +54,7 @@ class ScheduleLoRA(io.ComfyNode):
         try:
             Curve.parse(typed, *_known(start_percent, end_percent))
         except LoraError as error:
-            return objection(error)
+            return validation_error(error)
         return True
 
     @classmethod

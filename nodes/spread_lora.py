@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..lora_core.algebra import Recipe, parse_spread
 from ..lora_core.errors import LoraError
-from .plain_errors import objection, plain_errors
+from .plain_errors import plain_errors, validation_error
 from .types import CATEGORY, Lora
 
 DEFAULT = "0..1"
@@ -42,7 +42,7 @@ class SpreadLoRA(io.ComfyNode):
         try:
             parse_spread(DEFAULT if values is None else values)
         except LoraError as error:
-            return objection(error)
+            return validation_error(error)
         return True
 
     @classmethod

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..lora_core.algebra import Recipe
 from ..lora_core.errors import LoraError
 from ..lora_core.lists import ONE, check_count, parse_values, sweep
-from .plain_errors import objection, plain_errors
+from .plain_errors import plain_errors, validation_error
 from .types import CATEGORY, Lora, lora_input
 
 DEFAULT = "0, 0.5, 1"
@@ -81,7 +81,7 @@ class SweepLoRA(io.ComfyNode):
             rows = parse_values(across_values or "", "across_values") if crossed else ONE
             check_count(columns, rows)
         except LoraError as error:
-            return objection(error)
+            return validation_error(error)
         return True
 
     @classmethod

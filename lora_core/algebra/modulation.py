@@ -92,10 +92,10 @@ class Modulation:
         )
 
 
-def _product(several: Iterable[Modifier]) -> tuple[Modifier, ...]:
+def _product(modifiers: Iterable[Modifier]) -> tuple[Modifier, ...]:
     """The normal form of a product of one kind: as few as can be, sorted."""
     own: list[Modifier] = []
-    for each in several:
+    for each in modifiers:
         product = own[-1].times(each) if own else None
         if product is None:
             own.append(each)

@@ -12,7 +12,9 @@ def read_document(text: str, form: str, version: int, entries: str) -> list[Json
     """The list called ``entries`` of a document of this ``form``, at most as new as ``version``."""
     document = read_json(text, WHAT)
     if not isinstance(document, dict) or document.get("format") != form:
-        raise refused(WHAT, "not in the right format", f'an object with "format": "{form}"', text[:60])
+        raise refused(
+            WHAT, "not in the right format", f'an object with "format": "{form}"', text[:60]
+        )
     check_version(document.get("version"), version, WHAT)
     found = document.get(entries)
     if not isinstance(found, list):

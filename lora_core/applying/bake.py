@@ -56,10 +56,10 @@ def bake(base: Path, recipe: Recipe, out: Path, progress: Progress | None = None
     (own,) = plan.models
     changes = own.merged
     _refuse_scaled(changes, weights)
-    for done, (key, addends) in enumerate(changes.items()):
+    for done, (key, weight_terms) in enumerate(changes.items()):
         _step(progress, done, len(changes))
         weight = weights[key].clone()  # what was read is still the file's
-        weights[key] = merged(weight, fuse(addends, sum_type(weight.dtype)))
+        weights[key] = merged(weight, fuse(weight_terms, sum_type(weight.dtype)))
     _step(progress, len(changes), len(changes))
     _write(weights, {**metadata, PROVENANCE: _provenance(recipe, metadata)}, out)
     return plan.report

@@ -197,7 +197,7 @@ class VectorBranch(Branch):
     def patches(self, weight: torch.Tensor, gate: torch.Tensor) -> Iterator[Patch]:
         for table, (rows, columns) in zip(self.vectors, self.places, strict=True):
             vectors = cast(Factor, table).used(weight, _copied)
-            yield Patch(rows, residue=(gate[columns] @ vectors.to(gate.dtype))[:, None])
+            yield Patch(rows, dense=(gate[columns] @ vectors.to(gate.dtype))[:, None])
 
 
 def takes_branch(layer: torch.nn.Module, name: str, shape: Shape) -> bool:

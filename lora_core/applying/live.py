@@ -55,7 +55,7 @@ class Stack(torch.nn.Module):
 
     def __init__(
         self,
-        lanes: Mapping[str, Sequence[LiveTerm]],
+        live_terms: Mapping[str, Sequence[LiveTerm]],
         shapes: Mapping[str, Shape],
         dtype: torch.dtype,
         factor: type[Factor] = Factor,
@@ -69,18 +69,22 @@ class Stack(torch.nn.Module):
             factor: Keeps a matrix until it is used.
         """
         super().__init__()
-        self.files = tuple(sorted({lane.file for own in lanes.values() for lane in own}))
-        self.lanes = {key: tuple(lane.file for lane in own) for key, own in lanes.items()}
+        self.files = tuple(
+            sorted({live_term.file for own in live_terms.values() for live_term in own})
+        )
+        self.files_by_key = {
+            key: tuple(live_term.file for live_term in own) for key, own in live_terms.items()
+        }
         self.branches = torch.nn.ModuleList()
         self._owners: list[tuple[FileId, str]] = []
         ranks: list[int] = []
         scales: list[float] = []
-        for key, own in lanes.items():
+        for key, own in live_terms.items():
             grouped = _by_rows(own)
             first = sum(ranks)
-            for lane in (lane for some in grouped.values() for lane in some):
-                rank, scale = _columns(lane.delta)
-                self._owners.append((lane.file, key))
+            for live_term in (live_term for some in grouped.values() for live_term in some):
+                rank, scale = _columns(live_term.delta)
+                self._owners.append((live_term.file, key))
                 ranks.append(rank)
                 scales += [scale] * rank
             self.branches.append(_branch(grouped, key, shapes[key], first, dtype, factor))
@@ -104,21 +108,21 @@ class Stack(torch.nn.Module):
 
     def branch(self, key: str) -> Branch:
         """All that the stack does to one parameter."""
-        return cast(Branch, self.branches[[*self.lanes].index(key)])
+        return cast(Branch, self.branches[[*self.files_by_key].index(key)])
 
     def deltas(self, keys: Iterable[str]) -> Counter[FileId]:
         """How many deltas of each file are for some of its parameters."""
-        return Counter(file for key in keys for file in self.lanes[key])
+        return Counter(file for key in keys for file in self.files_by_key[key])
 
     def attach(
         self, layer_of: Callable[[str], torch.nn.Module], gate: Gate
     ) -> list[RemovableHandle]:
         """Puts every branch beside its layer, for as long as its handle is not removed; or none."""
-        names = [key.rpartition(".")[0] for key in self.lanes]
+        names = [key.rpartition(".")[0] for key in self.files_by_key]
         layers = [layer_of(name) for name in names]  # all, before the first gets its branch
         handles: list[RemovableHandle] = []
         try:
-            for layer, key, branch in zip(layers, self.lanes, self.branches, strict=True):
+            for layer, key, branch in zip(layers, self.files_by_key, self.branches, strict=True):
                 hook = _hook(cast(Branch, branch), key, gate)
                 handles.append(layer.register_forward_hook(hook, with_kwargs=True))
             return handles
@@ -130,21 +134,23 @@ class Stack(torch.nn.Module):
     def twin(self) -> Stack:
         """The same with factors of its own, and without what a host has noted on this one."""
         twin = Stack({}, {}, torch.float32)
-        twin.files, twin.lanes = self.files, self.lanes
+        twin.files, twin.files_by_key = self.files, self.files_by_key
         twin.branches = copy.deepcopy(self.branches)
         twin._owners = self._owners
         twin._columns, twin._scales = self._columns, self._scales
         return twin
 
 
-def _by_rows(lanes: Sequence[LiveTerm]) -> dict[Rows, list[LiveTerm]]:
+def _by_rows(live_terms: Sequence[LiveTerm]) -> dict[Rows, list[LiveTerm]]:
     """With pairs made of what are products, and balanced."""
     grouped: dict[Rows, list[LiveTerm]] = {}
-    for lane in lanes:
-        delta = lane.delta
+    for live_term in live_terms:
+        delta = live_term.delta
         if not isinstance(delta, Dense):
             delta = balanced_pair(delta.to_low_rank())
-        grouped.setdefault(lane.rows, []).append(LiveTerm(lane.file, lane.rows, delta))
+        grouped.setdefault(live_term.rows, []).append(
+            LiveTerm(live_term.file, live_term.rows, delta)
+        )
     return grouped
 
 
@@ -166,10 +172,13 @@ def _branch(
     factor: type[Factor],
 ) -> Branch:
     if len(shape) > 1:
-        pairs = {rows: [lane.delta.to_low_rank() for lane in own] for rows, own in grouped.items()}
+        pairs = {
+            rows: [live_term.delta.to_low_rank() for live_term in own]
+            for rows, own in grouped.items()
+        }
         return PairBranch(pairs, shape[1:], first, dtype, factor)
     vectors = {
-        rows: [cast(Dense, lane.delta).diff.flatten() for lane in own]
+        rows: [cast(Dense, live_term.delta).diff.flatten() for live_term in own]
         for rows, own in grouped.items()
     }
     return VectorBranch(vectors, first, dtype, factor, gain=key.endswith(".weight"))

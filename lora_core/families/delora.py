@@ -30,7 +30,11 @@ def read(source: Source) -> Sequence[Delta]:
     norms = source["delora_w_norm"].double()
     if norms.numel() != down.shape[1]:
         found = source.shapes("delora_down", "delora_w_norm")
-        raise source.refuse(f": norms and inputs differ in number: {found}.", expected="a norm for each input", found=found)
+        raise source.refuse(
+            f": norms and inputs differ in number: {found}.",
+            expected="a norm for each input",
+            found=found,
+        )
     lengths = norm(up, 0).clamp(min=SMALLEST_NORM), norm(down, 1).clamp(min=SMALLEST_NORM)
     factors = up / lengths[0], down / lengths[1][:, None] * norms.flatten()
     sizes = [largest_magnitude("factor", factor) for factor in factors]

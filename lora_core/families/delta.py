@@ -174,7 +174,7 @@ class LowRank(Static):
         return float((self.up.double() @ self.down.double() * self.scale).abs().max())
 
     def with_halves_swapped(self) -> LowRank:
-        return replace(self, up=half_turned(self.up))
+        return replace(self, up=swap_halves(self.up))
 
     def cut(self, rows: slice) -> LowRank:
         return replace(self, up=self.up[rows])
@@ -207,7 +207,7 @@ class Dense(Static):
         return float(self.diff.abs().max())
 
     def with_halves_swapped(self) -> Dense:
-        return replace(self, diff=half_turned(self.diff))
+        return replace(self, diff=swap_halves(self.diff))
 
     def cut(self, rows: slice) -> Dense:
         return replace(self, diff=self.diff[rows])
@@ -241,7 +241,7 @@ class Replacement(Static):
         return float(self.value.abs().max())
 
     def with_halves_swapped(self) -> Replacement:
-        return replace(self, value=half_turned(self.value))
+        return replace(self, value=swap_halves(self.value))
 
     def cut(self, rows: slice) -> Replacement:
         return replace(self, value=self.value[rows])
@@ -281,7 +281,7 @@ class Diagonal(Static):
         return self.max_abs_bound()
 
     def with_halves_swapped(self) -> Diagonal:
-        return self if self.row is None else replace(self, row=half_turned(self.row))
+        return self if self.row is None else replace(self, row=swap_halves(self.row))
 
     def cut(self, rows: slice) -> Diagonal:
         return self if self.row is None else replace(self, row=self.row[rows])
@@ -366,7 +366,7 @@ def is_matrix_of(shape: Shape, out: int, into: int, kernel: Shape) -> bool:
     return flat and bool(shape) and (out, into) == (shape[0], math.prod(shape[1:]))
 
 
-def half_turned(tensor: torch.Tensor) -> torch.Tensor:
+def swap_halves(tensor: torch.Tensor) -> torch.Tensor:
     """Gives the rows with their two halves exchanged."""
     return tensor.roll(len(tensor) // 2, 0)
 

@@ -181,7 +181,9 @@ def decomposed(source: Source, inner: Delta) -> Delta:
     if scale.numel() != max(scale.shape, default=1):
         found = source.shapes("dora_scale")
         raise source.refuse(
-            f": its magnitudes are not a vector: {found}.", expected="(out, 1) or (1, in)", found=found
+            f": its magnitudes are not a vector: {found}.",
+            expected="(out, 1) or (1, in)",
+            found=found,
         )
     by_input = scale.ndim > 1 and scale.shape[0] == 1
     step = torch.finfo(torch.float64 if scale.dtype == torch.float64 else torch.float32).eps

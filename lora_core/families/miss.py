@@ -102,7 +102,9 @@ def read(source: Source) -> Sequence[Delta]:
         return (Repeated(block, mini),)
     if block.shape[1] != block.shape[2]:
         found = shape_text(block)
-        raise source.refuse(f": the blocks are not square: {found}.", expected="(n, r, r)", found=found)
+        raise source.refuse(
+            f": the blocks are not square: {found}.", expected="(n, r, r)", found=found
+        )
     return (BlockAffine(block),)
 
 

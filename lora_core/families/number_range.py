@@ -51,7 +51,7 @@ def room_of(dtype: torch.dtype) -> Room:
     return Room(most, math.sqrt(most) / 2)
 
 
-def check_delta(name: str, delta: Delta, bound: float) -> None:
+def check_delta(name: str, delta: Delta, max_abs_bound: float) -> None:
     """Refuses a delta of a file that float32 cannot hold at strength 1, or whose parts it cannot hold.
 
     Args:
@@ -63,14 +63,14 @@ def check_delta(name: str, delta: Delta, bound: float) -> None:
         LoraFileError: Its numbers come to more.
     """
     room = room_of(torch.float32)
-    if room.taken(delta, bound, 1.0) <= room.most:
+    if room.taken(delta, max_abs_bound, 1.0) <= room.most:
         return
-    peak = delta.max_abs() if delta.made_wide else bound
-    if not room.taken(delta, peak, 1.0) <= room.most:
+    largest = delta.max_abs() if delta.made_wide else max_abs_bound
+    if not room.taken(delta, largest, 1.0) <= room.most:
         raise LoraFileError(
-            f"{name} holds numbers that add up to {peak:.3g}, which float32 cannot hold: its training "
+            f"{name} holds numbers that add up to {largest:.3g}, which float32 cannot hold: its training "
             "went wrong, or the file is damaged.",
             key=name,
             expected=f"at most {room.most / room.row if delta.follows else room.most:.3g}",
-            found=f"{peak:.3g}",
+            found=f"{largest:.3g}",
         )

@@ -80,7 +80,7 @@ class Rotation(WeightDependent):
     def max_abs(self) -> float:
         if self.terms == EXACT:
             return self.max_abs_bound()
-        moved = turned_by(self.skews.double(), self.terms, self.last)
+        moved = rotation_minus_identity(self.skews.double(), self.terms, self.last)
         return self._rescaled(float(norm(moved, -1).max()))
 
     def _rescaled(self, size: float) -> float:
@@ -110,7 +110,9 @@ class Rotation(WeightDependent):
         total = torch.zeros_like(rows)
         for stage, skews in enumerate(-turning if self.back_in_kernels and kernel else turning):
             added = self._added(
-                rows + total, stage, turned_by(skews, self.terms, self.last).to(rows.dtype)
+                rows + total,
+                stage,
+                rotation_minus_identity(skews, self.terms, self.last).to(rows.dtype),
             )
             total += added
         return total
@@ -127,7 +129,7 @@ class Rotation(WeightDependent):
         return added if order is None else torch.empty_like(added).index_copy_(0, order, added)
 
 
-def turned_by(skews: torch.Tensor, terms: int = EXACT, last: int = 1) -> torch.Tensor:
+def rotation_minus_identity(skews: torch.Tensor, terms: int = EXACT, last: int = 1) -> torch.Tensor:
     """Computes R - I of each Q (…, b, b), with R = (I + Q) · (I - Q)⁻¹, or peft's series for it.
 
     The series is I + 2Q + 2Q² + … + last · Qⁿ (Qiu et al. 2025, arXiv:2506.19847), where n is one less

@@ -94,7 +94,9 @@ def check_pair(source: Source, up: str, down: str) -> None:
     shapes = source.shapes(up, down)
     if left.ndim < 2 or right.ndim < 2 or left.shape[2:].numel() != 1:
         expected = f"{up} (out, rank), {down} (rank, in)"
-        raise source.refuse(f" is not a pair of matrices: {shapes}.", expected=expected, found=shapes)
+        raise source.refuse(
+            f" is not a pair of matrices: {shapes}.", expected=expected, found=shapes
+        )
     if left.shape[1] != right.shape[0]:
         raise source.refuse(f": ranks differ: {shapes}.", expected="one rank", found=shapes)
     if not 1 <= len(right) <= HIGHEST_RANK or not left.numel() or not right.numel():

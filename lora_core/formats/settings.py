@@ -210,5 +210,8 @@ def _finite(name: str, value: float) -> float:
 
 def _wrong(name: str, found: str) -> LoraFileError:
     return LoraFileError(
-        f"{name} in its config is {found}; expected a finite number.", key=name, expected="a finite number", found=found
+        f"{name} in its config is {found}; expected a finite number.",
+        key=name,
+        expected="a finite number",
+        found=found,
     )

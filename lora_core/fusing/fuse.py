@@ -37,7 +37,7 @@ class Patch:
         column: (in,), the same for each input.
         relative: What has to see the weight first.
         width: How many inputs the weight is to have for it; None for those it has.
-        shape: Of the weight that ``residue`` is and that it is replaced by, where that is another.
+        shape: Of the weight that ``dense`` is and that it is replaced by, where that is another.
     """
 
     rows: Rows
@@ -45,16 +45,18 @@ class Patch:
     ups: tuple[torch.Tensor, ...] = ()
     gate: torch.Tensor | None = None
     downs: tuple[torch.Tensor, ...] = ()
-    residue: torch.Tensor | None = None
+    dense: torch.Tensor | None = None
     row: torch.Tensor | None = None
     column: torch.Tensor | None = None
-    relative: tuple[Scaled, ...] = ()
+    weight_dependent: tuple[Scaled, ...] = ()
     width: int | None = None
     shape: Shape | None = None
 
 
-def fuse(addends: Iterable[WeightTerm], dtype: torch.dtype = torch.float32) -> tuple[Patch, ...]:
-    """One patch for each set of rows that ``addends`` of one weight aim at.
+def fuse(
+    weight_terms: Iterable[WeightTerm], dtype: torch.dtype = torch.float32
+) -> tuple[Patch, ...]:
+    """One patch for each set of rows that ``weight_terms`` of one weight aim at.
 
     Args:
         addends: All of one weight.
@@ -62,9 +64,11 @@ def fuse(addends: Iterable[WeightTerm], dtype: torch.dtype = torch.float32) -> t
             their own type.
     """
     groups: dict[tuple[Rows, int | None, Shape | None], list[Scaled]] = {}
-    for addend in addends:
-        group = groups.setdefault((addend.target.rows, addend.width, addend.shape), [])
-        group.append((addend.strength, addend.delta))
+    for weight_term in weight_terms:
+        group = groups.setdefault(
+            (weight_term.target.rows, weight_term.width, weight_term.shape), []
+        )
+        group.append((weight_term.strength, weight_term.delta))
     return tuple(
         replace(_patch(rows, width, deltas, dtype), shape=shape)
         for (rows, width, shape), deltas in groups.items()
@@ -78,18 +82,20 @@ def resolved(patch: Patch, weight: torch.Tensor) -> Patch:
         patch: Any patch.
         weight: The incoming weight, or the rows of it that the patch is for.
     """
-    if not patch.relative:
+    if not patch.weight_dependent:
         return patch
     incoming = BaseWeight(weight)
-    terms = [(s, term) for s, delta in patch.relative for term in delta.resolve_on(incoming)]
+    terms = [
+        (s, term) for s, delta in patch.weight_dependent for term in delta.resolve_on(incoming)
+    ]
     own = _fused(patch.rows, patch.width, terms, incoming.dtype)
     return _joined(patch, own, incoming)
 
 
 def _patch(rows: Rows, width: int | None, deltas: Sequence[Scaled], dtype: torch.dtype) -> Patch:
     static = [(s, delta) for s, delta in deltas if isinstance(delta, Static)]
-    relative = tuple((s, delta) for s, delta in deltas if not isinstance(delta, Static))
-    return replace(_fused(rows, width, static, dtype), relative=relative)
+    weight_dependent = tuple((s, delta) for s, delta in deltas if not isinstance(delta, Static))
+    return replace(_fused(rows, width, static, dtype), weight_dependent=weight_dependent)
 
 
 def _fused(
@@ -110,7 +116,7 @@ def _fused(
     return replace(
         fused,
         keep=1.0 - replaced,
-        residue=_residue(terms, dtype),
+        dense=_dense(terms, dtype),
         row=_total([s * d.row.to(dtype) for s, d in diagonals if d.row is not None]),
         column=_total([s * d.column.to(dtype) for s, d in diagonals if d.column is not None]),
     )
@@ -129,7 +135,7 @@ def _joined(one: Patch, other: Patch, weight: BaseWeight) -> Patch:
         one.ups + other.ups,
         torch.cat(gates) if gates else None,
         one.downs + other.downs,
-        _total(both(one.residue, other.residue)),
+        _total(both(one.dense, other.dense)),
         _total(both(one.row, other.row)),
         _total(both(one.column, other.column)),
         width=one.width,
@@ -145,7 +151,7 @@ def _no_wider(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return tensor.to(dtype) if tensor.dtype.itemsize > dtype.itemsize else tensor
 
 
-def _residue(terms: Sequence[tuple[float, Static]], dtype: torch.dtype) -> torch.Tensor | None:
+def _dense(terms: Sequence[tuple[float, Static]], dtype: torch.dtype) -> torch.Tensor | None:
     parts: list[torch.Tensor] = []
     for strength, delta in terms:
         match delta:

@@ -34,7 +34,7 @@ def merged(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0
     if shape is None:
         merge_(weight, patches, strength)
         return weight
-    replacing = [patch.residue for patch in patches if patch.shape is not None]
+    replacing = [patch.dense for patch in patches if patch.shape is not None]
     if replacing and replacing[0] is not None:
         return replacing[0].to(device=weight.device, dtype=weight.dtype).view(shape).clone()
     sums = weight.to(sum_type(weight.dtype))
@@ -146,6 +146,6 @@ def _add(part: torch.Tensor, patch: Patch, own: slice, strength: float) -> None:
             part.view(len(part), -1).addmm_(up[own], down)
         else:
             part.add_((up[own] @ down).view(part.shape))
-    if patch.residue is not None:
-        residue = patch.residue[own].to(device=part.device, dtype=part.dtype)
-        part.add_(residue.reshape(part.shape), alpha=strength)
+    if patch.dense is not None:
+        dense = patch.dense[own].to(device=part.device, dtype=part.dtype)
+        part.add_(dense.reshape(part.shape), alpha=strength)

@@ -123,7 +123,7 @@ def _divided(body: str) -> tuple[str, list[str]]:
     if body.lstrip().startswith('"'):
         quoted = QUOTED.fullmatch(body)
         if quoted is None:
-            raise _refused(f"<lora:{body[:80]}>", 'a name in double quotes', body[:40])
+            raise _refused(f"<lora:{body[:80]}>", "a name in double quotes", body[:40])
         name, rest = quoted[1], quoted[2]
     else:
         name, _, rest = body.partition(":")

@@ -102,48 +102,52 @@ def assign(
     """
     merge, live = ({t.file: t for t in half.terms} for half in (split.merge, split.live))
     merged: defaultdict[str, list[WeightTerm]] = defaultdict(list)
-    beside: defaultdict[str, list[LiveTerm]] = defaultdict(list)
+    live_terms: defaultdict[str, list[LiveTerm]] = defaultdict(list)
     strongest: defaultdict[str, list[WeightTerm]] = defaultdict(list)
     counts: Counter[FileId] = Counter()
     for match in matches:
         file = match.file.id
         strong, own, stuck = merge.get(file), live.get(file), list[MatchedDelta]()
         most = own.max_strength() if own is not None else 0.0
-        for hit in match.hits:
-            if hit.model != index:
+        for matched in match.deltas:
+            if matched.model != index:
                 continue
-            addend, key = hit.addend, hit.addend.target.key
-            strength = _merged_strength(strong, hit)
-            if own is not None and _acts(own, hit) and goes_live(hit, view):
-                beside[key].append(LiveTerm(file, addend.target.rows, addend.delta))
-                strongest[key].append(addend.times(most))
+            weight_term, key = matched.weight_term, matched.weight_term.target.key
+            strength = _merged_strength(strong, matched)
+            if own is not None and _acts(own, matched) and goes_live(matched, view):
+                live_terms[key].append(LiveTerm(file, weight_term.target.rows, weight_term.delta))
+                strongest[key].append(weight_term.times(most))
                 counts[file] += 1
             elif own is not None:
-                strength += _merged_strength(own, hit)
-                stuck += [hit] if own.needs_live and _acts(own, hit) else []
+                strength += _merged_strength(own, matched)
+                stuck += [matched] if own.needs_live and _acts(own, matched) else []
             if strength:  # a strength of 0 is gone before any arithmetic
-                merged[key].append(addend.times(strength))
+                merged[key].append(weight_term.times(strength))
         _refuse_stuck(file, own, stuck)
-    return Assignment(_fixed(merged), _fixed(beside), _fixed(strongest), counts)
+    return Assignment(_fixed(merged), _fixed(live_terms), _fixed(strongest), counts)
 
 
-def goes_live(hit: MatchedDelta, view: ModelView) -> bool:
+def goes_live(matched: MatchedDelta, view: ModelView) -> bool:
     """Whether a delta can be a branch beside its layer."""
-    addend = hit.addend
-    keeps_shape = addend.width is None and addend.shape is None
+    weight_term = matched.weight_term
+    keeps_shape = weight_term.width is None and weight_term.shape is None
     return (
-        addend.target.key in view.branches and keeps_shape and can_go_live(addend.delta, hit.shape)
+        weight_term.target.key in view.branches
+        and keeps_shape
+        and can_go_live(weight_term.delta, matched.shape)
     )
 
 
-def _acts(term: Term, hit: MatchedDelta) -> bool:
-    return hit.addend.target.part == "model" and bool(term.strength_model or term.modulated)
+def _acts(term: Term, matched: MatchedDelta) -> bool:
+    return matched.weight_term.target.part == "model" and bool(
+        term.strength_model or term.modulated
+    )
 
 
-def _merged_strength(term: Term | None, hit: MatchedDelta) -> float:
+def _merged_strength(term: Term | None, matched: MatchedDelta) -> float:
     if term is None:
         return 0.0
-    target = hit.addend.target
+    target = matched.weight_term.target
     if target.part == "clip":
         return float(term.strength_clip)
     return strength_of(term, AT_ANY_MOMENT, target.key)[0]
@@ -160,9 +164,9 @@ def _refuse_stuck(file: FileId, term: Term | None, stuck: Sequence[MatchedDelta]
     modulation = next(known for known, _ in term.modulated if known.needs_live)
     raise LoraMismatchError(
         f"is {modulation}, but {len(stuck)} of its layers cannot vary: they are not low-rank "
-        f"pairs, biases or norms (first: {first.name}, {first.addend.delta.text()}). Use one strength for it.",
+        f"pairs, biases or norms (first: {first.name}, {first.weight_term.delta.text()}). Use one strength for it.",
         key=first.name,
         expected="low-rank pairs, biases and norms",
-        found=first.addend.delta.text(),
+        found=first.weight_term.delta.text(),
         file=file.name,
     )

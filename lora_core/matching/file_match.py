@@ -21,14 +21,14 @@ class FileMatch:
     """
 
     file: LoraFile
-    hits: tuple[MatchedDelta, ...]
+    deltas: tuple[MatchedDelta, ...]
     report: LoraReport
 
     @classmethod
     def of(cls, file: LoraFile, models: Sequence[ModelView]) -> FileMatch:
         """Matches ``file``; LoraFileError or LoraMismatchError if it cannot be applied."""
         match = match_file(file, models)
-        return cls(file, match.hits, report_match(match))
+        return cls(file, match.deltas, report_match(match))
 
 
 FileMatches: TypeAlias = Mapping[FileId, FileMatch]

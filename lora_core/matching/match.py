@@ -82,7 +82,7 @@ class MatchedDelta:
     name: str
     model: int
     shape: Shape
-    addend: WeightTerm
+    weight_term: WeightTerm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +95,7 @@ class Match:
     """
 
     file: LoraFile
-    hits: tuple[MatchedDelta, ...]
+    deltas: tuple[MatchedDelta, ...]
     missed: tuple[str, ...]
     parts: frozenset[Part]
     base: str | None = None
@@ -117,10 +117,10 @@ def match_file(file: LoraFile, models: Sequence[ModelView]) -> Match:
 
 
 def _matched(file: LoraFile, models: Sequence[ModelView]) -> Match:
-    hits: list[MatchedDelta] = []
+    deltas: list[MatchedDelta] = []
     missed: dict[tuple[str, Slot], None] = {}
     for name, module in file.modules.items():
-        for delta, bound in zip(module.deltas, module.bounds, strict=True):
+        for delta, max_abs_bound in zip(module.deltas, module.max_abs_bounds, strict=True):
             found = _find(name, delta, models)
             if found is not None:
                 index, target = found
@@ -129,15 +129,15 @@ def _matched(file: LoraFile, models: Sequence[ModelView]) -> Match:
                     if file.interleaved
                     else delta
                 )
-                hits += _hits(name, own, bound, file.id.name, models, found)
+                deltas += _matched_deltas(name, own, max_abs_bound, file.id.name, models, found)
             elif not _is_share_of_bias(delta):
                 missed[name, delta.slot] = None
-    _refuse_synonyms(hits)
+    _refuse_synonyms(deltas)
     match = Match(
         file,
-        tuple(hits),
+        tuple(deltas),
         tuple(name if slot == "weight" else f"{name} (bias)" for name, slot in missed),
-        _parts(hits, models),
+        _parts(deltas, models),
         _base(models),
     )
     _refuse_stranger(match, models)
@@ -160,10 +160,10 @@ def _is_share_of_bias(delta: Delta) -> bool:
     return isinstance(delta, Diagonal) and delta.slot == "bias"
 
 
-def _hits(
+def _matched_deltas(
     name: str,
     delta: Delta,
-    bound: float,
+    max_abs_bound: float,
     file: str,
     models: Sequence[ModelView],
     found: tuple[int, Target],
@@ -174,12 +174,12 @@ def _hits(
         _check_whole(name, delta, target, models[index].shapes[target.key])
     for piece in target.pieces():
         own = delta if piece.source is None else _cut(name, delta, target, piece.source)
-        addend, shape = _addend(name, own, bound, file, models[index], piece)
-        yield MatchedDelta(name, index, shape, addend)
+        weight_term, shape = _weight_term(name, own, max_abs_bound, file, models[index], piece)
+        yield MatchedDelta(name, index, shape, weight_term)
 
 
-def _addend(
-    name: str, delta: Delta, bound: float, file: str, model: ModelView, target: Target
+def _weight_term(
+    name: str, delta: Delta, max_abs_bound: float, file: str, model: ModelView, target: Target
 ) -> tuple[WeightTerm, Shape]:
     """What is added to a target at strength 1, and its shape."""
     weight = model.shapes[target.key]
@@ -188,14 +188,14 @@ def _addend(
     heads = _heads(delta, target, shape)
     if heads and model.banks:
         bank = (heads * shape[0], *shape[1:])
-        return WeightTerm(target, delta, 1.0, bound, file, shape=bank), shape
+        return WeightTerm(target, delta, 1.0, max_abs_bound, file, shape=bank), shape
     if not delta.fits(shape):
         adapted = _adapted(delta, target, shape, model)
         if adapted is None:
             raise _misfit(name, delta, shape, heads)
         delta, width = adapted
-    turned = delta.with_halves_swapped() if target.halves_swapped else delta
-    return WeightTerm(target, turned, 1.0, bound, file, width), shape
+    swapped = delta.with_halves_swapped() if target.halves_swapped else delta
+    return WeightTerm(target, swapped, 1.0, max_abs_bound, file, width), shape
 
 
 def _heads(delta: Delta, target: Target, shape: Shape) -> int:
@@ -281,28 +281,32 @@ def _base(models: Sequence[ModelView]) -> str | None:
     return next((model.base for model in models if model.base), None)
 
 
-def _refuse_synonyms(hits: Sequence[MatchedDelta]) -> None:
+def _refuse_synonyms(deltas: Sequence[MatchedDelta]) -> None:
     """Refuses two names of one file for the same weight, or for some of the same rows of it."""
     known: dict[tuple[int, str], list[MatchedDelta]] = {}
-    for hit in hits:
-        others = known.setdefault((hit.model, hit.addend.target.key), [])
+    for matched in deltas:
+        others = known.setdefault((matched.model, matched.weight_term.target.key), [])
         for other in others:
-            if other.name != hit.name and other.addend.target.meets(hit.addend.target):
+            if other.name != matched.name and other.weight_term.target.meets(
+                matched.weight_term.target
+            ):
                 raise LoraFileError(
-                    f"{other.name} and {hit.name} are ambiguous: both match {hit.addend.target.key}.",
-                    key=hit.name,
+                    f"{other.name} and {matched.name} are ambiguous: both match {matched.weight_term.target.key}.",
+                    key=matched.name,
                     expected="one name for each weight",
-                    found=f"{other.name} and {hit.name}",
+                    found=f"{other.name} and {matched.name}",
                 )
-        others.append(hit)
+        others.append(matched)
 
 
-def _parts(hits: Sequence[MatchedDelta], models: Sequence[ModelView]) -> frozenset[Part]:
+def _parts(deltas: Sequence[MatchedDelta], models: Sequence[ModelView]) -> frozenset[Part]:
     """The parts that are there to be patched."""
     declared = [model.parts for model in models if model.parts is not None]
     if declared:
         return frozenset[Part]().union(*declared)
-    return frozenset(hit.addend.target.part for hit in hits) or frozenset(("model", "clip"))
+    return frozenset(matched.weight_term.target.part for matched in deltas) or frozenset(
+        ("model", "clip")
+    )
 
 
 def _refuse_stranger(match: Match, models: Sequence[ModelView]) -> None:
@@ -311,7 +315,7 @@ def _refuse_stranger(match: Match, models: Sequence[ModelView]) -> None:
     A text encoder that does not fit is only reported: files for models with several often do not.
     """
     strangers = [name for name in match.missed if part_of(name) in match.parts]
-    fitting = {hit.addend.target.part for hit in match.hits}
+    fitting = {matched.weight_term.target.part for matched in match.deltas}
     if "model" in {part_of(name) for name in strangers} - fitting or (strangers and not fitting):
         raise LoraMismatchError(
             f"0 of {len(strangers)} layers fit this model; the first is {strangers[0]}.",

@@ -13,7 +13,7 @@ from ..reading import FileCache, LoraFile
 from .assign import Assignment, LiveTerms, MergeLiveSplit, Mode, WeightTerms, assign, split_recipe
 from .file_match import NONE_KNOWN, FileMatch, FileMatches
 from .match import ModelView
-from .overflow import check_beside, check_range
+from .overflow import check_live_range, check_range
 from .replaced import check_replaced
 from .report import Report
 
@@ -98,7 +98,7 @@ def make_plan(
     for view, own in zip(views, assigned, strict=True):
         check_replaced(own.merged)
         check_range(own.merged, view.dtypes)
-        check_beside(own.strongest, view.dtypes)
+        check_live_range(own.strongest, view.dtypes)
     live = Counter[FileId]()
     for own in assigned:
         live.update(own.counts)

@@ -15,27 +15,31 @@ def check_replaced(weights: Mapping[str, Sequence[WeightTerm]]) -> None:
     Of two shapes there is no such sum: it means its value at strength 1 by itself, and nothing else.
     The host replaces whatever the strength.
     """
-    for key, addends in weights.items():
-        for addend in addends:
-            if addend.shape is not None:
-                _check(key, addend, addends)
+    for key, weight_terms in weights.items():
+        for weight_term in weight_terms:
+            if weight_term.shape is not None:
+                _check(key, weight_term, weight_terms)
 
 
-def _check(key: str, addend: WeightTerm, all_of_weight: Sequence[WeightTerm]) -> None:
-    if addend.strength != 1:
-        found = f"{addend.strength:g}"
-        raise _refusal(addend, f"{key} only at strength 1, not at {found}", "strength 1", found)
-    other = next((each for each in all_of_weight if each is not addend), None)
+def _check(key: str, weight_term: WeightTerm, all_of_weight: Sequence[WeightTerm]) -> None:
+    if weight_term.strength != 1:
+        found = f"{weight_term.strength:g}"
+        raise _refusal(
+            weight_term, f"{key} only at strength 1, not at {found}", "strength 1", found
+        )
+    other = next((each for each in all_of_weight if each is not weight_term), None)
     if other is not None:
         found = other.file
-        raise _refusal(addend, f"{key} only alone, but {found} changes it too", "one LoRA", found)
+        raise _refusal(
+            weight_term, f"{key} only alone, but {found} changes it too", "one LoRA", found
+        )
 
 
-def _refusal(addend: WeightTerm, what: str, expected: str, found: str) -> LoraMismatchError:
+def _refusal(weight_term: WeightTerm, what: str, expected: str, found: str) -> LoraMismatchError:
     return LoraMismatchError(
-        f"has a weight of another shape, {addend.shape}, which can replace {what}.",
-        key=addend.target.key,
+        f"has a weight of another shape, {weight_term.shape}, which can replace {what}.",
+        key=weight_term.target.key,
         expected=expected,
         found=found,
-        file=addend.file,
+        file=weight_term.file,
     )

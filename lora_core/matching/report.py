@@ -138,14 +138,14 @@ class Report:
 def report_match(match: Match) -> LoraReport:
     """The report of one file that was matched, at strength 1."""
     modules = match.file.modules
-    applied = {hit.name for hit in match.hits}
+    applied = {matched.name for matched in match.deltas}
     return LoraReport(
         name=match.file.id.name,
         parts=(_part(match, "model"), _part(match, "clip")),
         families=tuple(sorted({f for module in modules.values() for f in module.families})),
         ranks=_ranks(_deltas(match)),
         parameters=sum(modules[name].parameters for name in applied),
-        touched=_touched(match.hits),
+        touched=_touched(match.deltas),
         unknown=(*_unknown(match), *match.file.unknown),
         base=_made_for(match),
         silent=sum(delta.is_zero for delta in _deltas(match)),
@@ -160,20 +160,20 @@ def report_match(match: Match) -> LoraReport:
 
 def _made_for(match: Match) -> str | None:
     """What a file says itself; what it fits in every layer; or else what it looks like."""
-    fits = match.hits and not _unknown(match)
+    fits = match.deltas and not _unknown(match)
     return stated_base(match.file.metadata) or (match.base if fits else base_of_file(match.file))
 
 
 def _widened(match: Match) -> tuple[str, ...]:
     return tuple(
-        f"{hit.name} takes {hit.addend.width} inputs now, {hit.shape[1]} before"
-        for hit in match.hits
-        if hit.addend.width is not None
+        f"{matched.name} takes {matched.weight_term.width} inputs now, {matched.shape[1]} before"
+        for matched in match.deltas
+        if matched.weight_term.width is not None
     )
 
 
 def _deltas(match: Match) -> list[Delta]:
-    return [hit.addend.delta for hit in match.hits]
+    return [matched.weight_term.delta for matched in match.deltas]
 
 
 def _plain(lora: LoraReport) -> dict[str, object]:
@@ -214,8 +214,8 @@ def _plain_part(part: PartReport) -> dict[str, object]:
 
 
 def _part(match: Match, part: Part) -> PartReport:
-    own = [hit for hit in match.hits if hit.addend.target.part == part]
-    applied = len({(hit.name, hit.addend.delta.slot) for hit in own})
+    own = [matched for matched in match.deltas if matched.weight_term.target.part == part]
+    applied = len({(matched.name, matched.weight_term.delta.slot) for matched in own})
     missed = sum(part_of(name) == part for name in match.missed)
     return PartReport(part, 1.0, applied + missed, applied, part in match.parts)
 
@@ -225,8 +225,8 @@ def _ranks(deltas: Iterable[Delta]) -> tuple[int, int] | None:
     return (min(ranks), max(ranks)) if ranks else None
 
 
-def _touched(hits: Iterable[MatchedDelta]) -> int:
-    targets = {(hit.model, hit.addend.target): hit.shape for hit in hits}
+def _touched(deltas: Iterable[MatchedDelta]) -> int:
+    targets = {(matched.model, matched.weight_term.target): matched.shape for matched in deltas}
     return sum(math.prod(shape) for shape in targets.values())
 
 

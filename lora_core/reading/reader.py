@@ -56,7 +56,7 @@ class Module:
     families: tuple[str, ...]
     deltas: tuple[Delta, ...]
     parameters: int
-    bounds: tuple[float, ...]
+    max_abs_bounds: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,15 +271,15 @@ def _module(name: str, own: _Own, notes: FileConfig) -> Module:
             raise _empty(name, role, tensor)
     own_factors = tensors.keys() - SCALARS.keys() - SHARED.keys()
     parameters = sum(tensors[role].numel() for role in own_factors)
-    bounds = tuple(_bound(name, delta) for delta in deltas)
-    return Module(tuple(families), tuple(deltas), parameters, bounds)
+    max_abs_bounds = tuple(_max_abs_bound(name, delta) for delta in deltas)
+    return Module(tuple(families), tuple(deltas), parameters, max_abs_bounds)
 
 
-def _bound(name: str, delta: Delta) -> float:
+def _max_abs_bound(name: str, delta: Delta) -> float:
     """Gives the bound of a delta that can be computed with; LoraFileError for any other."""
-    bound = delta.max_abs_bound()
-    check_delta(name, delta, bound)
-    return bound
+    max_abs_bound = delta.max_abs_bound()
+    check_delta(name, delta, max_abs_bound)
+    return max_abs_bound
 
 
 def _only(name: str, keys: list[FileKey]) -> FileKey:

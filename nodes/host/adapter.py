@@ -32,18 +32,18 @@ class FusedAdapter(WeightAdapterBase):
         self._addends: tuple[WeightTerm, ...] = ()
 
     @classmethod
-    def of(cls, addends: tuple[WeightTerm, ...]) -> FusedAdapter:
+    def of(cls, weight_terms: tuple[WeightTerm, ...]) -> FusedAdapter:
         """Of what is added; it is fused when the host comes to the weight, if it ever does."""
         adapter = cls(set(), ())
-        adapter._addends = addends
+        adapter._addends = weight_terms
         return adapter
 
     @property
     def weights(self) -> tuple[Any, ...]:
         """(wider shape or None, the packed patches)."""
-        addends = self._addends  # once: another thread may be here, too
-        if addends:
-            patches = fuse(addends)
+        weight_terms = self._addends  # once: another thread may be here, too
+        if weight_terms:
+            patches = fuse(weight_terms)
             self._weights = (wider_shape(patches), packed(patches))
             self._addends = ()
         return self._weights

@@ -207,7 +207,7 @@ def _change(clone: ModelPatcher, change: _Change) -> None:
 def _patch(clone: ModelPatcher, plan: ModelPlan, before: uuid.UUID) -> dict[str, Patched]:
     """Hands over what is merged; the patches as the host holds them, by weight."""
     others = _strengths(clone)
-    adapters = {key: FusedAdapter.of(addends) for key, addends in plan.merged.items()}
+    adapters = {key: FusedAdapter.of(weight_terms) for key, weight_terms in plan.merged.items()}
     refused = adapters.keys() - set(clone.add_patches(adapters))
     if refused:
         raise LoraMismatchError(
@@ -220,7 +220,9 @@ def _patch(clone: ModelPatcher, plan: ModelPlan, before: uuid.UUID) -> dict[str,
 
 def _rest(plan: ModelPlan) -> str:
     """Of what is live, the strengths of files with deltas that had to be merged all the same."""
-    names = {addend.file for addends in plan.merged.values() for addend in addends}
+    names = {
+        weight_term.file for weight_terms in plan.merged.values() for weight_term in weight_terms
+    }
     terms = [term for term in plan.split.live.terms if term.file.name in names]
     rest = Recipe(tuple(map(_merged_of, terms)))
     return f"{rest.fingerprint} " if rest else ""

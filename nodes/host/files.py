@@ -47,9 +47,9 @@ def _states(names: Iterable[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def _lying_in(folder: str, names: Iterable[str]) -> list[str]:
     """Those of ``names`` that a folder has, told by one look into each of its directories."""
-    held = functools.cache(_entries)
+    entries_in = functools.cache(_entries)
     split = [(name, Path(folder, name)) for name in names]
-    return [name for name, path in split if path.name in held(path.parent)]
+    return [name for name, path in split if path.name in entries_in(path.parent)]
 
 
 def _entries(directory: Path) -> frozenset[str]:

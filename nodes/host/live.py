@@ -117,7 +117,7 @@ class Live:
 
     def _tell(self, stack: Stack, reach: Reach) -> None:
         """Speaks of layers that were not reached as usual, if there are any."""
-        through = stack.deltas(key for key in stack.lanes if key in reach.routes)
+        through = stack.deltas(key for key in stack.files_by_key if key in reach.routes)
         unused = stack.deltas(reach.pending)
         if self.tell and (through or unused):
             files = {term.file for term in self.recipe.terms} | {*stack.files}

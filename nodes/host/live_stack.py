@@ -140,7 +140,7 @@ class LiveStack:
         known = self._attached.get(model)
         if known is None:
             known = self._attached[model] = AttachedModel(Run(routes.of(model)))
-            known.run.reach.begin(self.stack.lanes)
+            known.run.reach.begin(self.stack.files_by_key)
         return known
 
 
@@ -160,10 +160,10 @@ class StackCache:
         self,
         key: str,
         patcher: ModelPatcher,
-        lanes: Mapping[str, tuple[LiveTerm, ...]],
+        live_terms: Mapping[str, tuple[LiveTerm, ...]],
         shapes: Mapping[str, Shape],
     ) -> LiveStack:
-        """The stack of ``lanes``, by weight, for the model of ``patcher``."""
+        """The stack of ``live_terms``, by weight, for the model of ``patcher``."""
         own = self._known.setdefault(patcher.model, {})
         dtype = _dtype_of(patcher)
         identity = (
@@ -171,12 +171,14 @@ class StackCache:
             dtype,
             patcher.load_device,
             frozenset(
-                (name, lane.rows, lane.file) for name, some in lanes.items() for lane in some
+                (name, live_term.rows, live_term.file)
+                for name, some in live_terms.items()
+                for live_term in some
             ),
         )
         beside = own.pop(identity, None)
         if beside is None:
-            stack = Stack(lanes, shapes, dtype, HostFactor)
+            stack = Stack(live_terms, shapes, dtype, HostFactor)
             beside = LiveStack(key, stack, patcher.load_device, patcher.offload_device)
         own[identity] = beside
         for oldest in list(own)[:-KEPT_STACKS]:

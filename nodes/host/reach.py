@@ -56,7 +56,7 @@ class Run:
     def prepare(self, model: torch.nn.Module, stack: Stack, gate: Gate) -> None:
         """From here to the first evaluation, the host may use layers for what it computes only once."""
         self.end()
-        self.reach.begin(stack.lanes)
+        self.reach.begin(stack.files_by_key)
         self._begun = False
         self._before = self._preparing.enter_context(_changed(model, stack, gate, self.reach))
 
@@ -136,7 +136,7 @@ def _copied(conds: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[st
 def _changed(model: torch.nn.Module, stack: Stack, gate: Gate, reach: Reach) -> Generator[Seen]:
     """The model with a change on every known route, and watched for others."""
     seen = Seen()
-    elsewhere = [key for key in stack.lanes if key in reach.routes]
+    elsewhere = [key for key in stack.files_by_key if key in reach.routes]
     try:
         gate.elsewhere, gate.reached = frozenset(elsewhere), seen.reached
         with Watch(_places(model, reach.pending), seen.read), ExitStack() as changes:

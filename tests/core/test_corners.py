@@ -52,7 +52,7 @@ def deltas(roles: dict[str, torch.Tensor], settings: ModuleConfig | None = None)
     return read_module(Source("layer", roles, settings or ModuleConfig()))[1]
 
 
-def addends(found, rows: tuple[int, int] | None = None) -> list[WeightTerm]:
+def weight_terms(found, rows: tuple[int, int] | None = None) -> list[WeightTerm]:
     return [
         WeightTerm(Target("w", rows=rows), d, 1.0, 0.0, "a") for d in found if d.slot == "weight"
     ]
@@ -61,7 +61,7 @@ def addends(found, rows: tuple[int, int] | None = None) -> list[WeightTerm]:
 def change(found, weight: torch.Tensor) -> torch.Tensor:
     """What deltas add to a weight."""
     after = weight.clone()
-    merge_(after, fuse(addends(found), BaseWeight(weight).dtype))
+    merge_(after, fuse(weight_terms(found), BaseWeight(weight).dtype))
     return after - weight
 
 
@@ -111,7 +111,7 @@ def test_chunks_of_any_size_give_the_same_weights(monkeypatch, family, rows):
     for size in (1, 20, 10**9):
         monkeypatch.setattr("lora_core.fusing.merge.CHUNK", size)
         weight = tensors(2, w=(6 if rows is None else 10, 8))["w"].half()
-        merge_(weight, fuse(addends(found, rows)))
+        merge_(weight, fuse(weight_terms(found, rows)))
         results.append(weight)
     assert torch.equal(results[0], results[2])
     assert torch.equal(results[1], results[2])
@@ -120,7 +120,7 @@ def test_chunks_of_any_size_give_the_same_weights(monkeypatch, family, rows):
 def test_only_wider_factors_change_their_type():
     for dtype, kept in ((torch.float16, torch.float16), (torch.float64, torch.float32)):
         factors = tensors(1, up=(6, 2), down=(2, 8))
-        (patch,) = fuse(addends(deltas({k: v.to(dtype) for k, v in factors.items()})))
+        (patch,) = fuse(weight_terms(deltas({k: v.to(dtype) for k, v in factors.items()})))
         assert {patch.ups[0].dtype, patch.downs[0].dtype} == {kept}
 
 

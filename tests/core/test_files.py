@@ -236,7 +236,7 @@ def test_the_bound_is_that_of_the_largest_numbers(tmp_path, dtype):
     content = {k: v.to(dtype) for k, v in pair("layer", 6, 8).items()}
     file = read_file(identify(write(tmp_path / "x.safetensors", content)))
     up, down = (float(value.double().abs().max()) for value in content.values())
-    assert file.modules["layer"].bounds == (4 * up * down,)
+    assert file.modules["layer"].max_abs_bounds == (4 * up * down,)
 
 
 def test_cut_anywhere(tmp_path):

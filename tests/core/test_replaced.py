@@ -55,11 +55,11 @@ def plan(recipe: Recipe, *, banks: bool = True):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_a_bank_takes_the_place_of_a_head_as_it_is(file, dtype):
     base, made = plan(file)
-    addends = made.models[0].merged
+    weight_terms = made.models[0].merged
     for key, value in bank().items():
         name = key.replace("set_", "")
         before = base[name].to(dtype)
-        patches = fuse(addends[name])
+        patches = fuse(weight_terms[name])
         after = merged(before.clone(), patches)
         assert wider_shape(patches) == after.shape == value.shape
         assert torch.equal(after, value.to(dtype)) and after.dtype == dtype

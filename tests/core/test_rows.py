@@ -132,7 +132,10 @@ BAD_VALUES = {
     "a version that is true": (value() | {"version": True}, "without a valid version"),
     "no JSON": ("[", "unreadable"),
     "empty text": ("", "unreadable"),
-    "NaN in JSON": ('[{"name": "ink", "strength": NaN}]', "is not valid: expected finite numbers, found NaN"),
+    "NaN in JSON": (
+        '[{"name": "ink", "strength": NaN}]',
+        "is not valid: expected finite numbers, found NaN",
+    ),
     "a key twice": ('[{"name": "ink", "name": "light"}]', "ambiguous"),
     "deep text": ("[" * 100_000, "unreadable"),
     "long text": ('[{"note": "' + "x" * 1_000_000 + '"}]', "too long"),

@@ -101,7 +101,7 @@ def test_a_tag_that_cannot_be_meant_is_refused_before_anything_runs(host, loras,
     graph.add("TKValue", value=[node, 0])
     result = host.run(graph.prompt, expect_error=True)
     assert result.status == "invalid"
-    (said,) = result.objections(node)
+    (said,) = result.validation_errors(node)
     show(f"tags, {what}: {said}")
     assert words in said
 

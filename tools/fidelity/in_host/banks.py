@@ -53,8 +53,10 @@ def _adapter(nodes: Any, key: str, value: torch.Tensor) -> Any:
     targets = sys.modules[f"{PACK}.lora_core.naming.targets"]
     slot = "bias" if key.endswith("bias") else "weight"
     delta = families.Replacement(value, slot)
-    addend = core.Addend(targets.Target(key), delta, 1.0, 0.0, "pdd", shape=tuple(value.shape))
-    return nodes.host.adapter.FusedAdapter.of((addend,))
+    weight_term = core.WeightTerm(
+        targets.Target(key), delta, 1.0, 0.0, "pdd", shape=tuple(value.shape)
+    )
+    return nodes.host.adapter.FusedAdapter.of((weight_term,))
 
 
 def _pack() -> ModuleType:
