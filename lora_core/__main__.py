@@ -63,13 +63,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _called_as() -> str:
-    """The name that the usage line shows: the installed script's, or the module's."""
+    """Returns the name that the usage line shows: the installed script's, or the module's."""
     script = Path(sys.argv[0]).stem
     return script if script == "lora-algebra" else "python -m lora_core"
 
 
 def _lora(text: str) -> tuple[Path, float]:
-    """FILE or FILE=STRENGTH; a file whose own name holds "=" may be given as it is."""
+    """Reads FILE or FILE=STRENGTH; a file whose own name holds "=" can be given as it is."""
     path, equals, strength = text.rpartition("=")
     if not equals or Path(text).exists():
         return Path(text), 1.0
@@ -96,7 +96,7 @@ def _apply(options: argparse.Namespace) -> int:
 
 
 def _bar(done: int, total: int) -> None:
-    """A progress bar, where somebody is looking."""
+    """Draws a progress bar if the output is a terminal."""
     if sys.stderr.isatty():
         filled = 30 * done // max(1, total)
         end = "\n" if done == total else ""

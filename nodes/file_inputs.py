@@ -17,10 +17,10 @@ from ..lora_core.text import shortened
 from .host import Library
 from .plain_errors import validation_error
 
-SHOWN = 5
+SHOWN_ERRORS = 5
 """Of many missing files, those that are named."""
 
-LONGEST_LINE = 300
+LONGEST_LINE_CHARS = 300
 """Of what is told of a tag, which may hold anything."""
 
 log = logging.getLogger("lora-algebra")
@@ -40,8 +40,8 @@ async def validation_errors(read: Read) -> bool | str:
 
     Not on the event loop, where the host asks: a file that has moved is found by its content.
     """
-    said = await asyncio.to_thread(_validation_errors, read)
-    return validation_error(said) if said else True
+    errors = await asyncio.to_thread(_validation_errors, read)
+    return validation_error(errors) if errors else True
 
 
 def fingerprints(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
@@ -61,8 +61,8 @@ def terms_of(entries: Iterable[Entry]) -> list[Term]:
 
 def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str, ...]]:
     """What the node shows, and the log, of what is not understood beside each name."""
-    told = (f"{name}: ignored {', '.join(words)}" for name, words in ignored if words)
-    lines = tuple(shortened(line, LONGEST_LINE) for line in told)
+    notices = (f"{name}: ignored {', '.join(words)}" for name, words in ignored if words)
+    lines = tuple(shortened(line, LONGEST_LINE_CHARS) for line in notices)
     for line in lines:
         log.warning("%s", line)
     return {"text": lines} if lines else {}
@@ -71,12 +71,12 @@ def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str,
 def _validation_errors(read: Read) -> str:
     try:
         library = Library()
-        wrong = (said for asked in read() if (said := _wrong(library, asked)))
-        first = list(islice(wrong, SHOWN + 1))
+        wrong = (error for asked in read() if (error := _wrong(library, asked)))
+        first = list(islice(wrong, SHOWN_ERRORS + 1))
     except LoraError as error:
         return str(error)
-    more = ["…"] if len(first) > SHOWN else []
-    return "\n".join([*first[:SHOWN], *more])
+    more = ["…"] if len(first) > SHOWN_ERRORS else []
+    return "\n".join([*first[:SHOWN_ERRORS], *more])
 
 
 def _wrong(library: Library, asked: Asked) -> str | None:
@@ -92,15 +92,15 @@ def _fingerprint(library: Library, asked: Asked, more: More) -> object:
         file = library.find(asked)
     except LoraError as error:
         return str(error)
-    state = [file.path, file.mtime_ns, file.size, file.inode, file.beside]
+    state = [file.path, file.mtime_ns, file.size, file.inode, file.config_mtime_ns]
     return [*state, more(file)] if more else state
 
 
 def _term(library: Library, entry: Entry) -> Term:
     asked, model, clip = entry
-    file, said = library.find_saying(asked)
+    file, warnings = library.find_with_warnings(asked)
     try:
         shared_cache.check(file)
     except LoraError as error:
         raise error.in_row(asked.row) from error
-    return Term.given(file, model, clip, said)
+    return Term.given(file, model, clip, warnings)

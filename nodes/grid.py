@@ -17,12 +17,12 @@ from torch import Tensor
 
 from .lettering import Lettering, fitted
 
-ONE_ROW: Final = 6
+MOST_IN_ONE_ROW: Final = 6
 """So many images are put into one row, when nobody says otherwise."""
 
 TEXT_SHARE: Final = 18
 """Of a cell's shorter side that text is high, when nobody says otherwise; and at least this:"""
-LEAST_TEXT: Final = 12
+LEAST_TEXT_PIXELS: Final = 12
 
 WHITE: Final = 255
 
@@ -109,7 +109,7 @@ def labels_of(labels: Sequence[str], items: Sequence[Tensor], count: int) -> lis
 
 def near_square(count: int) -> int:
     """How many columns to use when nobody says."""
-    return count if count <= ONE_ROW else math.ceil(math.sqrt(count))
+    return count if count <= MOST_IN_ONE_ROW else math.ceil(math.sqrt(count))
 
 
 def draw(frames: Sequence[Sequence[Tensor]], columns: int, words: Words, look: Look) -> Tensor:
@@ -119,7 +119,7 @@ def draw(frames: Sequence[Sequence[Tensor]], columns: int, words: Words, look: L
     """
     images = [image for frame in frames for image in frame]
     height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
-    size = look.text_size or max(LEAST_TEXT, min(width, height) // TEXT_SHARE)
+    size = look.text_size or max(LEAST_TEXT_PIXELS, min(width, height) // TEXT_SHARE)
     lettering = fitted(words.all(), max(1, width - size // 3), size)
     table = _table(len(frames[0]), columns, (width, height), words, lettering, look.gap)
     channels = max(3, *(image.shape[-1] for image in images))

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from PIL.ImageFont import FreeTypeFont
 
-SMALLEST: Final = 8
+SMALLEST_PIXELS: Final = 8
 MOST_LINES: Final = 3
 ELLIPSIS: Final = "…"
 
-PROBED: Final = 32
+PROBED_PIXELS: Final = 32
 """Pixels of a font that is asked what letters it has: enough to tell a letter from a box."""
 
 NO_LETTER: Final = "\uffff"
@@ -71,7 +71,7 @@ def fitted(texts: Iterable[str], width: int, size: int) -> Lettering:
 
 def _sizes(size: int) -> list[int]:
     """From ``size`` down to half of it: smaller than that, a cut text is easier to read."""
-    least = max(SMALLEST, size // 2)
+    least = max(SMALLEST_PIXELS, size // 2)
     sizes = [size]
     while sizes[-1] > least:
         sizes.append(max(least, sizes[-1] * 9 // 10))
@@ -123,10 +123,10 @@ def _font_for(text: str) -> Callable[[int], FreeTypeFont]:
     from PIL.ImageFont import load_default, truetype
 
     best: Callable[[int], FreeTypeFont] = load_default  # type: ignore[assignment]
-    fewest = _lacking(best(PROBED), text)
+    fewest = _lacking(best(PROBED_PIXELS), text)
     for name in OTHER_FONTS if fewest else ():
         try:
-            lacking = _lacking(truetype(name, PROBED), text)
+            lacking = _lacking(truetype(name, PROBED_PIXELS), text)
         except OSError:
             continue  # not on this system
         if lacking < fewest:
@@ -143,6 +143,6 @@ def _lacking(font: FreeTypeFont, text: str) -> int:
 def _drawn(font: FreeTypeFont, letter: str) -> bytes:
     from PIL import Image, ImageDraw
 
-    image = Image.new("L", (2 * PROBED, 2 * PROBED))
+    image = Image.new("L", (2 * PROBED_PIXELS, 2 * PROBED_PIXELS))
     ImageDraw.Draw(image).text((0, 0), letter, fill=255, font=font)
     return image.tobytes()

@@ -55,7 +55,7 @@ class LoadLoRA(io.ComfyNode):
             file = find_lora(lora_name)
         except LoraError as error:
             return str(error)
-        return [file.mtime_ns, file.size, file.inode, file.beside]
+        return [file.mtime_ns, file.size, file.inode, file.config_mtime_ns]
 
     @classmethod
     def execute(cls, lora_name: str, strength: float = 1.0) -> io.NodeOutput:

@@ -88,11 +88,11 @@ def _words_of(row: Row) -> More:
 
 def _words(rows: Iterable[Row], terms: Iterable[Term]) -> Iterable[str]:
     """The trigger words of all rows, each once."""
-    said: dict[str, str] = {}
+    words: dict[str, str] = {}
     for row, term in zip(rows, terms, strict=True):
         for word in stated_triggers(term.file) if row.triggers is None else row.triggers:
-            said.setdefault(word.strip().casefold(), word.strip())
-    return filter(None, said.values())
+            words.setdefault(word.strip().casefold(), word.strip())
+    return filter(None, words.values())
 
 
 def _in_order(terms: Iterable[Term]) -> list[Term]:

@@ -37,8 +37,8 @@ def report_later() -> Callable[[Mapping[str, object]], None]:
         now = get_executing_context()
         if context and now and server and server.client_id is not None:
             node = {"node": context.node_id, "display_node": shown or context.node_id}
-            told = {**node, "output": output, "prompt_id": now.prompt_id}
-            server.send_sync(EXECUTED, told, server.client_id)
+            event = {**node, "output": output, "prompt_id": now.prompt_id}
+            server.send_sync(EXECUTED, event, server.client_id)
 
     return tell
 

@@ -15,18 +15,18 @@ from server import PromptServer
 
 from ..lora_core.algebra import FileId
 from ..lora_core.errors import LoraError, LoraInputError
-from ..lora_core.library import Asked, Facts, close_names, facts_of, said_of
+from ..lora_core.library import Asked, Facts, close_names, facts_of, warnings_of
 from ..lora_core.text import shortened
 from .host import content_of, find_lora, lora_names, resolve_lora
 
 PATH = "/lora_algebra/lora"
-LONGEST_NAME = 4096
-LONGEST_ERROR = 2000
-LARGEST_ANSWER = 64 * 1024
+LONGEST_NAME_CHARS = 4096
+LONGEST_ERROR_CHARS = 2000
+LARGEST_ANSWER_BYTES = 64 * 1024
 FEWER = (60, 30, 15, 5, 0)
 """How many words and notes are in an answer, until it is small enough."""
 
-AT_ONCE = 3
+FILES_AT_ONCE = 3
 """Files that are looked at together; the host's own work shares the threads."""
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -44,7 +44,7 @@ def add_routes() -> None:
     server = getattr(PromptServer, "instance", None)  # there is none in a script
     if server is None or any(getattr(route, "path", None) == PATH for route in server.routes):
         return
-    turns = asyncio.Semaphore(AT_ONCE)
+    turns = asyncio.Semaphore(FILES_AT_ONCE)
 
     async def lora(request: web.Request) -> web.Response:
         try:
@@ -52,7 +52,7 @@ def add_routes() -> None:
         except LoraInputError as error:
             return _answer(_written({"error": error.message}), 400)
         async with turns:  # a slow disk must not keep the event loop, nor all threads
-            return _answer(await asyncio.to_thread(_told, asked, content))
+            return _answer(await asyncio.to_thread(_answer_about, asked, content))
 
     server.routes.get(PATH)(lora)
 
@@ -76,28 +76,30 @@ def _question(query: Any) -> tuple[Asked, bool]:
     return asked, content == "1"
 
 
-def _parameter(query: Any, key: str, form: re.Pattern[str], unsaid: str | None = None) -> str:
-    values: list[str] = query.getall(key, [] if unsaid is None else [unsaid])
+def _parameter(query: Any, key: str, form: re.Pattern[str], default: str | None = None) -> str:
+    values: list[str] = query.getall(key, [] if default is None else [default])
     if len(values) != 1:
         raise LoraInputError(f"{key} must be given exactly once.", key=key)
     value = values[0]
-    if value != unsaid and (len(value) > LONGEST_NAME or not form.fullmatch(value)):
+    if value != default and (len(value) > LONGEST_NAME_CHARS or not form.fullmatch(value)):
         raise LoraInputError(f"{key} is not in the right format.", key=key)
     return value
 
 
-def _told(asked: Asked, content: bool) -> bytes:
+def _answer_about(asked: Asked, content: bool) -> bytes:
     """The answer; what is wrong with a file is part of it."""
     answer: dict[str, Any] = dict.fromkeys(("name", "how", "facts", "error"))
     answer |= {"asked": asked.name, "close": [], "warnings": []}
     try:
         found = resolve_lora(asked)
         answer |= {"name": found.name, "how": found.how}
-        answer["warnings"] = [warning.to_dict() for warning in said_of(asked, found)]
+        answer["warnings"] = [warning.to_dict() for warning in warnings_of(asked, found)]
         facts = _facts(find_lora(found.name), content)
     except LoraError as error:
         close = [] if answer["name"] else close_names(asked.name, lora_names())
-        return _written({**answer, "close": close, "error": shortened(str(error), LONGEST_ERROR)})
+        return _written(
+            {**answer, "close": close, "error": shortened(str(error), LONGEST_ERROR_CHARS)}
+        )
     return _fitting({**answer, "error": facts.error}, facts)
 
 
@@ -113,8 +115,10 @@ def _facts(file: FileId, content: bool) -> Facts:
 
 def _fitting(answer: Mapping[str, object], facts: Facts) -> bytes:
     """The answer with as many words and notes as there is room for."""
-    told = (_written({**answer, "facts": _fewer(facts, most).to_dict()}) for most in FEWER)
-    return next((body for body in told if len(body) <= LARGEST_ANSWER), None) or _written(answer)
+    bodies = (_written({**answer, "facts": _fewer(facts, most).to_dict()}) for most in FEWER)
+    return next((body for body in bodies if len(body) <= LARGEST_ANSWER_BYTES), None) or _written(
+        answer
+    )
 
 
 def _fewer(facts: Facts, most: int) -> Facts:

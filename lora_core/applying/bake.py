@@ -19,8 +19,8 @@ from ..families import sum_type
 from ..fusing import fuse, merged
 from ..matching import Report, make_plan
 from ..reading import (
-    LARGEST_HEADER,
-    SNIFFED,
+    LARGEST_HEADER_BYTES,
+    SNIFFED_BYTES,
     check_beginning,
     explain,
     header_end,
@@ -112,24 +112,24 @@ def _read(base: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 def _beginning(base: Path) -> bytes:
     with base.open("rb") as opened:
-        beginning = opened.read(SNIFFED)
-        return beginning + opened.read(min(header_end(beginning), LARGEST_HEADER))
+        beginning = opened.read(SNIFFED_BYTES)
+        return beginning + opened.read(min(header_end(beginning), LARGEST_HEADER_BYTES))
 
 
 def _provenance(recipe: Recipe, metadata: Mapping[str, str]) -> str:
     """What is added, behind what had been added before."""
-    return json.dumps([*_earlier(metadata), *map(_told, recipe.terms)])
+    return json.dumps([*_earlier(metadata), *map(_entry, recipe.terms)])
 
 
 def _earlier(metadata: Mapping[str, str]) -> list[object]:
     try:
-        told = json.loads(metadata.get(PROVENANCE, "[]"))
+        earlier = json.loads(metadata.get(PROVENANCE, "[]"))
     except (ValueError, RecursionError):
         return []
-    return cast("list[object]", told) if isinstance(told, list) else []
+    return cast("list[object]", earlier) if isinstance(earlier, list) else []
 
 
-def _told(term: Term) -> dict[str, object]:
+def _entry(term: Term) -> dict[str, object]:
     return {
         "name": term.file.name,
         "strength_model": float(term.strength_model),
@@ -140,16 +140,16 @@ def _told(term: Term) -> dict[str, object]:
 
 def _write(weights: Mapping[str, torch.Tensor], metadata: Mapping[str, str], out: Path) -> None:
     """Beside its place first: a full disk leaves what was there before."""
-    beside = out.with_name(f".{out.name}.{os.getpid()}.part")
+    partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     save = cast(Any, safetensors.torch).save_file
     try:
-        save({key: weight.contiguous() for key, weight in weights.items()}, beside, dict(metadata))
-        beside.chmod(0o666 & ~_umask())  # the library makes files for their owner alone
-        beside.replace(out)
+        save({key: weight.contiguous() for key, weight in weights.items()}, partial, dict(metadata))
+        partial.chmod(0o666 & ~_umask())  # the library makes files for their owner alone
+        partial.replace(out)
     except safetensors.SafetensorError as error:
         raise OSError(str(error)) from error
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def _umask() -> int:

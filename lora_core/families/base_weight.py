@@ -9,7 +9,7 @@ import torch
 
 from .linear_algebra import norm
 
-CHUNK: Final = 4 * 2**20
+CHUNK_ENTRIES: Final = 4 * 2**20
 """Entries of a half-precision weight that are widened at once, so that no copy of it is needed."""
 
 SQUARED_ENTRIES: Final = 2**20
@@ -83,7 +83,7 @@ class BaseWeight:
         """Gives (first row, rows in ``dtype``) one after the other, of at most ``most`` entries each."""
         count, width = self.size
         if most is None:
-            most = count * width if self._matrix.dtype == self.dtype else CHUNK
+            most = count * width if self._matrix.dtype == self.dtype else CHUNK_ENTRIES
         step = max(1, most // max(1, width))
         for start in range(0, count, step):
             yield start, self._matrix[start : start + step].to(self.dtype)

@@ -270,8 +270,8 @@ class Diagonal(Static):
 
     def text(self) -> str:
         sides = {"outputs": self.row, "inputs": self.column}
-        told = (f"factors for {len(v)} {side}" for side, v in sides.items() if v is not None)
-        return f"a set of {' and '.join(told)}"
+        parts = (f"factors for {len(v)} {side}" for side, v in sides.items() if v is not None)
+        return f"a set of {' and '.join(parts)}"
 
     def max_abs_bound(self) -> float:
         sides = [side for side in (self.row, self.column) if side is not None]

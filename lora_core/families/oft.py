@@ -140,9 +140,9 @@ def _divisor(marker: torch.Tensor | None, size: int) -> float:
 
 def _terms(source: Source) -> int:
     option = source.settings.option
-    if not option("use_cayley_neumann", unsaid=True):
+    if not option("use_cayley_neumann", default=True):
         return EXACT
-    terms = option("num_cayley_neumann_terms", unsaid=5, in_config=5)
+    terms = option("num_cayley_neumann_terms", default=5, in_config=5)
     if not 1 <= terms <= MOST_TERMS:
         found = f"{terms:g}"
         raise source.refuse(
@@ -155,9 +155,9 @@ def _terms(source: Source) -> int:
 
 def _projected(source: Source, skews: torch.Tensor) -> torch.Tensor:
     """Keeps each block's norm to eps / √blocks, as constrained OFT does (coft)."""
-    if not source.settings.option("coft", unsaid=False):
+    if not source.settings.option("coft", default=False):
         return skews
-    eps = source.settings.option("eps", unsaid=6e-5, in_config=6e-5) / math.sqrt(len(skews))
+    eps = source.settings.option("eps", default=6e-5, in_config=6e-5) / math.sqrt(len(skews))
     size = norm(skews, dim=(-2, -1))[:, None, None]
     return torch.where(size <= eps, skews, skews * (eps / size))
 

@@ -33,7 +33,7 @@ class PlainParameter:
 
     ending: str
     role: str
-    beside: str | None = None
+    companion: str | None = None
 
 
 class KeyGrammar:
@@ -146,7 +146,7 @@ class KeyGrammar:
         self, ending: str, beside: Mapping[Role, list[FileKey]], in_peft: bool
     ) -> Role | None:
         for each in self._plain_parameters:
-            there = in_peft if each.beside is None else each.beside in beside
+            there = in_peft if each.companion is None else each.companion in beside
             if each.ending == ending and there:
                 return Role(each.role)
         return None

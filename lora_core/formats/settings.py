@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
 from ..errors import LoraFileError
-from ..lenient_json import LONGEST_WHOLE_NUMBER, too_much
+from ..lenient_json import MOST_WHOLE_NUMBER_DIGITS, too_much
 from .automaton import Work
 from .keys import PEFT_PREFIX
 from .patterns import Lookups
@@ -56,7 +56,7 @@ class ModuleConfig:
             rank = _some(self.config, "r")
         return None if rank is None or rank < 1 else int(rank)
 
-    def option(self, name: str, unsaid: float, in_config: float = 0) -> float:
+    def option(self, name: str, default: float, in_config: float = 0) -> float:
         """Reads a number or flag of peft's config; LoraFileError if it is no finite number.
 
         Args:
@@ -65,7 +65,7 @@ class ModuleConfig:
             in_config: What holds in a config that does not have the option.
         """
         if self.config is None:
-            return unsaid
+            return default
         return _number(self.config, name, in_config)
 
     def is_before(self, version: tuple[int, int]) -> bool:
@@ -116,10 +116,10 @@ class FileConfig:
     unreadable: bool = False
 
     @classmethod
-    def read(cls, metadata: Mapping[str, str], beside: str | None = None) -> FileConfig:
+    def read(cls, metadata: Mapping[str, str], config_text: str | None = None) -> FileConfig:
         """Reads them from the file's metadata and the text of a config beside it, whatever that is."""
         noted = _document(metadata.get(NOTED, "{}"))
-        config = _document("{}" if beside is None else beside)
+        config = _document("{}" if config_text is None else config_text)
         configs = _by_component(noted or {})
         if config:
             configs[""] = config
@@ -161,7 +161,7 @@ def _document(text: str) -> dict[str, object] | None:
 
 def _whole(digits: str) -> float:
     """A whole number; reading a long one exactly takes quadratic time."""
-    return int(digits) if len(digits) <= LONGEST_WHOLE_NUMBER else float(digits)
+    return int(digits) if len(digits) <= MOST_WHOLE_NUMBER_DIGITS else float(digits)
 
 
 def _by_component(noted: Config) -> dict[str, Config]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from ..families import CHUNK, sum_type
+from ..families import CHUNK_ENTRIES, sum_type
 from ..naming import Shape
 from .fuse import Patch, resolved
 
@@ -57,7 +57,7 @@ def merge_(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0
     against = [resolved(patch, _rows_of(rows, patch)) for patch in patches]
     ready = [_folded(patch, strength, weight.device, wide) for patch in against]
     whole = wide == weight.dtype and all(patch.column is None for patch in ready)
-    step = len(rows) if whole else max(1, CHUNK * len(rows) // max(1, rows.numel()))
+    step = len(rows) if whole else max(1, CHUNK_ENTRIES * len(rows) // max(1, rows.numel()))
     for start in range(0, len(rows), max(1, step)):
         chunk = rows[start : start + step]
         sums = chunk.to(wide)

@@ -29,7 +29,7 @@ from ..text import shortened
 from .sidecars import Recommended, Sidecars, read_sidecars
 from .triggers import Trigger, stated_words, triggers_of
 
-LARGEST_SHOWN_HEADER: Final = 64 * 2**20
+LARGEST_SHOWN_HEADER_BYTES: Final = 64 * 2**20
 """Bytes; four times as many as that of a LoRA which can be applied."""
 
 MOST_WORDS: Final = 4_000_000
@@ -38,10 +38,10 @@ MOST_WORDS: Final = 4_000_000
 MOST_TENSORS: Final = 100_000
 
 MOST_NOTES: Final = 60
-LONGEST_NOTE: Final = 200
-LONGEST_KEY: Final = 100
-LONGEST_NAME: Final = 60
-LONGEST_TEXT: Final = 2000
+LONGEST_NOTE_CHARS: Final = 200
+LONGEST_KEY_CHARS: Final = 100
+LONGEST_NAME_CHARS: Final = 60
+LONGEST_TEXT_CHARS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,30 +128,30 @@ def _plain_recommended(recommended: Recommended) -> dict[str, object]:
 
 def facts_of(file: FileId) -> Facts:
     """What the header of ``file`` and the notes beside it tell; of a damaged file, why it is one."""
-    beside = read_sidecars(file.path)
+    sidecars = read_sidecars(file.path)
     try:
         head = _shown_head(file)
     except LoraFileError as error:
-        return _noted(file, {}, beside, _refusal(file, error))
-    told = _noted(file, head.metadata, beside, _too_large(file, head))
+        return _noted(file, {}, sidecars, _refusal(file, error))
+    facts = _noted(file, head.metadata, sidecars, _too_large(file, head))
     try:
-        return _by_layers(told, _outline(file, head))
+        return _by_layers(facts, _outline(file, head))
     except LoraFileError as error:
-        told = replace(told, error=told.error or _refusal(file, error))
-        return _by_names(told, head)
+        facts = replace(facts, error=facts.error or _refusal(file, error))
+        return _by_names(facts, head)
 
 
 def stated_triggers(file: FileId) -> tuple[str, ...]:
     """The trigger words that ``file`` or the notes beside it state; () of a damaged file."""
-    beside = read_sidecars(file.path)
+    sidecars = read_sidecars(file.path)
     try:
-        return stated_words(read_head(file).metadata, beside.words)
+        return stated_words(read_head(file).metadata, sidecars.words)
     except LoraFileError:
-        return stated_words({}, beside.words)
+        return stated_words({}, sidecars.words)
 
 
 def _shown_head(file: FileId) -> Head:
-    return read_head(file, LARGEST_SHOWN_HEADER, MOST_WORDS)
+    return read_head(file, LARGEST_SHOWN_HEADER_BYTES, MOST_WORDS)
 
 
 def _outline(file: FileId, head: Head) -> LoraFile:
@@ -175,23 +175,25 @@ def _too_large(file: FileId, head: Head) -> str | None:
 
 
 def _refusal(file: FileId, error: LoraFileError) -> str:
-    return shortened(str(error.in_file(file.name)), LONGEST_TEXT)
+    return shortened(str(error.in_file(file.name)), LONGEST_TEXT_CHARS)
 
 
-def _noted(file: FileId, metadata: Mapping[str, str], beside: Sidecars, error: str | None) -> Facts:
+def _noted(
+    file: FileId, metadata: Mapping[str, str], sidecars: Sidecars, error: str | None
+) -> Facts:
     """What notes tell, in the file and beside it."""
-    description = metadata.get("modelspec.description") or beside.description
+    description = metadata.get("modelspec.description") or sidecars.description
     return Facts(
         size=file.size,
         modified=file.mtime_ns // 1_000_000,
-        base=_text(beside.base, LONGEST_NAME),
-        triggers=triggers_of(metadata, beside.words),
-        stated_triggers=stated_words(metadata, beside.words),
-        title=_text(metadata.get("modelspec.title"), LONGEST_NOTE),
-        author=_text(metadata.get("modelspec.author"), LONGEST_NOTE),
-        description=_text(description, LONGEST_TEXT),
-        notes=_text(beside.notes, LONGEST_TEXT),
-        recommended=beside.recommended or None,
+        base=_text(sidecars.base, LONGEST_NAME_CHARS),
+        triggers=triggers_of(metadata, sidecars.words),
+        stated_triggers=stated_words(metadata, sidecars.words),
+        title=_text(metadata.get("modelspec.title"), LONGEST_NOTE_CHARS),
+        author=_text(metadata.get("modelspec.author"), LONGEST_NOTE_CHARS),
+        description=_text(description, LONGEST_TEXT_CHARS),
+        notes=_text(sidecars.notes, LONGEST_TEXT_CHARS),
+        recommended=sidecars.recommended or None,
         metadata=_most_telling(metadata),
         error=error,
     )
@@ -209,7 +211,10 @@ def _most_telling(metadata: Mapping[str, str]) -> dict[str, str]:
         metadata,
         key=lambda key: (max(n for n, kind in enumerate(kinds) if key.startswith(kind)), key),
     )
-    return {shortened(key, LONGEST_KEY): shortened(metadata[key], LONGEST_NOTE) for key in keys}
+    return {
+        shortened(key, LONGEST_KEY_CHARS): shortened(metadata[key], LONGEST_NOTE_CHARS)
+        for key in keys
+    }
 
 
 def _by_layers(facts: Facts, lora: LoraFile) -> Facts:
@@ -221,7 +226,7 @@ def _by_layers(facts: Facts, lora: LoraFile) -> Facts:
         base=base_of_file(lora) or facts.base,
         families=tuple(sorted({family for module in modules for family in module.families})),
         ranks=(min(ranks), max(ranks)) if ranks else None,
-        trainer=_text(trainer_of(lora.metadata, lora.notes), LONGEST_NAME),
+        trainer=_text(trainer_of(lora.metadata, lora.notes), LONGEST_NAME_CHARS),
     )
 
 
@@ -231,7 +236,7 @@ def _by_names(facts: Facts, head: Head) -> Facts:
     return replace(
         _counted(facts, names),
         base=base_by_names(head.metadata, names) or facts.base,
-        trainer=_text(trainer_of(head.metadata, FileConfig()), LONGEST_NAME),
+        trainer=_text(trainer_of(head.metadata, FileConfig()), LONGEST_NAME_CHARS),
     )
 
 

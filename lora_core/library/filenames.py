@@ -13,7 +13,7 @@ from typing import Final
 from ..errors import LoraInputError
 from ..short_names import base_name, without_suffix
 
-LONGEST_NAME: Final = 4096
+LONGEST_NAME_CHARS: Final = 4096
 CLOSE_NAMES: Final = 3
 SHORTLIST: Final = 50
 SHOWN_NAMES: Final = 5
@@ -100,7 +100,7 @@ def folded(name: str) -> str:
 def _leaves_folder(name: str) -> bool:
     windows, posix = PureWindowsPath(name), PurePosixPath(name)
     return (
-        len(name) > LONGEST_NAME
+        len(name) > LONGEST_NAME_CHARS
         or "\0" in name
         or ".." in windows.parts
         or bool(windows.anchor)

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from ..short_names import SUFFIX, base_name, without_suffix
 from ..text import shortened
-from ..warning import LONGEST_NAME, LoraWarning
+from ..warning import LONGEST_NAME_CHARS, LoraWarning
 from .filenames import folded, no_such_file, only_one, same_names
 
 GENERIC: Final = frozenset(("adapter_model", "pytorch_lora_weights"))
@@ -81,14 +81,14 @@ def resolve(
     raise no_such_file(asked.name, names)
 
 
-def said_of(asked: Asked, found: Found) -> tuple[LoraWarning, ...]:
+def warnings_of(asked: Asked, found: Found) -> tuple[LoraWarning, ...]:
     """What is to be said of a file that has not the name it was asked for by.
 
     Nothing of one that a bare word finds, as in tags: that asks for a base name.
     """
     if found.how not in ELSEWHERE or _is_word(asked.name, found):
         return ()
-    name = shortened(asked.name, LONGEST_NAME)
+    name = shortened(asked.name, LONGEST_NAME_CHARS)
     return (LoraWarning.of(ELSEWHERE[found.how], asked=name, name=found.name),)
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..lenient_json import fields, items, loose_json, number_of, text_of
+from ..lenient_json import fields, items, lenient_json, number_of, text_of
 
-LARGEST_SIDECAR: Final = 2**20
-STRONGEST: Final = 100.0
+LARGEST_SIDECAR_BYTES: Final = 2**20
+LARGEST_STRENGTH: Final = 100.0
 
 RANGE: Final = re.compile(
     r"\s*(-?\d{1,3}(?:\.\d{1,9})?)\s*(?:-|–|~|to)\s*(-?\d{1,3}(?:\.\d{1,9})?)\s*"
@@ -89,31 +89,31 @@ def _text(path: Path) -> str:
         return ""
     try:
         with path.open("rb") as source:
-            data = source.read(LARGEST_SIDECAR + 1)
+            data = source.read(LARGEST_SIDECAR_BYTES + 1)
     except OSError:
         return ""
-    return "" if len(data) > LARGEST_SIDECAR else data.decode("utf-8-sig", errors="replace")
+    return "" if len(data) > LARGEST_SIDECAR_BYTES else data.decode("utf-8-sig", errors="replace")
 
 
 def _a1111(text: str) -> Sidecars:
-    said = fields(loose_json(text))
-    weight = _strength(said.get("preferred weight"))
+    noted = fields(lenient_json(text))
+    weight = _strength(noted.get("preferred weight"))
     return Sidecars(
-        words=_words([said.get("activation text")]),
-        notes=text_of(said.get("notes")),
-        description=text_of(said.get("description")),
-        base=text_of(said.get("sd version")).replace("Unknown", ""),
+        words=_words([noted.get("activation text")]),
+        notes=text_of(noted.get("notes")),
+        description=text_of(noted.get("description")),
+        base=text_of(noted.get("sd version")).replace("Unknown", ""),
         recommended=Recommended(weight or None),  # its slider stands at 0 where nothing is set
     )
 
 
 def _lora_manager(text: str) -> Sidecars:
-    said = fields(loose_json(text))
+    noted = fields(lenient_json(text))
     return Sidecars(
-        words=_words(items(fields(said.get("civitai")).get("trainedWords"))),
-        notes=text_of(said.get("notes")),
-        base=text_of(said.get("base_model")).replace("Unknown", ""),
-        recommended=_tips(fields(loose_json(text_of(said.get("usage_tips"))))),
+        words=_words(items(fields(noted.get("civitai")).get("trainedWords"))),
+        notes=text_of(noted.get("notes")),
+        base=text_of(noted.get("base_model")).replace("Unknown", ""),
+        recommended=_tips(fields(lenient_json(text_of(noted.get("usage_tips"))))),
     )
 
 
@@ -126,13 +126,13 @@ def _tips(tips: Mapping[str, object]) -> Recommended:
 
 
 def _rgthree(text: str) -> Sidecars:
-    said = fields(loose_json(text))
-    trained = (fields(entry).get("word") for entry in items(said.get("trainedWords")))
+    noted = fields(lenient_json(text))
+    trained = (fields(entry).get("word") for entry in items(noted.get("trainedWords")))
     return Sidecars(
         words=_words(trained),
-        notes=text_of(said.get("userNote")),
-        base=text_of(said.get("baseModel")),
-        recommended=_recommended(None, said.get("strengthMin"), said.get("strengthMax")),
+        notes=text_of(noted.get("userNote")),
+        base=text_of(noted.get("baseModel")),
+        recommended=_recommended(None, noted.get("strengthMin"), noted.get("strengthMax")),
     )
 
 
@@ -149,8 +149,8 @@ def _recommended(strength: object, least: object, most: object) -> Recommended:
 
 def _strength(value: object) -> float | None:
     """A number, which some write as text."""
-    number = number_of(loose_json(value[:40]) if isinstance(value, str) else value)
-    return number if number is not None and abs(number) <= STRONGEST else None
+    number = number_of(lenient_json(value[:40]) if isinstance(value, str) else value)
+    return number if number is not None and abs(number) <= LARGEST_STRENGTH else None
 
 
 def _words(values: Iterable[object]) -> tuple[str, ...]:

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..lenient_json import fields, loose_json, number_of
+from ..lenient_json import fields, lenient_json, number_of
 from ..text import printable
 
 Origin = Literal["modelspec", "sidecar", "tags"]
 
 MOST_TRIGGERS: Final = 60
-LONGEST_WORD: Final = 200
+LONGEST_WORD_CHARS: Final = 200
 """Characters; what is longer is a caption, and half of one would be no word of the file's."""
 
-LONGEST_TEXT: Final = 10_000
+LONGEST_TEXT_CHARS: Final = 10_000
 """Characters of a text that is divided into words."""
 
 EVERYWHERE: Final = 0.95
@@ -43,7 +43,7 @@ class Trigger:
     source: Origin
 
 
-def triggers_of(metadata: Mapping[str, str], beside: Iterable[str]) -> tuple[Trigger, ...]:
+def triggers_of(metadata: Mapping[str, str], sidecar_words: Iterable[str]) -> tuple[Trigger, ...]:
     """At most 60 words: those that are stated, then the tags of the captions, commonest first.
 
     Args:
@@ -54,23 +54,23 @@ def triggers_of(metadata: Mapping[str, str], beside: Iterable[str]) -> tuple[Tri
     found: dict[str, Trigger] = {}
     for word in _phrase(metadata):
         found.setdefault(word.casefold(), Trigger(word, counts.get(word), "modelspec"))
-    for word in _words(beside):
+    for word in _words(sidecar_words):
         found.setdefault(word.casefold(), Trigger(word, counts.get(word), "sidecar"))
     for word, count in counts.most_common(MOST_TRIGGERS):
         found.setdefault(word.casefold(), Trigger(word, count, "tags"))
     return tuple(found.values())[:MOST_TRIGGERS]
 
 
-def stated_words(metadata: Mapping[str, str], beside: Iterable[str]) -> tuple[str, ...]:
+def stated_words(metadata: Mapping[str, str], sidecar_words: Iterable[str]) -> tuple[str, ...]:
     """The words that a prompt should hold when nobody has chosen any.
 
     Those that the file's ``modelspec.trigger_phrase`` and the notes beside it name; else the tags
     that stand in nearly every caption, if it is told how many images there were; else none.
     """
-    said: dict[str, str] = {}
-    for word in (*_phrase(metadata), *_words(beside)):
-        said.setdefault(word.casefold(), word)
-    return tuple(said.values())[:MOST_TRIGGERS] or _everywhere(metadata)
+    words: dict[str, str] = {}
+    for word in (*_phrase(metadata), *_words(sidecar_words)):
+        words.setdefault(word.casefold(), word)
+    return tuple(words.values())[:MOST_TRIGGERS] or _everywhere(metadata)
 
 
 def _phrase(metadata: Mapping[str, str]) -> list[str]:
@@ -84,21 +84,21 @@ def _words(texts: Iterable[str]) -> list[str]:
 
 
 def _parts(text: str) -> list[str]:
-    parts = text[:LONGEST_TEXT].split(",")
-    return parts if len(text) <= LONGEST_TEXT else parts[:-1]  # the last may be half a word
+    parts = text[:LONGEST_TEXT_CHARS].split(",")
+    return parts if len(text) <= LONGEST_TEXT_CHARS else parts[:-1]  # the last may be half a word
 
 
 def _word(text: str) -> str:
     """One word, without what cannot be shown; "" for one that is too long to be meant."""
-    if len(text) > LONGEST_TEXT:
+    if len(text) > LONGEST_TEXT_CHARS:
         return ""
     word = printable(" ".join(text.split())).replace("\N{REPLACEMENT CHARACTER}", "").strip()
-    return word if len(word) <= LONGEST_WORD else ""
+    return word if len(word) <= LONGEST_WORD_CHARS else ""
 
 
 def _tags(metadata: Mapping[str, str]) -> dict[str, Tags]:
     """kohya's table: how often each tag stands in the captions of each folder of images."""
-    folders = fields(loose_json(metadata.get("ss_tag_frequency", "")))
+    folders = fields(lenient_json(metadata.get("ss_tag_frequency", "")))
     return {name: _counts(fields(tags)) for name, tags in folders.items()}
 
 
@@ -132,11 +132,11 @@ def _everywhere(metadata: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _images_by_folder(metadata: Mapping[str, str]) -> dict[str, float]:
-    folders = fields(loose_json(metadata.get("ss_dataset_dirs", "")))
+    folders = fields(lenient_json(metadata.get("ss_dataset_dirs", "")))
     counts = {name: number_of(fields(f).get("img_count")) or 0 for name, f in folders.items()}
     return {name: count for name, count in counts.items() if count > 0}
 
 
 def _images(metadata: Mapping[str, str]) -> float:
     """All images, each as often as it is repeated: a tag that reaches even that is everywhere."""
-    return number_of(loose_json(metadata.get("ss_num_train_images", "")[:20])) or 0
+    return number_of(lenient_json(metadata.get("ss_num_train_images", "")[:20])) or 0

@@ -11,7 +11,7 @@ from ..algebra import NUMBER, Recipe, Term, exact_strength
 from ..errors import LoraError, LoraInputError
 from ..library import Asked
 
-LENGTH: Final = 3
+ENTRY_FIELDS: Final = 3
 NOTHING: Final = (None, "", "None")
 """What stands in place of a name where nothing is chosen."""
 
@@ -119,7 +119,7 @@ def _fields(entry: object) -> tuple[object, object, object, tuple[str, ...]]:
     fields: list[Any] = (
         list(cast("Sequence[Any]", entry)) if isinstance(entry, list | tuple) else []
     )
-    if len(fields) >= LENGTH:
+    if len(fields) >= ENTRY_FIELDS:
         name, model, clip, *others = fields
         return name, model, clip, tuple(_shown(other) for other in others)
     raise _wrong("an entry", "(name, strength, strength)", cast(object, entry))

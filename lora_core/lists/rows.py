@@ -13,7 +13,7 @@ from typing import Final, TypeVar, cast
 from ..algebra import check_version, typed_strength
 from ..errors import LoraError, LoraInputError
 from ..library import Asked, folded
-from ..strict_json import LARGEST, Json, read_json, refused
+from ..strict_json import MOST_CHARS, Json, read_json, refused
 
 VERSION: Final = 1
 MOST_ROWS: Final = 500
@@ -54,7 +54,7 @@ def read_rows(value: object) -> tuple[Row, ...]:
     """
     if not isinstance(value, str):
         _check_size(value)
-    return _read(_Said(repr(value), value))
+    return _read(_Written(repr(value), value))
 
 
 def active_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -65,7 +65,7 @@ def active_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Written:
     """A value, and how it is written: two that are written alike mean the same rows."""
 
     written: str
@@ -73,9 +73,9 @@ class _Said:
 
 
 @lru_cache(maxsize=32)
-def _read(said: _Said) -> tuple[Row, ...]:
+def _read(written: _Written) -> tuple[Row, ...]:
     """Kept, since the host asks a node three times for one prompt: to check, to compare, to run."""
-    rows = _listed(said.value)
+    rows = _listed(written.value)
     if len(rows) > MOST_ROWS:
         raise refused(WHAT, "too long", f"at most {MOST_ROWS} rows", f"{len(rows)}")
     return tuple(_row(number, row) for number, row in enumerate(rows, 1))
@@ -107,8 +107,8 @@ def _check_size(value: object) -> None:
         size = len(json.dumps(value, ensure_ascii=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise refused(WHAT, "unreadable", "JSON", str(error)) from error
-    if size > LARGEST:
-        raise refused(WHAT, "too long", f"at most {LARGEST} characters", f"{size}")
+    if size > MOST_CHARS:
+        raise refused(WHAT, "too long", f"at most {MOST_CHARS} characters", f"{size}")
 
 
 def _row(number: int, row: Json) -> Row:

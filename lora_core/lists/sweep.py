@@ -22,7 +22,7 @@ MOST_ITEMS: Final = 256
 SEPARATOR: Final = ", "
 """Between the two halves of a label; no name has it."""
 
-NAMED: Final = 3
+NAMED_FILES: Final = 3
 """Of the files of a stack, those that its label names."""
 
 ONE: Final[Values] = (Fraction(1),)
@@ -123,14 +123,16 @@ def _halves(label: str) -> Iterable[tuple[str, str]]:
 
 def _label(lora: Recipe, value: Fraction, names: dict[str, str]) -> str:
     """In letters that any font has, unless a file's name has others."""
-    said = [names[term.file.name].replace(SEPARATOR, ",") for term in lora.terms]
-    if not said:
+    names_in_order = [names[term.file.name].replace(SEPARATOR, ",") for term in lora.terms]
+    if not names_in_order:
         return "no LoRA"
     (first, *others) = lora.terms
     if not (others or first.modulated) and first.strength_model == first.strength_clip:
-        return f"{said[0]} {_number(value * first.strength_model)}"
-    more = [f"{len(said) - NAMED} more"] if len(said) > NAMED else []
-    return f"{_number(value)} ({' + '.join([*said[:NAMED], *more])})"
+        return f"{names_in_order[0]} {_number(value * first.strength_model)}"
+    more = (
+        [f"{len(names_in_order) - NAMED_FILES} more"] if len(names_in_order) > NAMED_FILES else []
+    )
+    return f"{_number(value)} ({' + '.join([*names_in_order[:NAMED_FILES], *more])})"
 
 
 def _number(value: Fraction) -> str:

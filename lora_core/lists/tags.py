@@ -14,7 +14,7 @@ from ..algebra import NUMBER, FileId, Term, typed_strength
 from ..errors import LoraError, LoraInputError
 from ..library import folded
 from ..short_names import base_name, without_suffix
-from ..strict_json import LARGEST
+from ..strict_json import MOST_CHARS
 from ..text import printable
 
 Order: TypeAlias = Literal["model first", "text encoder first"]
@@ -54,8 +54,8 @@ def read_tags(text: str, order: Order = "model first") -> tuple[tuple[Tag, ...],
     Raises:
         LoraInputError: A tag without a name, without an end, or with a strength that is none.
     """
-    if len(text) > LARGEST:
-        raise _refused("the text", f"at most {LARGEST} characters", f"{len(text)} characters")
+    if len(text) > MOST_CHARS:
+        raise _refused("the text", f"at most {MOST_CHARS} characters", f"{len(text)} characters")
     bodies: list[str] = TAG.findall(text)
     rest = TAG.sub("", text)
     unclosed = OPENING.search(rest)
@@ -191,8 +191,8 @@ def _shortest(name: str, uses: Counter[str]) -> str:
 
 def _sayable(name: str) -> str:
     """``name`` as no tag could end in it; what cannot be written is no part of any other name."""
-    said = UNSAYABLE.sub("\N{REPLACEMENT CHARACTER}", printable(name.replace("\\", "/")))
-    return f'"{said}"' if ":" in said or said != said.strip() else said
+    shown = UNSAYABLE.sub("\N{REPLACEMENT CHARACTER}", printable(name.replace("\\", "/")))
+    return f'"{shown}"' if ":" in shown or shown != shown.strip() else shown
 
 
 def _refused(what: str, expected: str, found: str) -> LoraInputError:

@@ -9,7 +9,7 @@ from ..algebra import FileId
 from ..families import Delta, Dense, LowRank
 from ..naming import Rows, Shape
 
-HIGHEST_RANK: Final = 512
+HIGHEST_BRANCH_RANK: Final = 512
 """Of a product that is made into a pair for a branch; beyond it, it costs more than the layer."""
 
 
@@ -33,4 +33,4 @@ def can_go_live(delta: Delta, shape: Shape) -> bool:
     if len(shape) < 2:
         return isinstance(delta, Dense)
     rank = delta.pair_rank
-    return isinstance(delta, LowRank) or (rank is not None and rank <= HIGHEST_RANK)
+    return isinstance(delta, LowRank) or (rank is not None and rank <= HIGHEST_BRANCH_RANK)

@@ -17,7 +17,7 @@ from .match import WeightTerm
 LARGEST_STRENGTH: Final = 2.0**40
 """A factor in a file may take 2^32 of float32, and its alpha as much."""
 
-ACTIVATION: Final = 64
+LARGEST_INPUT_SUM: Final = 64
 """What the numbers that come into a layer may add up to: a branch has to hold their products, too."""
 
 
@@ -52,7 +52,7 @@ def check_live_range(
     for key, weight_terms in layers.items():
         dtype = dtypes[key] if dtypes[key].itemsize > 1 else torch.float16
         most = room_of(dtype).most
-        branch_room = Room(most / ACTIVATION, 0.0)
+        branch_room = Room(most / LARGEST_INPUT_SUM, 0.0)
         if not sum([weight_term.max_abs_bound for weight_term in weight_terms]) <= branch_room.most:
             _look_closer(key, weight_terms, branch_room, dtype)
             _check_sum(key, weight_terms, Room(most, 0.0), dtype, _bound)

@@ -39,7 +39,7 @@ class PartReport:
     applied: int
     connected: bool
     live: int = 0
-    varying: tuple[str, ...] = ()
+    modulations: tuple[str, ...] = ()
     apart: bool = False
     through: int = 0
     unused: int = 0
@@ -77,39 +77,43 @@ class LoraReport:
     touched: int
     unknown: tuple[str, ...]
     base: str | None
-    silent: int
+    zero_layers: int
     scale_unread: bool
     dialects: tuple[str, ...] = ()
     trainer: str | None = None
     disagrees: str | None = None
     model: str | None = None
     widened: tuple[str, ...] = ()
-    said: tuple[LoraWarning, ...] = ()
+    extra_warnings: tuple[LoraWarning, ...] = ()
     carried: bool = False
 
     def at(self, term: Term, live: int = 0) -> LoraReport:
         """The same with the strengths of ``term``, ``live`` layers of it beside the model's."""
         model, *others = self.parts
-        varying = tuple(f"{float(s):g} {modulation}" for modulation, s in term.modulated)
-        model = replace(model, strength=float(term.strength_model), live=live, varying=varying)
+        modulations = tuple(f"{float(s):g} {modulation}" for modulation, s in term.modulated)
+        model = replace(
+            model, strength=float(term.strength_model), live=live, modulations=modulations
+        )
         clip = (
             replace(part, strength=float(term.strength_clip), apart=term.apart) for part in others
         )
-        return replace(self, name=term.file.name, parts=(model, *clip)).saying(*term.said)
+        return replace(self, name=term.file.name, parts=(model, *clip)).with_warnings(
+            *term.warnings
+        )
 
     def reaching(self, through: int, unused: int) -> LoraReport:
         """The same after the model has computed: how its live layers were reached."""
         model, *others = self.parts
         return replace(self, parts=(replace(model, through=through, unused=unused), *others))
 
-    def saying(self, *warnings: LoraWarning) -> LoraReport:
+    def with_warnings(self, *warnings: LoraWarning) -> LoraReport:
         """The same with ``warnings`` of what the match cannot tell."""
-        return replace(self, said=united((*self.said, *warnings)))
+        return replace(self, extra_warnings=united((*self.extra_warnings, *warnings)))
 
     @property
     def warnings(self) -> tuple[LoraWarning, ...]:
         """All that is odd about the file: what the page counts, and what stands in the text."""
-        return (*_of_layers(self), *_of_text(self), *_of_notes(self), *self.said)
+        return (*_of_layers(self), *_of_text(self), *_of_notes(self), *self.extra_warnings)
 
     @property
     def headline(self) -> str:
@@ -148,7 +152,7 @@ def report_match(match: Match) -> LoraReport:
         touched=_touched(match.deltas),
         unknown=(*_unknown(match), *match.file.unknown),
         base=_made_for(match),
-        silent=sum(delta.is_zero for delta in _deltas(match)),
+        zero_layers=sum(delta.is_zero for delta in _deltas(match)),
         scale_unread=match.file.notes.unreadable,
         dialects=dialects_of(modules),
         trainer=trainer_of(match.file.metadata, match.file.notes),
@@ -186,7 +190,7 @@ def _plain(lora: LoraReport) -> dict[str, object]:
         "touched": lora.touched,
         "unknown": lora.unknown,
         "base": lora.base,
-        "silent": lora.silent,
+        "silent": lora.zero_layers,
         "scale_unread": lora.scale_unread,
         "dialects": lora.dialects,
         "trainer": lora.trainer,
@@ -206,7 +210,7 @@ def _plain_part(part: PartReport) -> dict[str, object]:
         "applied": part.applied,
         "connected": part.connected,
         "live": part.live,
-        "varying": part.varying,
+        "varying": part.modulations,
         "apart": part.apart,
         "through": part.through,
         "unused": part.unused,
@@ -269,8 +273,8 @@ def _details(lora: LoraReport) -> Sequence[str]:
 def _of_layers(lora: LoraReport) -> Iterator[LoraWarning]:
     if lora.unknown:
         yield LoraWarning.of("unknown_layers", count=len(lora.unknown), names=few(lora.unknown))
-    if lora.silent:
-        yield LoraWarning.of("alpha_zero", count=lora.silent)
+    if lora.zero_layers:
+        yield LoraWarning.of("alpha_zero", count=lora.zero_layers)
     for part in lora.parts:
         if part.unused and part.unused == part.live >= part.applied:
             yield LoraWarning.of("not_used", count=part.unused)
@@ -307,7 +311,7 @@ def _part_line(part: PartReport) -> str:
 
 
 def _effect(part: PartReport) -> str:
-    strengths = [*([f"{part.strength:g}"] if part.strength else []), *part.varying]
+    strengths = [*([f"{part.strength:g}"] if part.strength else []), *part.modulations]
     if not strengths:
         return "at strength 0: no effect"
     return f"at strength {' + '.join(strengths)}{_where(part)}"
@@ -320,8 +324,8 @@ def _where(part: PartReport) -> str:
     merged = part.applied - part.live
     how = f", {part.live} live and {merged} merged" if merged else ", live"
     reached = {"through the weight": part.through, "not used by the model": part.unused}
-    told = ", ".join(f"{count} {where}" for where, count in reached.items() if count)
-    return f"{how} ({told})" if told else how
+    details = ", ".join(f"{count} {where}" for where, count in reached.items() if count)
+    return f"{how} ({details})" if details else how
 
 
 def _layers(count: int) -> str:

@@ -97,8 +97,8 @@ class Component:
 
     def _part(self, role: Role) -> Part:
         """A file that does not say what it means trusts the component to know."""
-        said = role if role != "whichever" else self.roles[0]
-        return "model" if said == "denoiser" else "clip"
+        meant = role if role != "whichever" else self.roles[0]
+        return "model" if meant == "denoiser" else "clip"
 
 
 def components(shapes: Mapping[str, Shape], declared: str | None) -> tuple[Component, ...]:

@@ -2,14 +2,21 @@
 
 from .base_model import base_by_names, base_of_file
 from .content import shared_hashes
-from .file_faults import LARGEST_HEADER, SNIFFED, check_beginning, check_size, explain, header_end
+from .file_faults import (
+    LARGEST_HEADER_BYTES,
+    SNIFFED_BYTES,
+    check_beginning,
+    check_size,
+    explain,
+    header_end,
+)
 from .header import Head, identify, read_head
 from .provenance import dialects_of, disagreement, stated_base, trainer_of
 from .reader import FileCache, LoraFile, check_file, outline_of, read_file, shared_cache
 
 __all__ = [
-    "LARGEST_HEADER",
-    "SNIFFED",
+    "LARGEST_HEADER_BYTES",
+    "SNIFFED_BYTES",
     "FileCache",
     "Head",
     "LoraFile",

@@ -9,10 +9,10 @@ from typing import BinaryIO, Final
 
 from ..algebra import FileId
 from ..errors import LoraFileError
-from .file_faults import SNIFFED, check_beginning, check_size, header_end
+from .file_faults import SNIFFED_BYTES, check_beginning, check_size, header_end
 from .header import changed, identify, opened, unopened
 
-AT_ONCE: Final = 2**20
+CHUNK_BYTES: Final = 2**20
 """Bytes that are read at once."""
 
 
@@ -66,10 +66,10 @@ def content_hash(file: FileId) -> str:
 
 
 def _hashed(source: BinaryIO, size: int) -> str:
-    beginning = source.read(SNIFFED)
+    beginning = source.read(SNIFFED_BYTES)
     check_beginning(beginning, size)
     source.seek(header_end(beginning))
     digest = hashlib.sha256()
-    while part := source.read(AT_ONCE):
+    while part := source.read(CHUNK_BYTES):
         digest.update(part)
     return digest.hexdigest()

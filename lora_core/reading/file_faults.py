@@ -6,16 +6,16 @@ import json
 from typing import Any, Final
 
 from ..errors import LoraFileError
-from ..lenient_json import LONGEST_WHOLE_NUMBER
+from ..lenient_json import MOST_WHOLE_NUMBER_DIGITS
 
-LARGEST_HEADER: Final = 16 * 2**20
-PREFIX: Final = 8
+LARGEST_HEADER_BYTES: Final = 16 * 2**20
+LENGTH_BYTES: Final = 8
 """Bytes in front of the header: its length, little-endian."""
 
-SNIFFED: Final = 64
+SNIFFED_BYTES: Final = 64
 """Bytes that are enough to tell what a file is that is none of ours."""
 
-LARGEST_FILE: Final = 4 * 2**30
+LARGEST_FILE_BYTES: Final = 4 * 2**30
 
 LOOKS_LIKE: Final = (
     (b"<", "an HTML page: the download failed or needed a login"),
@@ -26,16 +26,16 @@ LOOKS_LIKE: Final = (
 )
 
 
-def check_beginning(beginning: bytes, size: int, largest: int = LARGEST_HEADER) -> None:
+def check_beginning(beginning: bytes, size: int, largest: int = LARGEST_HEADER_BYTES) -> None:
     """Refuses what is plainly no LoRA from its first bytes, before anything is allocated."""
-    if size < PREFIX:
+    if size < LENGTH_BYTES:
         raise LoraFileError(
             f"is empty or cut short ({size} bytes).",
             expected="a safetensors file",
             found=f"{size} bytes",
         )
-    length = header_end(beginning) - PREFIX
-    if PREFIX + length > size:
+    length = header_end(beginning) - LENGTH_BYTES
+    if LENGTH_BYTES + length > size:
         raise _impossible_header(beginning, length, size)
     if length > largest:
         raise LoraFileError(
@@ -47,17 +47,17 @@ def check_beginning(beginning: bytes, size: int, largest: int = LARGEST_HEADER) 
 
 def check_size(size: int) -> None:
     """Refuses a file larger than any LoRA."""
-    if size > LARGEST_FILE:
+    if size > LARGEST_FILE_BYTES:
         raise LoraFileError(
-            f"has {size} bytes; a LoRA has at most {LARGEST_FILE}. Is it a checkpoint?",
-            expected=f"at most {LARGEST_FILE} bytes",
+            f"has {size} bytes; a LoRA has at most {LARGEST_FILE_BYTES}. Is it a checkpoint?",
+            expected=f"at most {LARGEST_FILE_BYTES} bytes",
             found=str(size),
         )
 
 
 def header_end(beginning: bytes) -> int:
     """Where the data starts, if the file's first bytes are right."""
-    return PREFIX + int.from_bytes(beginning[:PREFIX], "little")
+    return LENGTH_BYTES + int.from_bytes(beginning[:LENGTH_BYTES], "little")
 
 
 def explain(beginning: bytes, size: int, error: Exception) -> LoraFileError:
@@ -83,7 +83,7 @@ def read_header(beginning: bytes) -> dict[str, Any]:
     The library lets a name stand twice, in which case two readers may see two different files.
     """
     return json.loads(
-        beginning[PREFIX : header_end(beginning)],
+        beginning[LENGTH_BYTES : header_end(beginning)],
         object_pairs_hook=_each_once,
         parse_int=_offset,
     )
@@ -92,10 +92,10 @@ def read_header(beginning: bytes) -> dict[str, Any]:
 def _offset(digits: str) -> int:
     """A whole number, of which a sound file has no long ones; Python's own limit differs by version,
     and reading a long one takes quadratic time."""
-    if len(digits) > LONGEST_WHOLE_NUMBER:
+    if len(digits) > MOST_WHOLE_NUMBER_DIGITS:
         raise LoraFileError(
             f"is damaged: its header has a number of {len(digits)} digits.",
-            expected=f"at most {LONGEST_WHOLE_NUMBER} digits",
+            expected=f"at most {MOST_WHOLE_NUMBER_DIGITS} digits",
             found=str(len(digits)),
         )
     return int(digits)
@@ -124,7 +124,7 @@ def _impossible_header(beginning: bytes, length: int, size: int) -> LoraFileErro
     return LoraFileError(
         f"is cut short or not a safetensors file: its header says {length} bytes, "
         f"the file has {size}.",
-        expected=f"at least {PREFIX + length} bytes",
+        expected=f"at least {LENGTH_BYTES + length} bytes",
         found=f"{size} bytes",
     )
 
@@ -133,7 +133,7 @@ def _stated_size(beginning: bytes) -> int | None:
     """The size the header asks for, if it can be made out; only ever used in a message."""
     end = header_end(beginning)
     try:
-        header = json.loads(beginning[PREFIX:end], parse_int=_offset)
+        header = json.loads(beginning[LENGTH_BYTES:end], parse_int=_offset)
         ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
         return end + max(ends)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):

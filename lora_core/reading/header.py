@@ -15,8 +15,8 @@ from ..algebra import FileId
 from ..errors import LoraFileError
 from ..formats import config_changed
 from .file_faults import (
-    LARGEST_HEADER,
-    SNIFFED,
+    LARGEST_HEADER_BYTES,
+    SNIFFED_BYTES,
     check_beginning,
     explain,
     header_end,
@@ -72,7 +72,7 @@ def identify(path: str | os.PathLike[str], name: str | None = None) -> FileId:
         raise unopened(error).in_file(called) from error
 
 
-def read_head(file: FileId, largest: int = LARGEST_HEADER, words: int | None = None) -> Head:
+def read_head(file: FileId, largest: int = LARGEST_HEADER_BYTES, words: int | None = None) -> Head:
     """The header of ``file``.
 
     Args:
@@ -100,9 +100,9 @@ def read_head(file: FileId, largest: int = LARGEST_HEADER, words: int | None = N
 def _beginning(file: FileId, largest: int) -> bytes:
     with opened(file) as source:
         try:
-            beginning = source.read(SNIFFED)
+            beginning = source.read(SNIFFED_BYTES)
             check_beginning(beginning, file.size, largest)
-            return beginning + source.read(max(0, header_end(beginning) - SNIFFED))
+            return beginning + source.read(max(0, header_end(beginning) - SNIFFED_BYTES))
         except OSError as error:
             raise unopened(error) from error
 
@@ -171,5 +171,5 @@ def _identity(status: os.stat_result, path: str, name: str) -> FileId:
         raise LoraFileError(
             "is not a regular file.", expected="a regular file", found="a folder, pipe or device"
         )
-    beside = config_changed(Path(path))
-    return FileId(path, status.st_mtime_ns, status.st_size, status.st_ino, name, beside)
+    config_mtime_ns = config_changed(Path(path))
+    return FileId(path, status.st_mtime_ns, status.st_size, status.st_ino, name, config_mtime_ns)

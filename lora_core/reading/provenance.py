@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ..formats import NOTED, FileConfig
-from ..lenient_json import fields, loose_json, text_of
+from ..lenient_json import fields, lenient_json, text_of
 from ..naming import ARCHITECTURES, architecture_named
 
 DIALECTS: Final = (
@@ -28,7 +28,7 @@ DIALECTS: Final = (
 BARE: Final = "bare module names"
 """What a name without any prefix is."""
 
-LONGEST_NOTE: Final = 60
+LONGEST_NOTE_CHARS: Final = 60
 
 
 def dialects_of(names: Iterable[str]) -> tuple[str, ...]:
@@ -43,14 +43,14 @@ def _dialect(name: str) -> str:
 
 def trainer_of(metadata: Mapping[str, str], notes: FileConfig) -> str | None:
     """Who trained a file, as far as its notes tell."""
-    told = (
+    stated = (
         _software(metadata.get("software", "")),
         "OneTrainer" if notes.one_trainer else None,
         _kohya(metadata),
         _peft(metadata, notes),
     )
-    found = next(filter(None, told), None)
-    return found and found[:LONGEST_NOTE]
+    found = next(filter(None, stated), None)
+    return found and found[:LONGEST_NOTE_CHARS]
 
 
 def stated_base(metadata: Mapping[str, str]) -> str | None:
@@ -79,7 +79,7 @@ def disagreement(metadata: Mapping[str, str], base: str | None) -> str | None:
 
 def _software(text: str) -> str | None:
     """ai-toolkit's note: a name and a version."""
-    noted = fields(loose_json(text))
+    noted = fields(lenient_json(text))
     name, version = text_of(noted.get("name")), text_of(noted.get("version"))
     return f"{name} {version}" if name and version else None
 

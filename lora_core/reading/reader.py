@@ -28,7 +28,7 @@ from ..families import (
     unread_family,
 )
 from ..formats import FileConfig, FileKey, Role, read_config
-from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end
+from .file_faults import SNIFFED_BYTES, check_beginning, check_size, explain, header_end
 from .header import (
     UNSOUND,
     Head,
@@ -151,7 +151,7 @@ def _notes(file: FileId, metadata: Mapping[str, str]) -> FileConfig:
 def _parsed(file: FileId) -> LoraFile:
     buffer = _buffer(file)
     array = _array(buffer)
-    beginning: bytes = array[: header_end(array[:SNIFFED].tobytes())].tobytes()
+    beginning: bytes = array[: header_end(array[:SNIFFED_BYTES].tobytes())].tobytes()
     try:
         check_whole(file)
         head = head_of(beginning)
@@ -172,7 +172,7 @@ def _buffer(file: FileId) -> torch.Tensor:
     """Reads all of the file to memory: a mapped file that is cut short would end the process."""
     with opened(file) as source:
         try:
-            check_beginning(source.read(SNIFFED), file.size)
+            check_beginning(source.read(SNIFFED_BYTES), file.size)
             check_size(file.size)
             source.seek(0)
             buffer = torch.empty(file.size, dtype=torch.uint8)

@@ -62,7 +62,7 @@ class Applied:
     after: uuid.UUID
     entries: Mapping[str, Patched] = field(default_factory=dict[str, Patched])
     files: tuple[LoraFile, ...] = ()
-    beside: str = ATTACHMENT
+    live_key: str = ATTACHMENT
     metadata: object = None
 
     def is_last_on(self, patcher: ModelPatcher) -> bool:
@@ -176,7 +176,7 @@ def _applied(patcher: ModelPatcher) -> Applied:
     if isinstance(known, Applied) and known.is_last_on(patcher):
         return known
     key = next(k for k in _keys() if k not in patcher.injections)
-    return Applied(MergeLiveSplit(), patcher.patches_uuid, patcher.patches_uuid, beside=key)
+    return Applied(MergeLiveSplit(), patcher.patches_uuid, patcher.patches_uuid, live_key=key)
 
 
 def _keys() -> Iterator[str]:
@@ -188,14 +188,14 @@ def _keys() -> Iterator[str]:
 
 def _change(clone: ModelPatcher, change: _Change) -> None:
     """Changes a fresh clone: ours in place of ours, behind whatever others have added."""
-    plan, earlier, key = change.plan, change.earlier, change.earlier.beside
+    plan, earlier, key = change.plan, change.earlier, change.earlier.live_key
     _take_back(clone, earlier)
     if not (plan.merged or plan.live):
         return
     entries = _patch(clone, plan, earlier.before) if plan.merged else {}
     if plan.live:
-        beside = stacks.get(key, clone, plan.live, change.shapes)
-        attach(clone, Live(beside, plan.split.live, change.later))
+        live_key = stacks.get(key, clone, plan.live, change.shapes)
+        attach(clone, Live(live_key, plan.split.live, change.later))
     changed = {term.file for term in plan.split.whole.terms}
     metadata = carry(clone, (file for file in change.files if file.id in changed))
     applied = Applied(
@@ -251,7 +251,7 @@ def _take_back(clone: ModelPatcher, earlier: Applied) -> None:
         if not clone.patches[key]:
             del clone.patches[key]
     clone.patches_uuid = earlier.before
-    detach(clone, earlier.beside)
+    detach(clone, earlier.live_key)
     if earlier.files:
         restore(clone, earlier.metadata)
     clone.remove_attachments(ATTACHMENT)

@@ -13,7 +13,7 @@ import folder_paths
 from ...lora_core.algebra import FileId, Recipe
 from ...lora_core.errors import LoraError, LoraFileError
 from ...lora_core.formats import config_changed
-from ...lora_core.library import Asked, Found, choose_name, resolve, said_of
+from ...lora_core.library import Asked, Found, choose_name, resolve, warnings_of
 from ...lora_core.reading import identify, shared_hashes
 from ...lora_core.warning import LoraWarning
 
@@ -91,13 +91,13 @@ class Library:
 
     def find(self, asked: Asked) -> FileId:
         """The file that is meant, as it is now; LoraError if there is none."""
-        return self.find_saying(asked)[0]
+        return self.find_with_warnings(asked)[0]
 
-    def find_saying(self, asked: Asked) -> tuple[FileId, tuple[LoraWarning, ...]]:
+    def find_with_warnings(self, asked: Asked) -> tuple[FileId, tuple[LoraWarning, ...]]:
         """The same, and what is to be said of how it was found."""
         found = self.resolve(asked)
         try:
-            return _listed(found.name), said_of(asked, found)
+            return _listed(found.name), warnings_of(asked, found)
         except LoraError as error:
             raise error.in_row(asked.row) from error
 

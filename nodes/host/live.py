@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Reached: TypeAlias = "Mapping[FileId, tuple[int, int]]"
 """Of each file how many deltas go through the weight, and how many the model has made no use of."""
 
-ALWAYS: Final = -1.0
+NO_SIGMA: Final = -1.0
 """In place of a noise level, where there is no schedule."""
 
 
@@ -36,7 +36,7 @@ class Live:
     Nothing of it is left when they return, whether they finish, fail or are interrupted.
     """
 
-    beside: LiveStack
+    live_stack: LiveStack
     recipe: Recipe
     tell: Callable[[Reached], None] | None = None
     """Gets what the first evaluation of a run has shown, if not all layers were reached as usual."""
@@ -58,16 +58,16 @@ class Live:
 
     def expect(self, patcher: ModelPatcher) -> None:
         """A sampler is about to use the model, of which every use needs the stack from now on."""
-        own = self.beside.attached(patcher.model)
+        own = self.live_stack.attached(patcher.model)
         own.gate.outer = own.gate.rows if own.gate.expected else None
         own.gate.expected = True
         own.gate.usual = None if self.recipe.needs_live else self._constant(patcher.load_device)
-        own.run.prepare(patcher.model, self.beside.stack_of(patcher), own.gate)
+        own.run.prepare(patcher.model, self.live_stack.stack_of(patcher), own.gate)
 
     def forget(self, patcher: ModelPatcher) -> None:
         """The sampler is done with the model. The gate is closed once more, lest an interrupt has kept
         an evaluation from doing so."""
-        own = self.beside.attached(patcher.model)
+        own = self.live_stack.attached(patcher.model)
         own.gate.rows = own.gate.outer
         own.gate.expected = False
         own.run.end()
@@ -86,18 +86,18 @@ class Live:
         """Opens the gate for one evaluation of the model."""
         model: BaseModel = executor.class_obj
         options = {} if transformer_options is None else transformer_options
-        if not self.beside.is_meant_for(model):
+        if not self.live_stack.is_meant_for(model):
             return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         chunks = len(options.get("cond_or_uncond", (0,)))
         with plain_errors():
             rows = self._at(model, t, x.device, self._images(chunks, len(x)))
         if _scheduled(self.recipe):
             options = without_caches(options)
-        patcher, stack = model.current_patcher, self.beside.stack
+        patcher, stack = model.current_patcher, self.live_stack.stack
         if patcher is not None:
-            self.beside.inject(patcher)  # a dropped clone may have taken it away
-            stack = self.beside.stack_of(patcher)
-        own = self.beside.attached(model)
+            self.live_stack.inject(patcher)  # a dropped clone may have taken it away
+            stack = self.live_stack.stack_of(patcher)
+        own = self.live_stack.attached(model)
         before = own.gate.rows
 
         def run() -> Any:
@@ -151,16 +151,16 @@ class Live:
             progress = progress_at(sigma, lambda p: float(sampling.percent_to_sigma(p)))
             known = self._made(progress, device, images)
             for other in list(self._rows):
-                if other[0] not in (sigma, ALWAYS):
+                if other[0] not in (sigma, NO_SIGMA):
                     self._rows.pop(other, None)
             self._rows[sigma, device, images] = known
         return known
 
     def _constant(self, device: torch.device, images: int = 0) -> torch.Tensor:
         """The gate of strengths that follow no schedule."""
-        known = self._rows.get((ALWAYS, device, images))
+        known = self._rows.get((NO_SIGMA, device, images))
         if known is None:
-            known = self._rows[ALWAYS, device, images] = self._made(0.0, device, images)
+            known = self._rows[NO_SIGMA, device, images] = self._made(0.0, device, images)
         return known
 
     def _made(self, progress: float, device: torch.device, images: int) -> torch.Tensor:
@@ -172,16 +172,16 @@ class Live:
             return strength_of(terms[file], moment, layer)
 
         by_layer = {file for file, term in terms.items() if "layer" in term.axes}
-        return self.beside.stack.gate_rows(
+        return self.live_stack.stack.gate_rows(
             lambda file, key: strength(file, key if file in by_layer else "")
         ).to(device)
 
 
 def attach(clone: ModelPatcher, live: Live) -> None:
     """Lets a fresh clone compute with a stack beside its layers."""
-    key, beside = live.beside.key, live.beside
-    clone.set_additional_models(key, [beside.patcher])
-    clone.set_injections(key, [PatcherInjection(beside.inject, beside.eject)])
+    key, live_stack = live.live_stack.key, live.live_stack
+    clone.set_additional_models(key, [live_stack.patcher])
+    clone.set_injections(key, [PatcherInjection(live_stack.inject, live_stack.eject)])
     clone.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, key, live.outer_sample)
     clone.add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, live.apply_model)
     clone.add_callback_with_key(CallbacksMP.ON_PRE_RUN, key, live.expect)

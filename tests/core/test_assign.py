@@ -105,7 +105,7 @@ def test_reports_say_how_a_strength_varies(plain, model):
     window = Curve.parse("constant", 0.2, 0.8)
     recipe = plain.scheduled(window).spread(parse_spread("0..1 x 3"))
     (report,) = plan_of(MergeLiveSplit(live=recipe), model).report.loras
-    assert report.parts[0].varying == (
+    assert report.parts[0].modulations == (
         "1 scheduled 0:0, 1:1 constant from 0.2 to 0.8, spread over 3 images, 0 to 1",
     )
     assert report.parts[0].live == 1

@@ -20,7 +20,7 @@ from lora_core.fusing.merge import merge_
 from lora_core.matching.match import WeightTerm
 from lora_core.naming.targets import Target
 from lora_core.reading.header import identify
-from lora_core.reading.provenance import LONGEST_NOTE, trainer_of
+from lora_core.reading.provenance import LONGEST_NOTE_CHARS, trainer_of
 from lora_core.reading.reader import read_file
 
 LINEAR = (6, 8)
@@ -109,7 +109,7 @@ def test_chunks_of_any_size_give_the_same_weights(monkeypatch, family, rows):
     found = deltas(tensors(1, **ONE_OF_EACH[family]))
     results = []
     for size in (1, 20, 10**9):
-        monkeypatch.setattr("lora_core.fusing.merge.CHUNK", size)
+        monkeypatch.setattr("lora_core.fusing.merge.CHUNK_ENTRIES", size)
         weight = tensors(2, w=(6 if rows is None else 10, 8))["w"].half()
         merge_(weight, fuse(weight_terms(found, rows)))
         results.append(weight)
@@ -220,8 +220,8 @@ NONSENSE = {
     "blocks that are not square": ({"oft_blocks": (3, 2, 3)}, "not blocks of rotations"),
     "a triangle that is none": ({"oft_R": (2, 4)}, "not triangles"),
     "stages that are not square": ({"boft_R": (1, 4, 2, 3)}, "not stages"),
-    "one stage too many": ({"boft_R": (4, 4, 2, 2)}, "no butterfly"),
-    "a butterfly of odd blocks": ({"boft_R": (2, 2, 3, 3)}, "no butterfly"),
+    "one stage too many": ({"boft_R": (4, 4, 2, 2)}, "cannot form a butterfly"),
+    "a butterfly of odd blocks": ({"boft_R": (2, 2, 3, 3)}, "cannot form a butterfly"),
     "another rank than its projection": (
         {"vera_lambda_b": (6,), "vera_lambda_d": (2,), "vera_A": (3, 8), "vera_B": (6, 3)},
         "ranks differ",
@@ -338,7 +338,7 @@ def test_onetrainers_marker_tells_what_its_rotations_are_divided_by(marker, divi
 @pytest.mark.parametrize("software", [{"name": "x" * 500, "version": 1}, ["x"], "x", {}])
 def test_a_trainers_name_is_short_whatever_the_notes_hold(software):
     notes = {"software": json.dumps(software), "ss_network_module": "y" * 500}
-    assert len(trainer_of(notes, FileConfig.read(notes)) or "") == LONGEST_NOTE
+    assert len(trainer_of(notes, FileConfig.read(notes)) or "") == LONGEST_NOTE_CHARS
 
 
 @pytest.mark.parametrize(("shape", "by_input"), [((1, 8), True), ((6, 1), False)])

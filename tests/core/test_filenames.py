@@ -32,7 +32,7 @@ def test_what_is_meant(asked, meant):
      "ink.safetensors\0", "x" * 5000],
 )  # fmt: skip
 def test_a_way_out_of_the_folder_is_no_name(asked):
-    with pytest.raises(LoraInputError, match="no name in the loras folder") as refused:
+    with pytest.raises(LoraInputError, match="not a name in the loras folder") as refused:
         choose_name(asked, NAMES)
     assert refused.value.key == "lora_name"
 

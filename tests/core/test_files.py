@@ -94,7 +94,7 @@ CONTENT = {
     ),
     "F18 one-dimensional": ({**PAIR, UP: torch.ones(6)}, "not a pair of matrices", "layer"),
     "F18 a single number": ({**PAIR, DOWN: torch.tensor(1.0)}, "not a pair of matrices", "layer"),
-    "F18 up with a kernel": ({**PAIR, UP: torch.ones(6, 4, 3, 3)}, "no pair", "layer"),
+    "F18 up with a kernel": ({**PAIR, UP: torch.ones(6, 4, 3, 3)}, "not a pair", "layer"),
     "F20 no down": ({UP: PAIR[UP]}, "its up but not its down", "layer"),
     "F21 no up": ({DOWN: PAIR[DOWN]}, "its down but not its up", "layer"),
     "F22 half a LoKr": ({"layer.lokr_w1": torch.ones(2, 2)}, "LoKr", "layer"),

@@ -70,7 +70,7 @@ def test_chunks_of_any_size_give_the_same_bits(monkeypatch, chunk):
     weight_terms = list(some_of_everything((12, 5)))
     results = []
     for size in (chunk, 10**9):
-        monkeypatch.setattr(merge, "CHUNK", size)
+        monkeypatch.setattr(merge, "CHUNK_ENTRIES", size)
         weight = random(12, 5, seed=99).half()
         merge.merge_(weight, fuse(weight_terms))
         results.append(weight)

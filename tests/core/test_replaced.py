@@ -88,7 +88,7 @@ def test_strength_0_is_the_model(file):
 @pytest.mark.parametrize("second", [pair(HEAD, 6, 8), {f"{HEAD}.diff_b": torch.ones(6)}, bank()])
 def test_nothing_else_may_change_the_same_weight(file, second, tmp_path):
     other = load(write(tmp_path / "other.safetensors", second))
-    with pytest.raises(LoraMismatchError, match=r"\.safetensors changes too"):
+    with pytest.raises(LoraMismatchError, match=r"\.safetensors changes it too"):
         plan(file + other)
 
 

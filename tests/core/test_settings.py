@@ -96,7 +96,7 @@ def test_a_config_that_changes_makes_another_file(tmp_path):
 
 def test_a_config_far_too_long_is_refused(tmp_path):
     beside(tmp_path, "adapter_model.safetensors", " " * 2**21)
-    with pytest.raises(LoraFileError, match="more than 1048576 bytes"):
+    with pytest.raises(LoraFileError, match="larger than 1048576 bytes"):
         load(tmp_path / "adapter_model.safetensors")
 
 
@@ -181,7 +181,7 @@ def test_a_config_that_makes_something_else_of_it(tmp_path, case):
 def test_a_family_that_only_its_config_names(tmp_path):
     write(tmp_path / "adapter_model.safetensors", {f"{PEFT}layer.rose_A": torch.ones(2, 2)})
     (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "ROSE"}))
-    with pytest.raises(LoraFileError, match="is ROSE by its config"):
+    with pytest.raises(LoraFileError, match="is ROSE according to its config"):
         load(tmp_path / "adapter_model.safetensors")
 
 
