@@ -1,8 +1,9 @@
 """Live: what another strength takes until the next step can run, and what a step takes.
 
-On a model of linear layers in a row, without attention, so that a layer's share of a step is as large as
-it can be and so is what is beside it. Models are loaded by the host's ``load_models_gpu`` and steps are
-``BaseModel.apply_model`` with the patcher's wrappers, as its samplers do.
+It runs on a model of linear layers in a row, without attention, so that a layer's share of a step,
+and so that of a branch, is as large as possible. Models are loaded by the host's
+``load_models_gpu`` and steps are ``BaseModel.apply_model`` with the patcher's wrappers, as its
+samplers do.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def _changed(width: int, count: int, settings: Settings) -> tuple[str, ...]:
 
 
 def _version(weight: torch.Tensor) -> int:
-    """How often it was written to, where torch counts that."""
+    """Returns how often it was written to, if torch counts that."""
     return 0 if weight.is_inference() else weight._version
 
 
@@ -160,7 +161,7 @@ def _row(width: int, tokens: int, rank: int, settings: Settings) -> tuple[str, .
 
 
 def _stepping(patcher: ModelPatcher, x: torch.Tensor) -> Contender:
-    """One step after another one, so that only what every step takes is timed."""
+    """Runs one step after another, so that only what every step takes is timed."""
 
     def before() -> None:
         load(patcher)
@@ -197,7 +198,7 @@ def _input(model: BaseModel, tokens: int, device: str) -> torch.Tensor:
 
 
 def _dtype(device: str) -> torch.dtype:
-    """In which the host computes there."""
+    """Returns the type in which the host computes there."""
     return torch.float16 if device == "cuda" else torch.float32
 
 
@@ -212,7 +213,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _files(width: int, count: int, rank: int, settings: Settings) -> list[Path]:
-    """Written once."""
+    """Writes the files once."""
     sizes = matrices(models.layers(width, width, WIDTHS[width], torch.float16, models.META))
     folder = _folder(settings)
     files = [folder / f"{width}_{rank}_{number}.safetensors" for number in range(count)]

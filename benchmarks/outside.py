@@ -1,8 +1,9 @@
-"""Outside the host: the same factors added to the same weights in place, by peft and diffusers, too.
+"""Outside the host: the same factors added to the same weights in place, also by peft and
+diffusers.
 
-Ours is what ``lora_core.apply`` does to each weight; peft's is ``merge_adapter`` of all adapters; diffusers'
-is ``fuse_lora`` of a model of its own with the same layers, which is a way to peft's. None of them keeps
-the weights that were there. Both packages come from the pack's .venv, where there is one.
+Ours is what ``lora_core.apply`` does to each weight; peft's is ``merge_adapter`` of all adapters;
+diffusers' is ``fuse_lora`` of a model of its own with the same layers, which uses peft's. None of
+them keeps the earlier weights. Both packages come from the pack's .venv, if there is one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What nodes that name several files say of them: what is wrong before a run, what has changed."""
+"""Checks and fingerprints for nodes that name several files."""
 
 from __future__ import annotations
 
@@ -18,34 +18,36 @@ from .host import Library
 from .plain_errors import validation_error
 
 SHOWN_ERRORS = 5
-"""Of many missing files, those that are named."""
+"""How many missing files a message names."""
 
 LONGEST_LINE_CHARS = 300
-"""Of what is told of a tag, which may hold anything."""
+"""How many characters of a notice about a tag are shown; a tag can contain anything."""
 
 log = logging.getLogger("lora-algebra")
 
 Read = Callable[[], Iterable[Asked]]
-"""Gives the files that an input asks for; LoraError if the input itself is wrong."""
+"""Returns the files that an input asks for; LoraError if the input itself is wrong."""
 
 Entry: TypeAlias = "tuple[Asked, Fraction, Fraction]"
 """A file that is asked for, with its strengths for the denoiser and the text encoders."""
 
 More = Callable[[FileId], object] | None
-"""What else of a file matters."""
+"""Returns what else matters about a file."""
 
 
 async def validation_errors(read: Read) -> bool | str:
-    """True, or what is wrong with each of the first few that are asked for.
+    """Returns True, or what is wrong with the first few files that are asked for.
 
-    Not on the event loop, where the host asks: a file that has moved is found by its content.
+    It runs outside the event loop, where the host asks: a file that has moved is found by its
+    content.
     """
     errors = await asyncio.to_thread(_validation_errors, read)
     return validation_error(errors) if errors else True
 
 
 def fingerprints(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
-    """The files as they are now, so that one trained anew under its old name is read anew."""
+    """Returns the current state of the files, so that one retrained under its old name is read
+    again."""
     try:
         library = Library()
         return [_fingerprint(library, asked, more) for asked, more in read()]
@@ -54,13 +56,14 @@ def fingerprints(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
 
 
 def terms_of(entries: Iterable[Entry]) -> list[Term]:
-    """Of the files that are meant, whose headers are sound, at their strengths; LoraError otherwise."""
+    """Returns the terms of the files, with their strengths; LoraError if one is missing or its
+    header is damaged."""
     library = Library()
     return [_term(library, entry) for entry in entries]
 
 
 def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str, ...]]:
-    """What the node shows, and the log, of what is not understood beside each name."""
+    """Returns the notice on the node, also logged, about what is not understood after each name."""
     notices = (f"{name}: ignored {', '.join(words)}" for name, words in ignored if words)
     lines = tuple(shortened(line, LONGEST_LINE_CHARS) for line in notices)
     for line in lines:

@@ -1,4 +1,4 @@
-"""The node that brings a file into the algebra."""
+"""The node that turns a file into a value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .types import CATEGORY, Lora
 
 
 class LoadLoRA(io.ComfyNode):
-    """A LoRA file as a value."""
+    """Loads a LoRA file as a value."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -39,7 +39,8 @@ class LoadLoRA(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, lora_name: object = None) -> bool | str:
-        """Names the host's list does not have may still be meant; linked ones come later."""
+        """Checks the name: names outside the host's list can still be valid; linked ones are only
+        known later."""
         if lora_name is None:
             return True
         try:
@@ -50,7 +51,7 @@ class LoadLoRA(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lora_name: object = None, **_others: object) -> object:
-        """The file's state, so that one trained anew under its old name is read anew."""
+        """Returns the file's state, so that one retrained under its old name is read again."""
         try:
             file = find_lora(lora_name)
         except LoraError as error:

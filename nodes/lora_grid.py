@@ -1,4 +1,4 @@
-"""The node that puts images side by side, with what each of them shows."""
+"""The node that puts images side by side, with labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_LABEL_CHARS = 300
 
 
 class LoRAGrid(io.ComfyNode):
-    """Images as one comparison image, labelled."""
+    """Puts images into one labelled comparison image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -93,7 +93,7 @@ def _pixels(name: str, default: int, tooltip: str) -> io.Int.Input:
 
 
 def _shown(labels: Sequence[str]) -> list[str]:
-    """Those of a list, or the lines of a text."""
+    """Returns the labels of a list, or the lines of a text."""
     each = labels[0].splitlines() if len(labels) == 1 else labels
     return [shortened(str(label), LONGEST_LABEL_CHARS) for label in each]
 

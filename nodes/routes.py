@@ -1,4 +1,4 @@
-"""The one route of ours: what is in a LoRA file, for the page. It reads, and nothing else."""
+"""Our one route: what is in a LoRA file, for the page. It only reads."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LONGEST_NAME_CHARS = 4096
 LONGEST_ERROR_CHARS = 2000
 LARGEST_ANSWER_BYTES = 64 * 1024
 FEWER = (60, 30, 15, 5, 0)
-"""How many words and notes are in an answer, until it is small enough."""
+"""How many words and notes an answer has, tried until it is small enough."""
 
 FILES_AT_ONCE = 3
-"""Files that are looked at together; the host's own work shares the threads."""
+"""How many files are read at the same time; the host's own work shares the threads."""
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -37,7 +37,7 @@ FLAG = re.compile(r"[01]")
 
 
 def add_routes() -> None:
-    """Gives the running server the route, unless another copy of the pack has done so.
+    """Adds the route to the running server, unless another copy of the pack has done so.
 
     The host would not start with two of them.
     """
@@ -51,7 +51,7 @@ def add_routes() -> None:
             asked, content = _question(request.query)
         except LoraInputError as error:
             return _answer(_written({"error": error.message}), 400)
-        async with turns:  # a slow disk must not keep the event loop, nor all threads
+        async with turns:  # a slow disk must not block the event loop or all threads
             return _answer(await asyncio.to_thread(_answer_about, asked, content))
 
     server.routes.get(PATH)(lora)
@@ -64,10 +64,10 @@ def _answer(body: bytes, status: int = 200) -> web.Response:
 
 
 def _question(query: Any) -> tuple[Asked, bool]:
-    """What is asked for, and whether for its content's hash, too.
+    """Returns the file that is asked for, and whether its content's hash is wanted.
 
     Raises:
-        LoraInputError: A parameter is missing, given twice, too long or of another form.
+        LoraInputError: A parameter is missing, given twice, too long, or in the wrong format.
     """
     name = _parameter(query, "name", re.compile(r".+", re.DOTALL))
     hash_, size = _parameter(query, "hash", HASH, ""), _parameter(query, "size", SIZE, "")
@@ -87,7 +87,7 @@ def _parameter(query: Any, key: str, form: re.Pattern[str], default: str | None 
 
 
 def _answer_about(asked: Asked, content: bool) -> bytes:
-    """The answer; what is wrong with a file is part of it."""
+    """Returns the answer about a file; an error with it is part of the answer."""
     answer: dict[str, Any] = dict.fromkeys(("name", "how", "facts", "error"))
     answer |= {"asked": asked.name, "close": [], "warnings": []}
     try:
@@ -114,7 +114,7 @@ def _facts(file: FileId, content: bool) -> Facts:
 
 
 def _fitting(answer: Mapping[str, object], facts: Facts) -> bytes:
-    """The answer with as many words and notes as there is room for."""
+    """Returns the answer with as many words and notes as there is room for."""
     bodies = (_written({**answer, "facts": _fewer(facts, most).to_dict()}) for most in FEWER)
     return next((body for body in bodies if len(body) <= LARGEST_ANSWER_BYTES), None) or _written(
         answer
@@ -131,5 +131,5 @@ def _fewer(facts: Facts, most: int) -> Facts:
 
 
 def _written(answer: Mapping[str, object]) -> bytes:
-    """As JSON; a name that is no text, as some systems allow, gets marks in it."""
+    """Writes JSON; a name that is not valid text, as some systems allow, gets marks in it."""
     return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The node that gives every image of a batch a strength of its own."""
+"""The node that gives every image of a batch its own strength."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFAULT = "0..1"
 
 
 class SpreadLoRA(io.ComfyNode):
-    """A LoRA at another strength for each image of the batch, in one pass."""
+    """Gives a LoRA another strength for each image of the batch, in one pass."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -38,7 +38,7 @@ class SpreadLoRA(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, values: str | None = DEFAULT) -> bool | str:
-        """Says what is wrong before anything runs; what is linked comes later."""
+        """Says what is wrong before anything runs; linked inputs are only known later."""
         try:
             parse_spread(DEFAULT if values is None else values)
         except LoraError as error:

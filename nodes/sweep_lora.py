@@ -1,4 +1,4 @@
-"""The node that makes a list of strengths, for everything behind it to run over."""
+"""The node that makes a list of strengths; everything after it runs once for each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNLINKED = object()
 
 
 class SweepLoRA(io.ComfyNode):
-    """A LoRA at several strengths, or against another one, as a list."""
+    """Lists a LoRA at several strengths, or against another one."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -74,7 +74,7 @@ class SweepLoRA(io.ComfyNode):
         across: object = UNLINKED,
         across_values: str | None = DEFAULT,
     ) -> bool | str:
-        """Says what is wrong before anything runs; what is linked comes later."""
+        """Says what is wrong before anything runs; linked inputs are only known later."""
         try:
             columns = ONE if values is None else parse_values(values)
             crossed = across is not UNLINKED and across_values is not None

@@ -16,7 +16,7 @@ from .linear_algebra import norm
 from .source import Source, check_pair, wide
 
 SMALLEST_NORM: Final = 1e-4
-"""peft divides by this at least."""
+"""The smallest number that peft divides by."""
 
 
 def read(source: Source) -> Sequence[Delta]:

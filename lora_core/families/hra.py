@@ -16,10 +16,10 @@ from .products import Through
 from .source import Source
 
 HIGHEST_RANK: Final = 1024
-"""More reflections are refused: multiplying them takes time by the square of their number."""
+"""The highest rank: multiplying reflections takes time by the square of their number."""
 
 SMALLEST_REST: Final = 1e-9
-"""If less is left of a vector of length 1 beside the others, it is rounding."""
+"""If less than this is left of a vector of length 1 after the others, it is rounding."""
 
 
 def read(source: Source) -> Sequence[Delta]:
@@ -43,12 +43,13 @@ def read(source: Source) -> Sequence[Delta]:
 
 
 def _most(vectors: torch.Tensor) -> int:
-    """The highest rank: no more reflections than there are inputs."""
+    """Returns the highest rank: no more reflections than there are inputs."""
     return min(len(vectors), HIGHEST_RANK)
 
 
 def _of_length_1(source: Source, vectors: torch.Tensor) -> torch.Tensor:
-    """Divides columns by their lengths, after their largest entries, whose squares any type holds."""
+    """Divides columns by their lengths, after dividing by their largest entries, whose squares any
+    type holds."""
     largest = vectors.abs().amax(0)
     if not vectors.is_meta and not bool((largest > 0).all()):
         raise _without_direction(source)

@@ -38,9 +38,10 @@ class Kronecker(WeightDependent):
         second: (b, d · kernel), or two factors of it; out is a · b, in is c · d.
         scale: alpha / rank.
         kernel: Empty for a linear layer.
-        scrambled: As peft multiplies for one-dimensional convolutions, see ``read``.
+        scrambled: Whether it is multiplied as peft does for one-dimensional convolutions, see
+            ``read``.
         rows: (start, length), which rows of the product are meant; None for all of them.
-        rank: Of the factors, None without any.
+        rank: The rank of the factors; None if there are none.
     """
 
     first: tuple[torch.Tensor, ...]
@@ -92,7 +93,8 @@ class Kronecker(WeightDependent):
         return abs(self.scale) * _bound(self.first) * _bound(self.second)
 
     def max_abs(self) -> float:
-        """Its largest entry: the rows of the product are those of both sides, each with each."""
+        """Returns its largest entry: the rows of the product are those of both sides, each with
+        each."""
         first, second = (
             _product([factor.double() for factor in side]).abs()
             for side in (self.first, self.second)
@@ -103,7 +105,8 @@ class Kronecker(WeightDependent):
         return abs(self.scale) * float(self._own(rows.flatten()).max())
 
     def cut(self, rows: slice) -> Kronecker:
-        """Gives the blocks of the second side that hold these rows, and which of theirs are meant."""
+        """Returns the blocks of the second side that hold these rows, and which of their rows are
+        meant."""
         start = rows.start + (self.rows[0] if self.rows else 0)
         length = rows.stop - rows.start
         if self.scrambled:

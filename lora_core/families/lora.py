@@ -15,7 +15,7 @@ from .finite import largest_magnitude
 from .source import Source, check_pair, fold_core
 
 CHANGED_BASES: Final = ("pissa", "olora", "corda", "lora_ga", "loftq")
-"""peft's ways to begin that split the base model's weights and train a part of them."""
+"""peft's initialisations that split the base model's weights and train a part of them."""
 
 OTHER_FAMILIES: Final = {
     "kasa_config": "KaSA",
@@ -26,7 +26,7 @@ OTHER_FAMILIES: Final = {
     "monteclora_config": "MonteCLoRA",
     "alora_invocation_tokens": "Activated LoRA",
 }
-"""Options of peft's config that make something else of a LoRA's tensors → what they make."""
+"""Options of peft's config that turn a LoRA's tensors into something else → what they become."""
 
 
 def read(source: Source) -> Sequence[Delta]:
@@ -79,7 +79,7 @@ def _refuse_more_than_lora(source: Source) -> None:
 
 
 def _check_reshape(source: Source) -> None:
-    """Refuses a shape to be reshaped to that is not the one that the pair is made for."""
+    """Refuses a ``reshape_weight`` that does not match the pair."""
     wanted = source.get("reshape_weight")
     size = len(source["up"]), source["down"].shape[1]
     if wanted is None or (wanted.is_meta and wanted.numel() == len(size)):

@@ -23,8 +23,8 @@ class Repeated(WeightDependent):
     """delta[o, i] = block[i mod rank, o]: a low-rank pair as wide as the weight that it meets.
 
     Attributes:
-        block: (rank, out), or (rank, some) to be repeated over the outputs, too.
-        mini: Whether it may be.
+        block: (rank, out), or (rank, some) that is repeated over the outputs, too.
+        mini: Whether it may be repeated over the outputs.
     """
 
     block: torch.Tensor
@@ -57,7 +57,7 @@ class Repeated(WeightDependent):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockAffine(WeightDependent):
-    """W_block · B + B for every square block of W, B the same along the inputs ("bat").
+    """W_block · B + B for every square block of W, with the same B along the inputs ("bat").
 
     Attributes:
         block: (out / rank, rank, rank).

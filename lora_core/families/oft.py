@@ -17,26 +17,26 @@ from .rotation import EXACT, Rotation, halves_apart, strided
 from .source import Source, wide
 
 KOHYA_PREFIX: Final = "oft_"
-"""kohya's names for an OFT's modules start so."""
+"""How kohya's names for an OFT's modules begin."""
 
 DOUBLED_UNTIL: Final = (0, 18)
-"""From this version on, peft no longer doubles the last term of its series."""
+"""The version from which peft no longer doubles the last term of its series."""
 
 MOST_TERMS: Final = 64
 
 LARGEST_TURN: Final = 2.0**20
-"""No entry of Q, times the size of its block, may be larger.
+"""The largest entry of Q, times the size of its block.
 
-Blocks of 2 turn by all but 2 millionths of half a circle then, and R = (I + Q) · (I - Q)⁻¹ can be
-solved for with digits to spare.
+At this limit, blocks of 2 turn by all but 2 millionths of half a circle, and R = (I + Q) · (I -
+Q)⁻¹ can be solved for with digits to spare.
 """
 
 NORM_EPS: Final = 1e-8
-"""LyCORIS and kohya add this to a norm."""
+"""What LyCORIS and kohya add to a norm."""
 
 
 def has_stages(source: Source) -> bool:
-    """Whether LyCORIS' blocks are BOFT's."""
+    """Tells whether LyCORIS' blocks are BOFT's."""
     return source["oft_blocks"].ndim == 4
 
 
@@ -64,9 +64,9 @@ def read_blocks(source: Source) -> Sequence[Delta]:
 
 
 def _shrinking(source: Source, skews: torch.Tensor) -> torch.Tensor | float:
-    """Gives what Q is multiplied by to keep to the constraint.
+    """Returns the factor on Q that keeps to the constraint.
 
-    An alpha of 0 is none to LyCORIS, and the tightest of all to kohya.
+    An alpha of 0 is no constraint to LyCORIS, and the tightest one to kohya.
     """
     alpha = source.number("alpha")
     of_kohya = source.name.startswith(KOHYA_PREFIX)
@@ -102,14 +102,14 @@ def read_triangles(source: Source) -> Sequence[Delta]:
         return (Rotation(skews[None], True, terms=5, shared=shared, back_in_kernels=True),)
     skews = _bounded(source, _projected(source, skews), flat)
     terms = _terms(source)
-    if terms == EXACT:  # which turns the other way than peft's series
+    if terms == EXACT:  # this turns in the opposite direction to peft's series
         return (Rotation(-skews[None], True, shared=shared),)
     last = 2 if source.settings.is_before(DOUBLED_UNTIL) else 1
     return (Rotation(skews[None], True, terms=terms, last=last, shared=shared),)
 
 
 def _bounded(source: Source, skews: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
-    """Gives Q in at least float32; refuses entries beyond what a rotation can need."""
+    """Returns Q in at least float32; refuses entries beyond what a rotation can need."""
     size = skews.shape[-1] * largest_magnitude(source.name, skews)
     if size > LARGEST_TURN:
         found = f"{size / skews.shape[-1]:.3g}"
@@ -129,8 +129,10 @@ def _skew(flat: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _divisor(marker: torch.Tensor | None, size: int) -> float:
-    """Gives what OneTrainer divides Q by: its first versions wrote a number as the marker, and meant
-    another scale."""
+    """Returns what OneTrainer divides Q by.
+
+    Its first versions wrote a number as the marker, and meant another scale.
+    """
     if marker is None:
         return 1.0
     if marker.dtype == torch.bool:

@@ -16,7 +16,7 @@ from .finite import largest_magnitude
 from .linear_algebra import norm, solve
 
 EXACT: Final = -1
-"""As a number of terms: the Cayley transform itself, and no series."""
+"""A number of terms that means the Cayley transform itself instead of a series."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,12 +29,13 @@ class Rotation(WeightDependent):
     Attributes:
         skews: (stages, blocks, size, size), Q = -Qᵀ.
         by_input: Which side of W is rotated.
-        rescale: One number for each output, None without.
-        butterfly: The order of stage i; None for all blocks as they stand.
-        terms: Of a series in place of the exact transform; ``EXACT`` for that.
+        rescale: One number for each output; None if there is none.
+        butterfly: The order of stage i; None if all blocks stay as they are.
+        terms: The number of terms of a series that replaces the exact transform; ``EXACT`` for the
+            transform.
         last: The factor on the last term of the series.
-        shared: Whether the one block there is stands for all.
-        back_in_kernels: Whether convolutions are rotated the other way round.
+        shared: Whether a single block stands for all blocks.
+        back_in_kernels: Whether convolutions are rotated in the opposite direction.
     """
 
     skews: torch.Tensor
@@ -67,8 +68,11 @@ class Rotation(WeightDependent):
         return f"a set of rotations {shape_text(self.skews)}{rescale}"
 
     def max_abs_bound(self) -> float:
-        """A number that no entry exceeds: rows of length 1 stay so when they are turned, but for a series,
-        which may grow without limit."""
+        """Returns a number that no entry exceeds.
+
+        Rows of length 1 keep their length when they are rotated, except by a series, which may grow
+        without limit.
+        """
         if self.terms == EXACT:
             return self._rescaled(2.0)
         size = self.skews.shape[-1] * largest_magnitude("Q", self.skews)
@@ -84,7 +88,7 @@ class Rotation(WeightDependent):
         return self._rescaled(float(norm(moved, -1).max()))
 
     def _rescaled(self, size: float) -> float:
-        """Gives the size of s · (R - I) + (s - 1), for an R - I of this size."""
+        """Returns the size of s · (R - I) + (s - 1), for an R - I of this size."""
         if self.rescale is None:
             return size
         largest = largest_magnitude("rescale", self.rescale)
@@ -105,7 +109,7 @@ class Rotation(WeightDependent):
         return Dense(delta * factor[:, None]), Diagonal(row=factor - 1)
 
     def _moved(self, rows: torch.Tensor, kernel: bool) -> torch.Tensor:
-        """Computes R · rows - rows, summed up from what each stage adds: what stays loses no digit."""
+        """Computes R · rows - rows as the sum of what each stage adds, so that no digits are lost."""
         turning = self.skews.to(rows.device, widest_type(rows.device))
         total = torch.zeros_like(rows)
         for stage, skews in enumerate(-turning if self.back_in_kernels and kernel else turning):
@@ -148,13 +152,14 @@ def rotation_minus_identity(skews: torch.Tensor, terms: int = EXACT, last: int =
 
 
 def strided(stage: int, length: int, size: int) -> torch.Tensor:
-    """Gives LyCORIS' order of rows in stage i: pairs that are 2ⁱ · size / 2 apart beside each other."""
+    """Returns LyCORIS' order of rows in stage i: pairs that are 2ⁱ · size / 2 apart become
+    neighbours."""
     half = 2**stage * (size // 2)
     return torch.arange(length).view(-1, 2, half).transpose(1, 2).flatten()
 
 
 def halves_apart(stage: int, length: int, size: int) -> torch.Tensor:
-    """Gives peft's order of rows in stage i.
+    """Returns peft's order of rows in stage i.
 
     It is the inverse of sorting, in stretches of 2ⁱ blocks, even half blocks before odd ones.
     """

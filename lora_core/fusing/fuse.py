@@ -1,10 +1,10 @@
-"""Fusing: all that a stack adds to one weight, as one low-rank pair with a gate.
+"""Fuses all that a stack adds to one weight into one low-rank pair with a gate.
 
-    W  ->  (keep + row + column) · W  +  up · diag(gate) · down  +  residue
+    W  ->  (keep + row + column) · W  +  up · diag(gate) · down  +  dense
 
-The gate is the one place where strength lives. The factors of several files stay where they are
-in memory until the moment they are multiplied: a fused stack costs no memory of its own. What
-depends on the incoming weight is kept as it is, and joins the rest when that weight is there.
+Strengths are only in the gate. The factors of several files stay where they are in memory until
+they are multiplied: a fused stack takes no memory of its own. A delta that depends on the incoming
+weight is kept as it is, and joins the rest when that weight is there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..matching import WeightTerm
 from ..naming import Rows, Shape
 
 Scaled = tuple[float, Delta]
-"""A strength, and what it multiplies."""
+"""A strength, and the delta that it multiplies."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,14 +29,14 @@ class Patch:
     Attributes:
         rows: (start, length) along the first dimension; None for all of them.
         keep: Factor on the weight itself; 1 unless something replaces it.
-        ups: Of each adapter (rows, rank); side by side they are the up (rows, R).
+        ups: One up (rows, rank) for each adapter; side by side they are the up (rows, R).
         gate: (R,), strength · alpha / rank of each column.
-        downs: Of each adapter (rank, in); on top of each other they are the down (R, in).
+        downs: One down (rank, in) for each adapter; on top of each other they are the down (R, in).
         residue: Dense sum (rows, in) of what has no pair; None without any.
-        row: (rows,), the share of the weight that is added to each row; None without any.
+        row: (rows,), the share of the weight that is added to each row; None if there is none.
         column: (in,), the same for each input.
         relative: What has to see the weight first.
-        width: How many inputs the weight is to have for it; None for those it has.
+        width: How many inputs the weight must have for it; None if it fits as it is.
         shape: Of the weight that ``dense`` is and that it is replaced by, where that is another.
     """
 
@@ -56,12 +56,12 @@ class Patch:
 def fuse(
     weight_terms: Iterable[WeightTerm], dtype: torch.dtype = torch.float32
 ) -> tuple[Patch, ...]:
-    """One patch for each set of rows that ``weight_terms`` of one weight aim at.
+    """Returns one patch for each set of rows that the ``weight_terms`` of one weight change.
 
     Args:
         addends: All of one weight.
-        dtype: In which sums are formed, float32 or float64; factors of lower precision keep
-            their own type.
+        dtype: The type in which sums are formed, float32 or float64. Factors of lower precision
+            keep their own type.
     """
     groups: dict[tuple[Rows, int | None, Shape | None], list[Scaled]] = {}
     for weight_term in weight_terms:
@@ -76,7 +76,7 @@ def fuse(
 
 
 def resolved(patch: Patch, weight: torch.Tensor) -> Patch:
-    """The same patch for this very weight, which it is taken against: nothing in it is relative.
+    """Returns the same patch resolved on this weight: nothing in it depends on the weight any more.
 
     Args:
         patch: Any patch.
@@ -123,7 +123,7 @@ def _fused(
 
 
 def _joined(one: Patch, other: Patch, weight: BaseWeight) -> Patch:
-    """Both at once, where the weight is."""
+    """Joins two patches, where the weight is."""
 
     def both(left: torch.Tensor | None, right: torch.Tensor | None) -> list[torch.Tensor]:
         return [weight.like(tensor) for tensor in (left, right) if tensor is not None]

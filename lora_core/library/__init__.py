@@ -1,4 +1,4 @@
-"""What is known of the user's files without applying them, and which file a name means."""
+"""What is known about the user's files without applying them, and which file a name means."""
 
 from .facts import Facts, facts_of, stated_triggers
 from .filenames import choose_name, close_names, folded

@@ -1,4 +1,4 @@
-"""What can be told of a LoRA without reading its numbers: from its header and the notes beside it."""
+"""What a LoRA's header and the notes next to it say, without reading its numbers."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ from .sidecars import Recommended, Sidecars, read_sidecars
 from .triggers import Trigger, stated_words, triggers_of
 
 LARGEST_SHOWN_HEADER_BYTES: Final = 64 * 2**20
-"""Bytes; four times as many as that of a LoRA which can be applied."""
+"""The largest header that is shown: four times that of a LoRA which can be applied."""
 
 MOST_WORDS: Final = 4_000_000
-"""Quotes, commas or brackets of a kind in a header: what bounds the memory that reading it takes."""
+"""How many quotes, commas or brackets of a kind a header may have: this limits the memory for
+reading it."""
 
 MOST_TENSORS: Final = 100_000
 
@@ -46,27 +47,27 @@ LONGEST_TEXT_CHARS: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a file is; all texts are printable and bounded.
+    """Facts about a file; all texts are printable and limited in length.
 
     Attributes:
-        size: Bytes.
-        modified: Milliseconds since 1970.
-        hash: Of its content, where that was asked for.
+        size: Its size in bytes.
+        modified: Time of its last change, in milliseconds since 1970.
+        hash: The hash of its content, if it was asked for.
         base: The base model it was made for.
-        families: Of its adapters.
-        ranks: Lowest and highest, None without low-rank pairs.
-        trainer: Who has made it, as far as its notes tell.
-        dialects: Whose names for layers it uses.
-        model_layers: Layers for the denoiser.
-        clip_layers: Layers for the text encoders.
+        families: The families of its adapters.
+        ranks: Lowest and highest rank; None without low-rank pairs.
+        trainer: The program that trained it, if its metadata says so.
+        dialects: Whose names it uses for layers.
+        model_layers: How many layers it has for the denoiser.
+        clip_layers: How many layers it has for the text encoders.
         triggers: Words that may make the model draw what was trained.
-        stated_triggers: Those that a prompt should hold when nobody has chosen any.
-        title: By its metadata, as the next two.
-        author: Who is named there.
-        description: There, or else in the notes beside it.
-        notes: The user's, from beside it.
-        recommended: With which strength to use it, by the notes beside it.
-        metadata: Its own notes, at most 60.
+        stated_triggers: The words that a prompt should have if nobody has chosen any.
+        title: The title in its metadata.
+        author: The author in its metadata.
+        description: The description in its metadata, or else in the notes next to it.
+        notes: The user's own notes next to it.
+        recommended: The strength to use it with, according to the notes next to it.
+        metadata: Its metadata, at most 60 entries.
         error: Why it cannot be applied, or None.
     """
 
@@ -91,7 +92,7 @@ class Facts:
     error: str | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The same as plain values, ready for JSON; ``error`` is left to the caller."""
+        """Returns the same as plain values, ready for JSON; the caller adds ``error``."""
         return {
             "size": self.size,
             "modified": self.modified,
@@ -127,7 +128,8 @@ def _plain_recommended(recommended: Recommended) -> dict[str, object]:
 
 
 def facts_of(file: FileId) -> Facts:
-    """What the header of ``file`` and the notes beside it tell; of a damaged file, why it is one."""
+    """Returns what the header of ``file`` and the notes next to it say; for a damaged file, also
+    what is wrong."""
     sidecars = read_sidecars(file.path)
     try:
         head = _shown_head(file)
@@ -142,7 +144,7 @@ def facts_of(file: FileId) -> Facts:
 
 
 def stated_triggers(file: FileId) -> tuple[str, ...]:
-    """The trigger words that ``file`` or the notes beside it state; () of a damaged file."""
+    """Returns the trigger words that ``file`` or the notes next to it state; () for a damaged file."""
     sidecars = read_sidecars(file.path)
     try:
         return stated_words(read_head(file).metadata, sidecars.words)
@@ -165,7 +167,7 @@ def _outline(file: FileId, head: Head) -> LoraFile:
 
 
 def _too_large(file: FileId, head: Head) -> str | None:
-    """Why a file that can be shown cannot be applied."""
+    """Says why a file that can be shown cannot be applied; None if it can."""
     try:
         check_beginning(head.beginning, file.size)
         check_size(file.size)
@@ -181,7 +183,7 @@ def _refusal(file: FileId, error: LoraFileError) -> str:
 def _noted(
     file: FileId, metadata: Mapping[str, str], sidecars: Sidecars, error: str | None
 ) -> Facts:
-    """What notes tell, in the file and beside it."""
+    """Returns what the notes in the file and next to it say."""
     description = metadata.get("modelspec.description") or sidecars.description
     return Facts(
         size=file.size,
@@ -204,7 +206,7 @@ def _text(text: str | None, most: int) -> str | None:
 
 
 def _most_telling(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Few enough entries to be shown: what people write comes before a trainer's settings."""
+    """Picks few enough entries to be shown: what people write comes before a trainer's settings."""
     kinds = ("modelspec.", "", "ss_")
     keys = nsmallest(
         MOST_NOTES,
@@ -218,7 +220,7 @@ def _most_telling(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def _by_layers(facts: Facts, lora: LoraFile) -> Facts:
-    """With what the outlines of a sound file tell."""
+    """Adds what the outlines of a valid file show."""
     modules = lora.modules.values()
     ranks = [d.rank for module in modules for d in module.deltas if d.rank is not None]
     return replace(
@@ -231,7 +233,7 @@ def _by_layers(facts: Facts, lora: LoraFile) -> Facts:
 
 
 def _by_names(facts: Facts, head: Head) -> Facts:
-    """With what names alone tell, of a file whose layers cannot be made out."""
+    """Adds what names alone show, for a file whose layers cannot be read."""
     names, _ = KEYS.group(map(FileKey, head.tensors))
     return replace(
         _counted(facts, names),

@@ -1,4 +1,4 @@
-"""Notes that other programs keep beside a LoRA: read, and never written."""
+"""Reads notes that other programs keep next to a LoRA, and never writes them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LARGEST_STRENGTH: Final = 100.0
 RANGE: Final = re.compile(
     r"\s*(-?\d{1,3}(?:\.\d{1,9})?)\s*(?:-|–|~|to)\s*(-?\d{1,3}(?:\.\d{1,9})?)\s*"
 )
-"""LoRA Manager's strength_range, "0.6-0.9"."""
+"""LoRA Manager's strength_range, such as "0.6-0.9"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """With which strength a file is meant to be used, None where nothing is said."""
+    """The strengths that a file is meant to be used with; None if nothing says so."""
 
     strength: float | None = None
     least: float | None = None
@@ -35,14 +35,14 @@ class Recommended:
 
 @dataclass(frozen=True, slots=True)
 class Sidecars:
-    """What the notes beside a file say.
+    """What the notes next to a file say.
 
     Attributes:
-        words: Trigger words, as written: several may stand in one, with commas between.
-        notes: The user's own.
-        description: Of the file.
-        base: The base model, in their words.
-        recommended: With which strength to use it.
+        words: Trigger words as written: one entry can have several, separated by commas.
+        notes: The user's own notes.
+        description: The description of the file.
+        base: The base model, in the notes' own words.
+        recommended: The strength to use it with.
     """
 
     words: tuple[str, ...] = ()
@@ -53,9 +53,9 @@ class Sidecars:
 
 
 def read_sidecars(path: str | os.PathLike[str]) -> Sidecars:
-    """What stands beside the LoRA at ``path``; what cannot be made out is left out.
+    """Reads the notes next to the LoRA at ``path``; what cannot be read is left out.
 
-    Words are collected from all; of everything else the first one counts.
+    Words are collected from all notes; for everything else the first note counts.
     """
     found = [read(_text(where)) for where, read in _readers(Path(path))]
     return Sidecars(
@@ -78,7 +78,7 @@ def _readers(path: Path) -> tuple[tuple[Path, Callable[[str], Sidecars]], ...]:
 
 def _is_file(path: Path) -> bool:
     try:
-        # not through a link, which in a downloaded archive could lead to any file
+        # links are not followed: in a downloaded archive they could lead to any file
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
         return False
@@ -103,7 +103,7 @@ def _a1111(text: str) -> Sidecars:
         notes=text_of(noted.get("notes")),
         description=text_of(noted.get("description")),
         base=text_of(noted.get("sd version")).replace("Unknown", ""),
-        recommended=Recommended(weight or None),  # its slider stands at 0 where nothing is set
+        recommended=Recommended(weight or None),  # its slider is at 0 if nothing is set
     )
 
 
@@ -148,7 +148,7 @@ def _recommended(strength: object, least: object, most: object) -> Recommended:
 
 
 def _strength(value: object) -> float | None:
-    """A number, which some write as text."""
+    """Reads a number, which some programs write as text."""
     number = number_of(lenient_json(value[:40]) if isinstance(value, str) else value)
     return number if number is not None and abs(number) <= LARGEST_STRENGTH else None
 

@@ -1,4 +1,4 @@
-"""The words that make a model draw what a LoRA was trained on, as far as anything tells."""
+"""Finds the words that make a model draw what a LoRA was trained on."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ Origin = Literal["modelspec", "sidecar", "tags"]
 
 MOST_TRIGGERS: Final = 60
 LONGEST_WORD_CHARS: Final = 200
-"""Characters; what is longer is a caption, and half of one would be no word of the file's."""
+"""The longest word. A longer one is a caption, and half of one would not be a word of the file."""
 
 LONGEST_TEXT_CHARS: Final = 10_000
-"""Characters of a text that is divided into words."""
+"""How many characters of a text are split into words."""
 
 EVERYWHERE: Final = 0.95
-"""In which share of the training images a tag has to occur to be taken for a trigger word."""
+"""The share of the training images that a tag must be in to count as a trigger word."""
 
 MOST_STATED_TAGS: Final = 5
 
 Tags = Mapping[str, int]
-"""Occurrences by tag."""
+"""How often each tag occurs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,10 @@ class Trigger:
     """A word that may make the model draw what was trained.
 
     Attributes:
-        word: To put in a prompt.
-        count: In how many captions it stood, where that is told.
-        source: What tells it: the file itself, a note beside it, or the captions it was trained on.
+        word: The word to put in a prompt.
+        count: How many captions it was in, if that is known.
+        source: Where it comes from: the file itself, a note next to it, or the captions it was
+            trained on.
     """
 
     word: str
@@ -44,10 +45,11 @@ class Trigger:
 
 
 def triggers_of(metadata: Mapping[str, str], sidecar_words: Iterable[str]) -> tuple[Trigger, ...]:
-    """At most 60 words: those that are stated, then the tags of the captions, commonest first.
+    """Returns at most 60 words: the stated ones, then the tags of the captions, most frequent
+    first.
 
     Args:
-        metadata: Of the file.
+        metadata: The metadata of the file.
         beside: Trigger words by the notes beside it.
     """
     counts = _summed(_tags(metadata).values())
@@ -62,10 +64,10 @@ def triggers_of(metadata: Mapping[str, str], sidecar_words: Iterable[str]) -> tu
 
 
 def stated_words(metadata: Mapping[str, str], sidecar_words: Iterable[str]) -> tuple[str, ...]:
-    """The words that a prompt should hold when nobody has chosen any.
+    """Returns the words that a prompt should have if nobody has chosen any.
 
-    Those that the file's ``modelspec.trigger_phrase`` and the notes beside it name; else the tags
-    that stand in nearly every caption, if it is told how many images there were; else none.
+    These are the words that the file's ``modelspec.trigger_phrase`` and the notes next to it name;
+    else the tags that are in nearly every caption, if the number of images is known; else none.
     """
     words: dict[str, str] = {}
     for word in (*_phrase(metadata), *_words(sidecar_words)):
@@ -78,7 +80,7 @@ def _phrase(metadata: Mapping[str, str]) -> list[str]:
 
 
 def _words(texts: Iterable[str]) -> list[str]:
-    """The words of texts that divide them by commas."""
+    """Returns the words of texts that separate them by commas."""
     parts = (part for text in texts for part in _parts(text))
     return [word for word in map(_word, parts) if word]
 
@@ -89,7 +91,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _word(text: str) -> str:
-    """One word, without what cannot be shown; "" for one that is too long to be meant."""
+    """Returns one word without unprintable characters; "" if it is too long to be one."""
     if len(text) > LONGEST_TEXT_CHARS:
         return ""
     word = printable(" ".join(text.split())).replace("\N{REPLACEMENT CHARACTER}", "").strip()
@@ -97,7 +99,7 @@ def _word(text: str) -> str:
 
 
 def _tags(metadata: Mapping[str, str]) -> dict[str, Tags]:
-    """kohya's table: how often each tag stands in the captions of each folder of images."""
+    """Reads kohya's table: how often each tag is in the captions of each folder of images."""
     folders = fields(lenient_json(metadata.get("ss_tag_frequency", "")))
     return {name: _counts(fields(tags)) for name, tags in folders.items()}
 
@@ -119,7 +121,7 @@ def _summed(tables: Iterable[Tags]) -> Counter[str]:
 
 
 def _everywhere(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """The commonest tags, of equally common ones those that came first in the captions."""
+    """Returns the most frequent tags, in the order of the captions if they are equally frequent."""
     tables = _tags(metadata)
     images = _images_by_folder(metadata)
     if images:  # a table can also hold folders of images that only show what was not trained
@@ -138,5 +140,6 @@ def _images_by_folder(metadata: Mapping[str, str]) -> dict[str, float]:
 
 
 def _images(metadata: Mapping[str, str]) -> float:
-    """All images, each as often as it is repeated: a tag that reaches even that is everywhere."""
+    """Counts all images, each as often as it is repeated: a tag that reaches even that is
+    everywhere."""
     return number_of(lenient_json(metadata.get("ss_num_train_images", "")[:20])) or 0

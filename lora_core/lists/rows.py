@@ -20,7 +20,7 @@ MOST_ROWS: Final = 500
 WHAT: Final = "the list of rows"
 HASH: Final = re.compile(r"[0-9a-f]{64}")
 ARRAY: Final = "__value__"
-"""In what the host's page wraps a list, which would else be taken for a link."""
+"""The key in which the host's page wraps a list, which would otherwise be taken for a link."""
 
 T = TypeVar("T")
 
@@ -32,10 +32,10 @@ class Row:
     Attributes:
         asked: The file that is meant.
         on: Whether it is switched on.
-        solo: Whether only rows like this one count.
+        solo: Whether only rows with this switch on count.
         model: The strength for the denoiser.
         clip: The strength for the text encoders.
-        triggers: The trigger words chosen for it; None for those that the file states.
+        triggers: The trigger words chosen for it; None to use those that the file states.
     """
 
     asked: Asked
@@ -47,10 +47,11 @@ class Row:
 
 
 def read_rows(value: object) -> tuple[Row, ...]:
-    """The rows that are meant by an object, JSON text, a list, or None.
+    """Reads the rows of an object, JSON text, a list, or None.
 
     Raises:
-        LoraInputError: Of what is wrong the row, the key, what is expected, and what was found.
+        LoraInputError: Something is wrong; it says the row, the key, what was expected, and what
+            was found.
     """
     if not isinstance(value, str):
         _check_size(value)
@@ -58,7 +59,7 @@ def read_rows(value: object) -> tuple[Row, ...]:
 
 
 def active_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Those that count: switched on, with a file, and solo if any row is."""
+    """Returns the rows that count: switched on, with a file, and solo if any row is."""
     rows = tuple(rows)
     solo = any(row.solo for row in rows)
     return tuple(row for row in rows if row.on and row.asked.name and row.solo >= solo)
@@ -66,7 +67,7 @@ def active_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A value, and how it is written: two that are written alike mean the same rows."""
+    """A value with its written form; two with the same form mean the same rows."""
 
     written: str
     value: object = field(compare=False)
@@ -74,7 +75,11 @@ class _Written:
 
 @lru_cache(maxsize=32)
 def _read(written: _Written) -> tuple[Row, ...]:
-    """Kept, since the host asks a node three times for one prompt: to check, to compare, to run."""
+    """Reads rows.
+
+    The result is cached, since the host asks a node three times per prompt: to check, to compare,
+    to run.
+    """
     rows = _listed(written.value)
     if len(rows) > MOST_ROWS:
         raise refused(WHAT, "too long", f"at most {MOST_ROWS} rows", f"{len(rows)}")
@@ -82,7 +87,7 @@ def _read(written: _Written) -> tuple[Row, ...]:
 
 
 def _listed(value: object) -> list[Json]:
-    """The bare list, out of whatever it comes in."""
+    """Returns the bare list, whatever it is wrapped in."""
     if value is None:
         return []
     document = cast(Json, value)
@@ -130,7 +135,10 @@ def _row(number: int, row: Json) -> Row:
 
 
 def _asked(number: int, row: dict[str, Json]) -> Asked:
-    """Hash and size speak for the name only for which they were noted; older rows don't say which."""
+    """Returns the file that a row asks for.
+
+    Hash and size only count for the name that they were noted for; older rows don't say which.
+    """
     name, hash_, size = (
         _text("name", row.get("name")),
         _hash(row.get("hash")),

@@ -1,4 +1,4 @@
-"""Assigning: of everything that was matched, what is merged into a weight and what goes live beside its layer."""
+"""Assigns every matched delta: it is merged into a weight, or goes live next to its layer."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ LiveTerms: TypeAlias = "Mapping[str, tuple[LiveTerm, ...]]"
 """What goes live, by weight."""
 
 AT_ANY_MOMENT: Final = Moment()
-"""For strengths that a merged weight can have."""
+"""The moment to ask for a strength that is always the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class MergeLiveSplit:
-    """A recipe in two: what is to be merged, and what is to go live wherever it can."""
+    """A recipe in two parts: what is merged, and what goes live where it can."""
 
     merge: Recipe = field(default_factory=Recipe)
     live: Recipe = field(default_factory=Recipe)
 
     @property
     def whole(self) -> Recipe:
-        """Both together."""
+        """Both parts together."""
         return self.merge + self.live
 
     def plus(self, other: MergeLiveSplit) -> MergeLiveSplit:
-        """The sum of each half."""
+        """Returns the sum of each part."""
         return MergeLiveSplit(self.merge + other.merge, self.live + other.live)
 
 
 def split_recipe(recipe: Recipe, mode: Mode, *, quantised: bool) -> MergeLiveSplit:
     """Decides which files of a recipe go live.
 
-    With ``auto`` these are the files whose strength no merged weight can have, or all files where
+    With ``auto`` these are the files whose strength no merged weight can have, or all files if
     merging would round every weight to a few bits again.
 
     Raises:
@@ -74,10 +74,10 @@ class Assignment:
     """What becomes of the layers of one model.
 
     Attributes:
-        merged: By weight, what is added to it.
-        live: By weight, what goes beside its layer.
-        strongest: By weight, what goes beside its layer at its largest strength.
-        counts: Of each file, how many of its deltas go live.
+        merged: What is added to each weight.
+        live: What goes next to the layer of each weight.
+        strongest: What goes next to the layer of each weight, at its largest strength.
+        counts: How many deltas of each file go live.
     """
 
     merged: WeightTerms
@@ -92,10 +92,10 @@ def assign(
     """Puts the strengths of a recipe on what was matched at strength 1.
 
     Args:
-        matches: Of all files.
+        matches: The matches of all files.
         split: What is merged and what goes live.
         index: The number of the model among those that were matched.
-        view: Of this model.
+        view: The view of this model.
 
     Raises:
         LoraMismatchError: A delta cannot go live, and no merged weight can have its strength.
@@ -121,14 +121,14 @@ def assign(
             elif own is not None:
                 strength += _merged_strength(own, matched)
                 stuck += [matched] if own.needs_live and _acts(own, matched) else []
-            if strength:  # a strength of 0 is gone before any arithmetic
+            if strength:  # a strength of 0 is dropped before any arithmetic
                 merged[key].append(weight_term.times(strength))
         _refuse_stuck(file, own, stuck)
     return Assignment(_fixed(merged), _fixed(live_terms), _fixed(strongest), counts)
 
 
 def goes_live(matched: MatchedDelta, view: ModelView) -> bool:
-    """Whether a delta can be a branch beside its layer."""
+    """Tells whether a delta can be a branch next to its layer."""
     weight_term = matched.weight_term
     keeps_shape = weight_term.width is None and weight_term.shape is None
     return (

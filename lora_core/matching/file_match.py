@@ -1,4 +1,7 @@
-"""What one file does to some models at strength 1: matched once, good for every recipe with it."""
+"""What one file does to some models at strength 1.
+
+It is matched once and holds for every recipe with that file.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from .report import LoraReport, report_match
 class FileMatch:
     """What one file does to some models at strength 1, found and checked.
 
-    Nothing in it depends on strengths, so that it holds for every recipe with that file.
+    Nothing in it depends on strengths, so it holds for every recipe with that file.
     """
 
     file: LoraFile

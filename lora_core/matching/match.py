@@ -1,4 +1,4 @@
-"""Matching one file to the weights of some models."""
+"""Matches one file to the weights of some models."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..reading import LoraFile, base_of_file
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelView:
-    """What matching has to know of a model; no tensors.
+    """What matching needs to know of a model, without tensors.
 
     Attributes:
         names: Finds the weight behind a file's name.
-        shapes: Of every weight.
-        dtypes: The type each patched weight has to fit into.
-        parts: What the model consists of; None if only the names that match can tell.
-        base: What kind of model it is, for messages; None if not known.
-        branches: The parameters of layers beside which a branch can be put.
+        shapes: The shape of every weight.
+        dtypes: The type that each patched weight has to fit into.
+        parts: The parts of the model; None if only the matching names can tell.
+        base: The kind of model, for messages; None if it is not known.
+        branches: The parameters of layers that can have a branch next to them.
         quantised: Whether merging would round its weights to a few bits again.
-        banks: Whether it reads a bank of heads in place of one.
+        banks: Whether it reads a bank of heads instead of one.
     """
 
     names: Names
@@ -43,10 +43,10 @@ class WeightTerm:
     """strength · delta, to be added to a target.
 
     Attributes:
-        max_abs_bound: No entry of it is larger than this.
+        max_abs_bound: An upper bound for the magnitude of its entries.
         file: Name of the file it comes from, for messages.
-        width: How many inputs the weight is to have for it; None for those it has.
-        shape: What the weight is to have for it, where it is replaced by one of another shape.
+        width: How many inputs the weight must have for it; None if it fits as it is.
+        shape: The new shape of the weight, if it is replaced by one of another shape.
     """
 
     target: Target
@@ -74,8 +74,8 @@ class MatchedDelta:
     """A delta that has found its weight.
 
     Attributes:
-        model: Index of the model.
-        shape: Of the target.
+        model: The index of the model.
+        shape: The shape of the target.
         addend: At strength 1.
     """
 
@@ -91,7 +91,7 @@ class Match:
 
     Attributes:
         missed: The names that no model knows, once for each weight or bias that they mean.
-        base: What kind of model it was matched to; None if not known.
+        base: The kind of model it was matched to; None if it is not known.
     """
 
     file: LoraFile
@@ -145,7 +145,7 @@ def _matched(file: LoraFile, models: Sequence[ModelView]) -> Match:
 
 
 def _find(name: str, delta: Delta, models: Sequence[ModelView]) -> tuple[int, Target] | None:
-    """The first model that has a weight of that name, by its index, and the weight."""
+    """Returns the first model that has a weight of that name, by its index, and the weight."""
     for index, model in enumerate(models):
         target = model.names.find(name)
         if target is not None and delta.slot == "bias":
@@ -156,7 +156,7 @@ def _find(name: str, delta: Delta, models: Sequence[ModelView]) -> tuple[int, Ta
 
 
 def _is_share_of_bias(delta: Delta) -> bool:
-    """A share of a bias that the layer does not have is nothing."""
+    """Tells whether a delta is a share of a bias, which is nothing if the layer has no bias."""
     return isinstance(delta, Diagonal) and delta.slot == "bias"
 
 
@@ -168,7 +168,7 @@ def _matched_deltas(
     models: Sequence[ModelView],
     found: tuple[int, Target],
 ) -> Iterator[MatchedDelta]:
-    """One for each weight that the model has in place of the file's layer."""
+    """Yields one delta for each weight that the model has in place of the file's layer."""
     index, target = found
     if target.source is not None:
         _check_whole(name, delta, target, models[index].shapes[target.key])
@@ -181,7 +181,7 @@ def _matched_deltas(
 def _weight_term(
     name: str, delta: Delta, max_abs_bound: float, file: str, model: ModelView, target: Target
 ) -> tuple[WeightTerm, Shape]:
-    """What is added to a target at strength 1, and its shape."""
+    """Returns what is added to a target at strength 1, and its shape."""
     weight = model.shapes[target.key]
     shape = weight if target.rows is None else (target.rows[1], *weight[1:])
     width = None
@@ -199,7 +199,7 @@ def _weight_term(
 
 
 def _heads(delta: Delta, target: Target, shape: Shape) -> int:
-    """How many heads a bank of them has, that is to stand in place of one; 0 if it is none."""
+    """Counts the heads of a bank that replaces a single one; 0 if the delta is not a bank."""
     layer = target.key.rpartition(".")[0]
     if (
         not (isinstance(delta, Replacement) and layer.endswith(HEAD_BANKS))
@@ -212,7 +212,7 @@ def _heads(delta: Delta, target: Target, shape: Shape) -> int:
 
 
 def _check_whole(name: str, delta: Delta, target: Target, weight: Shape) -> None:
-    """Refuses a layer that has more or fewer rows than the model has in place of it."""
+    """Refuses a layer that has more or fewer rows than the model has in its place."""
     height = sum(piece.source[1] for piece in target.pieces() if piece.source)
     shape = (height, *weight[1:])
     if not delta.fits(shape):
@@ -220,7 +220,7 @@ def _check_whole(name: str, delta: Delta, target: Target, weight: Shape) -> None
 
 
 def _cut(name: str, delta: Delta, whole: Target, source: tuple[int, int]) -> Delta:
-    """Some rows of a delta whose layer the model has divided."""
+    """Returns some rows of a delta whose layer the model has split."""
     start, length = source
     cut = delta.cut(slice(start, start + length))
     if cut is None:
@@ -237,10 +237,11 @@ def _cut(name: str, delta: Delta, whole: Target, source: tuple[int, int]) -> Del
 def _adapted(
     delta: Delta, target: Target, shape: Shape, model: ModelView
 ) -> tuple[LowRank, int | None] | None:
-    """A pair for the layer that takes pictures, in a model that takes another number of them.
+    """Fits a pair to the layer that reads pictures, in a model that reads another number of them.
 
-    The pair, and how many inputs the layer is to have for it: a control LoRA widens it, a LoRA of
-    the model without control leaves the further inputs alone. None for any other misfit.
+    It returns the pair, and how many inputs the layer must have for it: a control LoRA widens it,
+    and a LoRA of the model without control does not use the further inputs. None for any other
+    mismatch.
     """
     if not isinstance(delta, LowRank) or len(shape) != 2 or target.rows is not None:
         return None
@@ -269,7 +270,7 @@ def _misfit(name: str, delta: Delta, shape: Shape, heads: int = 0) -> LoraMismat
 
 
 def _origins(file: LoraFile, models: Sequence[ModelView]) -> str:
-    """What file and model were made for, where known: that is why they do not fit."""
+    """Says what file and model were made for, if known: that is why they do not fit."""
     looks, known = base_of_file(file), _base(models)
     if looks and looks == known:
         return f" Both look like {known}, perhaps in variants of different sizes."
@@ -282,7 +283,7 @@ def _base(models: Sequence[ModelView]) -> str | None:
 
 
 def _refuse_synonyms(deltas: Sequence[MatchedDelta]) -> None:
-    """Refuses two names of one file for the same weight, or for some of the same rows of it."""
+    """Refuses two names in a file that mean the same weight, or some of the same rows of it."""
     known: dict[tuple[int, str], list[MatchedDelta]] = {}
     for matched in deltas:
         others = known.setdefault((matched.model, matched.weight_term.target.key), [])
@@ -300,7 +301,7 @@ def _refuse_synonyms(deltas: Sequence[MatchedDelta]) -> None:
 
 
 def _parts(deltas: Sequence[MatchedDelta], models: Sequence[ModelView]) -> frozenset[Part]:
-    """The parts that are there to be patched."""
+    """Returns the parts that can be patched."""
     declared = [model.parts for model in models if model.parts is not None]
     if declared:
         return frozenset[Part]().union(*declared)
@@ -310,7 +311,7 @@ def _parts(deltas: Sequence[MatchedDelta], models: Sequence[ModelView]) -> froze
 
 
 def _refuse_stranger(match: Match, models: Sequence[ModelView]) -> None:
-    """Nothing fits the denoiser, or nothing at all, though the file means to.
+    """Refuses a file of which nothing fits the denoiser, or nothing at all, though it is meant to.
 
     A text encoder that does not fit is only reported: files for models with several often do not.
     """

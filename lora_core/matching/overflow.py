@@ -1,6 +1,5 @@
-"""Refusing deltas that a weight's type, or the float32 of their sums, cannot hold: they would turn the
-image black.
-"""
+"""Refuses deltas that a weight's type, or the float32 of their sums, cannot hold: they would turn
+the image black."""
 
 from __future__ import annotations
 
@@ -15,19 +14,19 @@ from ..families import UNBALANCED, Room, balanced_pair, largest_magnitude, room_
 from .match import WeightTerm
 
 LARGEST_STRENGTH: Final = 2.0**40
-"""A factor in a file may take 2^32 of float32, and its alpha as much."""
+"""The largest strength: a factor in a file may take 2^32 of float32's range, and its alpha as much."""
 
 LARGEST_INPUT_SUM: Final = 64
-"""What the numbers that come into a layer may add up to: a branch has to hold their products, too."""
+"""The largest sum of the numbers that enter a layer: a branch has to hold their products, too."""
 
 
 def check_range(
     weights: Mapping[str, Sequence[WeightTerm]], dtypes: Mapping[str, torch.dtype]
 ) -> None:
-    """LoraMismatchError if a weight with its sum of deltas may not fit into its type.
+    """Refuses a weight whose sum of deltas may not fit into its type (LoraMismatchError).
 
-    The bound from the largest factors clears all sane files at no cost; only where it does not are
-    the deltas looked at entry by entry. What is added up on the way has to fit into float32.
+    The bound from the largest factors clears all sane files at no cost. Only where it does not are
+    the deltas looked at entry by entry. Intermediate sums have to fit into float32.
     """
     for key, weight_terms in weights.items():
         room = room_of(dtypes[key])
@@ -35,7 +34,7 @@ def check_range(
             [room.taken(a.delta, a.max_abs_bound, abs(a.strength)) for a in weight_terms]
         )
         strongest = max(abs(a.strength) for a in weight_terms)
-        if not (total <= room.most and strongest <= LARGEST_STRENGTH):  # or no number
+        if not (total <= room.most and strongest <= LARGEST_STRENGTH):  # also true for NaN
             _look_closer(key, weight_terms, room, dtypes[key])
             _check_sum(key, weight_terms, room_of(torch.float32), torch.float32, _summed)
             _refuse_strengths(key, weight_terms)
@@ -44,10 +43,10 @@ def check_range(
 def check_live_range(
     layers: Mapping[str, Sequence[WeightTerm]], dtypes: Mapping[str, torch.dtype]
 ) -> None:
-    """The same of what goes beside layers, at the greatest strengths that it will have.
+    """Refuses live terms whose sums may not fit, at the largest strengths that they will have.
 
-    Layers of less than half precision compute in that. All sums are formed in the layer's type, and the
-    factors alone have to fit into it, too.
+    Layers below half precision compute in half precision. All sums are formed in the layer's type,
+    and the factors by themselves have to fit into it, too.
     """
     for key, weight_terms in layers.items():
         dtype = dtypes[key] if dtypes[key].itemsize > 1 else torch.float16
@@ -71,7 +70,7 @@ def check_live_range(
 def _look_closer(
     key: str, weight_terms: Sequence[WeightTerm], room: Room, dtype: torch.dtype
 ) -> None:
-    """Adds up only what meets, and then entry by entry."""
+    """Adds up only the deltas that overlap, and then entry by entry."""
     try:
         _check_sum(key, weight_terms, room, dtype, _bound)
     except LoraMismatchError:
@@ -93,8 +92,10 @@ def _check_sum(
 
 
 def _between(weight_term: WeightTerm) -> float:
-    """No number that a branch has between its factors is larger, for an input of 1: they are of like size,
-    and their scale is near 1."""
+    """Returns a bound for the numbers between a branch's factors for an input of 1.
+
+    The factors are of similar size, and their scale is near 1.
+    """
     column, strength = (
         weight_term.max_abs_bound / (weight_term.delta.pair_rank or 1),
         abs(weight_term.strength),
@@ -103,7 +104,7 @@ def _between(weight_term: WeightTerm) -> float:
 
 
 def _seen(weight_term: WeightTerm) -> float:
-    """The same as it is, from the factors themselves."""
+    """Returns the same bound for the delta as it is, from the factors themselves."""
     strength = abs(weight_term.strength)
     if weight_term.delta.pair_rank is None:
         return weight_term.max_abs_bound / (strength or 1.0)
@@ -121,12 +122,12 @@ def _peak(weight_term: WeightTerm) -> float:
 
 
 def _summed(weight_term: WeightTerm) -> float:
-    """What float32 sees of it while it is added up."""
+    """Returns the largest number that float32 sees while the delta is added up."""
     return _peak(weight_term) if weight_term.delta.made_wide else weight_term.max_abs_bound
 
 
 def _sum(weight_terms: Sequence[WeightTerm], sizes: Mapping[WeightTerm, float]) -> float:
-    """The most that can come together in one entry: what meets does so where one of them begins."""
+    """Returns the largest sum in one entry: where deltas overlap, one of them begins."""
     starts = {
         weight_term.target.rows[0] if weight_term.target.rows else 0 for weight_term in weight_terms
     }
@@ -137,7 +138,7 @@ def _sum(weight_terms: Sequence[WeightTerm], sizes: Mapping[WeightTerm, float]) 
 
 
 def _known(size: float) -> float:
-    """What is no number may be any."""
+    """Returns a bound; infinity for NaN."""
     return math.inf if math.isnan(size) else size
 
 

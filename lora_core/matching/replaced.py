@@ -1,4 +1,4 @@
-"""Weights that are replaced by others of another shape: exactly as they are, or not at all."""
+"""Weights that are replaced by weights of another shape: exactly as they are, or not at all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from .match import WeightTerm
 
 
 def check_replaced(weights: Mapping[str, Sequence[WeightTerm]]) -> None:
-    """LoraMismatchError where a weight of another shape is not all that its place gets.
+    """Refuses a weight of another shape that is not the only change of its target
+    (LoraMismatchError).
 
-    A set weight is W + strength · (value - W), so that it scales and adds up like everything else.
-    Of two shapes there is no such sum: it means its value at strength 1 by itself, and nothing else.
-    The host replaces whatever the strength.
+    A weight that is set means W + strength · (value - W), so it scales and adds up like everything
+    else. For two shapes there is no such sum: it means its value at strength 1 by itself. The host
+    replaces the weight whatever the strength is.
     """
     for key, weight_terms in weights.items():
         for weight_term in weight_terms:

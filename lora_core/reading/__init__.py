@@ -1,4 +1,4 @@
-"""Step 1, read: the bytes of a file become checked modules, or a refusal."""
+"""Step 1, read: the bytes of a file become checked modules, or the file is refused."""
 
 from .base_model import base_by_names, base_of_file
 from .content import shared_hashes

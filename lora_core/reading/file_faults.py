@@ -1,4 +1,4 @@
-"""Why a file is no safetensors file, in words; the library's own validation has the last word."""
+"""Says in words why a file is not a safetensors file. The library's own validation decides."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..lenient_json import MOST_WHOLE_NUMBER_DIGITS
 
 LARGEST_HEADER_BYTES: Final = 16 * 2**20
 LENGTH_BYTES: Final = 8
-"""Bytes in front of the header: its length, little-endian."""
+"""The bytes before the header: its length, little-endian."""
 
 SNIFFED_BYTES: Final = 64
-"""Bytes that are enough to tell what a file is that is none of ours."""
+"""How many bytes are enough to recognise other kinds of files."""
 
 LARGEST_FILE_BYTES: Final = 4 * 2**30
 
@@ -27,7 +27,7 @@ LOOKS_LIKE: Final = (
 
 
 def check_beginning(beginning: bytes, size: int, largest: int = LARGEST_HEADER_BYTES) -> None:
-    """Refuses what is plainly no LoRA from its first bytes, before anything is allocated."""
+    """Refuses what is clearly not a LoRA from its first bytes, before any memory is allocated."""
     if size < LENGTH_BYTES:
         raise LoraFileError(
             f"is empty or cut short ({size} bytes).",
@@ -56,12 +56,12 @@ def check_size(size: int) -> None:
 
 
 def header_end(beginning: bytes) -> int:
-    """Where the data starts, if the file's first bytes are right."""
+    """Returns where the data starts, if the file's first bytes are right."""
     return LENGTH_BYTES + int.from_bytes(beginning[:LENGTH_BYTES], "little")
 
 
 def explain(beginning: bytes, size: int, error: Exception) -> LoraFileError:
-    """The error of the library, with the commonest cause in words: a download cut short."""
+    """Returns the library's error with the most common cause in words: an incomplete download."""
     stated = _stated_size(beginning)
     if stated is not None and stated > size:
         return LoraFileError(
@@ -69,7 +69,7 @@ def explain(beginning: bytes, size: int, error: Exception) -> LoraFileError:
             expected=f"{stated} bytes",
             found=f"{size} bytes",
         )
-    reason = (str(error).splitlines() or [""])[0]  # torch adds a trace of its own
+    reason = (str(error).splitlines() or [""])[0]  # torch adds its own stack trace
     return LoraFileError(
         f"is damaged or not a safetensors file ({reason}). Download it again.",
         expected="a safetensors file",
@@ -78,9 +78,9 @@ def explain(beginning: bytes, size: int, error: Exception) -> LoraFileError:
 
 
 def read_header(beginning: bytes) -> dict[str, Any]:
-    """What stands in a header that the library has found sound.
+    """Reads a header that the library has accepted.
 
-    The library lets a name stand twice, in which case two readers may see two different files.
+    The library allows a name twice, and then two readers may see two different files.
     """
     return json.loads(
         beginning[LENGTH_BYTES : header_end(beginning)],
@@ -90,8 +90,10 @@ def read_header(beginning: bytes) -> dict[str, Any]:
 
 
 def _offset(digits: str) -> int:
-    """A whole number, of which a sound file has no long ones; Python's own limit differs by version,
-    and reading a long one takes quadratic time."""
+    """Reads a whole number, which is never long in a valid file.
+
+    Python's own limit differs by version, and reading a long number takes quadratic time.
+    """
     if len(digits) > MOST_WHOLE_NUMBER_DIGITS:
         raise LoraFileError(
             f"is damaged: its header has a number of {len(digits)} digits.",
@@ -130,7 +132,7 @@ def _impossible_header(beginning: bytes, length: int, size: int) -> LoraFileErro
 
 
 def _stated_size(beginning: bytes) -> int | None:
-    """The size the header asks for, if it can be made out; only ever used in a message."""
+    """Returns the size that the header asks for, if it can be read; only used in a message."""
     end = header_end(beginning)
     try:
         header = json.loads(beginning[LENGTH_BYTES:end], parse_int=_offset)

@@ -1,4 +1,4 @@
-"""A LoRA file as it is on disk, and what stands in its header."""
+"""A LoRA file on disk, and what its header says."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ UNSOUND: Final = (
     RuntimeError,
     OverflowError,
 )
-"""What comes of a header that names what cannot be; the library does not find all of it."""
+"""The errors of a header that names something impossible; the library does not find all of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A header that the library has found sound.
+    """A header that the library has accepted.
 
     Attributes:
-        tensors: What it says of each, by key.
+        tensors: What it says about each tensor, by key.
         metadata: The file's own notes, unchecked text.
-        beginning: The bytes in front of the data.
+        beginning: The bytes before the data.
     """
 
     tensors: Mapping[str, Any]
@@ -49,10 +49,10 @@ class Head:
 
 
 def identify(path: str | os.PathLike[str], name: str | None = None) -> FileId:
-    """The identity of the .safetensors file at ``path``, called ``name`` in messages.
+    """Returns the identity of the .safetensors file at ``path``, called ``name`` in messages.
 
     Raises:
-        LoraFileError: There is none, it cannot be opened, or it is of another kind.
+        LoraFileError: There is no such file, it cannot be opened, or it is of another kind.
     """
     where = Path(path)
     called = name or where.name
@@ -73,12 +73,12 @@ def identify(path: str | os.PathLike[str], name: str | None = None) -> FileId:
 
 
 def read_head(file: FileId, largest: int = LARGEST_HEADER_BYTES, words: int | None = None) -> Head:
-    """The header of ``file``.
+    """Reads the header of ``file``.
 
     Args:
-        file: Which file, and which state of it.
-        largest: How many bytes it may have.
-        words: How many words, numbers, lists or objects at most, None for any number.
+        file: The file, in one state.
+        largest: How many bytes the header may have.
+        words: How many words, numbers, lists or objects it may have; None for any number.
 
     Raises:
         LoraFileError: The header is damaged, or too large.
@@ -108,14 +108,14 @@ def _beginning(file: FileId, largest: int) -> bytes:
 
 
 def head_of(beginning: bytes) -> Head:
-    """What stands in the bytes in front of the data, once the library has found them sound."""
+    """Reads the bytes before the data, once the library has accepted them."""
     header = read_header(beginning)
     metadata: dict[str, str] = header.pop("__metadata__", None) or {}
     return Head(header, metadata, beginning)
 
 
 def check_whole(file: FileId) -> None:
-    """Lets the library look at the header, and makes sure that it saw what was read."""
+    """Lets the library check the header, and makes sure that it saw what was read."""
     _check_path(file)
     try:
         with cast(Any, safetensors.safe_open)(file.path, framework="pt"):
@@ -127,7 +127,7 @@ def check_whole(file: FileId) -> None:
 
 
 def _check_path(file: FileId) -> None:
-    """The library opens no other paths, and would tell the whole of it."""
+    """Refuses a path that the library cannot open; its own error would show the whole path."""
     try:
         file.path.encode()
     except UnicodeEncodeError as error:
@@ -139,10 +139,10 @@ def _check_path(file: FileId) -> None:
 
 
 def opened(file: FileId) -> BinaryIO:
-    """The file for reading, if it still is what was identified."""
-    identify(file.path, file.name)  # first: opening a pipe would wait for ever
+    """Opens the file for reading, if it still is what was identified."""
+    identify(file.path, file.name)  # this comes first: opening a pipe would wait forever
     try:
-        source = Path(file.path).open("rb")  # noqa: SIM115 (closed by who asked for it)
+        source = Path(file.path).open("rb")  # noqa: SIM115 (the caller closes it)
     except OSError as error:
         raise unopened(error) from error
     if _identity(os.fstat(source.fileno()), file.path, file.name) != file:
@@ -152,7 +152,7 @@ def opened(file: FileId) -> BinaryIO:
 
 
 def changed(file: FileId) -> LoraFileError:
-    """The error for a file that is no longer what was identified."""
+    """Returns the error for a file that is no longer what was identified."""
     return LoraFileError(
         "has changed on disk since it was chosen. Queue the prompt again.",
         expected=f"{file.size} bytes of {file.mtime_ns}",
@@ -161,7 +161,7 @@ def changed(file: FileId) -> LoraFileError:
 
 
 def unopened(error: Exception) -> LoraFileError:
-    """The error for a file that the system does not let us open."""
+    """Returns the error for a file that the system does not let us open."""
     reason = getattr(error, "strerror", None) or str(error)
     return LoraFileError(f"cannot be opened: {reason}.", expected="a readable file", found=reason)
 

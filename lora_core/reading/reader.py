@@ -1,4 +1,4 @@
-"""Reading LoRA files: validated, copied to memory, shared for as long as somebody uses them."""
+"""Reads LoRA files: validated, copied to memory, and shared as long as somebody uses them."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Module:
 
     Attributes:
         families: The families its tensors belong to.
-        deltas: What they do.
-        parameters: How many numbers the file spends on it.
+        deltas: What its tensors do.
+        parameters: How many numbers the file has for it.
         bounds: For each delta, no entry of it is larger.
     """
 
@@ -61,15 +61,15 @@ class Module:
 
 @dataclass(frozen=True, eq=False)
 class LoraFile:
-    """A sound LoRA in memory.
+    """A valid LoRA in memory.
 
     Attributes:
-        id: Which file this is, and which state of it.
-        modules: By the layer's name, as the file writes it.
+        id: The file, in one state.
+        modules: The modules by the layer's name, as the file writes it.
         unknown: Keys of no known spelling.
-        metadata: The file's own notes, unchecked text.
-        notes: What they, and peft's config beside the file, say of its modules.
-        interleaved: Whether q, k and v of MiniMax-H3 would be head by head in it.
+        metadata: The file's own metadata, unchecked text.
+        notes: What the metadata, and peft's config next to the file, say about its modules.
+        interleaved: Whether q, k and v of MiniMax-H3 would be stored head by head in it.
     """
 
     id: FileId
@@ -83,7 +83,7 @@ class LoraFile:
 class FileCache:
     """Reads every file once while anybody holds it; safe from several threads.
 
-    References are weak: what the host frees is free.
+    References are weak: what the host frees is freed.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,8 @@ class FileCache:
         self._lock = Lock()
 
     def read(self, file: FileId) -> LoraFile:
-        """Gives the content of ``file``; LoraFileError if it is no sound LoRA or has changed since."""
+        """Returns the content of ``file``; LoraFileError if it is not a valid LoRA or has changed
+        since."""
         with self._lock:
             known = self._files.get(file)
             if known is None:
@@ -100,7 +101,7 @@ class FileCache:
             return known
 
     def check(self, file: FileId) -> None:
-        """Does what ``check_file`` does, which a file in memory has passed."""
+        """Does what ``check_file`` does; a file in memory has passed it."""
         with self._lock:
             known = file in self._files
         if not known:
@@ -112,7 +113,7 @@ shared_cache: Final = FileCache()
 
 
 def check_file(file: FileId) -> None:
-    """Refuses a damaged file or one that is no LoRA, from its header alone, in milliseconds."""
+    """Refuses a damaged file, or one that is not a LoRA, from its header alone, in milliseconds."""
     try:
         check_size(file.size)
         outline_of(file, read_head(file))
@@ -121,7 +122,8 @@ def check_file(file: FileId) -> None:
 
 
 def outline_of(file: FileId, head: Head) -> LoraFile:
-    """Reads ``file`` without its numbers, as far as its header tells; LoraFileError if it is no LoRA."""
+    """Reads ``file`` without its numbers, as far as its header says; LoraFileError if it is not a
+    LoRA."""
     try:
         outlines = outlines_of(head.tensors)
     except UNSOUND as error:
@@ -169,7 +171,7 @@ def _file(file: FileId, head: Head, tensors: Mapping[str, torch.Tensor]) -> Lora
 
 
 def _buffer(file: FileId) -> torch.Tensor:
-    """Reads all of the file to memory: a mapped file that is cut short would end the process."""
+    """Reads the whole file into memory: a mapped file that is cut short would end the process."""
     with opened(file) as source:
         try:
             check_beginning(source.read(SNIFFED_BYTES), file.size)
@@ -201,7 +203,7 @@ class _Own:
 def _modules(
     tensors: Mapping[FileKey, torch.Tensor], notes: FileConfig
 ) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
-    # the library gives no order, and what is named first in a message shall not be chance
+    # the library gives no order, and which key a message names first must not be random
     grouped, unknown = KEYS.group(sorted(tensors))
     shared = _shared(grouped, tensors)
     modules: dict[str, Module] = {}
@@ -243,7 +245,7 @@ def _own(
     own: dict[str, torch.Tensor] = {}
     sizes: dict[str, float] = {}
     for role, same in roles.items():
-        if unread_family(role):  # refused by its name, whatever its numbers are
+        if unread_family(role):  # refused by name, whatever its numbers are
             own[role] = tensors[same[0]]
             continue
         key = _only(name, same)

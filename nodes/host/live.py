@@ -1,4 +1,5 @@
-"""Live application in the host: gates that are open only while a model with their stack is computing."""
+"""Live application in the host: gates that are only open while a model with their stack is
+computing."""
 
 from __future__ import annotations
 
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
 Reached: TypeAlias = "Mapping[FileId, tuple[int, int]]"
-"""Of each file how many deltas go through the weight, and how many the model has made no use of."""
+"""For each file: how many deltas go through the weight, and how many the model did not use."""
 
 NO_SIGMA: Final = -1.0
-"""In place of a noise level, where there is no schedule."""
+"""Replaces a noise level if there is no schedule."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,15 +40,17 @@ class Live:
     live_stack: LiveStack
     recipe: Recipe
     tell: Callable[[Reached], None] | None = None
-    """Gets what the first evaluation of a run has shown, if not all layers were reached as usual."""
+    """Receives what the first evaluation of a run has shown, if not all layers were reached as
+    usual."""
 
     _rows: dict[tuple[float, torch.device, int], torch.Tensor] = field(default_factory=dict)
     _sampled: list[int] = field(default_factory=list)
-    """How many images each sampler at work has, the innermost last."""
+    """How many images each running sampler has, the innermost last."""
 
     def outer_sample(self, executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        """Refuses a batch of another size before anything is loaded, and samples until nothing is missed."""
-        self._rows.clear()  # the same noise level may be another progress to another clone
+        """Refuses a batch of another size before anything is loaded, and samples until no change is
+        missed."""
+        self._rows.clear()  # the same noise level can be another progress in another clone
         with plain_errors():
             _check_images(self.recipe.images, 1, len(noise))
         self._sampled.append(len(noise))
@@ -57,7 +60,7 @@ class Live:
             self._sampled.pop()
 
     def expect(self, patcher: ModelPatcher) -> None:
-        """A sampler is about to use the model, of which every use needs the stack from now on."""
+        """Prepares for a sampler to use the model: every use needs the stack from now on."""
         own = self.live_stack.attached(patcher.model)
         own.gate.outer = own.gate.rows if own.gate.expected else None
         own.gate.expected = True
@@ -65,8 +68,10 @@ class Live:
         own.run.prepare(patcher.model, self.live_stack.stack_of(patcher), own.gate)
 
     def forget(self, patcher: ModelPatcher) -> None:
-        """The sampler is done with the model. The gate is closed once more, lest an interrupt has kept
-        an evaluation from doing so."""
+        """Ends what ``expect`` began.
+
+        The gate is closed again, in case an interrupt kept an evaluation from doing so.
+        """
         own = self.live_stack.attached(patcher.model)
         own.gate.rows = own.gate.outer
         own.gate.expected = False
@@ -116,7 +121,7 @@ class Live:
         return result
 
     def _tell(self, stack: Stack, reach: Reach) -> None:
-        """Speaks of layers that were not reached as usual, if there are any."""
+        """Reports layers that were not reached as usual, if there are any."""
         through = stack.deltas(key for key in stack.files_by_key if key in reach.routes)
         unused = stack.deltas(reach.pending)
         if self.tell and (through or unused):
@@ -124,7 +129,7 @@ class Live:
             self.tell({file: (through[file], unused[file]) for file in files})
 
     def _images(self, chunks: int, batch: int) -> int:
-        """How many the strengths are for; 0 if they are the same for any number."""
+        """Returns how many images the strengths are for; 0 if they are the same for any number."""
         _check_images(self.recipe.images, chunks, batch)
         if not self.recipe.counts_images:
             return 0
@@ -142,7 +147,7 @@ class Live:
     def _at(
         self, model: BaseModel, sigmas: torch.Tensor, device: torch.device, images: int
     ) -> torch.Tensor:
-        """The gate at a noise level, the same for all evaluations there."""
+        """Returns the gate at a noise level, the same for all evaluations there."""
         if not _scheduled(self.recipe):
             return self._constant(device, images)
         sigma, sampling = float(sigmas.flatten()[0]), model.model_sampling
@@ -157,7 +162,7 @@ class Live:
         return known
 
     def _constant(self, device: torch.device, images: int = 0) -> torch.Tensor:
-        """The gate of strengths that follow no schedule."""
+        """Returns the gate of strengths that follow no schedule."""
         known = self._rows.get((NO_SIGMA, device, images))
         if known is None:
             known = self._rows[NO_SIGMA, device, images] = self._made(0.0, device, images)
@@ -178,7 +183,7 @@ class Live:
 
 
 def attach(clone: ModelPatcher, live: Live) -> None:
-    """Lets a fresh clone compute with a stack beside its layers."""
+    """Makes a fresh clone compute with a stack next to its layers."""
     key, live_stack = live.live_stack.key, live.live_stack
     clone.set_additional_models(key, [live_stack.patcher])
     clone.set_injections(key, [PatcherInjection(live_stack.inject, live_stack.eject)])
@@ -189,7 +194,7 @@ def attach(clone: ModelPatcher, live: Live) -> None:
 
 
 def detach(clone: ModelPatcher, key: str) -> None:
-    """Makes a clone what it was before ``attach``."""
+    """Restores a clone to what it was before ``attach``."""
     clone.remove_additional_models(key)
     clone.remove_injections(key)
     clone.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, key)
@@ -203,7 +208,7 @@ def _scheduled(recipe: Recipe) -> bool:
 
 
 def _check_images(expected: int | None, chunks: int, batch: int) -> None:
-    """Of a batch that the host has put together from the prompts' chunks."""
+    """Refuses a batch of another size, which the host has put together from the prompts' chunks."""
     if expected is not None and expected * chunks != batch:
         found = batch // chunks
         raise LoraInputError(
