@@ -16,7 +16,7 @@ from harness.host import REPOSITORY
 from harness.installs import HostInstall, find_host
 
 PACK = "lora_algebra"
-"""Under which name the pack is imported here, as the host gives a name to every pack's folder."""
+"""The name under which the pack is imported here, as the host gives a name to every pack's folder."""
 
 
 def start(device: str) -> HostInstall:

@@ -17,7 +17,7 @@ STRENGTH = 0.7
 PREFIX = "diffusion_model."
 
 Sizes = Mapping[str, tuple[int, int]]
-"""Of weights seen as matrices (out, in · kernel), by their key in the host's model."""
+"""Sizes of weights as matrices (out, in · kernel), by their key in the host's model."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Factors:
 
 
 Lora = Mapping[str, Factors]
-"""By the weight's key; alpha equals the rank."""
+"""The factors by the weight's key; alpha equals the rank."""
 
 
 def random_lora(sizes: Sizes, rank: int, device: str = "cpu") -> Lora:

@@ -43,7 +43,7 @@ def available_bytes() -> int:
 
 
 def give_back() -> None:
-    """Returns what is free in the heap to the system, so that using it again counts as growth."""
+    """Gives free memory of the heap back to the system, so that using it again counts as growth."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -37,7 +37,7 @@ from tests.host.files import assert_nothing_is_left, base_hash, make_loras
 MODELS = ("flux", "sd3", "wan")
 STEPS = 2
 FREE_EVERY, FAIL_EVERY = 25, 15
-"""On average."""
+"""After how many prompts this happens, on average."""
 
 MEGABYTE = 2**20
 

@@ -218,7 +218,7 @@ EARLY_PEFT = {
     "num_cayley_neumann_terms": 5,
     "target_modules": ["layer"],
 }
-"""Without the version, which peft only notes since 0.18."""
+"""A config without the version, which peft only notes since 0.18."""
 
 REWRITTEN: list[Case] = [
     *(_kohya(layer, 3, 5.0, "") for layer in (TALL, layers.SQUARE, layers.CONV2)),

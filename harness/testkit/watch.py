@@ -37,15 +37,15 @@ counts: Counter[str] = Counter(
 """Calls so far in this process, by function."""
 
 _calls_left: dict[str, int] = {}
-"""Functions that are to fail, and at which of their next calls."""
+"""Functions that have to fail, and at which of their next calls."""
 
 _executed: defaultdict[str, list[str]] = defaultdict(list)
 
 _told: list[tuple[str, dict, str | None]] = []
-"""Events of the pack's own."""
+"""The pack's own events."""
 
 _shown: dict[str, dict[str, object]] = {}
-"""By prompt and node, what the page was sent last as the node's output."""
+"""What the page was sent last as a node's output, by prompt and node."""
 
 SLOW = "slow disk"
 """Files with this in their path are held back until the test says that they may open."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
 Reached: TypeAlias = "Mapping[FileId, tuple[int, int]]"
-"""For each file: how many deltas go through the weight, and how many the model did not use."""
+"""How many deltas of each file go through the weight, and how many the model did not use."""
 
 NO_SIGMA: Final = -1.0
 """Replaces a noise level if there is no schedule."""

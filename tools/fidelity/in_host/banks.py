@@ -1,4 +1,4 @@
-"""A bank of heads in place of one, patched by the host itself into its own MiniMax-H3."""
+"""A bank of heads instead of one, patched by the host itself into its own MiniMax-H3."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAD = "diffusion_model.final_layer.video_out"
 
 
 def banks(_: str) -> dict[str, Any]:
-    """What becomes of the head's weight and bias; whether the host would say it reads banks."""
+    """Returns what becomes of the head's weight and bias, and whether the host says it reads banks."""
     if "minimax_h3" not in host_models.MODELS:
         return {}
     nodes = _pack()
@@ -60,7 +60,7 @@ def _adapter(nodes: Any, key: str, value: torch.Tensor) -> Any:
 
 
 def _pack() -> ModuleType:
-    """The pack as the host imports it, without its nodes."""
+    """Returns the pack as the host imports it, without its nodes."""
     file = REPOSITORY / "__init__.py"
     spec = importlib.util.spec_from_file_location(
         PACK, file, submodule_search_locations=[str(REPOSITORY)]
