@@ -92,7 +92,7 @@ class RunResult:
     ``executed`` lists the nodes that ran, in order; ``cached`` those in the cache at the start.
     ``outputs`` is the UI output by node id; ``messages`` the host's events as (name, data).
     ``error`` is what the failed node ``error_node`` raised, or why the prompt is invalid;
-    ``node_errors`` are the host's objections to an invalid prompt, by node id.
+    ``node_errors`` are the host's errors for an invalid prompt, by node id.
     """
 
     prompt_id: str = ""

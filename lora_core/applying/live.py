@@ -52,8 +52,8 @@ class Stack(torch.nn.Module):
 
     Attributes:
         files: All files that it has deltas of.
-        lanes: The files that change each parameter, one entry for each of their deltas, in the order
-            of the branches.
+        files_by_key: The files that change each parameter, one entry for each of their deltas, in the
+            order of the branches.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Stack(torch.nn.Module):
         """Joins the factors, in ``dtype``.
 
         Args:
-            lanes: By the name of a parameter.
+            live_terms: The live terms by the name of a parameter.
             shapes: The shapes of these parameters.
             dtype: The type in which the layers compute.
             factor: Keeps a matrix until it is used.

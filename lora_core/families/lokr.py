@@ -172,9 +172,9 @@ def read(source: Source) -> Sequence[Delta]:
     Each is whole or w_a · w_b, and may have a Tucker core t, as convolutions have.
 
     scale is alpha over the rank of w2's factors, or else of w1's. With both whole, LyCORIS
-    scales by 1 whatever its alpha, peft by its config's alpha / r all the same. For Conv1d, peft
-    multiplies (1, a, c) with (b, d, kernel) and reads the result row by row as a weight; it
-    is told by the alpha that LyCORIS always writes and peft never.
+    scales by 1 whatever its alpha is, while peft still scales by its config's alpha / r. For Conv1d,
+    peft multiplies (1, a, c) with (b, d, kernel) and reads the result row by row as a weight; it
+    is recognised by the alpha that LyCORIS always writes and peft never.
     """
     first, _ = _side(source, "1")
     second, kernel = _side(source, "2")

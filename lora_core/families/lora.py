@@ -30,7 +30,7 @@ OTHER_FAMILIES: Final = {
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """Reads W + (alpha / rank) · up · down, and as much of a bias (out,) behind the up.
+    """Reads W + (alpha / rank) · up · down, and as much of a bias (out,) stored with the up.
 
     up is (out, rank[, 1, …]), down is (rank, in[, kernel…]); with a Tucker core ``mid``
     (rank, rank, kernel…) the down is (rank, in[, 1, …]). A ``reshape_weight`` says that the layer is to

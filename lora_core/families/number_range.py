@@ -59,7 +59,7 @@ def check_delta(name: str, delta: Delta, max_abs_bound: float) -> None:
     Args:
         name: The module's name, for the message.
         delta: Any delta.
-        bound: Its bound.
+        max_abs_bound: Its bound.
 
     Raises:
         LoraFileError: Its numbers add up to more.

@@ -28,8 +28,8 @@ class PlainParameter:
     Attributes:
         ending: The last part of its key: "weight" or "bias".
         role: The role that it then has.
-        beside: The role that has to stand beside it. None: any layer of a file of peft's, which
-            keeps whole layers and biases that were trained beside the adapters.
+        companion: The role that the module must have as well. None means any layer of a peft file,
+            which keeps whole layers and biases that were trained together with the adapters.
     """
 
     ending: str

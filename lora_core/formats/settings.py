@@ -63,7 +63,7 @@ class ModuleConfig:
 
         Args:
             name: The option's name.
-            unsaid: What holds if there is no config.
+            default: The value if there is no config.
             in_config: The value if there is a config without the option.
         """
         if self.config is None:

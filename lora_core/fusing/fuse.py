@@ -32,12 +32,12 @@ class Patch:
         ups: One up (rows, rank) for each adapter; side by side they are the up (rows, R).
         gate: (R,), strength · alpha / rank of each column.
         downs: One down (rank, in) for each adapter; on top of each other they are the down (R, in).
-        residue: Dense sum (rows, in) of what has no pair; None without any.
+        dense: Dense sum (rows, in) of what has no pair; None if there is none.
         row: (rows,), the share of the weight that is added to each row; None if there is none.
         column: (in,), the same for each input.
-        relative: What has to see the weight first.
+        weight_dependent: Deltas that need the weight first.
         width: How many inputs the weight must have for it; None if it fits as it is.
-        shape: Of the weight that ``dense`` is and that it is replaced by, where that is another.
+        shape: The shape of the new weight, if ``dense`` replaces the weight by one of another shape.
     """
 
     rows: Rows
@@ -59,7 +59,7 @@ def fuse(
     """Returns one patch for each set of rows that the ``weight_terms`` of one weight change.
 
     Args:
-        addends: All of one weight.
+        weight_terms: All terms of one weight.
         dtype: The type in which sums are formed, float32 or float64. Factors of lower precision
             keep their own type.
     """

@@ -26,7 +26,7 @@ class Asked:
 
     Attributes:
         name: Its name in the loras folder, perhaps without folder or suffix.
-        hash: The SHA-256 of its bytes behind the header, in hex digits.
+        hash: The SHA-256 of its bytes after the header, in hex digits.
         size: Its size in bytes.
         row: The entry of a list that asks for it, counted from 1.
     """

@@ -50,7 +50,7 @@ def triggers_of(metadata: Mapping[str, str], sidecar_words: Iterable[str]) -> tu
 
     Args:
         metadata: The metadata of the file.
-        beside: Trigger words by the notes beside it.
+        sidecar_words: Trigger words in the notes next to it.
     """
     counts = _summed(_tags(metadata).values())
     found: dict[str, Trigger] = {}

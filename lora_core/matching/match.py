@@ -18,7 +18,7 @@ class ModelView:
     """What matching needs to know of a model, without tensors.
 
     Attributes:
-        names: Finds the weight behind a file's name.
+        names: Finds the weight that a name in a file means.
         shapes: The shape of every weight.
         dtypes: The type that each patched weight has to fit into.
         parts: The parts of the model; None if only the matching names can tell.
@@ -76,7 +76,7 @@ class MatchedDelta:
     Attributes:
         model: The index of the model.
         shape: The shape of the target.
-        addend: At strength 1.
+        weight_term: What it adds at strength 1.
     """
 
     name: str

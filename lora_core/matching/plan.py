@@ -78,7 +78,7 @@ def make_plan(
         cache: Reads the files.
         mode: What goes live. Text encoders, which know neither steps nor images, are always merged.
         earlier: For each model, what of ours is on it already; nothing by default.
-        known: What is known of files on the very same ``views``.
+        known: What is known of files on the same ``views``.
 
     Raises:
         LoraInputError: No merged weight can have a strength, and the mode is ``merge``.

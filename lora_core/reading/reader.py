@@ -50,7 +50,7 @@ class Module:
         families: The families its tensors belong to.
         deltas: What its tensors do.
         parameters: How many numbers the file has for it.
-        bounds: For each delta, no entry of it is larger.
+        max_abs_bounds: For each delta, a bound for the magnitude of its entries.
     """
 
     families: tuple[str, ...]

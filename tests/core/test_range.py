@@ -189,9 +189,9 @@ def test_rows_that_do_not_meet_each_other_do_not_add_up_by_way_of_the_whole():
 def test_a_vector_beside_a_layer_has_to_fit_by_itself():
     """It is kept in the layer's type without its strength, small as the product may be."""
     largest = torch.finfo(torch.float32).max  # which bfloat16 rounds to infinity
-    residue = Dense(torch.full((6,), largest))
+    dense = Dense(torch.full((6,), largest))
     weight_term = WeightTerm(
-        Target("norm.weight"), residue, 1e-20, 1e-20 * largest, "a.safetensors"
+        Target("norm.weight"), dense, 1e-20, 1e-20 * largest, "a.safetensors"
     )
     with pytest.raises(LoraMismatchError, match="cannot hold"):
         check_live_range({"norm.weight": (weight_term,)}, {"norm.weight": torch.bfloat16})
