@@ -190,8 +190,6 @@ def test_a_vector_beside_a_layer_has_to_fit_by_itself():
     """It is kept in the layer's type without its strength, small as the product may be."""
     largest = torch.finfo(torch.float32).max  # which bfloat16 rounds to infinity
     dense = Dense(torch.full((6,), largest))
-    weight_term = WeightTerm(
-        Target("norm.weight"), dense, 1e-20, 1e-20 * largest, "a.safetensors"
-    )
+    weight_term = WeightTerm(Target("norm.weight"), dense, 1e-20, 1e-20 * largest, "a.safetensors")
     with pytest.raises(LoraMismatchError, match="cannot hold"):
         check_live_range({"norm.weight": (weight_term,)}, {"norm.weight": torch.bfloat16})
