@@ -87,7 +87,7 @@ REFUSED = {
     "a strength that is none": ("<lora:flux_1:x>", "＜lora:flux_1:x＞: strength must be a number"),
     "no end": ("<lora:flux_1:1", "a tag needs ＞ at its end"),
     "no name": ("<lora::1>", "needs the name of a LoRA"),
-    "a way out": ("<lora:../decoy:1>", "no name in the loras folder"),
+    "a way out": ("<lora:../decoy:1>", "not a name in the loras folder"),
 }
 
 
