@@ -190,7 +190,7 @@ def test_reflections_in_the_same_plane_are_no_matter():
 def test_a_small_file_stays_small(tmp_path, content):
     """9 million numbers of 6,000, and 9 million millions of the 6 million in the adversary's file."""
     made = {f"conv1.{end}": torch.ones(shape) for end, shape in content.items()}
-    with pytest.raises(LoraFileError, match="its Tucker core turns 9000000 numbers"):
+    with pytest.raises(LoraFileError, match=r"its Tucker core turns .* numbers into 9000000"):
         load(write(tmp_path / "a.safetensors", made))
 
 
