@@ -193,7 +193,7 @@ class Host:
         An unexpected status raises HostError; None accepts any status.
         """
         answer = self._post("/prompt", {"prompt": prompt, "client_id": self._client_id})
-        # A prompt with one bad output node runs all the same; that is as invalid to a test.
+        # A prompt with one bad output node still runs; to a test that is just as invalid.
         if "error" in answer or answer["node_errors"]:
             result = _refused(answer)
         else:

@@ -226,7 +226,7 @@ def build_wan_vae(generator: torch.Generator) -> StateDict:
         dim_mult=[1, 2, 4, 4],
         num_res_blocks=2,
         attn_scales=[],
-        temperal_downsample=[False, True, True],  # the host spells it so
+        temperal_downsample=[False, True, True],  # the host's own spelling
     )
     return random_weights(vae, generator)
 

@@ -206,7 +206,7 @@ OFT: Final = Family(
         ".scaled_oft*": "scaled_oft",
     },
     forms=(
-        # LyCORIS writes BOFT under the keys of its OFT: only the blocks' dimensions tell
+        # LyCORIS writes BOFT under the keys of its OFT: only the blocks' dimensions tell them apart
         Form(
             needs={"oft_blocks"},
             takes={"rescale", "alpha"},

@@ -22,7 +22,7 @@ _SECOND: Final[tuple[Role, ...]] = ("text_encoder_2",)
 # SD 3's third encoder and Flux's second, which kohya also numbers as the third.
 _T5: Final[tuple[Role, ...]] = ("text_encoder_2", "text_encoder_3")
 # How encoders are numbered differs between models and trainers. No two kinds of them have a path
-# in common, so that all but CLIP, of which there may be two, can answer to every number.
+# in common, so all but CLIP, of which there may be two, can answer to every number.
 _ANY: Final[tuple[Role, ...]] = (*_FIRST, *_T5, "text_encoder_4")
 
 _ROOTS: Final[Mapping[str, tuple[Role, ...]]] = {
@@ -168,9 +168,9 @@ def _numbers(root: str, encoders: Mapping[str, Shapes]) -> tuple[Role, ...]:
         return _ANY
     others = [own for other, own in encoders.items() if other != root]
     if _encoder_name(root) == _SECOND_CLIP:
-        # By itself it is SDXL's refiner's or Cascade's, if it is not SD 3's without the first.
+        # Alone it is SDXL's refiner's or Cascade's, unless it is SD 3's without the first.
         return _SECOND if any(is_clip(own) for own in others) else _ONLY + _SECOND
-    # Beside a language model it is diffusers' second.
+    # Next to a language model it is diffusers' second.
     return _FIRST + _SECOND if any(_is_language_model(own) for own in others) else _FIRST
 
 

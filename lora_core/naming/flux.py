@@ -90,7 +90,7 @@ _DOUBLE_OVIS: Final = {"img_mlp.down_proj": "ff.net.2", "txt_mlp.down_proj": "ff
 # the way into it: diffusers has up over gate in one layer
 _GATED_OVIS: Final = {"img_mlp": "ff.net.0.proj", "txt_mlp": "ff_context.net.0.proj"}
 
-# what diffusers calls the fused layers once it has fused them, too
+# diffusers' names for the fused layers, once it has fused them as well
 _DOUBLE_WHOLE: Final = {"img_attn.qkv": "attn.to_qkv", "txt_attn.qkv": "attn.to_added_qkv"}
 
 # XLabs and USO, whose spelling of "up" and "down" may take the "_lora" of a single block with it
@@ -174,7 +174,7 @@ def _linear1(shapes: Shapes, key: str, diffusers: str) -> Paths:
     yield f"{diffusers}proj_mlp", Target(key, rows=(3 * width, rows - 3 * width))
 
 
-# --- what has these blocks ------------------------------------------------------------------------
+# --- the models with these blocks -----------------------------------------------------------------
 
 _LAYOUT: Final = Layout((has("txt_in.weight", "single_blocks.0.linear1.weight"),), paths)
 

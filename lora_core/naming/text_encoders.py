@@ -12,8 +12,8 @@ _WRAPPER: Final = "text_model."
 
 _INSIDE: Final = ("embeddings.", "encoder.", "final_layer_norm.")
 
-# transformers wraps a language model once for its head and once for its eyes, and has changed its
-# mind about the order; ComfyUI and trainers keep what they have seen.
+# transformers wraps a language model once for its head and once for vision, and has changed its
+# mind about the order; ComfyUI and trainers keep the names that they know.
 _LANGUAGE_WRAPPERS: Final = (
     "model.language_model.",
     "language_model.model.",

@@ -115,7 +115,7 @@ def _animate(shapes: Shapes) -> Paths:
     encoder = "motion_encoder."
     yield from renamed(shapes, _MOTION_ENCODER, encoder, encoder)
     for block in _MOTION_BLOCKS:
-        # the first of the convolutions is the input
+        # the first of the convolutions is the input layer
         native = f"{encoder}enc.net_app.convs.{block + 1}."
         yield from renamed(shapes, _MOTION_BLOCK, native, f"{encoder}res_blocks.{block}.")
 
