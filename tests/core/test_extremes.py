@@ -122,7 +122,7 @@ def test_a_strength_takes_part(tmp_path):
     path, model = write(tmp_path / "a.safetensors", content), net()
     before = bits(model)
     for strength in (1e20, -1e25, 1e30):
-        with pytest.raises(LoraMismatchError, match=r"cannot hold|beyond what can be computed"):
+        with pytest.raises(LoraMismatchError, match=r"cannot hold|too large to compute with"):
             apply(model, load(path, strength))
     tiny = write(tmp_path / "b.safetensors", {"linear.diff": torch.full((6, 8), 1e-38)})
     with pytest.raises(LoraMismatchError, match="at a strength of 1e\\+30"):
