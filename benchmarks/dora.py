@@ -1,6 +1,6 @@
-"""DoRA on one large weight: time and memory of ours against the host's, in one process.
+"""DoRA on one large weight: our time and memory against the host's, in one process.
 
-In float32, in which the host patches, whatever it stores. Every line is measured twice.
+It runs in float32, in which the host patches, whatever it stores. Every line is measured twice.
 
 Run with the host's python: COMFYUI_PATH=… python -m benchmarks.dora
 """
@@ -47,18 +47,18 @@ def hosts(up: torch.Tensor, down: torch.Tensor, magnitude: torch.Tensor) -> Appl
 
 
 def timed(apply: Apply, weight: torch.Tensor) -> Contender:
-    """On a copy, which is made anew each time without being timed."""
+    """Times a function on a copy, which is made again each time without being timed."""
     fresh = torch.empty_like(weight)
     return Contender(lambda: apply(fresh), before=lambda: fresh.copy_(weight))
 
 
 def peak_megabytes(apply: Apply, weight: torch.Tensor) -> float:
-    """By how much the process grows at most while it runs."""
+    """Returns by how much the process grows at most while a function runs."""
     return peak_growth(lambda: apply(weight), "cpu") / 2**20
 
 
 def error(found: torch.Tensor, weight: torch.Tensor, exact: torch.Tensor) -> float:
-    """Of the change, relative, in float64."""
+    """Returns the relative error of the change, in float64."""
     change = found.double() - weight.double()
     return float((change - exact).norm() / exact.norm())
 

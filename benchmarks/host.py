@@ -16,7 +16,7 @@ from harness.host import REPOSITORY
 from harness.installs import HostInstall, find_host
 
 PACK = "lora_algebra"
-"""Under which name the pack is imported here, as the host gives a name to every pack's folder."""
+"""The name under which the pack is imported here, as the host gives a name to every pack's folder."""
 
 
 def start(device: str) -> HostInstall:
@@ -36,7 +36,7 @@ def start(device: str) -> HostInstall:
 
 
 def add_our_packages() -> None:
-    """Makes peft and diffusers of the tests' environment importable, behind all of the host's own."""
+    """Makes peft and diffusers of the tests' environment importable, after all of the host's own."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for folder in (f".venv/lib/{version}/site-packages", ".venv/Lib/site-packages"):
         if (REPOSITORY / folder).is_dir() and str(REPOSITORY / folder) not in sys.path:
@@ -44,7 +44,7 @@ def add_our_packages() -> None:
 
 
 def machine(install: HostInstall, device: str) -> dict[str, str]:
-    """What the numbers hold for."""
+    """Returns what the numbers hold for."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     where = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     return {

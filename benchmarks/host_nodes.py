@@ -21,7 +21,7 @@ def use_folder(folder: Path) -> None:
 
 
 class HostChain:
-    """The host's loaders, one behind the other; each keeps the file that it has loaded last."""
+    """The host's loaders, one after the other; each keeps the file that it has loaded last."""
 
     def __init__(self, names: Sequence[str]) -> None:
         from nodes import LoraLoaderModelOnly
@@ -35,7 +35,8 @@ class HostChain:
 
 
 def host_bypass(model: ModelPatcher, path: Path, strength: float = STRENGTH) -> ModelPatcher:
-    """What the host's bypass loader gives; it can hold one LoRA, a second one takes the first's place."""
+    """Returns what the host's bypass loader gives; it can hold one LoRA, and a second one replaces
+    the first."""
     import comfy.sd
     import comfy.utils
 
@@ -44,7 +45,7 @@ def host_bypass(model: ModelPatcher, path: Path, strength: float = STRENGTH) -> 
 
 
 def our_recipe(names: Sequence[str], strength: float = STRENGTH) -> Recipe:
-    """What Load LoRA nodes and a Stack LoRAs node give."""
+    """Returns what Load LoRA nodes and a Stack LoRAs node give."""
     from lora_algebra.lora_core.algebra import Recipe
     from lora_algebra.nodes.load_lora import LoadLoRA
 
@@ -52,7 +53,7 @@ def our_recipe(names: Sequence[str], strength: float = STRENGTH) -> Recipe:
 
 
 def our_apply(recipe: Recipe, model: ModelPatcher, mode: Any = "merge") -> ModelPatcher:
-    """What an Apply LoRA To Model node gives."""
+    """Returns what an Apply LoRA To Model node gives."""
     from lora_algebra.nodes.host import apply_recipe
 
     applied, _, _ = apply_recipe(recipe, model, None, mode)

@@ -120,7 +120,7 @@ def _changed(width: int, count: int, settings: Settings) -> tuple[str, ...]:
 
 
 def _version(weight: torch.Tensor) -> int:
-    """How often it was written to, where torch counts that."""
+    """Returns how often it was written to, if torch counts that."""
     return 0 if weight.is_inference() else weight._version
 
 
@@ -161,7 +161,7 @@ def _row(width: int, tokens: int, rank: int, settings: Settings) -> tuple[str, .
 
 
 def _stepping(patcher: ModelPatcher, x: torch.Tensor) -> Contender:
-    """One step after another one, so that only what every step takes is timed."""
+    """Runs one step after another, so that only what every step takes is timed."""
 
     def before() -> None:
         load(patcher)
@@ -198,7 +198,7 @@ def _input(model: BaseModel, tokens: int, device: str) -> torch.Tensor:
 
 
 def _dtype(device: str) -> torch.dtype:
-    """In which the host computes there."""
+    """Returns the type in which the host computes there."""
     return torch.float16 if device == "cuda" else torch.float32
 
 
@@ -213,7 +213,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _files(width: int, count: int, rank: int, settings: Settings) -> list[Path]:
-    """Written once."""
+    """Writes the files once."""
     sizes = matrices(models.layers(width, width, WIDTHS[width], torch.float16, models.META))
     folder = _folder(settings)
     files = [folder / f"{width}_{rank}_{number}.safetensors" for number in range(count)]

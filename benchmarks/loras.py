@@ -1,4 +1,4 @@
-"""Random LoRAs, as factors in memory and as files, for ours and for the host."""
+"""Random LoRAs, as factors in memory and as files, for us and for the host."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ STRENGTH = 0.7
 PREFIX = "diffusion_model."
 
 Sizes = Mapping[str, tuple[int, int]]
-"""Of weights seen as matrices (out, in · kernel), by their key in the host's model."""
+"""Sizes of weights as matrices (out, in · kernel), by their key in the host's model."""
 
 
 @dataclass(frozen=True)
 class Factors:
-    """Of one layer: up (out, rank) and down (rank, in)."""
+    """The factors of one layer: up (out, rank) and down (rank, in)."""
 
     up: torch.Tensor
     down: torch.Tensor
 
 
 Lora = Mapping[str, Factors]
-"""By the weight's key; alpha equals the rank."""
+"""The factors by the weight's key; alpha equals the rank."""
 
 
 def random_lora(sizes: Sizes, rank: int, device: str = "cpu") -> Lora:
-    """In half precision, as most files are."""
+    """Returns a random LoRA in half precision, as most files are."""
     return {
         key: Factors(_random(out, rank, device), _random(rank, into, device))
         for key, (out, into) in sizes.items()
@@ -45,7 +45,7 @@ def _random(rows: int, columns: int, device: str) -> torch.Tensor:
 
 
 def matrices(model: torch.nn.Module) -> Sizes:
-    """All weights of a model that a LoRA can be of, in the model's own order."""
+    """Returns all weights of a model that a LoRA can change, in the model's own order."""
     return {
         key: (len(weight), weight[0].numel())
         for key, weight in model.named_parameters()
@@ -54,7 +54,7 @@ def matrices(model: torch.nn.Module) -> Sizes:
 
 
 def with_ours(base: ModelPatcher, loras: Sequence[Lora]) -> ModelPatcher:
-    """A clone with all of them as our patches, one for each weight."""
+    """Returns a clone with all of them as our patches, one for each weight."""
     from lora_algebra.lora_core.families import LowRank
     from lora_algebra.lora_core.matching import WeightTerm
     from lora_algebra.lora_core.naming import Target
@@ -70,7 +70,7 @@ def with_ours(base: ModelPatcher, loras: Sequence[Lora]) -> ModelPatcher:
 
 
 def with_hosts(base: ModelPatcher, loras: Sequence[Lora]) -> ModelPatcher:
-    """A clone with what the host's loaders leave on it, one behind the other."""
+    """Returns a clone with what the host's loaders leave on it, one after the other."""
     from comfy.weight_adapter import LoRAAdapter
 
     clone = base.clone()
@@ -84,7 +84,7 @@ def with_hosts(base: ModelPatcher, loras: Sequence[Lora]) -> ModelPatcher:
 
 
 def with_nothing(base: ModelPatcher, keys: Sequence[str]) -> ModelPatcher:
-    """A clone whose patches leave the weights as they are: all that is left is the host's own work."""
+    """Returns a clone whose patches leave the weights unchanged: only the host's own work remains."""
     from comfy.weight_adapter import WeightAdapterBase
 
     class Nothing(WeightAdapterBase):
@@ -102,7 +102,7 @@ def with_nothing(base: ModelPatcher, keys: Sequence[str]) -> ModelPatcher:
 
 
 def write_lora(path: Path, sizes: Sizes, rank: int) -> Path:
-    """In kohya's names, which the host reads for every model."""
+    """Writes a LoRA in kohya's names, which the host reads for every model."""
     tensors: dict[str, torch.Tensor] = {}
     for key, factors in random_lora(sizes, rank).items():
         layer = key.removeprefix(PREFIX).removesuffix(".weight").replace(".", "_")

@@ -1,6 +1,6 @@
-"""Memory: by how much a process grows, in a fresh one for each way of applying the same files.
+"""Memory: by how much a process grows, in a new process for each way of applying the same files.
 
-``python -m benchmarks.memory WAY DEVICE FOLDER`` measures one of them, and prints it as JSON.
+``python -m benchmarks.memory WAY DEVICE FOLDER`` measures one way, and prints it as JSON.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def main(way: str, device: str, folder: str, layers: str) -> None:
 
 
 def warm_up(device: str) -> None:
-    """Imports the nodes and makes torch set itself up, which is not what is measured."""
+    """Imports the nodes and lets torch set itself up, which is not measured."""
     import nodes  # noqa: F401
 
     square = torch.zeros(512, 512, device=device)

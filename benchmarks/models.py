@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 META = "meta"
 PATTERN = 1 << 20
-"""Random numbers that are repeated all over a model: drawing billions would take minutes."""
+"""Random numbers that are repeated over a whole model: drawing billions would take minutes."""
 
 
 class Layers(torch.nn.Module):
@@ -46,7 +46,7 @@ class Layers(torch.nn.Module):
 
 
 def layers(out: int, into: int, count: int, dtype: torch.dtype, device: str) -> BaseModel:
-    """A model of ``count`` weights (out, into)."""
+    """Returns a model of ``count`` weights (out, into)."""
     from comfy.model_base import BaseModel
     from comfy.supported_models_base import BASE
 
@@ -55,7 +55,7 @@ def layers(out: int, into: int, count: int, dtype: torch.dtype, device: str) -> 
 
 
 def sd15(dtype: torch.dtype) -> BaseModel:
-    """The whole UNet, without weights."""
+    """Returns the whole UNet, without weights."""
     from comfy.supported_models import SD15
 
     depth = {"transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0], "transformer_depth_middle": 1}
@@ -66,7 +66,7 @@ def sd15(dtype: torch.dtype) -> BaseModel:
 
 
 def sdxl(dtype: torch.dtype) -> BaseModel:
-    """The whole UNet, without weights."""
+    """Returns the whole UNet, without weights."""
     from comfy.supported_models import SDXL
 
     depth = {"transformer_depth": [0, 0, 2, 2, 10, 10], "transformer_depth_middle": 10}
@@ -77,7 +77,7 @@ def sdxl(dtype: torch.dtype) -> BaseModel:
 
 
 def flux(dtype: torch.dtype) -> BaseModel:
-    """Flux.1, without weights."""
+    """Returns Flux.1, without weights."""
     from comfy.supported_models import Flux
 
     config = {
@@ -136,7 +136,8 @@ def _zeros(like: torch.Tensor, device: str) -> torch.Tensor:
 
 
 def patcher_of(model: BaseModel, device: str) -> ModelPatcher:
-    """The host's patcher of a model that stays on its device, so that no transfer is measured."""
+    """Returns the host's patcher of a model that stays on its device, so that no transfer is
+    measured."""
     from comfy.model_management import get_torch_device
     from comfy.model_patcher import ModelPatcher
 

@@ -1,4 +1,5 @@
-"""Outside the host: the same factors added to the same weights in place, by peft and diffusers, too.
+"""Outside the host: the same factors added to the same weights in place, also by peft and
+diffusers.
 
 *ours* is what ``lora_core.apply`` does to each weight. *peft* is ``merge_adapter`` of all adapters. *diffusers*
 is ``fuse_lora`` of its own model with the same layers, which calls peft. None of them keeps the original
@@ -61,8 +62,8 @@ def ours(weight: torch.Tensor, loras: Sequence[Lora], device: str) -> Contender:
     from lora_algebra.lora_core.naming import Target
 
     pairs = [LowRank(x[LAYER].up.to(device), x[LAYER].down.to(device), 1.0) for x in loras]
-    addends = [WeightTerm(Target(LAYER), pair, 1.0, 0.0, "") for pair in pairs]
-    return Contender(lambda: merge_(weight, fuse(addends)))
+    weight_terms = [WeightTerm(Target(LAYER), pair, 1.0, 0.0, "") for pair in pairs]
+    return Contender(lambda: merge_(weight, fuse(weight_terms)))
 
 
 def peft(weight: torch.Tensor, loras: Sequence[Lora], device: str) -> Contender:

@@ -42,7 +42,7 @@ SHAPES = ((3072, 1), (1280, 2))
 """Width of square weights, and how many of them: small ones alone are too quick to be timed."""
 
 USUAL = 16
-"""The rank that most files have, for which every number of LoRAs is measured."""
+"""The rank that most files have; it is measured for every number of LoRAs."""
 
 CASES = (
     *((USUAL, count) for count in (1, 2, 4, 8, 16)),
@@ -57,14 +57,14 @@ NAMES = ("ours", "host", "limit")
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one case.
+    """The measurements of one case.
 
     Attributes:
-        model: Its name.
-        dtype: Of its weights.
+        model: The model's name.
+        dtype: The type of its weights.
         count: Number of LoRAs.
-        rank: Of each.
-        times: Of "ours", "host", "limit" and "gemm".
+        rank: The rank of each LoRA.
+        times: The times of "ours", "host", "limit" and "gemm".
         peaks: Bytes by which the process grows, the patched weights included.
         tensors: New tensors of a weight's size for each weight; empty where weights differ in size.
     """
@@ -79,7 +79,7 @@ class Row:
 
 
 def shapes(settings: Settings) -> list[Row]:
-    """Weights of one size, every number of LoRAs and every rank."""
+    """Returns weights of one size, with every number of LoRAs and every rank."""
     rows: list[Row] = []
     for (width, count), dtype in product(SHAPES[1:] if settings.quick else SHAPES, DTYPES):
         base = models.patcher_of(
@@ -95,7 +95,7 @@ def shapes(settings: Settings) -> list[Row]:
 def measure(
     name: str, base: ModelPatcher, sizes: Sizes, number: int, rank: int, settings: Settings
 ) -> Row:
-    """``number`` LoRAs on the weights ``sizes`` of a model."""
+    """Measures ``number`` LoRAs on the weights ``sizes`` of a model."""
     device = settings.device
     dtype = str(next(base.model.parameters()).dtype).removeprefix("torch.")
     progress(f"patching: {name} {dtype}, {number} LoRAs of rank {rank}")
@@ -114,7 +114,7 @@ def measure(
 
 
 def _patching(make: Callable[[], ModelPatcher]) -> Contender:
-    """A patcher that was never loaded, each time: ours fuses when the host comes to a weight."""
+    """Times a patcher that was never loaded: ours fuses when the host comes to a weight."""
     patchers: list[ModelPatcher] = []
 
     def run() -> None:
@@ -148,7 +148,7 @@ def _tensors(contenders: Mapping[str, Contender], sizes: Sizes) -> dict[str, flo
 
 
 def _gemm(loras: Sequence[Lora], device: str) -> Callable[[], object]:
-    """One multiplication for each weight, all into the same memory."""
+    """Times one multiplication for each weight, all into the same memory."""
     pairs = [
         (
             torch.cat([lora[key].up for lora in loras], 1).to(device, torch.float32),
@@ -169,7 +169,7 @@ def _gemm(loras: Sequence[Lora], device: str) -> Callable[[], object]:
 def section(
     rows: Sequence[Row], whole: Sequence[Row], notes: Sequence[str], picture: str | None
 ) -> Section:
-    """The tables of single weights and of whole models, and the name of a picture of them."""
+    """Returns the tables of single weights and of whole models, and the name of their picture."""
     groups = groupby(rows, lambda row: (row.model, row.dtype))
     tables = [
         Table(f"{model}, {dtype}", "", COLUMNS, [_cells(row) for row in own], folded=True)
@@ -230,7 +230,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _summary(rows: Sequence[Row]) -> Table:
-    """Ratios over the number of LoRAs, for the rank that most files have."""
+    """Returns ratios over the number of LoRAs, for the rank that most files have."""
     usual = [row for row in rows if row.rank == USUAL]
     counts = sorted({row.count for row in usual})
     lines = []

@@ -1,6 +1,6 @@
-"""The picture: time of ours over the host's, by the number of LoRAs, with the least that can be.
+"""The picture: our time over the host's, by the number of LoRAs, with the least possible time.
 
-Drawn with Pillow, which the host has, at several times its size, and made smaller.
+It is drawn with Pillow, which the host has, at several times its size, and made smaller.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """(number of LoRAs, ratio to the host's time) of ours, and of what no patch can do without."""
+    """(number of LoRAs, ratio to the host's time) for ours, and for what no patch can avoid."""
 
     label: str
     ours: Sequence[Point]
@@ -36,7 +36,7 @@ class Line:
 
 
 def lines(rows: Sequence[Row], whole: Sequence[Row]) -> list[Line]:
-    """Of the usual rank, one for each weight and each model."""
+    """Returns the lines for the usual rank, one for each weight and each model."""
     usual = [row for row in (*rows, *whole) if row.rank == USUAL]
     found: list[Line] = []
     for (model, dtype), group in groupby(usual, lambda row: (row.model, row.dtype)):

@@ -18,8 +18,8 @@ class Settings:
     Attributes:
         device: "cpu" or "cuda".
         rounds: How often everything is run.
-        quick: Only whether it works.
-        folder: For files that are gone afterwards.
+        quick: Whether to check only that everything works.
+        folder: A folder for files that are deleted afterwards.
     """
 
     device: str
@@ -30,7 +30,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Table:
-    """One table, with what has to be known to read it."""
+    """One table, with what a reader needs to know."""
 
     title: str
     note: str
@@ -59,7 +59,7 @@ class Section:
 
 
 def document(machine: Mapping[str, str], sections: Sequence[Section], command: str) -> str:
-    """The whole page."""
+    """Returns the whole page."""
     facts = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in machine.items())]
     head = (
         "# Benchmarks\n\n"
@@ -71,7 +71,7 @@ def document(machine: Mapping[str, str], sections: Sequence[Section], command: s
 
 
 def progress(text: str) -> None:
-    """A line with the seconds since the beginning."""
+    """Prints a line with the seconds since the beginning."""
     print(f"{time.monotonic() - BEGINNING:4.0f} s  {text}", file=sys.stderr, flush=True)
 
 

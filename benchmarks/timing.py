@@ -18,12 +18,12 @@ Action = Callable[[], object]
 
 
 def nothing() -> None:
-    """What need not be done."""
+    """Does nothing, for steps that are not needed."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """What is timed, and what has to happen before and after it without being timed."""
+    """What is timed, and what happens before and after it without being timed."""
 
     run: Action
     before: Action = nothing
@@ -40,7 +40,8 @@ class Times:
         return statistics.median(self.seconds[name])
 
     def ratio(self, name: str, *others: str) -> float:
-        """How many times as long as ``others`` together; the median over the rounds."""
+        """Returns how many times as long it takes as ``others`` together: the median over the
+        rounds."""
         rounds = zip(self.seconds[name], *map(self.seconds.__getitem__, others), strict=True)
         return statistics.median(mine / sum(theirs) for mine, *theirs in rounds)
 
@@ -48,12 +49,12 @@ class Times:
 def compete(
     contenders: Mapping[str, Contender], rounds: int, device: str, warm_up: bool = True
 ) -> Times:
-    """Runs all of them ``rounds`` times, in turn, each time another one first.
+    """Runs all contenders ``rounds`` times, in turn, each time starting with another one.
 
     Args:
-        contenders: By name.
-        rounds: How often.
-        device: On which they work; it is waited for before a time is taken.
+        contenders: The contenders by name.
+        rounds: How many rounds to run.
+        device: The device that they work on; it is waited for before a time is taken.
         warm_up: Whether each runs once before.
     """
     names = list(contenders)
@@ -68,7 +69,7 @@ def compete(
 
 
 def once(contender: Contender, device: str) -> float:
-    """Seconds of a single run."""
+    """Returns the seconds of a single run."""
     contender.before()
     gc.disable()
     try:

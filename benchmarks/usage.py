@@ -1,4 +1,4 @@
-"""How much memory something takes, and how many tensors of a weight's size it makes."""
+"""Measures how much memory something takes, and how many tensors of a weight's size it makes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def peak_growth(run: Callable[[], object], device: str) -> float:
-    """By how many bytes the process, or what is in use on the GPU, grows at most while it runs."""
+    """Returns by how many bytes the process, or what is in use on the GPU, grows at most while it
+    runs."""
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
@@ -30,19 +31,19 @@ def peak_growth(run: Callable[[], object], device: str) -> float:
 
 
 def process_bytes(name: str) -> int:
-    """A size of this process in /proc: VmRSS is what is resident, VmHWM the most that ever was."""
+    """Returns a size of this process in /proc: VmRSS is resident now, VmHWM the largest ever."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name))
     return int(line.split()[1]) * 1024
 
 
 def available_bytes() -> int:
-    """Memory that can be had without swapping."""
+    """Returns the memory that is available without swapping."""
     lines = Path("/proc/meminfo").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024
 
 
 def give_back() -> None:
-    """Returns what is free in the heap to the system, so that using it again counts as growth."""
+    """Gives free memory of the heap back to the system, so that using it again counts as growth."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
@@ -72,7 +73,7 @@ class LargeTensors(TorchDispatchMode):
 
 
 def large_tensors(run: Callable[[], object], entries: int) -> int:
-    """How many tensors of at least ``entries`` entries are made while it runs."""
+    """Returns how many tensors of at least ``entries`` entries are made while it runs."""
     with LargeTensors(entries) as counted:
         run()
     return counted.count

@@ -1,4 +1,5 @@
-"""Varying: schedules beside the host's hook keyframes, and a sweep of strengths as one batch.
+"""Varying: schedules compared with the host's hook keyframes, and a sweep of strengths as one
+batch.
 
 These are whole runs of the sampler (euler) on the tests' tiny real models at 8x8 latents, with two loaded LoRAs
 of rank 4. The steps are short, so everything that is done between them is visible.
@@ -88,10 +89,10 @@ class Case:
         return model
 
     def keyframes(self) -> Any:
-        """The host's hooks for the same strengths at the same steps.
+        """Returns the host's hooks for the same strengths at the same steps.
 
-        A keyframe begins a hair before its step: the host compares noise levels, of which the
-        step's is rounded to float32.
+        A keyframe begins a little before its step: the host compares noise levels, and the step's
+        is rounded to float32.
         """
         from comfy import hooks, utils
 

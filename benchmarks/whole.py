@@ -15,10 +15,10 @@ from .report import Settings, progress
 from .usage import available_bytes
 
 SHARE = 0.7
-"""Of the memory that is there, what may be used."""
+"""The share of the available memory that may be used."""
 
 BYTES = 5
-"""For each number of a weight: itself, what it is patched to, and the LoRAs."""
+"""Bytes for each number of a weight: itself, what it is patched to, and the LoRAs."""
 
 PATCHED, PATCHED_QUICKLY = 150_000_000, 20_000_000
 """Numbers that are patched of models that are larger than SD 1.5, unless all that fit are asked for."""
@@ -43,7 +43,7 @@ CASES = (
 
 
 def whole_models(settings: Settings, all_layers: bool) -> tuple[list[Row], list[str]]:
-    """What was measured, and for each model a sentence on how much of it was patched."""
+    """Returns what was measured, and for each model a sentence on how much of it was patched."""
     rows: list[Row] = []
     notes: list[str] = []
     for case in CASES[:1] if settings.quick else CASES:
@@ -71,7 +71,7 @@ def _limit(case: Case, settings: Settings, all_layers: bool) -> int:
 
 
 def _chosen(sizes: Sizes, limit: int) -> Sizes:
-    """All, or some from all over the model, the same ones every time."""
+    """Returns all weights, or some from all over the model, the same ones every time."""
     keys = list(sizes)
     random.Random(0).shuffle(keys)
     chosen: set[str] = set()

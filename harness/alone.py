@@ -1,4 +1,4 @@
-"""Modules of nodes/ that need no host, without those beside them, which do."""
+"""Imports modules of nodes/ that need no host, without the modules next to them that do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGE = "nodes_alone"
 
 
 def node_module(name: str) -> ModuleType:
-    """nodes/NAME.py, imported as a part of a package that holds no more than is asked for."""
+    """Returns nodes/NAME.py, imported as part of a package that holds only what is asked for."""
     if PACKAGE not in sys.modules:
         package = ModuleType(PACKAGE)
         package.__path__ = [str(NODES)]

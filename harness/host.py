@@ -51,7 +51,8 @@ class HostError(RuntimeError):
 
 
 def ensure_models(install: HostInstall, files: Mapping[str, str]) -> Path:
-    """The folder of the tiny models, building those of ``files`` (name -> file) that are missing.
+    """Returns the folder of the tiny models, and builds those of ``files`` (name -> file) that are
+    missing.
 
     It is kept between test runs, one folder for each version of the script and of the host.
     """
@@ -90,7 +91,8 @@ def _build_models(install: HostInstall, models: Path, names: Iterable[str]) -> N
 
 
 def _environment() -> dict[str, str]:
-    """Ours without what would lead the host's Python to our packages, or to write into it."""
+    """Returns our environment without what would lead the host's Python to our packages, or make it
+    write there."""
     ours = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     return environment | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
@@ -98,13 +100,13 @@ def _environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What became of one prompt.
+    """The result of one prompt.
 
     ``status`` is "success", "error" (a node raised) or "invalid" (refused before it ran).
     ``executed`` lists the nodes that ran, in order; ``cached`` those in the cache at the start.
     ``outputs`` is the UI output by node id; ``messages`` the host's events as (name, data).
     ``error`` is what the failed node ``error_node`` raised, or why the prompt is invalid;
-    ``node_errors`` are the host's objections to an invalid prompt, by node id.
+    ``node_errors`` are the host's errors for an invalid prompt, by node id.
     """
 
     prompt_id: str = ""
@@ -118,11 +120,11 @@ class RunResult:
     node_errors: dict[str, Any] = field(default_factory=dict)
 
     def report(self, node_id: str) -> Any:
-        """The JSON that a testkit node reported."""
+        """Returns the JSON that a testkit node reported."""
         return json.loads(self.outputs[node_id]["text"][0])
 
-    def objections(self, node_id: str) -> list[str]:
-        """The details of every objection to a node of an invalid prompt."""
+    def validation_errors(self, node_id: str) -> list[str]:
+        """Returns the details of every error that the host found in a node of an invalid prompt."""
         errors = self.node_errors.get(node_id, {}).get("errors", [])
         return [f"{error['message']}: {error['details']}" for error in errors]
 
@@ -200,9 +202,12 @@ class Host:
         self._process = None
 
     def run(self, prompt: Prompt, expect_error: bool | None = False) -> RunResult:
-        """Run a prompt to its end. What is not expected raises HostError; None expects anything."""
+        """Run a prompt to its end.
+
+        An unexpected status raises HostError; None accepts any status.
+        """
         answer = self._post("/prompt", {"prompt": prompt, "client_id": self._client_id})
-        # A prompt with one bad output node runs all the same; that is as invalid to a test.
+        # A prompt with one bad output node still runs; to a test that is just as invalid.
         if "error" in answer or answer["node_errors"]:
             result = _refused(answer)
         else:
@@ -224,39 +229,40 @@ class Host:
         return self.result(answer["prompt_id"])
 
     def log(self) -> str:
-        """Everything that the server has printed, without its colours."""
+        """Return everything that the server has printed, without its colours."""
         return _COLOUR.sub("", self._log_file.read_text(encoding="utf-8", errors="replace"))
 
     def object_info(self, node_id: str | None = None) -> dict[str, Any]:
-        """The host's description of all nodes, or of one ({} where it is unknown)."""
+        """Return the host's description of all nodes, or of one ({} if it is unknown)."""
         return self._get(f"/object_info/{node_id}" if node_id else "/object_info")
 
     def counters(self) -> dict[str, int]:
-        """Calls of the host's functions so far, without running a prompt; see testkit/watch.py."""
+        """Return the calls of the host's functions so far, without running a prompt; see
+        testkit/watch.py."""
         return self._get("/testkit/counters")
 
     def model_calls(self) -> list[dict[str, Any]]:
-        """The evaluations of models since this was last asked; see testkit/gates.py."""
+        """Return the evaluations of models since the last call; see testkit/gates.py."""
         return self._get("/testkit/calls")
 
     def routes(self) -> list[list[str]]:
-        """All routes of the server, as [method, path]."""
+        """Return all routes of the server, as [method, path]."""
         return self._get("/testkit/routes")
 
     def shown(self, result: RunResult) -> dict[str, Any]:
-        """What the page was sent last as the output of each node of a prompt."""
+        """Return what the page was sent last as the output of each node of a prompt."""
         return self._get(f"/testkit/shown/{result.prompt_id}")
 
     def told(self) -> list[list[Any]]:
-        """The pack's events since this was last asked, as [name, data, client]."""
+        """Return the pack's events since the last call, as [name, data, client]."""
         return self._get("/testkit/told")
 
     def release(self) -> None:
-        """Let the files open that the testkit holds back; see SLOW in testkit/watch.py."""
+        """Let files open that the testkit holds back; see SLOW in testkit/watch.py."""
         self._get("/testkit/release")
 
     def fail_at(self, function: str, call: int) -> None:
-        """Let the ``call``-th call from now on of a counted function of the host raise, once."""
+        """Let the ``call``-th next call of a counted function of the host raise, once."""
         self._get(f"/testkit/fail/{function}/{call}")
 
     def free(self, unload_models: bool = True, free_memory: bool = True) -> None:
@@ -272,14 +278,14 @@ class Host:
         self._wait_for(freed, RUN_SECONDS, "free its memory")
 
     def add_lora(self, source: Path, name: str | None = None) -> str:
-        """Copy a file into the host's LoRA folder; the name to choose it by."""
+        """Copy a file into the host's LoRA folder; return the name to choose it by."""
         target = self.loras_dir / (name or source.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         return target.relative_to(self.loras_dir).as_posix()
 
     def result(self, prompt_id: str) -> RunResult:
-        """Of a prompt that anybody has queued, when it has finished."""
+        """Return the result of a prompt that anybody has queued, when it has finished."""
         entry: dict[str, Any] = {}
 
         def done() -> bool:
@@ -309,7 +315,7 @@ class Host:
         return True
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
-        """Until it holds; HostError if it does not in good time."""
+        """Wait until a condition holds; HostError if it takes too long."""
         self._wait_for(condition, RUN_SECONDS, what)
 
     def _wait_for(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
@@ -328,7 +334,7 @@ class Host:
         return self._exchange("POST", path, json.dumps(body))
 
     def _exchange(self, method: str, path: str, body: str | None = None) -> Any:
-        """The decoded answer; also of a refusal (400), which explains itself in JSON."""
+        """Return the decoded answer, also of a refusal (400), which explains itself in JSON."""
         headers = {"Content-Type": "application/json"}
         connection = http.client.HTTPConnection(LOCAL, self.port, timeout=RUN_SECONDS)
         with contextlib.closing(connection):

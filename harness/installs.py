@@ -1,4 +1,7 @@
-"""Where ComfyUI is: the oldest version that the pack is for, and a newer one. Standard library only."""
+"""Finds ComfyUI: the oldest version that the pack supports, and a newer one.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ HOSTS = tuple(_PLACES)
 
 
 def find_host(name: str = OLDEST) -> HostInstall | None:
-    """The install named by the environment, or at its usual place."""
+    """Returns the install that the environment names, or the one at its usual place."""
     place = _PLACES[name]
     path = Path(os.environ.get(place.path) or Path.home() / "comfy" / place.folder)
     scripts = "Scripts/python.exe" if os.name == "nt" else "bin/python"
@@ -54,13 +57,13 @@ def find_host(name: str = OLDEST) -> HostInstall | None:
 
 
 def environment_of(install: HostInstall) -> dict[str, str]:
-    """Makes ``install`` the one that a program of ours finds."""
+    """Returns an environment in which our programs find ``install``."""
     place = _PLACES[OLDEST]
     return {place.path: str(install.path), place.python: str(install.python)}
 
 
 def skip_notice(name: str = OLDEST) -> str | None:
-    """What a test run without a host must say at its end; None where there is one."""
+    """Returns what a test run without a host must say at its end; None if there is one."""
     if find_host(name):
         return None
     place = _PLACES[name]

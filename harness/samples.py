@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 
 def tensors(seed: int, **shapes: tuple[int, ...]) -> dict[str, torch.Tensor]:
-    """Random float32 tensors by name."""
+    """Returns random float32 tensors by name."""
     generator = torch.Generator().manual_seed(seed)
     return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 
@@ -20,14 +20,14 @@ def tensors(seed: int, **shapes: tuple[int, ...]) -> dict[str, torch.Tensor]:
 def pair(
     name: str, out: int, inner: int, rank: int = 4, seed: int = 0, alpha: float | None = None
 ) -> dict[str, torch.Tensor]:
-    """A kohya LoRA of one layer."""
+    """Returns a kohya LoRA of one layer."""
     made = tensors(seed, up=(out, rank), down=(rank, inner))
     found = {f"{name}.lora_up.weight": made["up"], f"{name}.lora_down.weight": made["down"]}
     return found if alpha is None else {**found, f"{name}.alpha": torch.tensor(alpha)}
 
 
 def conv(name: str, out: int, inner: int, *kernel: int, seed: int) -> dict[str, torch.Tensor]:
-    """A kohya LoRA of rank 4 of one convolution."""
+    """Returns a kohya LoRA of rank 4 of one convolution."""
     made = tensors(seed, up=(out, 4, *[1] * len(kernel)), down=(4, inner, *kernel))
     return {f"{name}.lora_up.weight": made["up"], f"{name}.lora_down.weight": made["down"]}
 
@@ -35,7 +35,7 @@ def conv(name: str, out: int, inner: int, *kernel: int, seed: int) -> dict[str, 
 def write(
     path: Path, content: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
 ) -> Path:
-    """A .safetensors file with this content."""
+    """Writes a .safetensors file with this content."""
     save_file({key: value.clone().contiguous() for key, value in content.items()}, path, metadata)
     return path
 
@@ -43,7 +43,7 @@ def write(
 def raw(
     header: object, body: bytes = b"", length: int | None = None, text: bytes | None = None
 ) -> bytes:
-    """A file byte by byte, right or wrong: ``header`` as JSON, or ``text`` in place of it."""
+    """Returns a file byte by byte, right or wrong: ``header`` as JSON, or ``text`` in its place."""
     written = json.dumps(header).encode() if text is None else text
     return struct.pack("<Q", len(written) if length is None else length) + written + body
 
@@ -67,7 +67,7 @@ def net(seed: int = 0, dtype: torch.dtype = torch.float32) -> Net:
 
 
 def bits(module: torch.nn.Module) -> dict[str, bytes]:
-    """Every weight as bytes, so that NaN and -0.0 count."""
+    """Returns every weight as bytes, so that NaN and -0.0 count."""
     return {
         key: weight.detach().contiguous().view(torch.uint8).numpy().tobytes()
         for key, weight in module.state_dict().items()

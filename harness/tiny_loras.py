@@ -1,7 +1,7 @@
-"""Seeded LoRA files for the tiny models, one real dialect each, and what they change where.
+"""Seeded LoRA files for the tiny models, one real dialect each, and the weights that they change.
 
-Needs only torch and safetensors. ``targets(kind)`` names every weight that a file changes, so that
-a test can compute the expected weights by itself; ``delta`` is that computation in float64.
+It needs only torch and safetensors. ``targets(kind)`` names every weight that a file changes, so
+that a test can compute the expected weights by itself; ``delta`` is that computation in float64.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Target:
 
 
 def _sd15() -> tuple[Target, ...]:
-    """The modules that kohya's trainer touches, with the convolutions of LoCon training."""
+    """Yield the modules that kohya's trainer touches, with the convolutions of LoCon training."""
     transformer = "input_blocks.1.1"
     block = f"{transformer}.transformer_blocks.0"
     shapes = {
@@ -61,7 +61,7 @@ def _sd15() -> tuple[Target, ...]:
 
 
 def _fused(prefix: str, names: tuple[str, ...], weight: str, width: int) -> tuple[Target, ...]:
-    """Split projections of ``width`` rows each that the model keeps stacked in one weight."""
+    """Yield split projections of ``width`` rows each that the model keeps stacked in one weight."""
     return tuple(
         Target(prefix + name, weight, (width, width), (index * width, width))
         for index, name in enumerate(names)
@@ -132,7 +132,7 @@ KINDS = tuple(_TARGETS)
 
 
 def targets(kind: str) -> tuple[Target, ...]:
-    """Every weight that ``write_lora(..., kind)`` changes."""
+    """Return every weight that ``write_lora(..., kind)`` changes."""
     return _TARGETS[kind]
 
 
@@ -163,7 +163,8 @@ def write_lora(
 
 
 def delta(tensors: dict[str, torch.Tensor], target: Target) -> torch.Tensor:
-    """The change at strength 1, float64, shaped ``target.shape``; ``tensors`` is a loaded file."""
+    """Return the change at strength 1, float64, shaped ``target.shape``; ``tensors`` is a loaded
+    file."""
     if target.diff:
         return tensors[target.module + target.diff].double()
     kohya = f"{target.module}.lora_up.weight" in tensors
@@ -202,7 +203,7 @@ def _kohya_pair(
 def _pair(
     shape: tuple[int, ...], rank: int, scale: float, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Up and down factors; a convolution's kernel sits in ``down``, as trainers store it."""
+    """Return up and down factors; a convolution's kernel is in ``down``, as trainers store it."""
     rows, *rest = shape
     fan_in = math.prod(rest)
     ones = [1] * (len(rest) - 1)

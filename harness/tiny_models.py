@@ -57,7 +57,7 @@ def use_host(host: Path) -> None:
 def random_weights(
     module: torch.nn.Module, generator: torch.Generator, gain: float = WEIGHT_GAIN
 ) -> StateDict:
-    """Weights that keep activations finite in half precision, in the layout of ``module``."""
+    """Return weights that keep activations finite in half precision, in the layout of ``module``."""
     return {
         key: _random_like(key, tensor, generator, gain).half()
         for key, tensor in module.state_dict().items()
@@ -88,7 +88,7 @@ def _taesd(generator: torch.Generator, channels: int, scale: float) -> StateDict
 
 
 def _unet(generator: torch.Generator) -> StateDict:
-    """One level of the SD 1.5 UNet: detection looks at widths and context, not at depth."""
+    """Build one level of the SD 1.5 UNet: detection looks at widths and context, not at depth."""
     from comfy import ops
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
@@ -121,7 +121,7 @@ def build_sd15(generator: torch.Generator) -> StateDict:
 
 
 def build_sd15clip(generator: torch.Generator) -> StateDict:
-    """The same parts as ``sd15`` plus a CLIP-L, whose size the host fixes."""
+    """Build the same parts as ``sd15`` plus a CLIP-L, whose size the host fixes."""
     import comfy
     from comfy import ops
     from comfy.clip_model import CLIPTextModel
@@ -226,7 +226,7 @@ def build_wan_vae(generator: torch.Generator) -> StateDict:
         dim_mult=[1, 2, 4, 4],
         num_res_blocks=2,
         attn_scales=[],
-        temperal_downsample=[False, True, True],  # the host spells it so
+        temperal_downsample=[False, True, True],  # the host's own spelling
     )
     return random_weights(vae, generator)
 

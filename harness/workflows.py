@@ -102,12 +102,12 @@ def load(graph: Graph, kind: str) -> Loaded:
 
 
 def no_loras(graph: Graph, model: Link, clip: Link | None) -> tuple[Link, Link | None]:  # noqa: ARG001
-    """The chain that changes nothing."""
+    """Add nothing: the chain that changes nothing."""
     return model, clip
 
 
 def host_loras(*loras: tuple[str, float]) -> Chain:
-    """The host's own nodes in a row, one for each (name, strength)."""
+    """Add the host's own nodes in a row, one for each (name, strength)."""
 
     def chain(graph: Graph, model: Link, clip: Link | None) -> tuple[Link, Link | None]:
         for name, strength in loras:
@@ -129,7 +129,7 @@ def stacked_loras(
     curve: str | tuple[str, float, float] | None = None,
     values: str | None = None,
 ) -> Chain:
-    """The pack's nodes: every (name, strength) loaded, stacked if several, and applied once.
+    """Add the pack's nodes: every (name, strength) loaded, stacked if several, and applied once.
 
     ``scale`` (of all, or of model and text), ``curve`` (alone, or with its window) and ``values`` each put their node in between.
     """
@@ -156,7 +156,7 @@ def stacked_loras(
 
 
 def in_turn(*chains: Chain) -> Chain:
-    """One chain behind another."""
+    """Return one chain after another."""
 
     def chain(graph: Graph, model: Link, clip: Link | None) -> tuple[Link, Link | None]:
         for each in chains:
@@ -167,12 +167,12 @@ def in_turn(*chains: Chain) -> Chain:
 
 
 def core_node(class_type: str, **inputs: Any) -> Chain:
-    """A node of the host that makes a MODEL of a MODEL."""
+    """Return a chain with one node of the host that makes a MODEL of a MODEL."""
     return lambda graph, model, clip: ([graph.add(class_type, model=model, **inputs), 0], clip)
 
 
 def one_after_another(*loras: tuple[str, float]) -> Chain:
-    """The pack's nodes, with an ApplyToModel for each (name, strength)."""
+    """Add the pack's nodes, with an ApplyToModel for each (name, strength)."""
 
     def chain(graph: Graph, model: Link, clip: Link | None) -> tuple[Link, Link | None]:
         for lora in loras:
@@ -193,7 +193,7 @@ def apply_lora(
 ) -> tuple[Link, Link | None]:
     """Add ApplyToModel; its report is output 2 of node "ApplyToModel".
 
-    Without ``mode`` it is as saved before there were modes.
+    Without ``mode`` it is like a node saved before there were modes.
     """
     inputs = {"lora": lora, "model": model} | ({"clip": clip} if clip else {})
     inputs |= {"mode": mode} if mode else {}
@@ -216,7 +216,7 @@ def sample(
     batch: int = 1,
     hooks: Link | None = None,
 ) -> Link:
-    """Add conditioning, an empty latent and a sampler; the LATENT output.
+    """Add conditioning, an empty latent and a sampler; return the LATENT output.
 
     All images of a batch start from the same noise. ``hooks`` are the host's, on both prompts.
     """
@@ -239,7 +239,8 @@ def sample(
 def sample_parts(
     graph: Graph, kind: str, parts: Sequence[tuple[Link, int, int]], *, seed: int = 7, steps: int
 ) -> Link:
-    """Samplers one after another, for each (model, its first step, the step that it ends before)."""
+    """Add samplers one after another, for each (model, its first step, the step that it ends
+    before)."""
     entry = KINDS[kind]
     prompts = _prompts(graph, entry, None, None)
     latent = _empty_latent(graph, entry, 1)
@@ -318,7 +319,7 @@ def render(
 
 
 def inspect(kind: str, class_type: str, chain: Chain = no_loras, **inputs: Any) -> Prompt:
-    """Without sampling: one testkit node at the end of a chain, for example "TKProbe".
+    """Add one testkit node at the end of a chain, without sampling, for example "TKProbe".
 
     The node gets the MODEL, TKProbe also the CLIP, and ``inputs``.
     """

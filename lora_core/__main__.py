@@ -39,11 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lora-algebra {__version__}")
     commands = parser.add_subparsers(required=True)
 
-    inspect = commands.add_parser("inspect", help="say what is in a LoRA file")
+    inspect = commands.add_parser("inspect", help="show what is in a LoRA file")
     inspect.add_argument("file", metavar="FILE", type=Path)
     inspect.set_defaults(command=_inspect)
 
-    apply = commands.add_parser("apply", help="write a checkpoint with LoRAs in it")
+    apply = commands.add_parser("apply", help="write a checkpoint with LoRAs merged into it")
     apply.add_argument("base", metavar="BASE", type=Path, help="checkpoint, .safetensors")
     apply.add_argument(
         "-l",
@@ -52,31 +52,31 @@ def _parser() -> argparse.ArgumentParser:
         type=_lora,
         action="append",
         required=True,
-        help="a LoRA and how much of it, 1 if not said; may be given again",
+        help="a LoRA file and its strength (1 by default); can be repeated",
     )
     apply.add_argument("-o", "--out", metavar="OUT", type=Path, required=True)
     apply.set_defaults(command=_apply)
 
     for command in (inspect, apply):
-        command.add_argument("--json", action="store_true", help="for programs")
+        command.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
 
 
 def _called_as() -> str:
-    """The name that the usage line shows: the installed script's, or the module's."""
+    """Returns the name that the usage line shows: the installed script's, or the module's."""
     script = Path(sys.argv[0]).stem
     return script if script == "lora-algebra" else "python -m lora_core"
 
 
 def _lora(text: str) -> tuple[Path, float]:
-    """FILE or FILE=STRENGTH; a file whose own name holds "=" may be given as it is."""
+    """Reads FILE or FILE=STRENGTH; a file whose own name holds "=" can be given as it is."""
     path, equals, strength = text.rpartition("=")
     if not equals or Path(text).exists():
         return Path(text), 1.0
     try:
         return Path(path), float(strength)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{strength!r} is no strength") from None
+        raise argparse.ArgumentTypeError(f"{strength!r} is not a valid strength") from None
 
 
 def _inspect(options: argparse.Namespace) -> int:
@@ -96,7 +96,7 @@ def _apply(options: argparse.Namespace) -> int:
 
 
 def _bar(done: int, total: int) -> None:
-    """A progress bar, where somebody is looking."""
+    """Draws a progress bar if the output is a terminal."""
     if sys.stderr.isatty():
         filled = 30 * done // max(1, total)
         end = "\n" if done == total else ""

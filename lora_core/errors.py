@@ -1,4 +1,7 @@
-"""The errors a user can meet; every one names what is wrong, where, and expected against found."""
+"""The errors that a user can meet.
+
+Every one says what is wrong, where, what was expected and what was found.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,18 @@ if TYPE_CHECKING:
 
 
 class LoraError(ValueError):
-    """Base of all errors of the core.
+    """The base of all errors of the core.
 
-    The text is for people and may change; tests and pages read the fields. It is one line of less than
-    500 characters, whatever the names in it; the fields hold them whole.
+    The text is for people and may change; tests and pages read the fields. It is one line of less
+    than 500 characters, however long the names in it are; the fields hold them whole.
 
     Attributes:
         message: The text without the file's name.
-        file: Name of the LoRA file, if one is to blame.
-        key: Name in that file, or of the input, that is to blame.
-        expected: What would have been right.
-        found: What was there instead.
-        row: Which entry of a list is to blame, from 1.
+        file: Name of the LoRA file, if one is at fault.
+        key: The name at fault, in that file or among the inputs.
+        expected: What was expected.
+        found: What was found instead.
+        row: Which entry of a list is at fault, counted from 1.
     """
 
     def __init__(
@@ -45,14 +48,14 @@ class LoraError(ValueError):
         self.row = row
 
     def in_file(self, file: str, more: str = "") -> Self:
-        """The same error, said of ``file``, with ``more`` words behind it.
+        """Returns the same error for ``file``, with the words of ``more`` after it.
 
         The low level knows the cause; the boundary that knows the rest adds it.
         """
         return self._with(self.message + more, file, self.row)
 
     def in_row(self, row: int | None) -> Self:
-        """The same error, said of one entry of a list."""
+        """Returns the same error for one entry of a list."""
         return self._with(self.message, self.file, row)
 
     def _with(self, message: str, file: str | None, row: int | None) -> Self:
@@ -62,12 +65,12 @@ class LoraError(ValueError):
 
 
 class LoraFileError(LoraError):
-    """A file is damaged, is no LoRA, or holds something that has no meaning as one."""
+    """A file is damaged, is not a LoRA, or holds something that makes no sense in one."""
 
 
 class LoraMismatchError(LoraError):
-    """A sound LoRA does not fit the model it is applied to."""
+    """A valid LoRA does not fit the model it is applied to."""
 
 
 class LoraInputError(LoraError):
-    """A number, name or recipe given by the caller is not acceptable."""
+    """A number, name or recipe from the caller is not acceptable."""

@@ -1,4 +1,4 @@
-"""JSON written by strangers: read as far as it makes sense, never an error."""
+"""Reads JSON from unknown sources as far as it makes sense, and never raises an error."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import json
 import math
 from typing import Final, cast
 
-LONGEST: Final = 2 * 2**20
-"""Characters; more than kohya's table of 60,000 tags needs."""
+MOST_CHARS: Final = 2 * 2**20
+"""How many characters are read; more than kohya's table of 60,000 tags needs."""
 
 MOST_BRACKETS: Final = 200_000
-"""Lists and objects, each of which takes many times its two characters in memory."""
+"""How many lists and objects are read; each takes many times its two characters in memory."""
 
-LONGEST_WHOLE_NUMBER: Final = 18
-"""Digits; reading a long one takes quadratic time."""
+MOST_WHOLE_NUMBER_DIGITS: Final = 18
+"""How many digits a whole number may have; reading a long one takes quadratic time."""
 
 
-def loose_json(text: str) -> object:
-    """What ``text`` says, None if it is damaged or too much to read.
+def lenient_json(text: str) -> object:
+    """Returns what ``text`` says, or None if it is damaged or too large to read.
 
-    Numbers that are none (NaN, infinite ones, whole ones beyond 18 digits) are None.
+    Invalid numbers (NaN, infinity, whole numbers beyond 18 digits) are read as None.
     """
     if too_much(text):
         return None
@@ -32,34 +32,34 @@ def loose_json(text: str) -> object:
 
 
 def too_much(text: str) -> bool:
-    """Whether reading ``text`` as JSON could take much memory or time."""
-    return len(text) > LONGEST or text.count("[") + text.count("{") > MOST_BRACKETS
+    """Tells whether reading ``text`` as JSON could take much memory or time."""
+    return len(text) > MOST_CHARS or text.count("[") + text.count("{") > MOST_BRACKETS
 
 
 def fields(value: object) -> dict[str, object]:
-    """The fields of an object, none of anything else."""
+    """Returns the fields of an object; no fields for anything else."""
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def items(value: object) -> list[object]:
-    """The items of a list, none of anything else."""
+    """Returns the items of a list; no items for anything else."""
     return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def text_of(value: object) -> str:
-    """A text, "" of anything else."""
+    """Returns a text as it is, and "" for anything else."""
     return value if isinstance(value, str) else ""
 
 
 def number_of(value: object) -> float | None:
-    """A finite number, None of anything else."""
+    """Returns a finite number as it is, and None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None
 
 
 def _whole(digits: str) -> int | None:
-    return int(digits) if len(digits) <= LONGEST_WHOLE_NUMBER else None
+    return int(digits) if len(digits) <= MOST_WHOLE_NUMBER_DIGITS else None
 
 
 def _finite(digits: str) -> float | None:

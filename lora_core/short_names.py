@@ -1,4 +1,4 @@
-"""The short names of files, as people call them."""
+"""Short names of files, as people call them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ SUFFIX: Final = ".safetensors"
 
 
 def without_suffix(name: str) -> str:
-    """``name`` as it is written in tags."""
+    """Returns ``name`` without ".safetensors", as it is written in tags."""
     return name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name
 
 
 def base_name(name: str) -> str:
-    """``name`` without its folders, in the spelling of any system."""
+    """Returns ``name`` without its folders, whichever system's separators it uses."""
     return PureWindowsPath(name).name

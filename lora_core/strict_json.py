@@ -1,4 +1,5 @@
-"""Reading JSON text that may come from anywhere: bounded, strict, and refused with words."""
+"""Reads JSON text from any source: its size is limited, and what is wrong is refused with a
+message."""
 
 from __future__ import annotations
 
@@ -9,19 +10,19 @@ from .errors import LoraInputError
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-LARGEST: Final = 1_000_000
-"""Characters; a thousand files in one recipe are about a quarter of it."""
+MOST_CHARS: Final = 1_000_000
+"""How many characters are read; a thousand files in one recipe take about a quarter of it."""
 
 
 def read_json(text: str, what: str) -> Json:
-    """What stands in ``text``, called ``what`` in messages.
+    """Returns what ``text`` says. Messages call it ``what``.
 
     Raises:
-        LoraInputError: Too long or too deep, no JSON, a number that is none, or a name twice in
-            one object.
+        LoraInputError: The text is too long, too deep, or not JSON, has an invalid number, or has a
+            name twice in one object.
     """
-    if len(text) > LARGEST:
-        raise refused(what, "too long", f"at most {LARGEST} characters", f"{len(text)}")
+    if len(text) > MOST_CHARS:
+        raise refused(what, "too long", f"at most {MOST_CHARS} characters", f"{len(text)}")
     try:
         return cast(
             Json,
@@ -34,7 +35,7 @@ def read_json(text: str, what: str) -> Json:
 
 
 def refused(what: str, problem: str, expected: str | None, found: str | None) -> LoraInputError:
-    """The error for a document that is none: ``what`` is ``problem``."""
+    """Returns the error for an invalid document: ``what`` is ``problem``."""
     return LoraInputError(
         f"{what} is {problem}: expected {expected}, found {found}",
         expected=expected,
@@ -43,7 +44,7 @@ def refused(what: str, problem: str, expected: str | None, found: str | None) ->
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise LoraInputError("with a number that is none", expected="finite numbers", found=name)
+    raise LoraInputError("not valid", expected="finite numbers", found=name)
 
 
 def _without_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""Text from files and workflows, made safe to show."""
+"""Makes text from files and workflows safe to show."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ _BREAKS: Final = re.compile(r"[\n\u2028\u2029]+")
 _LONG_WORD: Final = re.compile(r"\S{161,}")
 _WORD_BEGINS, _WORD_ENDS = 90, 65
 
-LONGEST_SENTENCE: Final = 499
-"""Characters of what is told in one line."""
+LONGEST_SENTENCE_CHARS: Final = 499
+"""How many characters a message of one line has at most."""
 
 _SENTENCE_ENDS: Final = 180
 
 
 def printable(text: str) -> str:
-    """``text`` without what would command a terminal, turn the line around or break an encoder.
+    """Returns ``text`` without characters that control a terminal, reverse the line or break an
+    encoder.
 
-    Line breaks stay.
+    Line breaks are kept.
     """
     return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def shortened(text: str, most: int) -> str:
-    """``text``, printable, in at most ``most`` characters; a mark at its end says what was cut.
+    """Returns ``text``, printable, in at most ``most`` characters; a mark at its end says what was
+    cut.
 
     >>> shortened("x" * 5000, 24)
     'xxxx… (5,000 characters)'
@@ -41,18 +43,18 @@ def shortened(text: str, most: int) -> str:
 
 
 def sentence(text: str) -> str:
-    """``text``, printable, in one line of at most ``LONGEST_SENTENCE`` characters.
+    """Returns ``text``, printable, in one line of at most ``LONGEST_SENTENCE_CHARS`` characters.
 
-    Long words, as names of layers may be, lose their middle; so does the line, if that is not enough.
+    Long words, such as names of layers, lose their middle; so does the line, if that is not enough.
 
     >>> sentence(f"{'x' * 5000} is\\nno rank")[-20:]
     'xxxxxxxxx is no rank'
     """
     line = _BREAKS.sub(" ", printable(text))
     line = _LONG_WORD.sub(lambda word: _without_middle(word[0], _WORD_BEGINS, _WORD_ENDS), line)
-    if len(line) <= LONGEST_SENTENCE:
+    if len(line) <= LONGEST_SENTENCE_CHARS:
         return line
-    return _without_middle(line, LONGEST_SENTENCE - _SENTENCE_ENDS - 1, _SENTENCE_ENDS)
+    return _without_middle(line, LONGEST_SENTENCE_CHARS - _SENTENCE_ENDS - 1, _SENTENCE_ENDS)
 
 
 def _without_middle(text: str, begins: int, ends: int) -> str:

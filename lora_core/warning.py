@@ -1,7 +1,8 @@
-"""What is odd about a file, as a code with fields, and worded once: for the report, the row, and the toast.
+"""Warnings about a file: each is a code with fields, and its sentence is written here once.
 
-To add one: a row in ``SENTENCES``, its words in ``locales/*/main.json``, and a place that finds it out, which is
-``LoraReport.warnings`` for what the match tells, and ``Term.said`` or ``LoraReport.saying`` for all else.
+To add one, add a row to ``SENTENCES``, its translation to ``locales/*/main.json``, and the code
+that raises it: ``LoraReport.warnings`` for what the match shows, ``Term.warnings`` or
+``LoraReport.with_warnings`` for anything else.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Final
 from .text import printable, shortened
 
 SHOWN_NAMES: Final = 3
-"""Of many names, those that are said."""
+"""How many names a sentence lists at most."""
 
-LONGEST_NAME: Final = 200
-"""In characters, of a name that a file may hold."""
+LONGEST_NAME_CHARS: Final = 200
+"""How many characters of a name a sentence shows at most."""
 
 SENTENCES: Final[Mapping[str, str]] = {
     "unknown_layers": "Unknown to the model, not applied: {count} ({names})",
@@ -27,18 +28,18 @@ SENTENCES: Final[Mapping[str, str]] = {
     "made_for_other": "Its notes say it was made for {base}; the model is {model}",
     "scale_unread": "Its notes on its scale cannot be read: taken as alpha = rank",
     "found_by_content": "There is no {asked}; found by its content under another name: {name}",
-    "found_by_basename": "There is no {asked}; found as the only file of its base name: {name}",
+    "found_by_basename": "There is no {asked}; found as the only file with the same base name: {name}",
 }
 """The sentence of every code. Codes are promises; sentences are the page's keys for their translations."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoraWarning:
-    """One warning of one file.
+    """One warning about one file.
 
     Attributes:
-        code: Which one, a key of ``SENTENCES``; for programs.
-        fields: What the sentence takes, safe to show.
+        code: A key of ``SENTENCES``, for programs.
+        fields: The values that the sentence takes, safe to show.
     """
 
     code: str
@@ -46,12 +47,13 @@ class LoraWarning:
 
     @classmethod
     def of(cls, code: str, **fields: object) -> LoraWarning:
-        """With ``fields`` of any origin made safe to show: numbers as they are, all else as short text."""
+        """Makes a warning whose ``fields`` are safe to show: numbers stay, anything else becomes
+        short text."""
         return cls(code, {key: _safe(value) for key, value in fields.items()})
 
     @property
     def sentence(self) -> str:
-        """English, with the names of the fields in braces."""
+        """The English sentence, with the names of the fields in braces."""
         return SENTENCES[self.code]
 
     @property
@@ -60,23 +62,23 @@ class LoraWarning:
         return self.sentence.format_map(self.fields)
 
     def to_dict(self) -> dict[str, object]:
-        """As the page gets it, ready for JSON."""
+        """Returns the form that the page gets, ready for JSON."""
         fields = dict(self.fields)
         return {"code": self.code, "text": self.text, "sentence": self.sentence, "fields": fields}
 
 
 def first_names(names: Sequence[str]) -> list[str]:
-    """Those of many names that are said, each safe to show."""
-    return [shortened(name, LONGEST_NAME) for name in names[:SHOWN_NAMES]]
+    """Returns the names that a sentence lists, each safe to show."""
+    return [shortened(name, LONGEST_NAME_CHARS) for name in names[:SHOWN_NAMES]]
 
 
 def few(names: Sequence[str]) -> str:
-    """The first of many names, as a list that says when there are more."""
+    """Returns the first names as a list; "…" says that there are more."""
     return ", ".join([*first_names(names), *(["…"] if len(names) > SHOWN_NAMES else [])])
 
 
 def united(warnings: Iterable[LoraWarning]) -> tuple[LoraWarning, ...]:
-    """Each of them once, in their order."""
+    """Returns the warnings in their order, without repeats."""
     return tuple({(w.code, w.text): w for w in warnings}.values())
 
 

@@ -1,4 +1,4 @@
-"""The nodes, by name: each a schema, one call into the core, one return."""
+"""The nodes by name. Each is a schema, one call into the core, and one return."""
 
 from .apply_to_model import ApplyToModel
 from .from_lora_stack import FromLoRAStack

@@ -1,4 +1,4 @@
-"""The node that gives a recipe to a model."""
+"""The node that applies a recipe to a model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .types import CATEGORY, Lora
 
 
 class ApplyToModel(io.ComfyNode):
-    """A whole stack added to a model in one pass, with a report."""
+    """Applies a whole stack to a model in one pass, and reports what was applied."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -35,7 +35,7 @@ class ApplyToModel(io.ComfyNode):
                     "mode",
                     options=list(MODES),
                     default="auto",
-                    optional=True,  # workflows from before it go on working
+                    optional=True,  # workflows from before this input still work
                     tooltip="merge: adds the LoRA to the weights. live: computes the LoRA next to "
                     "the layers, so a new strength changes no weight. auto: merges, but uses live for "
                     "schedules, spreads and quantised models",
@@ -63,8 +63,8 @@ class ApplyToModel(io.ComfyNode):
 class _Shown:
     """What the page shows on the node.
 
-    The host keeps the very objects and sends them again when the node is not run, so that what a
-    run has shown is written into them.
+    The host keeps these objects and sends them again when the node is not run, so the results of a
+    run are written into them.
     """
 
     def __init__(self) -> None:

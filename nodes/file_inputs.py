@@ -1,4 +1,4 @@
-"""What nodes that name several files say of them: what is wrong before a run, what has changed."""
+"""Checks and fingerprints for nodes that name several files."""
 
 from __future__ import annotations
 
@@ -15,37 +15,39 @@ from ..lora_core.library import Asked
 from ..lora_core.reading import shared_cache
 from ..lora_core.text import shortened
 from .host import Library
-from .plain_errors import objection
+from .plain_errors import validation_error
 
-SHOWN = 5
-"""Of many missing files, those that are named."""
+SHOWN_ERRORS = 5
+"""How many missing files a message names."""
 
-LONGEST_LINE = 300
-"""Of what is told of a tag, which may hold anything."""
+LONGEST_LINE_CHARS = 300
+"""How many characters of a notice about a tag are shown; a tag can contain anything."""
 
 log = logging.getLogger("lora-algebra")
 
 Read = Callable[[], Iterable[Asked]]
-"""Gives the files that an input asks for; LoraError if the input itself is wrong."""
+"""Returns the files that an input asks for; LoraError if the input itself is wrong."""
 
 Entry: TypeAlias = "tuple[Asked, Fraction, Fraction]"
 """A file that is asked for, with its strengths for the denoiser and the text encoders."""
 
 More = Callable[[FileId], object] | None
-"""What else of a file matters."""
+"""Returns what else matters about a file."""
 
 
 async def validation_errors(read: Read) -> bool | str:
-    """True, or what is wrong with each of the first few that are asked for.
+    """Returns True, or what is wrong with the first few files that are asked for.
 
-    Not on the event loop, where the host asks: a file that has moved is found by its content.
+    It runs outside the event loop, where the host asks: a file that has moved is found by its
+    content.
     """
-    said = await asyncio.to_thread(_validation_errors, read)
-    return objection(said) if said else True
+    errors = await asyncio.to_thread(_validation_errors, read)
+    return validation_error(errors) if errors else True
 
 
 def fingerprints(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
-    """The files as they are now, so that a file retrained under its old name is read again."""
+    """Returns the current state of the files, so that one retrained under its old name is read
+    again."""
     try:
         library = Library()
         return [_fingerprint(library, asked, more) for asked, more in read()]
@@ -53,16 +55,17 @@ def fingerprints(read: Callable[[], Iterable[tuple[Asked, More]]]) -> object:
         return str(error)
 
 
-def terms_of(several: Iterable[Entry]) -> list[Term]:
-    """Of the files that are meant, whose headers are sound, at their strengths; LoraError otherwise."""
+def terms_of(entries: Iterable[Entry]) -> list[Term]:
+    """Returns the terms of the files, with their strengths; LoraError if one is missing or its
+    header is damaged."""
     library = Library()
-    return [_term(library, entry) for entry in several]
+    return [_term(library, entry) for entry in entries]
 
 
 def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str, ...]]:
-    """What the node shows, and the log, of what is not understood beside each name."""
-    told = (f"{name}: ignored {', '.join(words)}" for name, words in ignored if words)
-    lines = tuple(shortened(line, LONGEST_LINE) for line in told)
+    """Returns the notice on the node, also logged, about what is not understood after each name."""
+    notices = (f"{name}: ignored {', '.join(words)}" for name, words in ignored if words)
+    lines = tuple(shortened(line, LONGEST_LINE_CHARS) for line in notices)
     for line in lines:
         log.warning("%s", line)
     return {"text": lines} if lines else {}
@@ -71,12 +74,12 @@ def notice(ignored: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str,
 def _validation_errors(read: Read) -> str:
     try:
         library = Library()
-        wrong = (said for asked in read() if (said := _wrong(library, asked)))
-        first = list(islice(wrong, SHOWN + 1))
+        wrong = (error for asked in read() if (error := _wrong(library, asked)))
+        first = list(islice(wrong, SHOWN_ERRORS + 1))
     except LoraError as error:
         return str(error)
-    more = ["…"] if len(first) > SHOWN else []
-    return "\n".join([*first[:SHOWN], *more])
+    more = ["…"] if len(first) > SHOWN_ERRORS else []
+    return "\n".join([*first[:SHOWN_ERRORS], *more])
 
 
 def _wrong(library: Library, asked: Asked) -> str | None:
@@ -92,15 +95,15 @@ def _fingerprint(library: Library, asked: Asked, more: More) -> object:
         file = library.find(asked)
     except LoraError as error:
         return str(error)
-    state = [file.path, file.mtime_ns, file.size, file.inode, file.beside]
+    state = [file.path, file.mtime_ns, file.size, file.inode, file.config_mtime_ns]
     return [*state, more(file)] if more else state
 
 
 def _term(library: Library, entry: Entry) -> Term:
     asked, model, clip = entry
-    file, said = library.find_saying(asked)
+    file, warnings = library.find_with_warnings(asked)
     try:
         shared_cache.check(file)
     except LoraError as error:
         raise error.in_row(asked.row) from error
-    return Term.given(file, model, clip, said)
+    return Term.given(file, model, clip, warnings)

@@ -1,4 +1,4 @@
-"""The node that takes what other packs' stackers give."""
+"""The node that reads the output of other packs' stackers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .types import CATEGORY, Lora, LoraStack, lora_input
 
 
 class FromLoRAStack(io.ComfyNode):
-    """A LORA_STACK of another pack as a LORA."""
+    """Turns a LORA_STACK of another pack into a LORA."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -44,7 +44,7 @@ class FromLoRAStack(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_others: object) -> object:
-        """The fingerprints of all files, since it is told too late which are meant."""
+        """Returns the fingerprints of all files, since it is known too late which ones are meant."""
         return listed_states()
 
     @classmethod

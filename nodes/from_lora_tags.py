@@ -21,7 +21,7 @@ ORDER_TOOLTIP = (
 
 
 class FromLoRATags(io.ComfyNode):
-    """The <lora:…> tags of a text as a LORA, and the text without them."""
+    """Turns the <lora:…> tags of a text into a LORA, and returns the text without them."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -58,12 +58,13 @@ class FromLoRATags(io.ComfyNode):
 
     @classmethod
     async def validate_inputs(cls, text: str | None = None) -> bool | str:
-        """Says what is wrong before anything runs; what is linked comes later."""
+        """Says what is wrong before anything runs; linked inputs are only known later."""
         return await validation_errors(lambda: _asked(text))
 
     @classmethod
     def fingerprint_inputs(cls, text: str | None = None, **_others: object) -> object:
-        """The files' fingerprints; of all that there are, if the text is linked and comes later."""
+        """Returns the files' fingerprints; those of all files if the text is linked and only known
+        later."""
         if text is None:
             return listed_states()
         return fingerprints(lambda: [(asked, None) for asked in _asked(text)])

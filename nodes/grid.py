@@ -1,4 +1,4 @@
-"""Draws images side by side, with captions or with headers of columns and rows; without the host.
+"""Draws images side by side, with captions or with headers of columns and rows, without the host.
 
 Images are (height, width, channels), with values from 0 to 1.
 """
@@ -17,12 +17,12 @@ from torch import Tensor
 
 from .lettering import Lettering, fitted
 
-ONE_ROW: Final = 6
-"""So many images are put into one row, when nobody says otherwise."""
+MOST_IN_ONE_ROW: Final = 6
+"""How many images are put into one row by default."""
 
 TEXT_SHARE: Final = 18
-"""Of a cell's shorter side that text is high, when nobody says otherwise; and at least this:"""
-LEAST_TEXT: Final = 12
+"""The default height of text is this share of a cell's shorter side: one 18th, but at least:"""
+LEAST_TEXT_PIXELS: Final = 12
 
 WHITE: Final = 255
 
@@ -32,9 +32,9 @@ class Look:
     """How a grid looks.
 
     Attributes:
-        text_size: In pixels; 0 goes by the images.
+        text_size: Height of the text in pixels; 0 to choose it by the images.
         gap: Pixels around each image.
-        dark: Light text on black.
+        dark: Whether the text is light on black.
     """
 
     text_size: int = 0
@@ -44,7 +44,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is written: above each image, or above each column and beside each row."""
+    """What is written: above each image, or above each column and next to each row."""
 
     captions: Sequence[str] = ()
     top: Sequence[str] = ()
@@ -56,11 +56,12 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Where everything is, in pixels.
+    """The positions of everything, in pixels.
 
     Attributes:
-        width, height: Of a cell.
-        left: Of the headers of rows, ``top`` of those of columns, ``caption`` of one above an image.
+        width, height: The size of a cell.
+        left: Width of the headers of rows; ``top`` is the height of those of columns, ``caption``
+            of one above an image.
     """
 
     count: int
@@ -82,17 +83,17 @@ class Table:
         return x + self.width + self.gap, y + self.height + self.gap
 
     def corner(self, index: int) -> tuple[int, int]:
-        """Where the cell of an image begins."""
+        """Returns where the cell of an image begins."""
         row, column = divmod(index, self.columns)
         x = self.left + self.gap + column * (self.width + self.gap)
         return x, self.top + self.gap + self.caption + row * (self.caption + self.height + self.gap)
 
 
 def frames_of(items: Sequence[Tensor]) -> list[list[Tensor]]:
-    """The images of each grid to draw, of batches of images.
+    """Returns the images of each grid to draw, from batches of images.
 
-    Batches of one length are several images at each place of a grid, as the frames of videos are:
-    a grid of the first ones, one of the second ones, and so on. All others lie side by side.
+    Batches of one length are several images at each place of a grid, as the frames of videos are: a
+    grid of the first ones, one of the second ones, and so on. All others are placed side by side.
     """
     lengths = {len(item) for item in items}
     if len(items) > 1 and len(lengths) == 1:
@@ -101,25 +102,25 @@ def frames_of(items: Sequence[Tensor]) -> list[list[Tensor]]:
 
 
 def labels_of(labels: Sequence[str], items: Sequence[Tensor], count: int) -> list[str]:
-    """One of ``labels`` for each of ``count`` images of a grid; those that are missing are empty."""
+    """Returns one label for each of ``count`` images of a grid; missing ones are empty."""
     if len(labels) == len(items) < count:
         labels = [label for label, item in zip(labels, items, strict=True) for _ in item]
     return [*labels, *[""] * count][:count]
 
 
 def near_square(count: int) -> int:
-    """How many columns to use when nobody says."""
-    return count if count <= ONE_ROW else math.ceil(math.sqrt(count))
+    """Returns how many columns to use by default."""
+    return count if count <= MOST_IN_ONE_ROW else math.ceil(math.sqrt(count))
 
 
 def draw(frames: Sequence[Sequence[Tensor]], columns: int, words: Words, look: Look) -> Tensor:
-    """A grid for each of ``frames``, all of one size: (grids, height, width, channels).
+    """Draws a grid for each of ``frames``, all of one size: (grids, height, width, channels).
 
-    Every image is copied as it is, into the middle of its cell if others are larger.
+    Every image is copied unchanged, into the middle of its cell if others are larger.
     """
     images = [image for frame in frames for image in frame]
     height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
-    size = look.text_size or max(LEAST_TEXT, min(width, height) // TEXT_SHARE)
+    size = look.text_size or max(LEAST_TEXT_PIXELS, min(width, height) // TEXT_SHARE)
     lettering = fitted(words.all(), max(1, width - size // 3), size)
     table = _table(len(frames[0]), columns, (width, height), words, lettering, look.gap)
     channels = max(3, *(image.shape[-1] for image in images))
@@ -141,7 +142,7 @@ def _table(
     lettering: Lettering,
     gap: int,
 ) -> Table:
-    """Leaves as much room for words as the largest of them needs."""
+    """Computes the positions, with as much room for words as the largest of them needs."""
     margin = lettering.line_height // 2
 
     def high(texts: Sequence[str]) -> int:
@@ -153,7 +154,7 @@ def _table(
 
 
 def _sheet(table: Table, words: Words, lettering: Lettering, dark: bool) -> np.ndarray:
-    """The words and the background, as (height, width) of bytes."""
+    """Draws the words and the background, as (height, width) of bytes."""
     from PIL import Image, ImageDraw
 
     image = Image.new("L", table.size, 0 if dark else WHITE)
@@ -183,7 +184,8 @@ def _put(grid: Tensor, image: Tensor, table: Table, index: int) -> None:
 
 
 def _in_channels(image: Tensor, channels: int) -> Tensor:
-    """``image``, grey in all colours if it has but one channel, opaque if it has no alpha."""
+    """Returns ``image`` as grey in all colours if it has only one channel, opaque if it has no
+    alpha."""
     if image.shape[-1] == 1:
         image = image.expand(*image.shape[:-1], 3)
     if image.shape[-1] < channels:

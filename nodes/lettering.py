@@ -1,4 +1,4 @@
-"""Text in the width that there is: wrapped, made smaller, and cut at last. Knows Pillow, not the host."""
+"""Fits text into a width: wrapped, made smaller, and finally cut. It knows Pillow, not the host."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     from PIL.ImageFont import FreeTypeFont
 
-SMALLEST: Final = 8
+SMALLEST_PIXELS: Final = 8
 MOST_LINES: Final = 3
 ELLIPSIS: Final = "…"
 
-PROBED: Final = 32
-"""Pixels of a font that is asked what letters it has: enough to tell a letter from a box."""
+PROBED_PIXELS: Final = 32
+"""Size in pixels at which a font is asked which letters it has: enough to tell a letter from a box."""
 
 NO_LETTER: Final = "\uffff"
-"""Never a letter, so it shows what a font draws for those that it does not have."""
+"""A character that is never a letter; it shows what a font draws for those that it does not have."""
 
 OTHER_FONTS: Final = (
     "NotoSansCJK-Regular.ttc",
@@ -34,12 +34,13 @@ OTHER_FONTS: Final = (
     "segoeui.ttf",
     "arial.ttf",
 )
-"""Looked for where systems keep fonts, when Pillow's own, which has little but ASCII, won't do."""
+"""Fonts to look for where systems keep them, if Pillow's own, which has little more than ASCII, is
+not enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lettering:
-    """Texts of one font, each in its lines."""
+    """Texts in one font, each as its lines."""
 
     font: FreeTypeFont
     lines: dict[str, list[str]]
@@ -56,7 +57,8 @@ class Lettering:
 
 
 def fitted(texts: Iterable[str], width: int, size: int) -> Lettering:
-    """``texts`` in at most ``MOST_LINES`` of ``width`` pixels, at ``size`` or as large as they can be."""
+    """Fits ``texts`` into at most ``MOST_LINES`` lines of ``width`` pixels, at ``size`` or as large
+    as possible."""
     texts = list(dict.fromkeys(texts))
     font_of = _font_for("".join(texts))
     *larger, least = _sizes(size)
@@ -70,8 +72,8 @@ def fitted(texts: Iterable[str], width: int, size: int) -> Lettering:
 
 
 def _sizes(size: int) -> list[int]:
-    """From ``size`` down to half of it: smaller than that, a cut text is easier to read."""
-    least = max(SMALLEST, size // 2)
+    """Returns sizes from ``size`` down to half of it: below that, a cut text is easier to read."""
+    least = max(SMALLEST_PIXELS, size // 2)
     sizes = [size]
     while sizes[-1] > least:
         sizes.append(max(least, sizes[-1] * 9 // 10))
@@ -83,7 +85,7 @@ def _fits(font: FreeTypeFont, width: int, lines: list[str]) -> bool:
 
 
 def _wrapped(text: str, font: FreeTypeFont, width: int) -> list[str]:
-    """Lines of whole words, so that one with a long word may be too wide."""
+    """Splits a text into lines of whole words; a line with one long word may be too wide."""
     lines: list[str] = []
     for line in text.splitlines():
         room = ""
@@ -98,7 +100,7 @@ def _wrapped(text: str, font: FreeTypeFont, width: int) -> list[str]:
 
 
 def _cut(lines: list[str], font: FreeTypeFont, width: int) -> list[str]:
-    """The first lines, long words broken; a mark at the end says that there was more."""
+    """Returns the first lines, with long words broken; a mark at the end says that there was more."""
     broken = [part for line in lines for part in _broken(line, font, width)]
     if len(broken) <= MOST_LINES:
         return broken
@@ -119,14 +121,14 @@ def _broken(line: str, font: FreeTypeFont, width: int) -> Iterator[str]:
 
 
 def _font_for(text: str) -> Callable[[int], FreeTypeFont]:
-    """Pillow's own font, or of the system's the one that has most of the letters in ``text``."""
+    """Returns Pillow's own font, or the system's font that has most of the letters in ``text``."""
     from PIL.ImageFont import load_default, truetype
 
     best: Callable[[int], FreeTypeFont] = load_default  # type: ignore[assignment]
-    fewest = _lacking(best(PROBED), text)
+    fewest = _lacking(best(PROBED_PIXELS), text)
     for name in OTHER_FONTS if fewest else ():
         try:
-            lacking = _lacking(truetype(name, PROBED), text)
+            lacking = _lacking(truetype(name, PROBED_PIXELS), text)
         except OSError:
             continue  # not on this system
         if lacking < fewest:
@@ -135,7 +137,7 @@ def _font_for(text: str) -> Callable[[int], FreeTypeFont]:
 
 
 def _lacking(font: FreeTypeFont, text: str) -> int:
-    """How many of the letters in ``text`` the font draws like one that is none."""
+    """Counts the letters in ``text`` that the font draws as a missing one."""
     none = _drawn(font, NO_LETTER)
     return sum(_drawn(font, letter) == none for letter in set(text) if not letter.isspace())
 
@@ -143,6 +145,6 @@ def _lacking(font: FreeTypeFont, text: str) -> int:
 def _drawn(font: FreeTypeFont, letter: str) -> bytes:
     from PIL import Image, ImageDraw
 
-    image = Image.new("L", (2 * PROBED, 2 * PROBED))
+    image = Image.new("L", (2 * PROBED_PIXELS, 2 * PROBED_PIXELS))
     ImageDraw.Draw(image).text((0, 0), letter, fill=255, font=font)
     return image.tobytes()

@@ -1,4 +1,4 @@
-"""The node that brings a file into the algebra."""
+"""The node that turns a file into a value."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ..lora_core.algebra import Recipe
 from ..lora_core.errors import LoraError
 from ..lora_core.reading import shared_cache
 from .host import find_lora, lora_names
-from .plain_errors import objection, plain_errors
+from .plain_errors import plain_errors, validation_error
 from .types import CATEGORY, Lora
 
 
 class LoadLoRA(io.ComfyNode):
-    """A LoRA file as a value."""
+    """Loads a LoRA file as a value."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -41,23 +41,24 @@ class LoadLoRA(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, lora_name: object = None) -> bool | str:
-        """Names the host's list does not have may still be meant; linked ones come later."""
+        """Checks the name: names outside the host's list can still be valid; linked ones are only
+        known later."""
         if lora_name is None:
             return True
         try:
             find_lora(lora_name)
         except LoraError as error:
-            return objection(error)
+            return validation_error(error)
         return True
 
     @classmethod
     def fingerprint_inputs(cls, lora_name: object = None, **_others: object) -> object:
-        """The file's state, so that a file retrained under its old name is read again."""
+        """Returns the file's state, so that one retrained under its old name is read again."""
         try:
             file = find_lora(lora_name)
         except LoraError as error:
             return str(error)
-        return [file.mtime_ns, file.size, file.inode, file.beside]
+        return [file.mtime_ns, file.size, file.inode, file.config_mtime_ns]
 
     @classmethod
     def execute(cls, lora_name: str, strength: float = 1.0) -> io.NodeOutput:

@@ -1,4 +1,4 @@
-"""The node that puts images side by side, with what each of them shows."""
+"""The node that puts images side by side, with labels."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .grid import Look, Words, draw, frames_of, labels_of, near_square
 from .types import CATEGORY
 
 BACKGROUNDS = ("white", "black")
-LONGEST_LABEL = 300
+LONGEST_LABEL_CHARS = 300
 
 
 class LoRAGrid(io.ComfyNode):
-    """Images as one comparison image, labelled."""
+    """Puts images into one labelled comparison image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -87,10 +87,10 @@ class LoRAGrid(io.ComfyNode):
         if not (frames and frames[0]):
             raise ValueError("LoRA Grid needs at least one image; the batch is empty.")
         count = len(frames[0])
-        said = labels_of(_shown(labels or []), images, count)
-        width = min(columns[0] or columns_of(said) or near_square(count), count)
+        captions = labels_of(_shown(labels or []), images, count)
+        width = min(columns[0] or columns_of(captions) or near_square(count), count)
         look = Look(text_size[0], gap[0], background[0] == "black")
-        return io.NodeOutput(draw(frames, width, _words(said, width), look))
+        return io.NodeOutput(draw(frames, width, _words(captions, width), look))
 
 
 def _pixels(name: str, default: int, tooltip: str) -> io.Int.Input:
@@ -98,9 +98,9 @@ def _pixels(name: str, default: int, tooltip: str) -> io.Int.Input:
 
 
 def _shown(labels: Sequence[str]) -> list[str]:
-    """Those of a list, or the lines of a text."""
+    """Returns the labels of a list, or the lines of a text."""
     each = labels[0].splitlines() if len(labels) == 1 else labels
-    return [shortened(str(label), LONGEST_LABEL) for label in each]
+    return [shortened(str(label), LONGEST_LABEL_CHARS) for label in each]
 
 
 def _words(labels: Sequence[str], columns: int) -> Words:

@@ -60,7 +60,7 @@ class LoRARows(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, rows: object = None, **_others: object) -> object:
-        """The files' fingerprints, and the words of those whose rows have chosen none."""
+        """Returns the files' fingerprints, and the words of those whose rows have chosen none."""
         return fingerprints(
             lambda: [(row.asked, _words_of(row)) for row in active_rows(read_rows(rows))]
         )
@@ -82,21 +82,21 @@ def _asked(rows: object) -> Iterable[Asked]:
 
 
 def _words_of(row: Row) -> More:
-    """What gives a row's words, if they are those of its file."""
+    """Returns what gives a row's words, if they are those of its file."""
     return stated_triggers if row.triggers is None else None
 
 
 def _words(rows: Iterable[Row], terms: Iterable[Term]) -> Iterable[str]:
-    """The trigger words of all rows, each once."""
-    said: dict[str, str] = {}
+    """Returns the trigger words of all rows, each once."""
+    words: dict[str, str] = {}
     for row, term in zip(rows, terms, strict=True):
         for word in stated_triggers(term.file) if row.triggers is None else row.triggers:
-            said.setdefault(word.strip().casefold(), word.strip())
-    return filter(None, said.values())
+            words.setdefault(word.strip().casefold(), word.strip())
+    return filter(None, words.values())
 
 
 def _in_order(terms: Iterable[Term]) -> list[Term]:
-    """Every file once, with all of its strength, where it comes first."""
+    """Returns every file once, with its total strength, at its first place."""
     terms = tuple(terms)
     total = {term.file: term for term in Recipe(terms).terms}
     return [total[file] for file in dict.fromkeys(term.file for term in terms) if file in total]

@@ -1,4 +1,4 @@
-"""What a node tells the page beside its outputs."""
+"""What a node sends to the page besides its outputs."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from ..lora_core.errors import LoraError
 REFUSED = "lora_algebra.refused"
 
 EXECUTED = "executed"
-"""What the host itself sends with a node's output, which the page takes at any time."""
+"""The host's own event for a node's output, which the page accepts at any time."""
 
 
 @contextmanager
 def report_refusals() -> Generator[None]:
-    """Sends an error of ours, with its fields, to the page that queued the prompt."""
+    """Sends one of our errors, with its fields, to the page that queued the prompt."""
     try:
         yield
     except LoraError as error:
         server = getattr(PromptServer, "instance", None)  # there is none in a script
-        if server and server.client_id is not None:  # else it would go to every page
+        if server and server.client_id is not None:  # otherwise it would go to every page
             server.send_sync(REFUSED, _fields(error, server.last_node_id), server.client_id)
         raise
 
 
 def report_later() -> Callable[[Mapping[str, object]], None]:
-    """For the node that runs now: sends an output of it to the page in place of what it has sent."""
+    """Returns a function that sends a new output of the running node to the page, in place of the
+    earlier one."""
     context, server = get_executing_context(), getattr(PromptServer, "instance", None)
     shown = getattr(server, "last_node_id", None)
 
@@ -37,8 +38,8 @@ def report_later() -> Callable[[Mapping[str, object]], None]:
         now = get_executing_context()
         if context and now and server and server.client_id is not None:
             node = {"node": context.node_id, "display_node": shown or context.node_id}
-            told = {**node, "output": output, "prompt_id": now.prompt_id}
-            server.send_sync(EXECUTED, told, server.client_id)
+            event = {**node, "output": output, "prompt_id": now.prompt_id}
+            server.send_sync(EXECUTED, event, server.client_id)
 
     return tell
 

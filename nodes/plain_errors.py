@@ -23,15 +23,15 @@ SHOWN: Final = str.maketrans(
         "=": "\N{FULLWIDTH EQUALS SIGN}",
     }
 )
-"""In place of what the page before 1.49 shows of an objection as HTML: a slash as ``&amp;amp;#x2F;``."""
+"""Replacements for characters that pages before 1.49 show as HTML: a slash as ``&amp;amp;#x2F;``."""
 
 
 @contextmanager
 def plain_errors() -> Generator[None]:
-    """Lets an error of ours leave as a builtin ValueError with the same sentence.
+    """Lets one of our errors leave as a builtin ValueError with the same sentence.
 
-    The page puts the class in front of the sentence and cuts both to three lines: a class of
-    another module with the whole path of it, so that nothing of the sentence would be left.
+    The page puts the class before the sentence and cuts both to three lines. A class of another
+    module comes with its whole path, so that nothing of the sentence would be left.
     """
     try:
         yield
@@ -39,7 +39,7 @@ def plain_errors() -> Generator[None]:
         raise ValueError(str(error)) from error
 
 
-def objection(error: LoraError | str) -> str:
-    """What ``validate_inputs`` returns: the same sentence, in letters that every page shows as they are."""
+def validation_error(error: LoraError | str) -> str:
+    """Returns the sentence for ``validate_inputs``, in letters that every page shows unchanged."""
     double = DOUBLE.sub(r"“\1”", str(error))
     return SINGLE.sub(r"‘\1’", double).translate(SHOWN)

@@ -1,4 +1,4 @@
-"""The one route of ours: what is in a LoRA file, for the page. It reads, and nothing else."""
+"""Our one route: what is in a LoRA file, for the page. It only reads."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from server import PromptServer
 
 from ..lora_core.algebra import FileId
 from ..lora_core.errors import LoraError, LoraInputError
-from ..lora_core.library import Asked, Facts, close_names, facts_of, said_of
+from ..lora_core.library import Asked, Facts, close_names, facts_of, warnings_of
 from ..lora_core.text import shortened
 from .host import content_of, find_lora, lora_names, resolve_lora
 
 PATH = "/lora_algebra/lora"
-LONGEST_NAME = 4096
-LONGEST_ERROR = 2000
-LARGEST_ANSWER = 64 * 1024
+LONGEST_NAME_CHARS = 4096
+LONGEST_ERROR_CHARS = 2000
+LARGEST_ANSWER_BYTES = 64 * 1024
 FEWER = (60, 30, 15, 5, 0)
-"""How many words and notes are in an answer, until it is small enough."""
+"""How many words and notes an answer has, tried until it is small enough."""
 
-AT_ONCE = 3
-"""Files that are looked at together; the host's own work shares the threads."""
+FILES_AT_ONCE = 3
+"""How many files are read at the same time; the host's own work shares the threads."""
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -37,22 +37,22 @@ FLAG = re.compile(r"[01]")
 
 
 def add_routes() -> None:
-    """Gives the running server the route, unless another copy of the pack has done so.
+    """Adds the route to the running server, unless another copy of the pack has done so.
 
     The host would not start with two of them.
     """
     server = getattr(PromptServer, "instance", None)  # there is none in a script
     if server is None or any(getattr(route, "path", None) == PATH for route in server.routes):
         return
-    turns = asyncio.Semaphore(AT_ONCE)
+    turns = asyncio.Semaphore(FILES_AT_ONCE)
 
     async def lora(request: web.Request) -> web.Response:
         try:
             asked, content = _question(request.query)
         except LoraInputError as error:
             return _answer(_written({"error": error.message}), 400)
-        async with turns:  # a slow disk must not keep the event loop, nor all threads
-            return _answer(await asyncio.to_thread(_told, asked, content))
+        async with turns:  # a slow disk must not block the event loop or all threads
+            return _answer(await asyncio.to_thread(_answer_about, asked, content))
 
     server.routes.get(PATH)(lora)
 
@@ -64,10 +64,10 @@ def _answer(body: bytes, status: int = 200) -> web.Response:
 
 
 def _question(query: Any) -> tuple[Asked, bool]:
-    """What is asked for, and whether for its content's hash, too.
+    """Returns the file that is asked for, and whether its content's hash is wanted.
 
     Raises:
-        LoraInputError: A parameter is missing, given twice, too long or of another form.
+        LoraInputError: A parameter is missing, given twice, too long, or in the wrong format.
     """
     name = _parameter(query, "name", re.compile(r".+", re.DOTALL))
     hash_, size = _parameter(query, "hash", HASH, ""), _parameter(query, "size", SIZE, "")
@@ -76,28 +76,30 @@ def _question(query: Any) -> tuple[Asked, bool]:
     return asked, content == "1"
 
 
-def _parameter(query: Any, key: str, form: re.Pattern[str], unsaid: str | None = None) -> str:
-    values: list[str] = query.getall(key, [] if unsaid is None else [unsaid])
+def _parameter(query: Any, key: str, form: re.Pattern[str], default: str | None = None) -> str:
+    values: list[str] = query.getall(key, [] if default is None else [default])
     if len(values) != 1:
-        raise LoraInputError(f"{key} has to be given once.", key=key)
+        raise LoraInputError(f"{key} must be given exactly once.", key=key)
     value = values[0]
-    if value != unsaid and (len(value) > LONGEST_NAME or not form.fullmatch(value)):
-        raise LoraInputError(f"{key} is not of the right form.", key=key)
+    if value != default and (len(value) > LONGEST_NAME_CHARS or not form.fullmatch(value)):
+        raise LoraInputError(f"{key} is not in the right format.", key=key)
     return value
 
 
-def _told(asked: Asked, content: bool) -> bytes:
-    """The answer; what is wrong with a file is part of it."""
+def _answer_about(asked: Asked, content: bool) -> bytes:
+    """Returns the answer about a file; an error with it is part of the answer."""
     answer: dict[str, Any] = dict.fromkeys(("name", "how", "facts", "error"))
     answer |= {"asked": asked.name, "close": [], "warnings": []}
     try:
         found = resolve_lora(asked)
         answer |= {"name": found.name, "how": found.how}
-        answer["warnings"] = [warning.to_dict() for warning in said_of(asked, found)]
+        answer["warnings"] = [warning.to_dict() for warning in warnings_of(asked, found)]
         facts = _facts(find_lora(found.name), content)
     except LoraError as error:
         close = [] if answer["name"] else close_names(asked.name, lora_names())
-        return _written({**answer, "close": close, "error": shortened(str(error), LONGEST_ERROR)})
+        return _written(
+            {**answer, "close": close, "error": shortened(str(error), LONGEST_ERROR_CHARS)}
+        )
     return _fitting({**answer, "error": facts.error}, facts)
 
 
@@ -112,9 +114,11 @@ def _facts(file: FileId, content: bool) -> Facts:
 
 
 def _fitting(answer: Mapping[str, object], facts: Facts) -> bytes:
-    """The answer with as many words and notes as there is room for."""
-    told = (_written({**answer, "facts": _fewer(facts, most).to_dict()}) for most in FEWER)
-    return next((body for body in told if len(body) <= LARGEST_ANSWER), None) or _written(answer)
+    """Returns the answer with as many words and notes as there is room for."""
+    bodies = (_written({**answer, "facts": _fewer(facts, most).to_dict()}) for most in FEWER)
+    return next((body for body in bodies if len(body) <= LARGEST_ANSWER_BYTES), None) or _written(
+        answer
+    )
 
 
 def _fewer(facts: Facts, most: int) -> Facts:
@@ -127,5 +131,5 @@ def _fewer(facts: Facts, most: int) -> Facts:
 
 
 def _written(answer: Mapping[str, object]) -> bytes:
-    """As JSON; a name that is no text, as some systems allow, gets marks in it."""
+    """Writes JSON; a name that is not valid text, as some systems allow, gets marks in it."""
     return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")

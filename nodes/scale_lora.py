@@ -14,7 +14,7 @@ def _factor(name: str, tooltip: str) -> io.Float.Input:
 
 
 class ScaleLoRA(io.ComfyNode):
-    """A LoRA, or a whole stack of them, times a number."""
+    """Multiplies a LoRA, or a whole stack of them, by a number."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -1,4 +1,4 @@
-"""The node that lets a strength follow a curve."""
+"""The node that makes a strength follow a curve."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..lora_core.algebra import Curve, Recipe
 from ..lora_core.errors import LoraError
-from .plain_errors import objection, plain_errors
+from .plain_errors import plain_errors, validation_error
 from .types import CATEGORY, Lora
 
 
@@ -15,7 +15,7 @@ def _percent(name: str, default: float, tooltip: str) -> io.Float.Input:
 
 
 class ScheduleLoRA(io.ComfyNode):
-    """A LoRA whose strength changes while an image is made."""
+    """Changes a LoRA's strength while an image is made."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -49,12 +49,12 @@ class ScheduleLoRA(io.ComfyNode):
         start_percent: float | None = 0.0,
         end_percent: float | None = 1.0,
     ) -> bool | str:
-        """Says what is wrong before anything runs; what is linked comes later."""
+        """Says what is wrong before anything runs; linked inputs are only known later."""
         typed = "linear" if curve is None else curve
         try:
             Curve.parse(typed, *_known(start_percent, end_percent))
         except LoraError as error:
-            return objection(error)
+            return validation_error(error)
         return True
 
     @classmethod
@@ -67,5 +67,5 @@ class ScheduleLoRA(io.ComfyNode):
 
 
 def _known(start: float | None, end: float | None) -> tuple[float, float]:
-    """The window, as far as it is typed and not linked."""
+    """Returns the window, as far as it is typed and not linked."""
     return (0.0, 1.0) if start is None or end is None else (start, end)

@@ -1,4 +1,4 @@
-"""The node that gives every image of a batch a strength of its own."""
+"""The node that gives every image of a batch its own strength."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from comfy_api.latest import io
 
 from ..lora_core.algebra import Recipe, parse_spread
 from ..lora_core.errors import LoraError
-from .plain_errors import objection, plain_errors
+from .plain_errors import plain_errors, validation_error
 from .types import CATEGORY, Lora
 
 DEFAULT = "0..1"
 
 
 class SpreadLoRA(io.ComfyNode):
-    """A LoRA at another strength for each image of the batch, in one pass."""
+    """Gives a LoRA another strength for each image of the batch, in one pass."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -38,11 +38,11 @@ class SpreadLoRA(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, values: str | None = DEFAULT) -> bool | str:
-        """Says what is wrong before anything runs; what is linked comes later."""
+        """Says what is wrong before anything runs; linked inputs are only known later."""
         try:
             parse_spread(DEFAULT if values is None else values)
         except LoraError as error:
-            return objection(error)
+            return validation_error(error)
         return True
 
     @classmethod

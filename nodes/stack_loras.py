@@ -12,7 +12,7 @@ from .types import CATEGORY, Lora
 
 
 class StackLoRAs(io.ComfyNode):
-    """The sum of any number of LoRAs; their order does not matter."""
+    """Adds any number of LoRAs; their order does not matter."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -24,7 +24,7 @@ class StackLoRAs(io.ComfyNode):
             description="Adds up any number of LoRAs. Their order does not matter.",
             search_aliases=["lora stack", "add loras", "combine loras"],
             inputs=[
-                # the last input there is: with anything behind it, pasting a group loses a link
+                # this must be the last input: with anything after it, pasting a group loses a link
                 io.Autogrow.Input(
                     "loras",
                     template=io.Autogrow.TemplatePrefix(row, prefix="lora_", min=0, max=50),

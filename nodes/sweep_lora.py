@@ -1,4 +1,4 @@
-"""The node that makes a list of strengths, for everything behind it to run over."""
+"""The node that makes a list of strengths; everything after it runs once for each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..lora_core.algebra import Recipe
 from ..lora_core.errors import LoraError
 from ..lora_core.lists import ONE, check_count, parse_values, sweep
-from .plain_errors import objection, plain_errors
+from .plain_errors import plain_errors, validation_error
 from .types import CATEGORY, Lora, lora_input
 
 DEFAULT = "0, 0.5, 1"
@@ -15,7 +15,7 @@ UNLINKED = object()
 
 
 class SweepLoRA(io.ComfyNode):
-    """A LoRA at several strengths, or against another one, as a list."""
+    """Lists a LoRA at several strengths, or against another one."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -76,14 +76,14 @@ class SweepLoRA(io.ComfyNode):
         across: object = UNLINKED,
         across_values: str | None = DEFAULT,
     ) -> bool | str:
-        """Says what is wrong before anything runs; what is linked comes later."""
+        """Says what is wrong before anything runs; linked inputs are only known later."""
         try:
             columns = ONE if values is None else parse_values(values)
             crossed = across is not UNLINKED and across_values is not None
             rows = parse_values(across_values or "", "across_values") if crossed else ONE
             check_count(columns, rows)
         except LoraError as error:
-            return objection(error)
+            return validation_error(error)
         return True
 
     @classmethod

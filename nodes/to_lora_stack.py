@@ -1,4 +1,4 @@
-"""The node that gives what other packs' loaders take."""
+"""The node that makes the input of other packs' loaders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .types import CATEGORY, LoraStack, lora_input
 
 
 class ToLoRAStack(io.ComfyNode):
-    """A LORA as a LORA_STACK for other packs."""
+    """Turns a LORA into a LORA_STACK for other packs."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -1,4 +1,4 @@
-"""The node that writes a LORA as text, for prompts and for what is saved with an image."""
+"""The node that writes a LORA as text, for prompts and for metadata saved with an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .types import CATEGORY, lora_input
 
 
 class ToLoRATags(io.ComfyNode):
-    """A LORA as <lora:…> tags, with the hashes by which Civitai knows the files."""
+    """Writes a LORA as <lora:…> tags, with the hashes by which Civitai knows the files."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -29,7 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         SLOW, action="store_true", help="also the slow tests, and every test in every host and page"
     )
     parser.addoption(
-        PART, choices=PARTS, help="one part of the tests in hosts and pages: each starts servers of its own"
+        PART,
+        choices=PARTS,
+        help="one part of the tests in hosts and pages: each starts servers of its own",
     )
 
 

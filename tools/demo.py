@@ -1,8 +1,9 @@
-"""``make demo``: the main job, end to end, on files of ours. Results are in demo/.
+"""``make demo``: the main job, end to end, on our own files. Results are in demo/.
 
-First a picture (tools/picture.py). Then, in the real ComfyUI if one is found: a saved workflow chains
-LoRAs with our nodes, ComfyUI loads it, patches a real model, and queued prompts render to PNG. Else
-diffusers makes the picture, and the same sum goes into a checkpoint file by the command line.
+First a picture (tools/picture.py). Then, in the real ComfyUI if one is found: a saved workflow
+chains LoRAs with our nodes, ComfyUI loads it, patches a real model, and queued prompts render to
+PNG. Otherwise diffusers makes the picture, and the command line writes the same sum into a
+checkpoint file.
 """
 
 from __future__ import annotations
@@ -95,14 +96,14 @@ def node_of(prompt: dict[str, Any], class_type: str) -> str:
 
 
 def changed(prompt: dict[str, Any], class_type: str, **inputs: object) -> dict[str, Any]:
-    """The same workflow, with other inputs of a node."""
+    """Returns the same workflow, with other inputs of a node."""
     copy = json.loads(json.dumps(prompt))
     copy[node_of(copy, class_type)]["inputs"] |= inputs
     return copy
 
 
 def through(prompt: dict[str, Any], class_type: str, **inputs: object) -> dict[str, Any]:
-    """The same workflow, with a node between the stack and the model."""
+    """Returns the same workflow, with a node between the stack and the model."""
     stack = prompt[node_of(prompt, "ApplyToModel")]["inputs"]["lora"]
     whole = {"start_percent": 0.0, "end_percent": 1.0} if class_type == "ScheduleLoRA" else {}
     node = {"class_type": class_type, "inputs": {"lora": stack, **whole, **inputs}}
@@ -110,7 +111,7 @@ def through(prompt: dict[str, Any], class_type: str, **inputs: object) -> dict[s
 
 
 def with_strengths(prompt: dict[str, Any], *strengths: float) -> dict[str, Any]:
-    """The same workflow, as after moving its sliders."""
+    """Returns the same workflow, as after moving its sliders."""
     copy = json.loads(json.dumps(prompt))
     loaders = [node for node in copy.values() if node["class_type"] == "LoadLoRA"]
     for node in loaders:
@@ -139,7 +140,7 @@ def saved_images(host: Host, prompt: dict[str, Any], result: RunResult) -> list[
 
 
 def compare_with_host(host: Host) -> None:
-    """Our one pass against the host's own loaders in a row."""
+    """Compares our one pass with the host's own loaders in a row."""
     loras = list(zip(LORAS, STRENGTHS, strict=True))
     latents = {}
     for name, chain in (
@@ -175,7 +176,7 @@ def command(*arguments: object) -> None:
 
 
 def write_checkpoint(path: Path) -> None:
-    """The layers that the tiny LoRAs touch, in the layout of an SD 1.5 checkpoint."""
+    """Writes the layers that the tiny LoRAs touch, in the layout of an SD 1.5 checkpoint."""
 
     generator = torch.Generator().manual_seed(0)
     weights = {

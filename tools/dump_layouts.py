@@ -1,7 +1,8 @@
 """``python -m tools.dump_layouts``: writes tests/data/layouts.json from what is installed here.
 
-The host's part is found by its own python, diffusers' by ours. It is kept, so that the tests of
-the core need neither. A host leaves out the models that it does not have: the file is of 0.33.0.
+The host's part is found by its own Python, diffusers' by ours. The file is kept, so that the tests
+of the core need neither. A host leaves out the models that it does not have: the file is from
+0.33.0.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def main() -> int:
 
 
 def _lines(kinds: Mapping[str, Mapping[str, Any]]) -> str:
-    """JSON with a line for each entry."""
+    """Writes JSON with a line for each entry."""
     parts = []
     for kind, entries in kinds.items():
         rows = (
@@ -81,7 +82,8 @@ def _entry(model: Mapping[str, Any]) -> dict[str, Any]:
 def _grouped(
     shapes: Mapping[str, Any], names: Mapping[str, list[Any]], denoiser: bool
 ) -> list[dict[str, Any]]:
-    """The host's names without those by rule: prefixes that share all their paths together."""
+    """Groups the host's names without those that follow a rule: prefixes that share all their paths
+    together."""
     ruled = {name: key for key in shapes for name in by_rule(key, denoiser)}
     special = {name: target for name, target in names.items() if [ruled.get(name)] != target}
     keys = {key: index for index, key in enumerate(shapes)}

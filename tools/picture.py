@@ -65,13 +65,14 @@ SCHEDULES = tuple(Cell({"ink": 1.0}, until) for until in (0.3, 0.55, 0.7, 0.8, 0
 
 
 def by_host(host: Host) -> Images:
-    """By ComfyUI's own nodes and ours: the ramp is a sweep, each other image a prompt."""
+    """Makes the images with ComfyUI's own nodes and ours: the ramp is a sweep, each other image a
+    prompt."""
     sums, schedules = ([_one(host, _chain(cell)) for cell in cells] for cells in (SUMS, SCHEDULES))
     return [*sums, *in_host.images(host, _ramp()), *schedules]
 
 
 def by_diffusers() -> Images:
-    """By diffusers' own pipeline, with ``lora_core`` applied to its transformer."""
+    """Makes the images with diffusers' own pipeline, with ``lora_core`` applied to its transformer."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # of what is not needed here
     from examples.tiny.in_diffusers import pipeline
 
@@ -80,7 +81,7 @@ def by_diffusers() -> Images:
 
 
 def draw(images: Images) -> Image.Image:
-    """All of them with their labels, larger but not smoothed."""
+    """Draws all of them with their labels, larger but not smoothed."""
     grid = node_module("grid")
     large = [image.repeat(LARGER, axis=0).repeat(LARGER, axis=1) for image in images]
     cells = [torch.from_numpy(image).float() / 255 for image in large]
@@ -90,7 +91,7 @@ def draw(images: Images) -> Image.Image:
 
 
 def timed(make: Callable[[], Images]) -> tuple[Images, float]:
-    """What it makes, and how many seconds each image took."""
+    """Returns what it makes, and how many seconds each image took."""
     started = time.perf_counter()
     images = make()
     return images, (time.perf_counter() - started) / len(images)
@@ -121,7 +122,10 @@ def _ramp() -> Prompt:
 
 
 def _rendered(pipe: Any, cell: Cell) -> np.ndarray:
-    """A LoRA that ends part of the way is taken off where the sampler passes that place."""
+    """Renders an image.
+
+    A LoRA that ends part of the way is removed when the sampler passes that place.
+    """
     from examples.tiny.in_diffusers import render
 
     recipes = [
@@ -142,5 +146,5 @@ def _rendered(pipe: Any, cell: Cell) -> np.ndarray:
 
 
 def _progress(sigma: float) -> float:
-    """The share of the way at a noise level, as ComfyUI counts it."""
+    """Returns the share of the way at a noise level, as ComfyUI counts it."""
     return 1 - sigma / (SHIFT - (SHIFT - 1) * sigma)

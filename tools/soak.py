@@ -1,9 +1,9 @@
-"""Many queued prompts of mixed recipes in the real ComfyUI, each compared with itself alone.
+"""Many queued prompts of mixed recipes in the real ComfyUI, each compared with a run on its own.
 
 python -m tools.soak [--prompts 2000] [--seed 1] [--host 0.28]: recipes are merged, live, scheduled,
-spread, swept, in rows and in chains; between them prompts that are refused, fail while weights are
-patched or are interrupted, and /free. Fails if a result is another one than after a /free alone, or if
-anything is left on a model.
+spread, swept, in rows and in chains; between them are prompts that are refused, fail while weights
+are patched or are interrupted, and /free. It fails if a result differs from one right after a
+/free, or if anything is left on a model.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tests.host.files import assert_nothing_is_left, base_hash, make_loras
 MODELS = ("flux", "sd3", "wan")
 STEPS = 2
 FREE_EVERY, FAIL_EVERY = 25, 15
-"""On average."""
+"""After how many prompts this happens, on average."""
 
 MEGABYTE = 2**20
 
@@ -77,7 +77,7 @@ def _started(name: str) -> Iterator[Host]:
 
 
 def recipes(host: Host, folder: Path) -> list[Recipe]:
-    """Of every way to use LoRAs, on three models."""
+    """Returns recipes for every way to use LoRAs, on three models."""
     found: list[Recipe] = []
     for kind in MODELS:
         first, second = make_loras(host, folder, kind, 2)
@@ -125,7 +125,7 @@ def _sweep(kind: str, name: str) -> Prompt:
 
 
 def outcome(result: RunResult) -> object:
-    """All that must be the same again."""
+    """Returns all that must be the same again."""
     if result.status != "success":
         return result.status, result.error, result.node_errors
     return result.outputs["TKHash"]["text"]
@@ -169,11 +169,11 @@ class Soak:
                 self.wrong.append(f"at the end: {error}")
 
     def ran(self, prompt: Prompt) -> RunResult:
-        """Whatever becomes of it."""
+        """Runs a prompt, whatever becomes of it."""
         return self.host.run(prompt, expect_error=None)
 
     def interlude(self) -> None:
-        """Now and then something that must not matter to what follows."""
+        """Does something now and then that must not matter to what follows."""
         if not self.random.randrange(FREE_EVERY):
             self.between["freed"] += 1
             self.host.free(free_memory=bool(self.random.randrange(2)))
@@ -181,7 +181,7 @@ class Soak:
             self.random.choice((self.fail, self.interrupt))()
 
     def fail(self) -> None:
-        """A prompt whose weights cannot all be patched; if it has to patch any."""
+        """Runs a prompt whose weights cannot all be patched, if it has to patch any."""
         merged = [recipe for recipe in self.recipes if recipe.name.startswith("merge")]
         self.host.fail_at("calculate_weight", self.random.randint(1, 6))
         failed = self.ran(self.random.choice(merged).prompt).status == "error"
@@ -189,7 +189,7 @@ class Soak:
         self.between["failed on purpose"] += failed
 
     def interrupt(self) -> None:
-        """A prompt that is interrupted while it samples."""
+        """Runs a prompt that is interrupted while it samples."""
         kind = self.random.choice(MODELS)
         name = f"{kind}_1.safetensors"
         chain = stacked_loras((name, 1.0), curve="0:0, 1:1")
@@ -198,7 +198,10 @@ class Soak:
         self.between["interrupted"] += 1
 
     def used(self) -> int:
-        """Bytes of the server's memory. Forgets the history, which grows with every prompt."""
+        """Returns the bytes of the server's memory.
+
+        It forgets the history, which grows with every prompt.
+        """
         graph = Graph()
         graph.add("TKCounters")
         return self.host.run(graph.prompt).report("TKCounters")["rss"]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 CHANNELS = 16
-"""Of a latent, as SD 3 has them."""
+"""The channels of a latent, as in SD 3."""
 
 SCALE, SHIFT = 1.5305, 0.0609
 """What the host does to latents of SD 3 before a VAE sees them; TAESD's file undoes it."""
@@ -96,7 +96,7 @@ class Encoder(nn.Sequential):
 
 
 def _gather(channels: int) -> torch.Tensor:
-    """(4·channels, channels, 2, 2): the four pixels of a square become channels."""
+    """Returns (4·channels, channels, 2, 2): the four pixels of a square become channels."""
     return torch.eye(4 * channels).reshape(4 * channels, channels, 2, 2)
 
 
@@ -196,7 +196,7 @@ def _padded(name: str, layer: nn.Module, outputs: int, inputs: int) -> dict[str,
 
 
 def _nothing(name: str) -> dict[str, torch.Tensor]:
-    """A block that passes on what it gets."""
+    """Returns a block that passes on its input."""
     places = [f"{name}conv.{place}." for place in (0, 2, 4)]
     return {f"{place}weight": torch.zeros(WIDTH, WIDTH, 3, 3) for place in places} | {
         f"{place}bias": torch.zeros(WIDTH) for place in places

@@ -172,7 +172,7 @@ def _water(hour: _Hour, scene: Scene, x: Array, y: Array, shore: float) -> Array
 
 
 def _shaded(colour: Array, hour: _Hour, haze: float) -> Array:
-    """In the light of the hour, and the bluer the farther away."""
+    """Shades a colour in the light of the hour: the farther away, the bluer."""
     horizon = np.array(hour.horizon, np.float32)
     return colour * hour.light * (1 - haze) + horizon * haze
 

@@ -39,7 +39,7 @@ def export_lora(work: Path, name: str) -> None:
 
 
 def as_kohya(trained: Weights) -> Weights:
-    """By the names of the original layout, where q, k and v are one layer.
+    """Returns the adapter by the names of the original layout, where q, k and v are one layer.
 
     Their three adapters become one of three times the rank, with zeros in between.
     """
@@ -57,7 +57,7 @@ def as_kohya(trained: Weights) -> Weights:
 
 
 def as_lycoris(trained: Weights) -> Weights:
-    """By the names of diffusers' layers, as LyCORIS writes them."""
+    """Returns the adapter by the names of diffusers' layers, as LyCORIS writes them."""
     found: Weights = {}
     for key in trained:
         if key.endswith(DOWN):

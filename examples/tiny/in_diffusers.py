@@ -106,7 +106,7 @@ def render(
 
 
 def decode(vae: AutoencoderTiny, latents: torch.Tensor) -> np.ndarray:
-    """In bytes, cut off as the host does, not rounded."""
+    """Returns bytes, cut off as the host does, not rounded."""
     with torch.no_grad():
         image = vae.decode(latents).sample
     shares = (image[0].permute(1, 2, 0) / 2 + 0.5).clamp(0, 1)

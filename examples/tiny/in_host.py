@@ -91,7 +91,8 @@ def prompt(
     save: str | None = None,
     **sampling: Any,
 ) -> Prompt:
-    """From loaders to "SaveImage"; ``save`` also writes the latents, by the test kit's node."""
+    """Builds a prompt from loaders to "SaveImage"; ``save`` also writes the latents, by the test
+    kit's node."""
     graph = Graph()
     latent = sampled(graph, scene, seed, chain, **sampling)
     graph.add("SaveImage", images=decoded(graph, latent), filename_prefix=png)

@@ -81,7 +81,7 @@ def train(folder: Path, name: str, pictures: Drawn, steps: int = STEPS) -> dict[
 
 
 def _latents(folder: Path, name: str, pictures: Drawn) -> list[torch.Tensor]:
-    """Of all pictures, for each strength."""
+    """Returns the latents of all pictures, for each strength."""
     model = encoder(folder)
     count = len(pictures.pictures)
     return [

@@ -1,4 +1,4 @@
-"""One thing to be measured: a file and what its trainer's forward does to the weights."""
+"""One case to measure: a file and what its trainer's forward does to the weights."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Made:
     """A file and what it does.
 
     Attributes:
-        file: As the oracle saved it, its companions beside it.
-        weights: The base weights and biases, in the type that was asked for.
+        file: The file as the oracle saved it, with its companions next to it.
+        weights: The base weights and biases, in the requested type.
         deltas: For each strength that the oracle itself means as we do (always 1), its effective
             weight minus the base, float64, for each weight that changes.
     """
@@ -39,7 +39,7 @@ class Case:
 
     Attributes:
         family: "LoHa".
-        oracle: Whose forward counts: "LyCORIS", "peft", "kohya", "OneTrainer".
+        oracle: The trainer whose forward counts: "LyCORIS", "peft", "kohya", "OneTrainer".
         kind: The layer: "linear", "linear square", "conv2d 3x2".
         variant: What is special about it: "Tucker", "rescale"; empty for the plain form.
         build: Writes the file into a folder; (folder, seed, dtype of file and weights).

@@ -86,14 +86,15 @@ class Net(nn.Module):
 
 
 def every_type() -> list[str]:
-    """The names of peft's types, those that this version of ours has never heard of included."""
+    """Returns the names of peft's types, including those that our version has never heard of."""
     from peft import PeftType
 
     return [kind.name for kind in PeftType]
 
 
 def tuners(kind: str) -> Iterator[Any]:
-    """A model of peft's for each set of options that we know of a type; none if it cannot be made."""
+    """Yields a peft model for each set of options that we know of a type; none if it cannot be
+    made."""
     if kind in WRITTEN:
         return
     if kind in PROMPTS:
@@ -104,12 +105,12 @@ def tuners(kind: str) -> Iterator[Any]:
 
 
 def tuner(kind: str, *, of: Sequence[str] = ("first", "second"), **options: Any) -> Any:
-    """A model of peft's with these options, and those without which there is none."""
+    """Makes a peft model with these options, and those without which there is none."""
     return _wrapped(kind, Net(), **{"target_modules": [*of], **OPTIONS.get(kind, {}), **options})
 
 
 def states(model: Any) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """What peft saves of a model, and the same by the names that the model itself has for it."""
+    """Returns what peft saves of a model, and the same by the model's own names."""
     from peft import get_peft_model_state_dict
 
     kind = model.active_peft_config
@@ -120,7 +121,7 @@ def states(model: Any) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]
 
 
 def save(model: Any, folder: Path) -> Path:
-    """As ``save_pretrained`` does, with the config beside the file."""
+    """Saves as ``save_pretrained`` does, with the config next to the file."""
     with _quiet():
         model.save_pretrained(str(folder), save_embedding_layers=False)
     return folder / ADAPTER / "adapter_model.safetensors"
@@ -144,7 +145,7 @@ def _language_model() -> nn.Module:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """peft warns about models that are not transformers."""
+    """Silences peft's warnings about models that are not transformers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Numbers for the parameters of adapters: none is left at its harmless beginning."""
+"""Fills the parameters of adapters with numbers, so that none keeps its harmless initial value."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def fill(
     seed: int,
     like: Mapping[str, tuple[float, float]],
 ) -> None:
-    """Random numbers for each parameter, in place.
+    """Fills each parameter with random numbers, in place.
 
     Args:
-        parameters: With their names.
+        parameters: The parameters with their names.
         seed: The same seed gives the same numbers, whatever the type.
         like: (mean, spread) by what a name contains; the first that fits counts.
     """

@@ -65,9 +65,9 @@ EMBEDDING = Layer(11, 6, lookup=True)
 
 
 def net(dtype: torch.dtype, **layers: Layer) -> nn.Module:
-    """A module with these layers, always the same numbers for the same layers.
+    """Makes a module with these layers, always with the same numbers for the same layers.
 
-    A container that is never run as a whole; peft and LyCORIS only look for its layers.
+    It is a container that is never run as a whole; peft and LyCORIS only look for its layers.
     """
     made = nn.Module()
     for seed, (name, layer) in enumerate(layers.items()):
@@ -86,13 +86,13 @@ def _never_run(*_: object, **__: object) -> None:
 
 
 def weights_of(module: nn.Module) -> dict[str, torch.Tensor]:
-    """A copy of every weight and bias, by path."""
+    """Returns a copy of every weight and bias, by path."""
     return {key: value.detach().clone() for key, value in module.named_parameters()}
 
 
 @torch.no_grad()
 def effective(forward: nn.Module, layer: Layer, *, one_patch: bool = False) -> dict:
-    """The weight and bias that ``forward`` acts like, in float64.
+    """Returns the weight and bias that ``forward`` acts like, in float64.
 
     Args:
         forward: A float64 module that takes the place of ``layer``.
@@ -113,7 +113,7 @@ def effective(forward: nn.Module, layer: Layer, *, one_patch: bool = False) -> d
 
 
 def _impulses(layer: Layer) -> torch.Tensor:
-    """A one at each place that a kernel sees; its output is that column of the weight."""
+    """Returns a one at each place that a kernel sees; its output is that column of the weight."""
     count = layer.inner * math.prod(layer.kernel)
     return torch.eye(count, dtype=torch.float64).reshape(count, layer.inner, *layer.kernel)
 
@@ -121,7 +121,7 @@ def _impulses(layer: Layer) -> torch.Tensor:
 def _check_everywhere(
     forward: nn.Module, layer: Layer, weight: torch.Tensor, bias: torch.Tensor
 ) -> None:
-    """A convolution with this weight, not only where the kernel has a single place."""
+    """Checks that it is a convolution with this weight, not only if the kernel has a single place."""
     generator = torch.Generator().manual_seed(0)
     larger = [size + 3 for size in layer.kernel]
     inputs = torch.randn(2, layer.inner, *larger, generator=generator, dtype=torch.float64)
@@ -132,7 +132,7 @@ def _check_everywhere(
 
 
 def _norm(forward: nn.Module, layer: Layer) -> dict:
-    """A normalisation is odd but for its bias: f(x) ± f(−x) tells the two apart."""
+    """Measures a normalisation, which is odd except for its bias: f(x) ± f(−x) separates the two."""
     shape = (1, layer.out) if layer.norm == "layer" else (1, layer.out, 2)
     inputs = torch.arange(1.0, 1 + math.prod(shape), dtype=torch.float64).reshape(shape)
     inputs = inputs * torch.where(inputs % 4 < 2, 1.0, -1.0)

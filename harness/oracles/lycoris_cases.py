@@ -47,13 +47,13 @@ class Recipe:
     """How LyCORIS is asked for an adapter.
 
     Attributes:
-        algo: Its name for the algorithm.
-        layer: What is adapted.
+        algo: LyCORIS' name for the algorithm.
+        layer: The layer that is adapted.
         dim: Rank, or factor of a rotation.
-        alpha: As trained with.
-        options: Everything else.
+        alpha: The alpha it was trained with.
+        options: All other options.
         law: Strengths at which its forward means what ours does.
-        change: Done to the network before it is filled.
+        change: A change to the network before it is filled.
     """
 
     algo: str
@@ -66,7 +66,7 @@ class Recipe:
 
 
 def network_of(base: torch.nn.Module, algo: str, dim: int, alpha: float, **options: Any) -> Any:
-    """LyCORIS' network of adapters of every layer of ``base``."""
+    """Makes LyCORIS' network of adapters of every layer of ``base``."""
     from lycoris.wrapper import LycorisNetwork
 
     LycorisNetwork.apply_preset(EVERY_LAYER)
@@ -103,7 +103,7 @@ def build(recipe: Recipe, folder: Path, seed: int, dtype: torch.dtype) -> Made:
 
 
 def _reload(module: Any, file: Path) -> None:
-    """Full training saves the difference of two rounded weights: that, by its own loader."""
+    """Reloads with LyCORIS' own loader: full training saves the difference of two rounded weights."""
     from safetensors.torch import load_file
 
     module.weight.data = module.org_weight.to(torch.float64, copy=True)
@@ -127,13 +127,14 @@ def _delta(
 
 @contextmanager
 def in_float64() -> Generator[None]:
-    """LyCORIS inverts in float32 whatever it is given; an oracle has to be more exact than that."""
+    """Makes LyCORIS invert in float64: it uses float32 for any input, and an oracle has to be more
+    exact."""
     with mock.patch.object(torch.Tensor, "float", torch.Tensor.double):
         yield
 
 
 def with_bm(module: Any) -> None:
-    """GLoRA's Tucker form: its forward and save know it, its constructor never gets there."""
+    """Adds GLoRA's Tucker form: its forward and save know it, but its constructor never makes it."""
     kernel = module.b2.kernel_size
     conv = type(module.b2)
     rank = module.lora_dim

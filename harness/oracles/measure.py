@@ -1,4 +1,4 @@
-"""How far what we do is from what an oracle does."""
+"""Measures how far our result is from an oracle's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-6}
 
 
 def measure(case: Case, folder: Path, dtype: torch.dtype, seed: int = 0) -> float:
-    """The largest relative error of a delta, over all strengths.
+    """Returns the largest relative error of a delta, over all strengths.
 
     Raises:
         AssertionError: A weight has changed that the oracle leaves alone, or strength 0 has
@@ -32,9 +32,10 @@ def measure(case: Case, folder: Path, dtype: torch.dtype, seed: int = 0) -> floa
 
 
 def steps_off(case: Case, folder: Path, dtype: torch.dtype, seed: int = 0) -> float:
-    """How far a weight of half precision is from the exact one, in steps between its numbers.
+    """Returns how far a weight of half precision is from the exact one, in steps between its
+    numbers.
 
-    Half a step is all that one rounding can take; two of them take more, somewhere.
+    One rounding takes at most half a step; two of them take more somewhere.
     """
     made = case.build(folder, seed, dtype)
     recipe = load(made.file)
@@ -48,7 +49,8 @@ def _steps(made: Made, recipe: Recipe, strength: float) -> float:
 
 
 def _most_steps(made: Made, weights: Weights, key: str, strength: float) -> float:
-    """Beside what float32 takes from a sum of numbers of this size, however small it is itself."""
+    """Returns the allowed steps, with what float32 loses in a sum of numbers of this size, however
+    small the sum is."""
     base, added = made.weights[key].double(), strength * made.delta[key]
     exact = base + added
     step = torch.finfo(weights[key].dtype).eps * torch.exp2(torch.frexp(exact).exponent - 1)
@@ -71,7 +73,8 @@ def _error(made: Made, recipe: Recipe, strength: float) -> float:
 
 
 def _distance(made: Made, after: Weights, key: str, strength: float) -> float:
-    """|ours - theirs| / |theirs|; theirs at a strength that the oracle has is its own forward."""
+    """Returns |ours - theirs| / |theirs|; at a strength that the oracle supports, theirs is its own
+    forward."""
     theirs = made.deltas[strength][key] if strength in made.deltas else strength * made.delta[key]
     ours = after[key].double() - made.weights[key].double()
     return float((ours - theirs).norm() / theirs.norm())

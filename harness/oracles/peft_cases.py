@@ -1,4 +1,4 @@
-"""The table of what peft is asked for."""
+"""The table of peft's cases."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ class Tuner:
 
     Attributes:
         config: The name of its config class.
-        layers: What is adapted, by name.
-        options: Of the config, beside its target modules.
+        layers: The layers that are adapted, by name.
+        options: Options of the config, besides its target modules.
         law: Strengths at which its forward means what ours does.
         one_patch: Its convolution is only one where the kernel has a single place.
     """
@@ -80,7 +80,7 @@ def _wrapped(base: torch.nn.Module, tuner: Tuner) -> Any:
 
 
 def _adapter_parameters(model: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
-    """All that is trained, and buffers that are saved along with it.
+    """Returns all that is trained, and buffers that are saved with it.
 
     AdaLoRA's count of ranks becomes trainable by mistake when it is moved to another type.
     """
@@ -103,7 +103,8 @@ def _delta(model: Any, tuner: Tuner, weights: Weights, strength: float) -> Weigh
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """peft warns about layers and models that are not transformers, and tries to compile CUDA."""
+    """Silences peft, which warns about layers and models that are not transformers, and tries to
+    compile CUDA."""
     with (
         warnings.catch_warnings(),
         mock.patch("peft.tuners.boft.layer.get_fbd_cuda", lambda: None),
@@ -113,7 +114,7 @@ def _quiet() -> Generator[None]:
 
 
 class _BlockDiagonal:
-    """What peft's CUDA extension does, without which it refuses more than one butterfly stage."""
+    """What peft's CUDA extension does; without it, peft refuses more than one butterfly stage."""
 
     @staticmethod
     def forward(blocks: torch.Tensor) -> list[torch.Tensor]:
@@ -143,7 +144,7 @@ def build_kasa(folder: Path, seed: int, dtype: torch.dtype) -> Made:
 
 
 def build_pissa(options: dict[str, Any], folder: Path, seed: int, dtype: torch.dtype) -> Made:
-    """PiSSA trained a little, saved as the LoRA it is to the original weights.
+    """Trains PiSSA a little, and saves it as the LoRA that it is to the original weights.
 
     It changes the base when it is set up, and only in float32. The base is therefore what its
     forward is before training, and not what it was made from, which differs in the last digits.
@@ -181,7 +182,7 @@ def _train(layer: Any, seed: int) -> None:
 def build_two_at_once(
     folder: Path, strengths: tuple[float, float]
 ) -> tuple[Path, Path, Weights, Weights]:
-    """Two LoRA of one model, and what peft makes of both at these strengths.
+    """Builds two LoRAs of one model, and what peft makes of both at these strengths.
 
     Returns:
         Both files, the base weights and the deltas of the stack.

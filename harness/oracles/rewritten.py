@@ -1,10 +1,11 @@
-"""Trainers that no package index has: their forwards, written anew from what their sources do.
+"""Trainers that no package index has: their forwards, rewritten from what their sources do.
 
 kohya-ss/sd-scripts ``networks/oft.py`` (48d368fa) turns the outputs of a layer; OneTrainer's OFT v2
 (23df3832, ``modules/module/LoRAModule.py`` and ``oft_utils.py``) the inputs of a linear layer and
-the weight of a convolution; peft's before 0.18 (0.17.1, ``peft/tuners/oft/layer.py``) the inputs, with
-another end of its series. Each is written as an action on what flows through the layer, with
-another solver than theirs, and not as a formula for the weight: that is ours to find.
+the weight of a convolution; peft's before 0.18 (0.17.1, ``peft/tuners/oft/layer.py``) the inputs,
+with another end of its series. Each is written as an action on what flows through the layer, with
+another solver than theirs, and not as a formula for the weight: that formula is our own code's
+task.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def _delta(adapted: nn.Module, layer: Layer, weights: Weights) -> Weights:
 
 
 def kohya_oft(base: nn.Module, tensors: dict[str, torch.Tensor], strength: float) -> nn.Module:
-    """Blocks of output channels, turned by the transpose of (I + Q)(I − Q)⁻¹."""
+    """Turns blocks of output channels by the transpose of (I + Q)(I − Q)⁻¹."""
     blocks = tensors["oft_blocks"]
     skew = blocks - blocks.mT
     norm = skew.square().sum().sqrt()
@@ -98,7 +99,7 @@ def kohya_oft(base: nn.Module, tensors: dict[str, torch.Tensor], strength: float
 
 
 def onetrainer_oft(base: nn.Module, tensors: dict[str, torch.Tensor], _: float) -> nn.Module:
-    """Blocks of inputs, turned by I + 2Q + 2Q² + 2Q³ + Q⁴; the two layer kinds differ in sense."""
+    """Turns blocks of inputs by I + 2Q + 2Q² + 2Q³ + Q⁴; the two layer kinds differ in direction."""
     skew = _skew(tensors["oft_R.weight"])
     if "oft_R.scaled_oft" in tensors:
         skew = skew / (2 * math.sqrt(len(skew[0]) - 1))
@@ -110,13 +111,13 @@ def onetrainer_oft(base: nn.Module, tensors: dict[str, torch.Tensor], _: float) 
 
 
 def early_peft_oft(base: nn.Module, tensors: dict[str, torch.Tensor], _: float) -> nn.Module:
-    """Blocks of inputs, turned by I + 2Q + 2Q² + 2Q³ + 2Q⁴."""
+    """Turns blocks of inputs by I + 2Q + 2Q² + 2Q³ + 2Q⁴."""
     turn = _series(_skew(tensors["oft_R.weight"]), base, last=2.0)
     return _Acts(lambda x: base(_blocks(x, turn)))
 
 
 def _skew(flat: torch.Tensor) -> torch.Tensor:
-    """Upper triangles, row by row, minus their transposes."""
+    """Returns upper triangles, row by row, minus their transposes."""
     size = round((1 + math.sqrt(1 + 8 * flat.shape[1])) / 2)
     skew = torch.zeros(len(flat), size, size, dtype=flat.dtype)
     places = [(i, j) for i in range(size) for j in range(i + 1, size)]
@@ -127,7 +128,7 @@ def _skew(flat: torch.Tensor) -> torch.Tensor:
 
 
 def _series(skew: torch.Tensor, base: nn.Module, last: float) -> torch.Tensor:
-    """I + 2Q + 2Q² + 2Q³ + last · Q⁴, one for each block of inputs."""
+    """Returns I + 2Q + 2Q² + 2Q³ + last · Q⁴, one for each block of inputs."""
     size = skew.shape[-1]
     eye = torch.eye(size, dtype=skew.dtype)
     turn = eye + skew @ (2 * eye + skew @ (2 * eye + skew @ (2 * eye + last * skew)))
@@ -135,7 +136,7 @@ def _series(skew: torch.Tensor, base: nn.Module, last: float) -> torch.Tensor:
 
 
 def _blocks(rows: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
-    """Row vectors times a block-diagonal matrix."""
+    """Multiplies row vectors by a block-diagonal matrix."""
     parts = rows.unflatten(-1, (len(turn), -1)).unbind(-2)
     return torch.cat([part @ block for part, block in zip(parts, turn, strict=True)], dim=-1)
 
@@ -143,7 +144,7 @@ def _blocks(rows: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
 def onetrainer_loha(
     base: nn.Module, tensors: dict[str, torch.Tensor], strength: float
 ) -> nn.Module:
-    """LoHa with factors in the shape of layers: a convolution runs down, then up."""
+    """Runs LoHa with factors in the shape of layers: a convolution runs down, then up."""
 
     def half(number: int) -> torch.Tensor:
         up, down = tensors[f"hada_w{number}_a"], tensors[f"hada_w{number}_b"]
@@ -217,7 +218,7 @@ EARLY_PEFT = {
     "num_cayley_neumann_terms": 5,
     "target_modules": ["layer"],
 }
-"""Without the version, which peft only notes since 0.18."""
+"""A config without the version, which peft only notes since 0.18."""
 
 REWRITTEN: list[Case] = [
     *(_kohya(layer, 3, 5.0, "") for layer in (TALL, layers.SQUARE, layers.CONV2)),

@@ -10,7 +10,7 @@ from .reporting import ReportNode, report
 
 
 def _patched(weight: torch.Tensor, adapter: object, **changes: object) -> torch.Tensor:
-    """The weight after one patch entry, with fields of the entry changed."""
+    """Returns the weight after one patch entry, with fields of the entry changed."""
     entry = {"strength": 1.0, "strength_model": 1.0, "offset": None, "function": None, **changes}
     patch = (
         entry["strength"],
@@ -23,7 +23,7 @@ def _patched(weight: torch.Tensor, adapter: object, **changes: object) -> torch.
 
 
 def _checks(weight: torch.Tensor, adapter: WeightAdapterBase) -> dict[str, float]:
-    """How far each way of applying the adapter is from what it should give."""
+    """Returns how far each way of applying the adapter is from what it should give."""
     delta = _patched(weight, adapter) - weight
     rows = weight.shape[0]
     copies = lora.prefetch_prepared_value(adapter, [0], None, None, False)

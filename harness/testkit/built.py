@@ -1,5 +1,8 @@
-"""Small models of architectures whose real sizes the host's loader insists on, or that it computes in ways
-of their own: built from a config, with seeded weights, without a file."""
+"""Small models of architectures whose real sizes the host's loader insists on, or that it computes
+in its own way.
+
+They are built from a config, with seeded weights, without a file.
+"""
 
 import json
 import math
@@ -110,7 +113,7 @@ GAIN = 0.6
 
 
 def seeded(model: torch.nn.Module) -> None:
-    """Every parameter from its own name, so that both hosts have the same."""
+    """Fills every parameter from its own name, so that both hosts have the same."""
     for number, (key, weight) in enumerate(model.named_parameters()):
         noise = torch.randn(weight.shape, generator=torch.Generator().manual_seed(number))
         fan_in = weight[0].numel() if weight.ndim > 1 else 1
@@ -123,7 +126,7 @@ def seeded(model: torch.nn.Module) -> None:
 
 
 def int8(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """As ``comfy_quant`` keeps them."""
+    """Returns a weight as ``comfy_quant`` keeps it."""
     stored: dict[str, torch.Tensor] = {}
     told = torch.tensor(list(json.dumps({"format": "int8_tensorwise"}).encode()), dtype=torch.uint8)
     for key, weight in weights.items():
@@ -142,7 +145,7 @@ def int8(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def whole(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What ``stored`` stands for, in float32."""
+    """Returns what ``stored`` stands for, in float32."""
     scales = {key.removesuffix("_scale"): w for key, w in stored.items() if key.endswith("_scale")}
     return {
         key: weight * scales[key] if key in scales else weight

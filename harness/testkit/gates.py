@@ -1,4 +1,4 @@
-"""What of LoRA Algebra's live path can be seen from outside: gates, hooks, and who holds what."""
+"""What can be seen of LoRA Algebra's live path from outside: gates, hooks, and who holds what."""
 
 import functools
 import gc
@@ -19,12 +19,12 @@ _calls: deque[dict[str, Any]] = deque(maxlen=MOST_CALLS)
 
 
 def taken_calls() -> list[dict[str, Any]]:
-    """The latest evaluations of models, and forgets them.
+    """Returns the latest evaluations of models, and forgets them.
 
-    Of each: the noise level, how many conditionings it is for, and for each of our stacks the strength of
-    its first column for each image (one if they are alike, null if the gate is closed), with the
-    noise level that the host has at a progress of the first of these strengths, and whether a gate
-    was open before the call.
+    For each: the noise level, how many conditionings it is for, and for each of our stacks the
+    strength of its first column for each image (one if they are alike, null if the gate is closed),
+    with the noise level that the host has at a progress of the first of these strengths, and
+    whether a gate was open before the call.
     """
     taken = list(_calls)
     _calls.clear()
@@ -32,7 +32,7 @@ def taken_calls() -> list[dict[str, Any]]:
 
 
 def record_model_calls() -> None:
-    """Look at the gates when a model computes, within all wrappers."""
+    """Looks at the gates when a model computes, within all wrappers."""
     original, outer = model_base.BaseModel._apply_model, model_base.BaseModel.apply_model
     open_before: list[bool] = []
 
@@ -62,7 +62,7 @@ def record_model_calls() -> None:
 
 
 def _mounts(model: Any) -> Iterator[tuple[Any, Any]]:
-    """(gate, stack) of everything of ours beside a model."""
+    """Yields (gate, stack) of everything of ours next to a model."""
     patcher = model.current_patcher
     for injections in patcher.injections.values() if patcher else ():
         beside = getattr(injections[0].inject, "__self__", None)
@@ -79,13 +79,13 @@ def _strengths(gate: Any, stack: Any) -> list[float] | None:
 
 
 def _sigma_at(model: Any, progress: float) -> float:
-    """At the very ends the host answers with numbers that no sampler uses."""
+    """Returns a noise level; at the very ends the host answers with numbers that no sampler uses."""
     inside = min(max(progress, 1e-6), 1 - 1e-6)
     return float(model.model_sampling.percent_to_sigma(inside))
 
 
 def _is_replaced(module: torch.nn.Module) -> bool:
-    """The host's bypass leaves a module's own forward behind on it, which is none."""
+    """Tells whether the host's bypass left a forward on a module."""
     return getattr(module.forward, "__self__", module) is not module
 
 
@@ -137,7 +137,7 @@ class TKGates(ReportNode):
 
 
 class TKDeepClone(io.ComfyNode):
-    """The model as the host copies it for another device."""
+    """Returns the model as the host copies it for another device."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -84,7 +84,8 @@ class TKHash(ReportNode):
 
 
 class TKSaveTensor(ReportNode):
-    """Saves the latent as tensor ``samples`` of output/NAME.safetensors; of one with sound the picture."""
+    """Saves the latent as tensor ``samples`` of output/NAME.safetensors; if it has sound, only the
+    picture."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -106,7 +107,8 @@ class TKSaveTensor(ReportNode):
 
 
 class TKImages(io.ComfyNode):
-    """A list of seeded random images: a batch of as many as each of the numbers in ``batches``."""
+    """Returns a list of seeded random images: a batch of as many as each of the numbers in
+    ``batches``."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -125,7 +127,7 @@ class TKImages(io.ComfyNode):
 
 
 class TKPixels(ReportNode):
-    """Saves all images of all runs of it, as tensors ``0``, ``1``, ... of output/NAME.safetensors."""
+    """Saves all images of all its runs, as tensors ``0``, ``1``, ... of output/NAME.safetensors."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -16,7 +16,7 @@ _next_token = itertools.count(1)
 
 
 def token(thing: object) -> int:
-    """A number for this very object. Unlike id(), it is never given to a second object."""
+    """Return a number for this very object. Unlike id(), it is never given to a second object."""
     if thing not in _tokens:
         _tokens[thing] = next(_next_token)
     return _tokens[thing]

@@ -16,7 +16,7 @@ from .watch import counts, forget_executed
 
 
 def _adapter_name(patch: object) -> str:
-    """The class of an adapter, or the word in front of a plain patch such as ``diff``."""
+    """Return the class of an adapter, or the word in front of a plain patch such as ``diff``."""
     return patch[0] if isinstance(patch, tuple) else type(patch).__name__
 
 

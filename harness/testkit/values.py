@@ -34,7 +34,7 @@ class TKValue(ReportNode):
 
 
 def _unpacked(stack: list[Any]) -> list[Any]:
-    """As the strictest consumers do: a fourth field would raise."""
+    """Unpacks as the strictest consumers do: a fourth field would raise."""
     return [(name, model, clip) for name, model, clip in stack]
 
 

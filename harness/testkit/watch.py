@@ -37,15 +37,15 @@ counts: Counter[str] = Counter(
 """Calls so far in this process, by function."""
 
 _calls_left: dict[str, int] = {}
-"""Functions that are to fail, and at which of their next calls."""
+"""Functions that have to fail, and at which of their next calls."""
 
 _executed: defaultdict[str, list[str]] = defaultdict(list)
 
 _told: list[tuple[str, dict, str | None]] = []
-"""Events of the pack's own."""
+"""The pack's own events."""
 
 _shown: dict[str, dict[str, object]] = {}
-"""By prompt and node, what the page was sent last as the node's output."""
+"""What the page was sent last as a node's output, by prompt and node."""
 
 SLOW = "slow disk"
 """Files with this in their path are held back until the test says that they may open."""
@@ -116,7 +116,7 @@ def _count_asked_states() -> None:
 
 
 def _read_rows() -> int:
-    """How many lists of rows the pack has read so far; one that it still knows is not read."""
+    """Returns how many lists of rows the pack has read so far; a cached one is not read."""
     names = [name for name in sys.modules if name.endswith(".lora_core.lists.rows")]
     return sum(sys.modules[name]._read.cache_info().misses for name in names)
 
@@ -131,7 +131,8 @@ def _wait() -> None:
 
 
 def _record_executed_nodes(server: PromptServer) -> None:
-    """The host announces each node before running it, and nothing for a cached one."""
+    """Records executed nodes: the host announces each node before running it, and nothing for a
+    cached one."""
     original = server.send_sync
 
     @functools.wraps(original)
@@ -184,14 +185,15 @@ def _add_routes(server: PromptServer) -> None:
 
     @server.routes.get("/testkit/told")
     async def told(_: web.Request) -> web.Response:
-        """The pack's events since this was last asked."""
+        """Return the pack's events since the last call."""
         events = list(_told)
         _told.clear()
         return web.json_response(events)
 
     @server.routes.get("/testkit/wake")
     async def wake(_: web.Request) -> web.Response:
-        """The host loses a request to free memory that comes while its worker is not waiting."""
+        """Wakes the worker: the host loses a request to free memory that comes while its worker is
+        not waiting."""
         with server.prompt_queue.mutex:
             server.prompt_queue.not_empty.notify_all()
         return web.json_response(counts)

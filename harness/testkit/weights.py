@@ -22,7 +22,7 @@ DTYPES = {
 
 
 def _wanted(keys: str, model: ModelPatcher) -> list[str]:
-    """The keys of a JSON list; an empty list stands for all patched ones."""
+    """Return the keys of a JSON list; an empty list stands for all patched ones."""
     return json.loads(keys) or sorted(model.patches)
 
 
@@ -50,7 +50,7 @@ class TKWeights(ReportNode):
 
 
 def _effective(model: ModelPatcher, key: str, dtype: torch.dtype) -> torch.Tensor:
-    """A parameter as its layer's forward sees it: cast and patched by the host's own path."""
+    """Return a parameter as its layer's forward sees it: cast and patched by the host's own path."""
     name, _, parameter = key.rpartition(".")
     layer = utils.get_attr(model.model, name)
     if not hasattr(layer, "comfy_cast_weights"):
@@ -60,7 +60,7 @@ def _effective(model: ModelPatcher, key: str, dtype: torch.dtype) -> torch.Tenso
 
 
 def _patched_on_use(model: ModelPatcher) -> int:
-    """Number of weights and biases that the host patches anew at each forward."""
+    """Count the weights and biases that the host patches again at each forward."""
     return sum(
         len(getattr(layer, "weight_function", ())) + len(getattr(layer, "bias_function", ()))
         for layer in model.model.modules()

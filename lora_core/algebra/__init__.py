@@ -1,4 +1,7 @@
-"""A LoRA as a value: recipes, their strengths, and what varies them; no tensor is read here."""
+"""A LoRA as a value: recipes, their strengths, and what makes strengths vary.
+
+No tensor is read here.
+"""
 
 from .curve import Curve
 from .file_id import FileId

@@ -1,4 +1,4 @@
-"""Curves: strength over the progress of sampling, as a text that a person can type.
+"""Curves: a strength over the progress of sampling, written as text that a person can type.
 
 0:0, 0.3:1, 1:0.5          points, joined by straight lines
 cosine                     a named shape from 0 to 1
@@ -23,7 +23,7 @@ from .modifier import Axis, Modifier, Moment
 from .strength import read_strength, written
 
 Point: TypeAlias = "tuple[Fraction, Fraction]"
-"""Progress within the window, from 0 to 1, and the strength there."""
+"""A progress within the window, from 0 to 1, and the strength there."""
 
 MOST_POINTS: Final = 1000
 LARGEST_VALUE: Final = 1000
@@ -34,17 +34,17 @@ SHAPES: Final[Mapping[str, Callable[[float], float]]] = MappingProxyType(
         "cosine": lambda t: (1 - math.cos(math.pi * t)) / 2,
         "ease-in": lambda t: t * t,
         "ease-out": lambda t: 1 - (1 - t) * (1 - t),
-        "constant": lambda t: 1.0,  # noqa: ARG005 (the end of the way from the start on)
+        "constant": lambda t: 1.0,  # noqa: ARG005 (the next value, from the start on)
         "step": lambda t: float(t >= 0.5),
     }
 )
-"""How much of the way from one point to the next is done at a share t of the distance."""
+"""The named shapes: the share of the way from one point to the next, at a share t of the distance."""
 
 RAMP: Final[tuple[Point, ...]] = ((Fraction(0), Fraction(0)), (Fraction(1), Fraction(1)))
-"""The points of a shape that is named without any."""
+"""The points that a shape uses if it is given without any."""
 
 NUMBER: Final = r"[+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,3})?"
-"""Bounded, so that no text keeps the matcher busy."""
+"""The form of a number. Its length is limited, so that no text keeps the matcher busy."""
 _POINT: Final = re.compile(rf"({NUMBER})\s*:\s*({NUMBER})(?=[\s,;]|$)", re.ASCII)
 _SHAPE: Final = re.compile(r"[a-z]+(?:[-_][a-z]+)?(?=[\s,;]|$)", re.ASCII | re.IGNORECASE)
 _GAP: Final = re.compile(r"[\s,;]*", re.ASCII)
@@ -55,9 +55,9 @@ class Curve(Modifier):
     """A factor on a strength over the progress of sampling; 0 outside of a window.
 
     Attributes:
-        points: From left to right; before the first and behind the last their values hold. Of two
-            at the same place the later one counts there.
-        shape: A name of ``SHAPES``, of the way from each point to the next.
+        points: Points from left to right. The first value holds before them, the last value after
+            them. Of two points at the same place, the later one counts there.
+        shape: A name of ``SHAPES``: how the curve runs from each point to the next.
         start, end: The window of progress over which the points are spread.
     """
 
@@ -70,34 +70,34 @@ class Curve(Modifier):
 
     @classmethod
     def parse(cls, text: str, start: float = 0.0, end: float = 1.0) -> Curve:
-        """The curve written as ``text``; LoraInputError says what is wrong in it."""
+        """Reads the curve written as ``text``; LoraInputError says what is wrong in it."""
         window = _window(start, end)
         points, at = _points(text)
         shape, at = _shape(text, at)
         if at < len(text):
             raise _refused(f"{text[at : at + 20]!r} is neither a point nor a shape")
         if not points and not shape:
-            raise _refused("there is nothing in it")
+            raise _refused("it is empty")
         return cls(tuple(points) or RAMP, shape or "linear", *window)
 
     def at(self, progress: float) -> float:
-        """The factor at a progress from 0 to 1."""
+        """Returns the factor at a progress from 0 to 1."""
         start, end = float(self.start), float(self.end)
         if progress < start or (progress >= end and end < 1):
             return 0.0
         return self._value((progress - start) / (end - start))
 
     def factors(self, moment: Moment, layer: str) -> tuple[float, ...]:
-        """The factor at a moment."""
+        """Returns the factor at a moment."""
         return (self.at(moment.progress),)
 
     def max_abs(self) -> float:
-        """The largest magnitude of the factor: shapes stay between their points."""
+        """Returns the largest magnitude of the factor. Shapes stay between their points."""
         return float(max(abs(value) for _, value in self.points))
 
     @property
     def constant(self) -> Fraction | None:
-        """The one value that it has everywhere; None if it has several."""
+        """The one value that the curve has everywhere; None if it has several."""
         values = {y for _, y in self.points}
         if self.shape == "constant" and self.points[0][0] == 0 and len(self.points) > 1:
             values = {y for _, y in self.points[1:]}
@@ -126,7 +126,7 @@ class Curve(Modifier):
         return [*map(_read, objects_of(entry, "curves"))]
 
     def __str__(self) -> str:
-        """The text that ``parse`` reads, without the window."""
+        """Returns the text that ``parse`` reads, without the window."""
         points = ", ".join(f"{_decimal(x)}:{_decimal(y)}" for x, y in self.points)
         return f"{points} {self.shape}"
 
@@ -147,7 +147,7 @@ def _read(entry: dict[str, Json]) -> Curve:
 
 
 def _points(text: str) -> tuple[list[Point], int]:
-    """The points at the beginning of a text, and where they end."""
+    """Reads the points at the beginning of a text, and returns where they end."""
     points: list[Point] = []
     at = _past_gap(text, 0)
     while found := _POINT.match(text, at):
@@ -158,7 +158,7 @@ def _points(text: str) -> tuple[list[Point], int]:
 
 
 def _shape(text: str, at: int) -> tuple[str | None, int]:
-    """The name of a shape at a place in a text, and where it ends."""
+    """Reads the name of a shape at a place in a text, and returns where it ends."""
     found = _SHAPE.match(text, at)
     if found is None:
         return None, at
@@ -174,7 +174,7 @@ def _past_gap(text: str, at: int) -> int:
 
 
 def _check_last(points: Sequence[Point]) -> None:
-    """Refuses the last point where it cannot follow those before."""
+    """Refuses the last point if it cannot follow those before it."""
     (place, value), count = points[-1], len(points)
     if not 0 <= place <= 1:
         raise _refused(f"point {count} is at {float(place):g}", "places from 0 to 1")
@@ -205,7 +205,7 @@ def _window(start: float, end: float) -> tuple[Fraction, Fraction]:
 
 
 def number(text: str) -> Fraction:
-    """The decimal that is meant by what ``NUMBER`` matches, as exact as floating point numbers are."""
+    """Returns the decimal that a match of ``NUMBER`` means, as exact as floating point numbers are."""
     return Fraction(repr(max(-1e300, min(float(text), 1e300))))
 
 

@@ -1,4 +1,4 @@
-"""Which file, and which state of it."""
+"""The identity of a file in one state."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from ..short_names import base_name, without_suffix
 
 @dataclass(frozen=True, slots=True, order=True)
 class FileId:
-    """Which file, and which state of it; a rewritten file is another file.
+    """The identity of a file in one state: a file that was rewritten is another file.
 
     Attributes:
-        path: Where the file lies.
+        path: Path of the file.
         mtime_ns: Time of its last change, in nanoseconds.
-        size: Bytes.
-        inode: The file system's number of it.
-        beside: Time of the last change of peft's config beside the file, 0 without one.
-        name: How to call it in messages; no part of the identity.
+        size: Its size in bytes.
+        inode: Its number in the file system.
+        config_mtime_ns: Time of the last change of peft's config next to the file, in nanoseconds;
+            0 if there is none. Its key in JSON is "beside".
+        name: What messages call it; not part of the identity.
     """
 
     path: str
@@ -25,7 +26,7 @@ class FileId:
     size: int
     inode: int
     name: str = field(default="", compare=False)
-    beside: int = 0
+    config_mtime_ns: int = 0
 
     @property
     def label(self) -> str:

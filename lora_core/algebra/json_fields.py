@@ -1,4 +1,4 @@
-"""Fields of the JSON form of a recipe, which may come from anywhere."""
+"""Reads fields of a recipe's JSON form, which may come from any source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ T = TypeVar("T", str, int)
 
 
 def objects_of(entry: dict[str, Json], key: str) -> Iterator[dict[str, Json]]:
-    """The objects of the list ``key``, none if it is not there; LoraInputError if it is anything else."""
+    """Yields the objects of the list ``key``, none if the list is missing; LoraInputError if it is
+    anything else."""
     for item in list_of(entry, key):
         if not isinstance(item, dict):
             raise _misplaced(key, "a list of objects", type(item).__name__)
@@ -20,7 +21,7 @@ def objects_of(entry: dict[str, Json], key: str) -> Iterator[dict[str, Json]]:
 
 
 def list_of(entry: dict[str, Json], key: str) -> list[Json]:
-    """The list ``key``, empty if it is not there; LoraInputError if it is anything else."""
+    """Returns the list ``key``, empty if it is missing; LoraInputError if it is anything else."""
     value = entry.get(key, [])
     if not isinstance(value, list):
         raise _misplaced(key, "a list", type(value).__name__)
@@ -28,7 +29,7 @@ def list_of(entry: dict[str, Json], key: str) -> list[Json]:
 
 
 def field_of(entry: dict[str, Json], key: str, kind: type[T]) -> T:
-    """The value of ``key``; LoraInputError if it is not of this ``kind``."""
+    """Returns the value of ``key``; LoraInputError if it is not of this ``kind``."""
     value = entry.get(key)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise _misplaced(key, kind.__name__, type(value).__name__)

@@ -1,4 +1,4 @@
-"""Modulation: what modifiers do to a strength, all together."""
+"""Modulation: what all modifiers together do to a strength."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODIFIERS: Final[tuple[type[Modifier], ...]] = (Curve, Spread)
 
 
 ALWAYS_WRITTEN: Final = ("curves", "spread")
-"""Fields of the JSON form that are there even if they are empty, as they were from the first."""
+"""Fields of the JSON form that are written even if they are empty, as in the first version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Modulation:
     """A product of modifiers in normal form; the empty one is 1, always and everywhere.
 
     Attributes:
-        modifiers: By kind, in the order of ``MODIFIERS``.
+        modifiers: The modifiers by kind, in the order of ``MODIFIERS``.
 
     Raises:
         LoraInputError: Two of them are for batches of different sizes.
@@ -40,7 +40,8 @@ class Modulation:
 
     @classmethod
     def of(cls, modifiers: Iterable[Modifier]) -> tuple[Modulation, Fraction]:
-        """The product of ``modifiers``, and apart from it the factor of those that are constant."""
+        """Returns the product of ``modifiers``, and separately the factor of those that are
+        constant."""
         known = [(modifier, modifier.constant) for modifier in modifiers]
         constant = math.prod((c for _, c in known if c is not None), start=Fraction(1))
         return cls(tuple(modifier for modifier, c in known if c is None)), constant
@@ -53,30 +54,31 @@ class Modulation:
 
     @property
     def axes(self) -> frozenset[Axis]:
-        """What it depends on."""
+        """What the modulation depends on."""
         return frozenset(axis for modifier in self.modifiers for axis in modifier.axes)
 
     @property
     def needs_live(self) -> bool:
-        """Whether no merged weight can have it."""
+        """Whether no merged weight can have this factor."""
         return any(modifier.needs_live for modifier in self.modifiers)
 
     def times(self, other: Modulation) -> Modulation:
-        """The product of both."""
+        """Returns the product of both."""
         return Modulation(self.modifiers + other.modifiers)
 
     def factors(self, moment: Moment, layer: str) -> tuple[float, ...]:
-        """The factor for each image, or a single one for all of them; see ``Modifier.factors``."""
+        """Returns the factor for each image, or a single one for all of them; see
+        ``Modifier.factors``."""
         each = [modifier.factors(moment, layer) for modifier in self.modifiers]
         images = max(map(len, each), default=1)
         return tuple(math.prod(own[n % len(own)] for own in each) for n in range(images))
 
     def max_abs(self) -> float:
-        """The largest magnitude of the factor."""
+        """Returns the largest magnitude of the factor."""
         return math.prod(modifier.max_abs() for modifier in self.modifiers)
 
     def to_json(self) -> dict[str, Json]:
-        """What ``modifiers_in`` reads."""
+        """Returns the fields that ``modifiers_in`` reads."""
         fields: dict[str, list[Json]] = {name: [] for name in ALWAYS_WRITTEN}
         for modifier in self.modifiers:
             for name, values in modifier.to_json().items():
@@ -92,10 +94,10 @@ class Modulation:
         )
 
 
-def _product(several: Iterable[Modifier]) -> tuple[Modifier, ...]:
-    """The normal form of a product of one kind: as few as can be, sorted."""
+def _product(modifiers: Iterable[Modifier]) -> tuple[Modifier, ...]:
+    """Returns the normal form of a product of one kind: as few modifiers as possible, sorted."""
     own: list[Modifier] = []
-    for each in several:
+    for each in modifiers:
         product = own[-1].times(each) if own else None
         if product is None:
             own.append(each)
@@ -105,12 +107,12 @@ def _product(several: Iterable[Modifier]) -> tuple[Modifier, ...]:
 
 
 def modifiers_in(entry: dict[str, Json]) -> list[Modifier]:
-    """The modifiers that ``entry`` says; LoraInputError if it says them wrong."""
+    """Reads the modifiers of ``entry``; LoraInputError if they are wrong."""
     return [modifier for kind in MODIFIERS for modifier in kind.from_json(entry)]
 
 
 def images_of(modulations: Iterable[Modulation]) -> int | None:
-    """The size of the batch that they are for; None if they fit any.
+    """Returns the size of the batch that the modulations are for; None if they fit any.
 
     Raises:
         LoraInputError: They are for batches of different sizes.

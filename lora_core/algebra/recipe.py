@@ -27,7 +27,10 @@ from .term_json import read_term, written_modulated, written_term
 
 FORMAT = "lora-algebra recipe"
 VERSION = 3
-"""The newest of the JSON form. A recipe is written in the oldest that can say it."""
+"""The newest version of the JSON form.
+
+A recipe is written in the oldest version that can express it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,46 +48,49 @@ class Recipe:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", _normal(self.terms))
-        _ = self.images  # refuses those for batches of different sizes
+        _ = self.images  # refuses modifiers for batches of different sizes
 
     @classmethod
     def of(cls, file: FileId, strength: float = 1.0) -> Recipe:
-        """The recipe of one file at ``strength``, a finite factor (LoraInputError otherwise)."""
+        """Returns the recipe of one file at ``strength``, a finite factor (LoraInputError
+        otherwise)."""
         exact = exact_strength(strength)
         return cls((Term(file, exact, exact),))
 
     @classmethod
     def sum(cls, recipes: Iterable[Recipe]) -> Recipe:
-        """The stack of all ``recipes``; their order does not matter."""
+        """Returns the stack of all ``recipes``; their order does not matter."""
         return cls(tuple(term for recipe in recipes for term in recipe.terms))
 
     def scaled(self, model: Real | float, clip: Real | float) -> Recipe:
-        """Every term times ``model`` for the denoiser and times ``clip`` for the text encoders."""
+        """Returns every term times ``model`` for the denoiser and times ``clip`` for the text
+        encoders."""
         by_model, by_clip = exact_strength(model), exact_strength(clip)
         return Recipe(tuple(term.times(by_model, by_clip) for term in self.terms))
 
     def modulated(self, modifier: Modifier) -> Recipe:
-        """Every term times ``modifier`` for the denoiser."""
+        """Returns every term times ``modifier`` for the denoiser."""
         modulation, constant = Modulation.of((modifier,))
         scaled = (term.times(constant, Fraction(1)) for term in self.terms)
         return Recipe(tuple(term.modulated_by(modulation) for term in scaled))
 
     def scheduled(self, curve: Curve) -> Recipe:
-        """Every term times ``curve`` for the denoiser, over the progress of sampling."""
+        """Returns every term times ``curve`` for the denoiser, over the progress of sampling."""
         return self.modulated(curve)
 
     def spread(self, values: Spread) -> Recipe:
-        """Every term times ``values`` for the denoiser, one value for each image of the batch."""
+        """Returns every term times ``values`` for the denoiser, one value for each image of the
+        batch."""
         return self.modulated(values)
 
     @property
     def images(self) -> int | None:
-        """The size of the batch that it is for; None if it fits any."""
+        """The size of the batch that the recipe is for; None if it fits any."""
         return images_of(self._modulations)
 
     @property
     def axes(self) -> frozenset[Axis]:
-        """What strengths for the denoiser depend on."""
+        """What the strengths for the denoiser depend on."""
         return frozenset(axis for term in self.terms for axis in term.axes)
 
     @property
@@ -99,11 +105,11 @@ class Recipe:
 
     @property
     def needs_live(self) -> bool:
-        """Whether a strength in it is one that no merged weight can have."""
+        """Whether it has a strength that no merged weight can have."""
         return any(term.needs_live for term in self.terms)
 
     def with_files(self, state: Callable[[FileId], FileId]) -> Recipe:
-        """The same strengths of the files that ``state`` gives for each."""
+        """Returns the same strengths for the files that ``state`` gives for each."""
         return Recipe(tuple(replace(t, file=state(t.file)) for t in self.terms))
 
     def __add__(self, other: object) -> Recipe:
@@ -134,7 +140,7 @@ class Recipe:
         return bool(self.terms)
 
     def __str__(self) -> str:
-        """The sum for people.
+        """Writes the sum for people.
 
         >>> ink, light = (Recipe.of(FileId(f"{n}.safetensors", 1, 1, 1)) for n in ("ink", "light"))
         >>> print(0.5 * ink - light)
@@ -144,7 +150,7 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """64 hex digits, the same for equal recipes in every process."""
+        """64 hex digits that are the same for equal recipes in every process."""
         facts = [
             [*_identity(t.file), str(t.strength_model), str(t.strength_clip), *_modulated(t)]
             for t in self.terms
@@ -152,7 +158,7 @@ class Recipe:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def to_json(self) -> str:
-        """The versioned text form; ``from_json`` gives an equal recipe back."""
+        """Returns the versioned text form, from which ``from_json`` makes an equal recipe."""
         modifiers = (m for modulation in self._modulations for m in modulation.modifiers)
         version = max((modifier.json_version for modifier in modifiers), default=1)
         terms = [written_term(term) for term in self.terms]
@@ -160,18 +166,25 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """The recipe written as ``text``; LoraInputError if it is no recipe of a known version."""
+        """Reads the recipe written as ``text``; LoraInputError if it is not a recipe of a known
+        version."""
         return cls(tuple(map(read_term, read_document(text, FORMAT, VERSION, "terms"))))
 
 
 def _identity(file: FileId) -> tuple[str | int, ...]:
-    """Without a config beside the file, fingerprints are those of before there could be one."""
+    """Returns what a fingerprint takes of a file.
+
+    Without a config next to the file it is as in the first version.
+    """
     alone = file.path, file.mtime_ns, file.size, file.inode
-    return (*alone, file.beside) if file.beside else alone
+    return (*alone, file.config_mtime_ns) if file.config_mtime_ns else alone
 
 
 def _modulated(term: Term) -> list[str]:
-    """Without any, fingerprints are those of before there were modifiers."""
+    """Returns what a fingerprint takes of modulations.
+
+    Without any it is as before there were modifiers.
+    """
     return [json.dumps(written_modulated(term.modulated))] if term.modulated else []
 
 

@@ -1,4 +1,4 @@
-"""Reading a versioned JSON document of a recipe."""
+"""Reads a versioned JSON document of a recipe."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ WHAT = "the recipe"
 
 
 def read_document(text: str, form: str, version: int, entries: str) -> list[Json]:
-    """The list called ``entries`` of a document of this ``form``, at most as new as ``version``."""
+    """Returns the list ``entries`` of a document of this ``form``, of at most version ``version``."""
     document = read_json(text, WHAT)
     if not isinstance(document, dict) or document.get("format") != form:
-        raise refused(WHAT, "not of this form", f'an object with "format": "{form}"', text[:60])
+        raise refused(
+            WHAT, "not in the right format", f'an object with "format": "{form}"', text[:60]
+        )
     check_version(document.get("version"), version, WHAT)
     found = document.get(entries)
     if not isinstance(found, list):
-        raise refused(WHAT, f"without {entries}", "a list", text[:60])
+        raise refused(WHAT, f"missing {entries}", "a list", text[:60])
     return found
 
 
 def check_version(found: Json, known: int, what: str) -> None:
-    """Refuses a version that is none, or newer than ``known``."""
+    """Refuses an invalid version, and one that is newer than ``known``."""
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise refused(what, "without a version", "a whole number from 1", repr(found))
+        raise refused(what, "without a valid version", "a whole number from 1", repr(found))
     if found > known:
         raise LoraInputError(
             f"{what} is version {found}; this LoRA Algebra reads up to version {known}. "

@@ -1,7 +1,7 @@
-"""Strengths for the images of a batch, one for each, as a text that a person can type.
+"""Strengths for the images of a batch, one for each, written as text that a person can type.
 
 0, 0.25, 0.5, 1            one after the other
-0..1 x 5                   five, evenly spaced, both ends among them
+0..1 x 5                   five evenly spaced values, both ends included
 0..1                       the same for as many images as there are
 """
 
@@ -22,7 +22,7 @@ from .modifier import Axis, Modifier, Moment
 from .strength import bounded, read_strength, written
 
 Values: TypeAlias = "tuple[Fraction, ...]"
-"""A factor for each image of a batch of that size."""
+"""One factor for each image; the batch must have as many images."""
 
 MOST_VALUES: Final = 4096
 
@@ -32,7 +32,7 @@ _RANGE: Final = re.compile(rf"({NUMBER})\s*\.\.\s*({NUMBER})(?:\s*[x×*]\s*(\d{{
 
 @dataclass(frozen=True, slots=True, order=True)
 class Range:
-    """Factors for a batch of any size, evenly from ``first`` to ``last``."""
+    """Factors for a batch of any size, evenly spaced from ``first`` to ``last``."""
 
     first: Fraction
     last: Fraction
@@ -43,7 +43,10 @@ class Range:
         return self.first if self.first == self.last else None
 
     def over(self, images: int) -> Values:
-        """Both ends are among them; a single image gets the last, so ``0..1`` is the plain LoRA there."""
+        """Returns the factors for a batch of ``images``, both ends included.
+
+        A single image gets the last value, so that ``0..1`` is the plain LoRA there.
+        """
         if images == 1:
             return (self.last,)
         step = (self.last - self.first) / (images - 1)
@@ -58,9 +61,10 @@ class Spread(Modifier):
     """A factor for each image of a batch.
 
     Attributes:
-        values: One for each image of a batch of that size; empty if it fits any batch.
-        ranges: Factors over a batch of any size, sorted. Values say the size, so that ranges are
-            multiplied into them.
+        values: One factor for each image of a batch of that size; empty if the spread fits any
+            batch.
+        ranges: Factors over a batch of any size, sorted. If there are values, they say the size,
+            and the ranges are multiplied into them.
     """
 
     axes: ClassVar[frozenset[Axis]] = frozenset(("image",))
@@ -98,20 +102,21 @@ class Spread(Modifier):
         return f"spread over {len(self.values)} images, {low:g} to {high:g}"
 
     def over(self, images: int) -> Values:
-        """The factor for each of so many images."""
+        """Returns the factor for each image of a batch of ``images``."""
         return self.values or reduce(_product, (each.over(images) for each in self.ranges))
 
     def factors(self, moment: Moment, layer: str) -> tuple[float, ...]:
-        """One for each image of the batch."""
+        """Returns the factor for each image of the batch."""
         return tuple(map(float, self.over(moment.images)))
 
     def max_abs(self) -> float:
-        """The largest magnitude of the factor for any image."""
+        """Returns the largest magnitude of the factor for any image."""
         ends = [float(max(abs(each.first), abs(each.last))) for each in self.ranges]
         return math.prod(ends) * float(max(map(abs, self.values), default=Fraction(1)))
 
     def times(self, other: Modifier) -> Spread | None:
-        """The product of both for every image; LoraInputError if they are for different batches."""
+        """Returns the product of both for every image; LoraInputError if they are for different
+        batches."""
         if not isinstance(other, Spread):
             return None
         ranges = self.ranges + other.ranges
@@ -137,7 +142,8 @@ class Spread(Modifier):
 
 
 def parse_spread(text: str) -> Spread:
-    """What is written as ``text``, a range without a number alone; LoraInputError says what is wrong in it."""
+    """Reads a spread from ``text``, which may be a range without a number; LoraInputError says what
+    is wrong in it."""
     found = _RANGE.fullmatch(text.strip())
     if found and not found[3]:
         return Spread(ranges=(Range(_number(found[1]), _number(found[2])),))
@@ -145,7 +151,7 @@ def parse_spread(text: str) -> Spread:
 
 
 def parse_list(text: str) -> Values:
-    """The values written as ``text``, as many as there are; LoraInputError says what is wrong in it."""
+    """Reads the values written as ``text``; LoraInputError says what is wrong in it."""
     values: list[Fraction] = []
     for part in filter(None, map(str.strip, re.split(r"[,;\n]", text))):
         values += _part(part)
@@ -157,11 +163,11 @@ def parse_list(text: str) -> Values:
 
 
 def same_length(one: int, other: int) -> None:
-    """Refuses values for two batches of these sizes, if they differ (LoraInputError)."""
+    """Refuses values for two batches of different sizes (LoraInputError)."""
     if one != other:
         raise LoraInputError(
-            f"one Spread LoRA has {one} values, another {other}: all of them are for "
-            "the images of the same batch.",
+            f"one Spread LoRA has {one} values, another {other}: each needs one value for "
+            "each image of the same batch.",
             key="values",
             expected=f"{one} values",
             found=f"{other} values",
@@ -186,7 +192,7 @@ def _part(text: str) -> list[Fraction]:
 
 def _range(text: str, values: Range, count: str | None) -> list[Fraction]:
     if count is None:
-        raise _refused(repr(text[:30]), f"how many there are, like {repr(text[:30])[:-1]} x 5'")
+        raise _refused(repr(text[:30]), f"a count, like {repr(text[:30])[:-1]} x 5'")
     if int(count) < 2:
         raise _refused(f"a range of {int(count)}", "a range of at least 2 values")
     return [*values.over(int(count))]

@@ -13,19 +13,20 @@ from ..strict_json import Json
 
 LARGEST_STRENGTH: Final = 10**30
 MOST_DIGITS: Final = 1000
-"""Of an exact strength; behind them it goes on as the nearest floating point number."""
+"""Digits that an exact strength may have; a longer one becomes the nearest floating point number."""
 
 LARGEST_TYPED: Final = 100
-"""Of the strengths that people write into rows and tags."""
+"""The largest strength that people can write into rows and tags."""
 
 NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 FRACTION: Final = re.compile(r"-?[0-9]{1,1000}/[1-9][0-9]{0,999}")
-"""How an exact strength is written that no floating point number says."""
+"""How an exact strength is written if no floating point number equals it."""
 
 
 def exact_strength(value: object, name: str = "strength") -> Fraction:
-    """The decimal a person meant by ``value``: 0.1 is one tenth, not the nearest binary number."""
+    """Returns the decimal that a person meant by ``value``: 0.1 is one tenth, not the nearest
+    binary number."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise _not_finite(value, name)
     try:
@@ -38,7 +39,7 @@ def exact_strength(value: object, name: str = "strength") -> Fraction:
 
 
 def typed_strength(value: object, name: str = "strength") -> Fraction:
-    """The strength that is meant by a number, or by text that is one; from -100 to 100."""
+    """Returns the strength that a number, or text of a number, means; from -100 to 100."""
     number = float(value) if isinstance(value, str) and NUMBER.fullmatch(value.strip()) else value
     try:
         exact = exact_strength(number, name)
@@ -68,7 +69,7 @@ def _not_finite(value: object, name: str) -> LoraInputError:
 
 def _too_large(name: str) -> LoraInputError:
     return LoraInputError(
-        f"{name} is beyond {LARGEST_STRENGTH:.0e}, where no model makes sense",
+        f"{name} is too large: expected at most {LARGEST_STRENGTH:.0e}",
         key=name,
         expected=f"at most {LARGEST_STRENGTH:.0e}",
         found="a larger number",
@@ -76,7 +77,7 @@ def _too_large(name: str) -> LoraInputError:
 
 
 def bounded(strength: Fraction) -> Fraction:
-    """``strength``, with no more digits than are worth carrying."""
+    """Returns ``strength`` with no more digits than are worth keeping."""
     if abs(strength) > LARGEST_STRENGTH:
         raise _too_large("strength")
     if max(abs(strength.numerator), strength.denominator) >= 10**MOST_DIGITS:
@@ -85,13 +86,13 @@ def bounded(strength: Fraction) -> Fraction:
 
 
 def written(strength: Fraction) -> float | str:
-    """A plain number where that says it exactly, else a fraction as text."""
+    """Returns a plain number if it is exact, otherwise a fraction as text."""
     number = float(strength)
     return number if Fraction(repr(number)) == strength else str(strength)
 
 
 def read_strength(entry: dict[str, Json], key: str) -> Fraction:
-    """The strength that is written as ``key``; LoraInputError if it is none."""
+    """Reads the strength written as ``key``; LoraInputError if it is not one."""
     value = entry.get(key)
     if not isinstance(value, str):
         return exact_strength(value, key)

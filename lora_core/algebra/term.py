@@ -14,7 +14,7 @@ from .modulation import Modulation, images_of
 from .strength import bounded
 
 Modulated: TypeAlias = "tuple[tuple[Modulation, Fraction], ...]"
-"""Strengths with modifiers each: together Σ strength · modulation."""
+"""Strengths with their modulations; together they mean Σ strength · modulation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,15 @@ class Term:
     """One file of a recipe, with the exact strengths for the denoiser and the text encoders.
 
     Attributes:
-        file: Which file.
+        file: The file.
         strength_model: The strength for the denoiser, without modifiers.
         strength_clip: The strength for the text encoders.
-        modulated: What is added to ``strength_model``, each with its modifiers. Every modulation once,
-            zeros gone, sorted. Text encoders have none.
-        apart: Whether somebody has asked for ``strength_clip`` as such; what only differs because the
-            other was changed, scheduled or spread was not asked for. No part of the identity.
-        said: What is to be said of the file for where it comes from. No part of the identity.
+        modulated: What is added to ``strength_model``: strengths with their modulations, each
+            modulation once, without zeros, sorted. Text encoders have none.
+        apart: Whether somebody asked for ``strength_clip`` itself; it was not asked for if it only
+            differs because the other strength was changed, scheduled or spread. Not part of the
+            identity.
+        warnings: Warnings about where the file comes from. Not part of the identity.
 
     Raises:
         LoraInputError: A strength is beyond ``LARGEST_STRENGTH``.
@@ -40,7 +41,7 @@ class Term:
     strength_clip: Fraction
     modulated: Modulated = ()
     apart: bool = field(default=False, compare=False)
-    said: tuple[LoraWarning, ...] = field(default=(), compare=False)
+    warnings: tuple[LoraWarning, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         constant = sum(strength for modulation, strength in self.modulated if not modulation)
@@ -50,13 +51,14 @@ class Term:
 
     @classmethod
     def given(
-        cls, file: FileId, model: Fraction, clip: Fraction, said: tuple[LoraWarning, ...] = ()
+        cls, file: FileId, model: Fraction, clip: Fraction, warnings: tuple[LoraWarning, ...] = ()
     ) -> Term:
-        """The term of two strengths that somebody has written down."""
-        return cls(file, model, clip, apart=_is_apart(model, clip), said=said)
+        """Returns the term of two strengths that somebody has written down."""
+        return cls(file, model, clip, apart=_is_apart(model, clip), warnings=warnings)
 
     def __str__(self) -> str:
-        """The strengths times the file's name: that of the text encoders only where it is another."""
+        """Writes the strengths times the file's name; the strength for text encoders only if it
+        differs."""
         name = printable(self.file.label)
         parts = [f"{float(s):g}·{name} ({modulation})" for modulation, s in self.modulated]
         if self.strength_model or not parts:
@@ -67,53 +69,54 @@ class Term:
 
     @property
     def axes(self) -> frozenset[Axis]:
-        """What its strength for the denoiser depends on."""
+        """What the strength for the denoiser depends on."""
         return frozenset(axis for modulation, _ in self.modulated for axis in modulation.axes)
 
     @property
     def needs_live(self) -> bool:
-        """Whether no merged weight can have its strength."""
+        """Whether no merged weight can have the strength."""
         return any(modulation.needs_live for modulation, _ in self.modulated)
 
     def times(self, model: Fraction, clip: Fraction) -> Term:
-        """The same with its strengths times two factors."""
+        """Returns the same term with its strengths times two factors."""
         modulated = tuple((modulation, s * model) for modulation, s in self.modulated)
         apart = self.apart or _is_apart(model, clip)
         strengths = self.strength_model * model, self.strength_clip * clip
-        return Term(self.file, *strengths, modulated, apart=apart, said=self.said)
+        return Term(self.file, *strengths, modulated, apart=apart, warnings=self.warnings)
 
     def plus(self, other: Term) -> Term:
-        """The sum with a term of the same file."""
+        """Returns the sum with a term of the same file."""
         return Term(
             self.file,
             self.strength_model + other.strength_model,
             self.strength_clip + other.strength_clip,
             self.modulated + other.modulated,
             apart=self.apart or other.apart,
-            said=united((*self.said, *other.said)),
+            warnings=united((*self.warnings, *other.warnings)),
         )
 
     def modulated_by(self, modulation: Modulation) -> Term:
-        """All of its effect on the denoiser times ``modulation``."""
+        """Returns the term with its whole effect on the denoiser times ``modulation``."""
         products = [(known.times(modulation), strength) for known, strength in self.modulated]
         modulated = (*products, (modulation, self.strength_model))
         return replace(self, strength_model=Fraction(0), modulated=modulated)
 
     def max_strength(self) -> float:
-        """The largest magnitude of the strength for the denoiser, whatever it depends on."""
+        """Returns the largest magnitude of the strength for the denoiser, whatever it depends on."""
         most = sum(abs(float(strength)) * known.max_abs() for known, strength in self.modulated)
         return abs(float(self.strength_model)) + most
 
 
 def strength_of(term: Term, moment: Moment, layer: str = "") -> tuple[float, ...]:
-    """The strength of a term for the denoiser: for each image, or a single one for all of them.
+    """Returns the strength of a term for the denoiser: one for each image, or a single one for all
+    of them.
 
     Args:
-        term: Of a recipe.
-        moment: When.
+        term: A term of a recipe.
+        moment: The moment of sampling.
         layer: The name of the weight in the model.
     """
-    if not term.modulated:  # it is asked for every layer of every file
+    if not term.modulated:  # this runs for every layer of every file
         return (float(term.strength_model),)
     images = images_of(modulation for modulation, _ in term.modulated)
     at = moment if images is None else replace(moment, images=images)
@@ -124,9 +127,10 @@ def strength_of(term: Term, moment: Moment, layer: str = "") -> tuple[float, ...
 
 
 def _is_apart(model: Fraction, clip: Fraction) -> bool:
-    """Whether a strength or factor for text encoders says something that nothing else says.
+    """Tells whether a strength or factor for text encoders was asked for in its own right.
 
-    1 is what it is where nobody touches it, 0 asks for nothing, and one like the model's is the LoRA's.
+    1 is the default, 0 asks for nothing, and one equal to the model's belongs to the LoRA as a
+    whole.
     """
     return clip not in (0, 1, model)
 

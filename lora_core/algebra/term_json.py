@@ -1,4 +1,4 @@
-"""The JSON form of one file of a recipe; read, it may come from anywhere."""
+"""The JSON form of one file of a recipe. What is read may come from any source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .term import Modulated, Term
 
 
 def written_term(term: Term) -> dict[str, Json]:
-    """What ``read_term`` reads."""
+    """Returns what ``read_term`` reads."""
     file = term.file
     entry: dict[str, Json] = {
         "path": file.path,
@@ -22,7 +22,7 @@ def written_term(term: Term) -> dict[str, Json]:
         "size": file.size,
         "inode": file.inode,
         "name": file.name,
-        "beside": file.beside,
+        "beside": file.config_mtime_ns,
         "model": written(term.strength_model),
         "clip": written(term.strength_clip),
     }
@@ -30,7 +30,7 @@ def written_term(term: Term) -> dict[str, Json]:
 
 
 def written_modulated(modulated: Modulated) -> Json:
-    """The JSON form of strengths with modifiers."""
+    """Returns the JSON form of strengths with modifiers."""
     return [
         {"strength": written(strength), **modulation.to_json()}
         for modulation, strength in modulated
@@ -38,18 +38,18 @@ def written_modulated(modulated: Modulated) -> Json:
 
 
 def read_term(entry: Json) -> Term:
-    """The term that is written as ``entry``; LoraInputError if it is not one."""
+    """Reads the term written as ``entry``; LoraInputError if it is not one."""
     if not isinstance(entry, dict):
         raise LoraInputError("a term of a recipe must be an object", found=type(entry).__name__)
     path, name = (field_of(entry, key, str) for key in ("path", "name"))
     mtime_ns, size, inode = (field_of(entry, key, int) for key in ("mtime_ns", "size", "inode"))
-    beside = field_of(entry, "beside", int) if "beside" in entry else 0
-    file = FileId(path, mtime_ns, size, inode, name, beside)
+    config_mtime_ns = field_of(entry, "beside", int) if "beside" in entry else 0
+    file = FileId(path, mtime_ns, size, inode, name, config_mtime_ns)
     modulated = tuple(map(_read_modulated, objects_of(entry, "varying")))
     return Term(file, read_strength(entry, "model"), read_strength(entry, "clip"), modulated)
 
 
 def _read_modulated(entry: dict[str, Json]) -> tuple[Modulation, Fraction]:
-    """With constant modifiers where they belong, in the strength."""
+    """Reads a strength with its modifiers; constant ones become part of the strength."""
     modulation, constant = Modulation.of(modifiers_in(entry))
     return modulation, read_strength(entry, "strength") * constant

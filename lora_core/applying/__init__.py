@@ -1,4 +1,7 @@
-"""Step 4, apply: weights are changed, or branches are put beside their layers; no file can make it fail."""
+"""Step 4, apply: weights are changed, or branches are put next to their layers.
+
+No file can make it fail.
+"""
 
 from .apply import applied, apply, load, model_of
 from .bake import bake

@@ -1,4 +1,4 @@
-"""Applying a recipe to any torch module, for good or for a while."""
+"""Applies a recipe to any torch module, permanently or for a while."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ..reading import FileCache, check_file, identify, shared_cache
 Weights: TypeAlias = torch.nn.Module | Mapping[str, torch.Tensor]
 
 COMPILED: Final = "_orig_mod."
-"""What torch.compile puts into the names of weights."""
+"""The prefix that torch.compile puts into the names of weights."""
 
 
 def load(path: str | os.PathLike[str], strength: float = 1.0) -> Recipe:
-    """The recipe of the LoRA file at ``path``; LoraFileError if it is no sound one.
+    """Returns the recipe of the LoRA file at ``path``; LoraFileError if it is not a valid one.
 
     The file's header is checked now, its numbers when the recipe is applied.
     """
@@ -44,13 +44,13 @@ def apply(
 
     Args:
         module: Any module, or a state dict; a file's names are matched to its weights' paths.
-        recipe: What to add.
-        component: What the module is to a pipeline, where a file's names differ by it: "unet",
+        recipe: The recipe to add.
+        component: Which part of a pipeline the module is, if a file's names depend on it: "unet",
             "transformer", "text_encoder", "text_encoder_2", "text_encoder_3".
-        cache: Where files are kept.
+        cache: The cache that keeps files.
 
     Raises:
-        LoraError: A file is damaged or does not fit; the module is unchanged then.
+        LoraError: A file is damaged or does not fit; the module is then unchanged.
     """
     weights = _weights(module)
     patches, report = _prepared(weights, recipe, component, cache)
@@ -66,7 +66,7 @@ def applied(
     component: str | None = None,
     cache: FileCache = shared_cache,
 ) -> Generator[Report]:
-    """Like ``apply``, but on leaving the block every changed weight is what it was, bit for bit."""
+    """Does what ``apply`` does; on leaving the block, every changed weight is restored bit for bit."""
     weights = _weights(module)
     patches, report = _prepared(weights, recipe, component, cache)
     before = {key: weights[key].clone() for key in patches}
@@ -79,7 +79,7 @@ def applied(
 
 
 def model_of(weights: Mapping[str, torch.Tensor], component: str | None = None) -> ModelView:
-    """What a plan has to know of a model with these weights."""
+    """Returns what a plan needs to know of a model with these weights."""
     shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
     names = ModelNames(shapes, component)
     dtypes = {key: weight.dtype for key, weight in weights.items()}
@@ -87,7 +87,8 @@ def model_of(weights: Mapping[str, torch.Tensor], component: str | None = None) 
 
 
 def _weights(module: Weights) -> dict[str, torch.Tensor]:
-    """Detached views: writing to them writes to the module, and leaves no trace in autograd."""
+    """Returns detached views: writing to them writes to the module, and leaves no trace in
+    autograd."""
     named = module.items() if isinstance(module, Mapping) else module.named_parameters()
     return {
         key.replace(COMPILED, ""): weight.detach()

@@ -1,4 +1,4 @@
-"""Writing a checkpoint with a recipe in it."""
+"""Writes a checkpoint with a recipe merged into it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ..families import sum_type
 from ..fusing import fuse, merged
 from ..matching import Report, make_plan
 from ..reading import (
-    LARGEST_HEADER,
-    SNIFFED,
+    LARGEST_HEADER_BYTES,
+    SNIFFED_BYTES,
     check_beginning,
     explain,
     header_end,
@@ -30,23 +30,23 @@ from ..reading import (
 from .apply import model_of
 
 PROVENANCE: Final = "lora_algebra.loras"
-"""The metadata key that says what was added: names, strengths and hashes, never paths."""
+"""The metadata key that lists what was added: names, strengths and hashes, never paths."""
 
 SCALES: Final = ("scale_weight", "weight_scale", "weight_scale_2", "scale_input", "comfy_quant")
-"""Names of what stands beside a quantised weight."""
+"""Names of the tensors next to a quantised weight."""
 
 Progress = Callable[[int, int], None]
-"""Called with (weights done, weights to do)."""
+"""A function that is called with (weights done, weights to do)."""
 
 
 def bake(base: Path, recipe: Recipe, out: Path, progress: Progress | None = None) -> Report:
-    """Writes the checkpoint ``base`` with ``recipe`` added to ``out``, both .safetensors.
+    """Writes the checkpoint ``base``, with ``recipe`` added, to ``out``; both are .safetensors.
 
-    ``out`` is whole or not there at all: it is written beside its place, then renamed. Metadata is
-    kept, and says afterwards what was added.
+    ``out`` is either complete or missing: it is written next to its place and then renamed.
+    Metadata is kept, and also lists what was added.
 
     Raises:
-        LoraError: A file is damaged, does not fit, or is no .safetensors.
+        LoraError: A file is damaged, does not fit, or is not a .safetensors file.
         OSError: ``out`` cannot be written.
     """
     _check_place(out)
@@ -56,10 +56,10 @@ def bake(base: Path, recipe: Recipe, out: Path, progress: Progress | None = None
     (own,) = plan.models
     changes = own.merged
     _refuse_scaled(changes, weights)
-    for done, (key, addends) in enumerate(changes.items()):
+    for done, (key, weight_terms) in enumerate(changes.items()):
         _step(progress, done, len(changes))
-        weight = weights[key].clone()  # what was read is still the file's
-        weights[key] = merged(weight, fuse(addends, sum_type(weight.dtype)))
+        weight = weights[key].clone()  # the tensor that was read still belongs to the file
+        weights[key] = merged(weight, fuse(weight_terms, sum_type(weight.dtype)))
     _step(progress, len(changes), len(changes))
     _write(weights, {**metadata, PROVENANCE: _provenance(recipe, metadata)}, out)
     return plan.report
@@ -78,7 +78,7 @@ def _check_place(out: Path) -> None:
 
 
 def _refuse_scaled(changes: Iterable[str], weights: Mapping[str, torch.Tensor]) -> None:
-    """Weights that are only meant together with a scale beside them cannot simply be added to."""
+    """Refuses weights that only have a meaning together with a scale next to them."""
     for key in changes:
         layer = key.removesuffix("weight")
         for scale in SCALES:
@@ -112,24 +112,24 @@ def _read(base: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 def _beginning(base: Path) -> bytes:
     with base.open("rb") as opened:
-        beginning = opened.read(SNIFFED)
-        return beginning + opened.read(min(header_end(beginning), LARGEST_HEADER))
+        beginning = opened.read(SNIFFED_BYTES)
+        return beginning + opened.read(min(header_end(beginning), LARGEST_HEADER_BYTES))
 
 
 def _provenance(recipe: Recipe, metadata: Mapping[str, str]) -> str:
-    """What is added, behind what had been added before."""
-    return json.dumps([*_earlier(metadata), *map(_told, recipe.terms)])
+    """Returns the list of what is added, after what had been added before."""
+    return json.dumps([*_earlier(metadata), *map(_entry, recipe.terms)])
 
 
 def _earlier(metadata: Mapping[str, str]) -> list[object]:
     try:
-        told = json.loads(metadata.get(PROVENANCE, "[]"))
+        earlier = json.loads(metadata.get(PROVENANCE, "[]"))
     except (ValueError, RecursionError):
         return []
-    return cast("list[object]", told) if isinstance(told, list) else []
+    return cast("list[object]", earlier) if isinstance(earlier, list) else []
 
 
-def _told(term: Term) -> dict[str, object]:
+def _entry(term: Term) -> dict[str, object]:
     return {
         "name": term.file.name,
         "strength_model": float(term.strength_model),
@@ -139,21 +139,21 @@ def _told(term: Term) -> dict[str, object]:
 
 
 def _write(weights: Mapping[str, torch.Tensor], metadata: Mapping[str, str], out: Path) -> None:
-    """Beside its place first: a full disk leaves what was there before."""
-    beside = out.with_name(f".{out.name}.{os.getpid()}.part")
+    """Writes next to the final place first: if the disk is full, the earlier file is still there."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     save = cast(Any, safetensors.torch).save_file
     try:
-        save({key: weight.contiguous() for key, weight in weights.items()}, beside, dict(metadata))
-        beside.chmod(0o666 & ~_umask())  # the library makes files for their owner alone
-        beside.replace(out)
+        save({key: weight.contiguous() for key, weight in weights.items()}, partial, dict(metadata))
+        partial.chmod(0o666 & ~_umask())  # the library makes files that only their owner can read
+        partial.replace(out)
     except safetensors.SafetensorError as error:
         raise OSError(str(error)) from error
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def _umask() -> int:
-    """There is no way to read it but to set it."""
+    """Returns the umask. The only way to read it is to set it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

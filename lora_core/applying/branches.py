@@ -1,10 +1,10 @@
-"""Branches beside layers: what is added to a layer's output instead of its weight.
+"""Branches next to layers: what is added to a layer's output instead of its weight.
 
 y = layer(x)  ->  y + up · (gate ∘ (down · x))        a low-rank change of a matrix
                   y + gate · vectors                  a change of a bias
                   y + normed(x) ∘ (gate · vectors)    a change of a norm's weight
 
-A model that computes with the weight by itself is given the changed weight instead (``reach.py``).
+A model that computes with the weight directly gets the changed weight instead (``reach.py``).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ NORMS: Final = (torch.nn.LayerNorm, torch.nn.GroupNorm, torch.nn.RMSNorm)
 
 
 class Factor(torch.nn.Module):
-    """A matrix that some function uses together with an activation.
+    """A matrix that a function uses together with an activation.
 
-    A host derives its own from it, to keep the matrix where it wants until it is used.
+    A host subclasses it to decide where the matrix is kept until it is used.
     """
 
     def __init__(self, weight: torch.Tensor) -> None:
@@ -44,7 +44,7 @@ class Factor(torch.nn.Module):
     def used(
         self, x: torch.Tensor, function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     ) -> torch.Tensor:
-        """``function(x, matrix)``, with the matrix where ``x`` is and of its type."""
+        """Returns ``function(x, matrix)``, with the matrix on the device of ``x`` and of its type."""
         return function(x, self.weight.to(device=x.device, dtype=x.dtype))
 
 
@@ -52,7 +52,7 @@ class Branch(torch.nn.Module):
     """What is added to the output of one layer.
 
     Attributes:
-        columns: Which part of the gate is its own.
+        columns: The part of the gate that belongs to this branch.
     """
 
     columns: slice
@@ -60,20 +60,21 @@ class Branch(torch.nn.Module):
     def forward(
         self, layer: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, gate: torch.Tensor
     ) -> torch.Tensor:
-        """``y`` with the branch added, in place where nothing else can need it.
+        """Returns ``y`` with the branch added, in place if nothing else can need it.
 
         Args:
-            layer: Whose output ``y`` is.
-            x: (batch, …), its input.
-            y: (batch, …).
-            gate: (images or 1, R); what belongs to one image is together in the batch.
+            layer: The layer whose output is ``y``.
+            x: (batch, …), the layer's input.
+            y: (batch, …), the layer's output.
+            gate: (images or 1, R). The entries of the batch that belong to one image are next to
+                each other.
 
         Raises:
-            LoraInputError: The batch is none of so many images.
+            LoraInputError: The batch does not divide into so many images.
         """
         if y.requires_grad:
             y = y.clone()
-        elif not isinstance(layer, CONVOLUTIONS):  # those may keep their channels last
+        elif not isinstance(layer, CONVOLUTIONS):  # convolutions may keep their channels last
             y = y.contiguous()
         self.add(layer, x, y, gate[:, self.columns].to(x.device))
         return y
@@ -81,14 +82,15 @@ class Branch(torch.nn.Module):
     def add(
         self, layer: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, gate: torch.Tensor
     ) -> None:
-        """Adds to ``y``; the gate is cut to its own columns."""
+        """Adds the branch to ``y``; the gate has only the branch's own columns."""
         raise NotImplementedError
 
     def merged(self, weight: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
-        """The parameter with its change, for a layer that is computed past its ``forward``.
+        """Returns the parameter with its change, for a layer that is computed without its
+        ``forward``.
 
         Args:
-            weight: As it is; nothing is written to it.
+            weight: The parameter; nothing is written to it.
             gate: (1, R): a parameter is the same for all images.
         """
         own = gate[0, self.columns].to(weight.device)
@@ -98,7 +100,8 @@ class Branch(torch.nn.Module):
         return moved
 
     def patches(self, weight: torch.Tensor, gate: torch.Tensor) -> Iterator[Patch]:
-        """What it adds to a parameter, whose device and type factors take; a gate of its own columns."""
+        """Yields what the branch adds to a parameter, on its device and in its type; the gate has
+        only its own columns."""
         raise NotImplementedError
 
 
@@ -106,8 +109,8 @@ class PairBranch(Branch):
     """All that a stack adds to a matrix, with one narrow multiplication in and one out.
 
     Attributes:
-        down: (R, in[, kernel…]), those of all adapters on top of each other.
-        ups: For each set of rows (length, own R), those of its adapters side by side.
+        down: (R, in[, kernel…]), the downs of all adapters stacked on top of each other.
+        ups: For each set of rows (length, own R): the ups of its adapters side by side.
     """
 
     def __init__(
@@ -160,7 +163,7 @@ class VectorBranch(Branch):
 
     Attributes:
         vectors: For each set of rows (adapters, length).
-        gain: Whether it is a norm's weight.
+        gain: Whether the parameter is a norm's weight.
     """
 
     def __init__(
@@ -197,11 +200,12 @@ class VectorBranch(Branch):
     def patches(self, weight: torch.Tensor, gate: torch.Tensor) -> Iterator[Patch]:
         for table, (rows, columns) in zip(self.vectors, self.places, strict=True):
             vectors = cast(Factor, table).used(weight, _copied)
-            yield Patch(rows, residue=(gate[columns] @ vectors.to(gate.dtype))[:, None])
+            yield Patch(rows, dense=(gate[columns] @ vectors.to(gate.dtype))[:, None])
 
 
 def takes_branch(layer: torch.nn.Module, name: str, shape: Shape) -> bool:
-    """Whether a branch beside ``layer`` does what a change of its parameter ``name`` would do."""
+    """Tells whether a branch next to ``layer`` does what a change of its parameter ``name`` would
+    do."""
     if name == "bias":
         return len(shape) == 1 and (_is_matrix(layer) or isinstance(layer, NORMS))
     if isinstance(layer, NORMS):
@@ -224,14 +228,14 @@ def _shape_of_matrix(layer: Any) -> Shape:
 
 
 def _places(rows: Iterable[Rows], widths: Sequence[int]) -> list[Place]:
-    """Columns one after the other."""
+    """Assigns columns to places, one after the other."""
     ends = [*accumulate(widths)]
     starts = [0, *ends]
     return [(own, slice(a, b)) for own, a, b in zip(rows, starts, ends, strict=False)]
 
 
 def _copied(_: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    """A host may take back what it has brought to the device."""
+    """Copies a matrix, since a host can take back what it brought to the device."""
     return factor.clone()
 
 
@@ -244,12 +248,12 @@ def _cut(tensor: torch.Tensor, rows: Rows, dim: int) -> torch.Tensor:
 
 
 def _convolved(layer: torch.nn.Module, x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """With the layer's own stride and padding, also where a pack has changed how it pads."""
+    """Convolves with the layer's own stride and padding, even if a pack has changed how it pads."""
     return cast(Any, layer)._conv_forward(x, kernel, None)
 
 
 def _normed(layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """What a norm multiplies with its weight."""
+    """Returns what a norm multiplies with its weight."""
     if isinstance(layer, torch.nn.GroupNorm):
         return functional.group_norm(x, layer.num_groups, None, None, layer.eps)
     if isinstance(layer, torch.nn.LayerNorm):
@@ -259,19 +263,19 @@ def _normed(layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 
 def _gated(hidden: torch.Tensor, gate: torch.Tensor, dim: int) -> torch.Tensor:
-    """Channels, along ``dim``, times the gate: multiplied in its type, rounded once."""
+    """Multiplies channels, along ``dim``, by the gate: in the gate's type, rounded once."""
     return hidden.mul(_per_image(gate, hidden, dim)).to(hidden.dtype)
 
 
 def _per_image(values: torch.Tensor, like: torch.Tensor, dim: int) -> torch.Tensor:
-    """Values (images or 1, n) as factors for a tensor (batch, …, n along ``dim``, …)."""
+    """Turns values (images or 1, n) into factors for a tensor (batch, …, n along ``dim``, …)."""
     batch, images = len(like), len(values)
     if images > 1:
-        # a vector for each input may be doubled in any order, tokens and pixels stay with their image
+        # vectors may be repeated in any order, but tokens and pixels stay with their image
         if batch % images or (like.ndim == 2 and batch != images):
             raise LoraInputError(
-                f"a layer of this model sees {batch} inputs for {images} images, so that they cannot "
-                "have a strength each. Use one strength for all of them.",
+                f"a layer of this model sees {batch} inputs for {images} images, so each image "
+                "cannot have its own strength. Use one strength for all images.",
                 key="values",
                 expected=f"a multiple of {images} inputs",
                 found=str(batch),

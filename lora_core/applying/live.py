@@ -1,8 +1,8 @@
-"""Live application: a whole stack beside the layers of a model, whose weights stay as they are.
+"""Live application: a whole stack next to the layers of a model, whose weights stay as they are.
 
-The factors of all adapters of a layer are in one branch, so that the cost depends on their total rank
-only. Strength lives in the gate alone: a step of a schedule or another strength is another gate, and a
-gate may have a row for each image of a batch.
+The factors of all adapters of a layer are in one branch, so that the cost depends only on their
+total rank. Strengths are only in the gate: a step of a schedule or another strength is another
+gate, and a gate can have a row for each image of a batch.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ from ..naming import Rows, Shape
 from .branches import Branch, Factor, PairBranch, VectorBranch
 
 StrengthOf: TypeAlias = Callable[[FileId, str], Sequence[float]]
-"""The strength of a file's delta for a parameter of the model: for each image, or for all of them."""
+"""Returns the strength of a file's delta for a parameter of the model: one for each image, or one
+for all."""
 
 
 class Gate:
-    """Where the branches look up their strengths; closed, they add nothing.
+    """The strengths that the branches look up; while it is closed, they add nothing.
 
     Attributes:
-        rows: (images or 1, R), strength · scale of every column of all branches; None while closed.
+        rows: (images or 1, R), strength · scale of every column of all branches; None while the
+            gate is closed.
         elsewhere: Parameters that are changed by another route than their branch.
-        reached: Collects the parameters whose layers run; None while nobody asks.
+        reached: Collects the parameters whose layers run; None if nobody asks.
     """
 
     def __init__(self) -> None:
@@ -40,7 +42,8 @@ class Gate:
         self.reached: set[str] | None = None
 
     def rows_when_closed(self) -> torch.Tensor | None:
-        """Called when a layer is used while the gate is closed: the rows to use all the same, if any."""
+        """Returns the rows to use if a layer is used while the gate is closed; None if there are
+        none."""
         return None
 
 
@@ -48,14 +51,14 @@ class Stack(torch.nn.Module):
     """The branches of a whole recipe, without its strengths.
 
     Attributes:
-        files: All whose deltas it has.
-        lanes: The files that change each parameter, one entry for each of their deltas, in the order
-            of the branches.
+        files: All files that it has deltas of.
+        files_by_key: The files that change each parameter, one entry for each of their deltas, in the
+            order of the branches.
     """
 
     def __init__(
         self,
-        lanes: Mapping[str, Sequence[LiveTerm]],
+        live_terms: Mapping[str, Sequence[LiveTerm]],
         shapes: Mapping[str, Shape],
         dtype: torch.dtype,
         factor: type[Factor] = Factor,
@@ -63,24 +66,28 @@ class Stack(torch.nn.Module):
         """Joins the factors, in ``dtype``.
 
         Args:
-            lanes: By the name of a parameter.
-            shapes: Of these parameters.
-            dtype: In which the layers compute.
+            live_terms: The live terms by the name of a parameter.
+            shapes: The shapes of these parameters.
+            dtype: The type in which the layers compute.
             factor: Keeps a matrix until it is used.
         """
         super().__init__()
-        self.files = tuple(sorted({lane.file for own in lanes.values() for lane in own}))
-        self.lanes = {key: tuple(lane.file for lane in own) for key, own in lanes.items()}
+        self.files = tuple(
+            sorted({live_term.file for own in live_terms.values() for live_term in own})
+        )
+        self.files_by_key = {
+            key: tuple(live_term.file for live_term in own) for key, own in live_terms.items()
+        }
         self.branches = torch.nn.ModuleList()
         self._owners: list[tuple[FileId, str]] = []
         ranks: list[int] = []
         scales: list[float] = []
-        for key, own in lanes.items():
+        for key, own in live_terms.items():
             grouped = _by_rows(own)
             first = sum(ranks)
-            for lane in (lane for some in grouped.values() for lane in some):
-                rank, scale = _columns(lane.delta)
-                self._owners.append((lane.file, key))
+            for live_term in (live_term for some in grouped.values() for live_term in some):
+                rank, scale = _columns(live_term.delta)
+                self._owners.append((live_term.file, key))
                 ranks.append(rank)
                 scales += [scale] * rank
             self.branches.append(_branch(grouped, key, shapes[key], first, dtype, factor))
@@ -91,11 +98,11 @@ class Stack(torch.nn.Module):
 
     @property
     def rank(self) -> int:
-        """The columns of all branches together."""
+        """The number of columns of all branches together."""
         return len(self._scales)
 
     def gate_rows(self, strength: StrengthOf) -> torch.Tensor:
-        """(images or 1, R) in float32, from the strength of each delta for each image or for all of them."""
+        """Returns (images or 1, R) in float32, from the strengths of each delta."""
         strengths = [strength(file, key) for file, key in self._owners]
         images = max(map(len, strengths), default=1)
         each = [[*values] * (images // len(values)) for values in strengths]
@@ -103,53 +110,59 @@ class Stack(torch.nn.Module):
         return (table[:, self._columns] * self._scales).float()
 
     def branch(self, key: str) -> Branch:
-        """All that the stack does to one parameter."""
-        return cast(Branch, self.branches[[*self.lanes].index(key)])
+        """Returns all that the stack does to one parameter."""
+        return cast(Branch, self.branches[[*self.files_by_key].index(key)])
 
     def deltas(self, keys: Iterable[str]) -> Counter[FileId]:
-        """How many deltas of each file are for some of its parameters."""
-        return Counter(file for key in keys for file in self.lanes[key])
+        """Counts the deltas of each file for some of its parameters."""
+        return Counter(file for key in keys for file in self.files_by_key[key])
 
     def attach(
         self, layer_of: Callable[[str], torch.nn.Module], gate: Gate
     ) -> list[RemovableHandle]:
-        """Puts every branch beside its layer, for as long as its handle is not removed; or none."""
-        names = [key.rpartition(".")[0] for key in self.lanes]
-        layers = [layer_of(name) for name in names]  # all, before the first gets its branch
+        """Puts every branch next to its layer until its handle is removed.
+
+        If one fails, none is left.
+        """
+        names = [key.rpartition(".")[0] for key in self.files_by_key]
+        layers = [layer_of(name) for name in names]  # all, before the first one gets its branch
         handles: list[RemovableHandle] = []
         try:
-            for layer, key, branch in zip(layers, self.lanes, self.branches, strict=True):
+            for layer, key, branch in zip(layers, self.files_by_key, self.branches, strict=True):
                 hook = _hook(cast(Branch, branch), key, gate)
                 handles.append(layer.register_forward_hook(hook, with_kwargs=True))
             return handles
-        except BaseException:  # an interrupt, too, must not leave some of them behind
+        except BaseException:  # even an interrupt must not leave some of them behind
             for handle in handles:
                 handle.remove()
             raise
 
     def twin(self) -> Stack:
-        """The same with factors of its own, and without what a host has noted on this one."""
+        """Returns the same stack with factors of its own, without what a host has noted on this
+        one."""
         twin = Stack({}, {}, torch.float32)
-        twin.files, twin.lanes = self.files, self.lanes
+        twin.files, twin.files_by_key = self.files, self.files_by_key
         twin.branches = copy.deepcopy(self.branches)
         twin._owners = self._owners
         twin._columns, twin._scales = self._columns, self._scales
         return twin
 
 
-def _by_rows(lanes: Sequence[LiveTerm]) -> dict[Rows, list[LiveTerm]]:
-    """With pairs made of what are products, and balanced."""
+def _by_rows(live_terms: Sequence[LiveTerm]) -> dict[Rows, list[LiveTerm]]:
+    """Groups live terms by rows; products are turned into pairs, and pairs are balanced."""
     grouped: dict[Rows, list[LiveTerm]] = {}
-    for lane in lanes:
-        delta = lane.delta
+    for live_term in live_terms:
+        delta = live_term.delta
         if not isinstance(delta, Dense):
             delta = balanced_pair(delta.to_low_rank())
-        grouped.setdefault(lane.rows, []).append(LiveTerm(lane.file, lane.rows, delta))
+        grouped.setdefault(live_term.rows, []).append(
+            LiveTerm(live_term.file, live_term.rows, delta)
+        )
     return grouped
 
 
 def _columns(delta: Delta) -> tuple[int, float]:
-    """How many columns of the gate it takes, and its scale."""
+    """Returns how many columns of the gate a delta takes, and its scale."""
     return (
         (1, 1.0)
         if isinstance(delta, Dense)
@@ -166,10 +179,13 @@ def _branch(
     factor: type[Factor],
 ) -> Branch:
     if len(shape) > 1:
-        pairs = {rows: [lane.delta.to_low_rank() for lane in own] for rows, own in grouped.items()}
+        pairs = {
+            rows: [live_term.delta.to_low_rank() for live_term in own]
+            for rows, own in grouped.items()
+        }
         return PairBranch(pairs, shape[1:], first, dtype, factor)
     vectors = {
-        rows: [cast(Dense, lane.delta).diff.flatten() for lane in own]
+        rows: [cast(Dense, live_term.delta).diff.flatten() for live_term in own]
         for rows, own in grouped.items()
     }
     return VectorBranch(vectors, first, dtype, factor, gain=key.endswith(".weight"))

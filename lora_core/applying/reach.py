@@ -1,9 +1,10 @@
-"""Which layers of a model run through their ``forward``, beside which a branch can be.
+"""Finds which layers of a model run through their ``forward``, so that a branch can be next to
+them.
 
-A model may read the weight of a layer and compute with it by itself, in one kernel with what comes
-before: then no hook of the layer is called, and a branch beside it would add nothing, without a word. So the
-parameters that a stack changes are watched while the model computes: one that is read although its
-layer's ``forward`` never ran needs another route, and one that is not read is not used at all.
+A model can read the weight of a layer and compute with it directly, for example in one kernel with
+what comes before. Then no hook of the layer is called, and a branch would silently add nothing. So
+the parameters that a stack changes are watched while the model computes: one that is read although
+its layer's ``forward`` never ran needs another route, and one that is not read is not used at all.
 """
 
 from __future__ import annotations
@@ -19,20 +20,21 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Route: TypeAlias = Literal["weight", "parameter"]
-"""How a change gets to a parameter that is used past its layer's ``forward``: through the function by which
-the host brings the weight to the device, or by another tensor in its place."""
+"""How a change gets to a parameter that is used without its layer's ``forward``: through the
+function by which the host brings the weight to the device, or by another tensor in its place."""
 
 
 class Watch:
-    """Notes which of some parameters are read; as a context, while their model computes."""
+    """Notes which of some parameters are read, as a context around the model's computation."""
 
     def __init__(
         self, parameters: Mapping[str, tuple[torch.nn.Module, str]], read: set[str]
     ) -> None:
-        """
+        """Prepares to watch ``parameters``.
+
         Args:
             parameters: For every key the layer, and the parameter's name on it.
-            read: Gets the keys of those that are read.
+            read: Receives the keys of those that are read.
         """
         self._read = read
         self._watched: dict[torch.nn.Module, dict[str, str]] = {}
@@ -57,12 +59,12 @@ class Watch:
             module, plain = self._plain.pop()
             noting = vars(module)["_parameters"]
             plain.clear()
-            plain.update(noting)  # the host may have replaced some of them meanwhile
+            plain.update(noting)  # the host may have replaced some of them in the meantime
             vars(module)["_parameters"] = plain
 
 
 class _Noting(dict[str, Any]):
-    """The parameters of a layer, where ``layer.weight`` is looked up by torch."""
+    """The parameters of a layer, in place of the dictionary where torch looks up ``layer.weight``."""
 
     def __init__(self, plain: Mapping[str, Any], keys: Mapping[str, str], read: set[str]) -> None:
         super().__init__(plain)
@@ -80,9 +82,9 @@ class Seen:
     """What was seen of the parameters of a stack while their model computed.
 
     Attributes:
-        reached: Those whose layers ran through their ``forward``.
-        moved: Those that were changed by the host's function for them.
-        read: Those of the watched ones that were read.
+        reached: Parameters whose layers ran through their ``forward``.
+        moved: Parameters that were changed by the host's function for them.
+        read: Watched parameters that were read.
     """
 
     reached: set[str] = field(default_factory=set[str])
@@ -98,9 +100,10 @@ class Reach:
     """What is known of the parameters of a stack on one model, in one run of a sampler.
 
     Attributes:
-        routes: Of those that are used past their layer's ``forward``; kept beside the model.
-        pending: Those of which nothing has been seen in this run.
-        branches: Those whose layers have run through their ``forward``.
+        routes: Routes of parameters that are used without their layer's ``forward``; kept next to
+            the model.
+        pending: Parameters of which nothing has been seen in this run.
+        branches: Parameters whose layers have run through their ``forward``.
     """
 
     routes: dict[str, Route]
@@ -108,18 +111,21 @@ class Reach:
     branches: set[str] = field(default_factory=set[str])
 
     def begin(self, keys: Iterable[str]) -> None:
-        """A run begins: what a model passes by may have changed since the last one."""
+        """Begins a run: what a model does not use may have changed since the last one."""
         self.branches.clear()
         self.pending = {key for key in keys if self.routes.get(key) != "parameter"}
 
     def learn(self, seen: Seen, has_function: Callable[[str], bool]) -> set[str]:
-        """Takes note of one evaluation; the keys whose change it has missed, which now have a route.
+        """Learns from one evaluation; returns the keys whose change it missed, which now have a
+        route.
 
-        A layer that is called, too, counts as called: models read weights to learn their type.
+        A layer that is called counts as called even if its weight is read too: models read weights
+        to learn their type.
 
         Args:
-            seen: In this evaluation, and in what came before it.
-            has_function: Whether the host takes a parameter through a function that can be added to.
+            seen: What was seen in this evaluation, and in what came before it.
+            has_function: Tells whether the host takes a parameter through a function that can be
+                added to.
         """
         self.branches.update(seen.reached.difference(self.routes))
         self.pending -= seen.reached | seen.moved

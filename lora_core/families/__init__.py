@@ -5,7 +5,7 @@ they become.
 """
 
 from .balance import UNBALANCED, balanced_pair, shifted
-from .base_weight import CHUNK, BaseWeight, sum_type
+from .base_weight import CHUNK_ENTRIES, BaseWeight, sum_type
 from .delta import Delta, Dense, Diagonal, LowRank, Replacement, Slot, Static
 from .finite import COMPUTABLE, largest_magnitude
 from .interleaved import ADAPTER, regrouped
@@ -17,7 +17,7 @@ from .unread import unread_family
 
 __all__ = [
     "ADAPTER",
-    "CHUNK",
+    "CHUNK_ENTRIES",
     "COMPUTABLE",
     "KEYS",
     "PEFT_TYPES",

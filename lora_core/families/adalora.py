@@ -22,7 +22,7 @@ def read(source: Source) -> Sequence[Delta]:
     has left, and the 1e-5 is peft's. Without a noted alpha the scale is taken as 1.
     """
     if source["up"].shape[1:] == source["down"].shape[:1] == source["lora_E"].shape[:1] == (0,):
-        return ()  # pruned altogether
+        return ()  # pruned completely
     check_pair(source, "up", "down")
     up, down, values = source["up"].flatten(1), source["down"].flatten(1), source["lora_E"]
     if values.numel() != len(down):

@@ -1,7 +1,7 @@
-"""Makes factors of like sizes, so that neither they nor what is made of a part of them leaves float32.
+"""Gives factors similar sizes, so that neither they nor parts of their product leave float32.
 
-A file may hold 1e38 beside 1e-38, or an alpha that makes up for both. Only the product counts, so powers
-of two go from one factor to another, which loses no digit.
+A file may hold 1e38 next to 1e-38, or an alpha that compensates for both. Only the product counts,
+so powers of two are moved from one factor to another, which loses no digit.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from .delta import LowRank
 from .finite import largest_magnitude
 
 FAR_EXPONENT: Final = 32
-"""A factor beyond this power of two is not left as it is in the file."""
+"""Factors beyond this power of two are not kept as they are in the file."""
 
 LARGEST_FLOAT32_EXPONENT: Final = 127
-"""What is beyond this power of two is kept in float64 for as long as it takes to refuse it."""
+"""Numbers beyond this power of two are kept in float64 until they are refused."""
 
 UNBALANCED: Final = 8
-"""From so many powers of two on, two factors are not of like size, and a scale is not near 1."""
+"""Two factors that are this many powers of two apart are not of similar size; likewise a scale and
+1."""
 
 
 def balanced(
     factors: Sequence[torch.Tensor], sizes: Sequence[float], scale: float = 1.0
 ) -> tuple[list[torch.Tensor], float]:
-    """Gives other factors and another scale of the same product.
+    """Returns other factors and another scale with the same product.
 
     Args:
         factors: The factors of one product, of any shapes.
         sizes: The largest magnitude of each factor; 0 where it has no data.
-        scale: What the product is multiplied by.
+        scale: The factor on the product.
 
     Returns:
         The very same where all sizes are within 2^±``FAR_EXPONENT``; else factors in at least float32.
@@ -58,7 +59,8 @@ def _exponent(number: float) -> int:
 
 
 def shifted(tensor: torch.Tensor, powers: int, to: int = 0) -> torch.Tensor:
-    """Gives tensor · 2^powers in at least float32, in two steps since no type holds every such power.
+    """Returns tensor · 2^powers in at least float32, in two steps since no type holds every such
+    power.
 
     Args:
         tensor: Any tensor.
@@ -72,8 +74,10 @@ def shifted(tensor: torch.Tensor, powers: int, to: int = 0) -> torch.Tensor:
 
 
 def balanced_pair(pair: LowRank) -> LowRank:
-    """Gives the same pair with factors of like size and a scale near 1, since half precision has to hold
-    what each of them gives."""
+    """Returns the same pair with factors of similar size and a scale near 1.
+
+    Half precision has to hold what each of them gives.
+    """
     sizes = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]
     if not (all(sizes) and pair.scale):
         return replace(pair, up=torch.zeros_like(pair.up), down=torch.zeros_like(pair.down))

@@ -1,4 +1,4 @@
-"""A weight as it comes in, for families whose delta depends on it."""
+"""The incoming weight, for families whose delta depends on it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ import torch
 
 from .linear_algebra import norm
 
-CHUNK: Final = 4 * 2**20
-"""Entries of a half-precision weight that are widened at once, so that no copy of it is needed."""
+CHUNK_ENTRIES: Final = 4 * 2**20
+"""How many entries of a half-precision weight are widened at once, so that no copy of all of it is
+needed."""
 
 SQUARED_ENTRIES: Final = 2**20
-"""Entries whose squares are added up at once, so that their widened copy stays small."""
+"""How many squares are added up at once, so that the widened copy stays small."""
 
 
 def sum_type(dtype: torch.dtype) -> torch.dtype:
-    """The type in which sums for a weight of ``dtype`` are formed."""
+    """Returns the type in which sums for a weight of ``dtype`` are formed."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def widest_type(device: torch.device) -> torch.dtype:
-    """The widest type that a device computes in: float64, but float32 on Apple's GPUs."""
+    """Returns the widest type that a device computes in: float64, but float32 on Apple's GPUs."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 class BaseWeight:
     """A weight that is read as a matrix (out, in · kernel), and never written to.
 
-    Weights of less than float32 are widened a chunk of rows at a time.
+    Weights smaller than float32 are widened a chunk of rows at a time.
 
     Attributes:
         shape: The weight's own shape.
@@ -83,7 +84,7 @@ class BaseWeight:
         """Gives (first row, rows in ``dtype``) one after the other, of at most ``most`` entries each."""
         count, width = self.size
         if most is None:
-            most = count * width if self._matrix.dtype == self.dtype else CHUNK
+            most = count * width if self._matrix.dtype == self.dtype else CHUNK_ENTRIES
         step = max(1, most // max(1, width))
         for start in range(0, count, step):
             yield start, self._matrix[start : start + step].to(self.dtype)

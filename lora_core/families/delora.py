@@ -16,7 +16,7 @@ from .linear_algebra import norm
 from .source import Source, check_pair, wide
 
 SMALLEST_NORM: Final = 1e-4
-"""peft divides by this at least."""
+"""The smallest number that peft divides by."""
 
 
 def read(source: Source) -> Sequence[Delta]:
@@ -30,7 +30,11 @@ def read(source: Source) -> Sequence[Delta]:
     norms = source["delora_w_norm"].double()
     if norms.numel() != down.shape[1]:
         found = source.shapes("delora_down", "delora_w_norm")
-        raise source.refuse(f": {found}.", expected="a norm for each input", found=found)
+        raise source.refuse(
+            f": norms and inputs differ in number: {found}.",
+            expected="a norm for each input",
+            found=found,
+        )
     lengths = norm(up, 0).clamp(min=SMALLEST_NORM), norm(down, 1).clamp(min=SMALLEST_NORM)
     factors = up / lengths[0], down / lengths[1][:, None] * norms.flatten()
     sizes = [largest_magnitude("factor", factor) for factor in factors]

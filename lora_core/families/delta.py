@@ -2,11 +2,11 @@
 
 Four kinds are the normal form of one weight, and add up term by term:
 
-    W  ->  (1 + row + column) · W  +  up · diag(gate) · down  +  residue
+    W  ->  (1 + row + column) · W  +  up · diag(gate) · down  +  dense
 
-``Diagonal`` is the first term, ``LowRank`` the second, ``Dense`` the third; ``Replacement`` goes into
-the first and the third. Every other delta is a function of the incoming weight, or too large to be
-kept, and says what it is in these kinds when it meets that weight.
+``Diagonal`` is the first term, ``LowRank`` the second, ``Dense`` the third; ``Replacement`` goes
+into the first and the third. Every other delta is a function of the incoming weight, or too large
+to be kept, and is turned into these kinds when it meets that weight.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from .finite import largest_magnitude
 Slot = Literal["weight", "bias"]
 
 LARGEST_PAIR_RANK: Final = 64
-"""A product of higher rank is not made one pair: multiplying that would cost more than its entries do."""
+"""The highest rank of a product that becomes one pair: multiplying a larger one costs more than its
+entries."""
 
 
 class Delta(ABC):
-    """What strength 1 adds to a weight, or to the bias beside it.
+    """What strength 1 adds to a weight, or to its layer's bias.
 
     Attributes:
-        slot: Which of the two.
+        slot: The weight or the bias.
     """
 
     __slots__ = ()
@@ -47,7 +48,7 @@ class Delta(ABC):
 
     @property
     def inputs(self) -> int | None:
-        """How many inputs it is made for (in · kernel); None if it does not tell."""
+        """How many inputs it is made for (in · kernel); None if it does not say."""
         return None
 
     @property
@@ -57,12 +58,12 @@ class Delta(ABC):
 
     @property
     def pair_rank(self) -> int | None:
-        """The rank of the low-rank pair that it is, whatever the weight; None if it is none."""
+        """The rank of the low-rank pair that it equals on any weight; None if it is not one."""
         return None
 
     @property
     def follows(self) -> bool:
-        """Whether it grows with the weight: its bound then holds for rows of length 1."""
+        """Whether it grows with the weight; its bound then holds for rows of length 1."""
         return False
 
     @property
@@ -72,44 +73,45 @@ class Delta(ABC):
 
     @property
     def made_wide(self) -> bool:
-        """Whether it is summed up in float64: narrower sums see no more of it than its peak."""
+        """Whether it is summed up in float64, so that narrower sums only see its largest entry."""
         return False
 
     @abstractmethod
     def fits(self, shape: Shape) -> bool:
-        """Whether it can be added to a weight of this shape."""
+        """Tells whether it can be added to a weight of this shape."""
 
     @abstractmethod
     def text(self) -> str:
-        """Names its shapes, as messages write them."""
+        """Writes its shapes for messages."""
 
     @abstractmethod
     def max_abs_bound(self) -> float:
-        """A number that no entry of it exceeds, on a weight with rows of length 1 if it depends on that.
+        """Returns a number that no entry exceeds; on a weight with rows of length 1 if it depends
+        on that.
 
-        LoraFileError if a tensor of it holds NaN or infinity.
+        LoraFileError if one of its tensors holds NaN or infinity.
         """
 
     @abstractmethod
     def max_abs(self) -> float:
-        """Its largest entry, found one by one where they are known without the weight; else its bound."""
+        """Returns its largest entry if that is known without the weight; otherwise its bound."""
 
     @abstractmethod
     def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
-        """Gives the same in the normal form, for this very weight."""
+        """Returns the same delta in the normal form, for this weight."""
 
     @abstractmethod
     def with_halves_swapped(self) -> Delta:
-        """Gives the same for a weight whose rows have their two halves exchanged."""
+        """Returns the same delta for a weight whose rows have their two halves exchanged."""
 
     def cut(self, rows: slice) -> Delta | None:
-        """Gives the same for some of the weight's rows alone; None where they depend on other rows."""
+        """Returns the same delta for some of the weight's rows; None if they depend on other rows."""
         del rows
         return None
 
     def to_low_rank(self) -> LowRank:
-        """Gives the same as one exact pair, where it has a ``pair_rank``; TypeError elsewhere."""
-        raise TypeError(f"{self.text()} is no low-rank pair")
+        """Returns the same delta as one exact pair, if it has a ``pair_rank``; TypeError otherwise."""
+        raise TypeError(f"{self.text()} is not a low-rank pair")
 
 
 class Static(Delta):
@@ -131,7 +133,7 @@ class LowRank(Static):
 
     Attributes:
         up: (out, rank).
-        down: (rank, in), of a convolution (rank, in · kernel).
+        down: (rank, in), or (rank, in · kernel) for a convolution.
         scale: alpha / rank.
         kernel: The kernel it was made for; empty or of ones where the factors are flat.
         widens: Whether it may read more inputs than the weight has.
@@ -174,7 +176,7 @@ class LowRank(Static):
         return float((self.up.double() @ self.down.double() * self.scale).abs().max())
 
     def with_halves_swapped(self) -> LowRank:
-        return replace(self, up=half_turned(self.up))
+        return replace(self, up=swap_halves(self.up))
 
     def cut(self, rows: slice) -> LowRank:
         return replace(self, up=self.up[rows])
@@ -188,7 +190,7 @@ class Dense(Static):
     """A dense delta of as many numbers as the weight.
 
     Attributes:
-        diff: The weight's shape, but for ones at its end.
+        diff: The weight's shape, except for ones at its end.
     """
 
     diff: torch.Tensor
@@ -207,7 +209,7 @@ class Dense(Static):
         return float(self.diff.abs().max())
 
     def with_halves_swapped(self) -> Dense:
-        return replace(self, diff=half_turned(self.diff))
+        return replace(self, diff=swap_halves(self.diff))
 
     def cut(self, rows: slice) -> Dense:
         return replace(self, diff=self.diff[rows])
@@ -215,10 +217,10 @@ class Dense(Static):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replacement(Static):
-    """A weight to go to: the delta is value - weight.
+    """A new value for the weight: the delta is value - weight.
 
     Attributes:
-        value: The weight's shape, but for ones at its end.
+        value: The weight's shape, except for ones at its end.
     """
 
     value: torch.Tensor
@@ -241,7 +243,7 @@ class Replacement(Static):
         return float(self.value.abs().max())
 
     def with_halves_swapped(self) -> Replacement:
-        return replace(self, value=half_turned(self.value))
+        return replace(self, value=swap_halves(self.value))
 
     def cut(self, rows: slice) -> Replacement:
         return replace(self, value=self.value[rows])
@@ -270,8 +272,8 @@ class Diagonal(Static):
 
     def text(self) -> str:
         sides = {"outputs": self.row, "inputs": self.column}
-        told = (f"factors for {len(v)} {side}" for side, v in sides.items() if v is not None)
-        return f"a set of {' and '.join(told)}"
+        parts = (f"factors for {len(v)} {side}" for side, v in sides.items() if v is not None)
+        return f"a set of {' and '.join(parts)}"
 
     def max_abs_bound(self) -> float:
         sides = [side for side in (self.row, self.column) if side is not None]
@@ -281,7 +283,7 @@ class Diagonal(Static):
         return self.max_abs_bound()
 
     def with_halves_swapped(self) -> Diagonal:
-        return self if self.row is None else replace(self, row=half_turned(self.row))
+        return self if self.row is None else replace(self, row=swap_halves(self.row))
 
     def cut(self, rows: slice) -> Diagonal:
         return self if self.row is None else replace(self, row=self.row[rows])
@@ -344,7 +346,7 @@ class HalvesSwapped(Delta):
 
 
 class WeightDependent(Delta):
-    """A delta that has to see the weight before it is one of the normal form."""
+    """A delta that needs the weight to be turned into the normal form."""
 
     __slots__ = ()
 
@@ -356,23 +358,25 @@ class WeightDependent(Delta):
 
 
 def shape_text(tensor: torch.Tensor) -> str:
-    """Writes a shape as messages do: (640, 16)."""
+    """Writes a shape for messages: (640, 16)."""
     return str(tuple(tensor.shape))
 
 
 def is_matrix_of(shape: Shape, out: int, into: int, kernel: Shape) -> bool:
-    """Whether a matrix (out, in · kernel) made for ``kernel`` is one of a weight of this shape."""
+    """Tells whether a matrix (out, in · kernel) made for ``kernel`` belongs to a weight of this
+    shape."""
     flat = math.prod(kernel) == 1 or _without_last_ones(kernel) == _without_last_ones(shape[2:])
     return flat and bool(shape) and (out, into) == (shape[0], math.prod(shape[1:]))
 
 
-def half_turned(tensor: torch.Tensor) -> torch.Tensor:
-    """Gives the rows with their two halves exchanged."""
+def swap_halves(tensor: torch.Tensor) -> torch.Tensor:
+    """Returns the rows with their two halves exchanged."""
     return tensor.roll(len(tensor) // 2, 0)
 
 
 def _same_but_for_ones(found: Shape, wanted: Shape) -> bool:
-    """A 1x1 convolution is a matrix, however it is written."""
+    """Compares shapes without ones at their end: a 1x1 convolution is a matrix, however it is
+    written."""
     return _without_last_ones(found) == _without_last_ones(wanted)
 
 

@@ -27,13 +27,14 @@ from .finite import largest_magnitude
 from .source import Source
 
 LARGEST_SQUARED: Final = 1e15
-"""The squares of larger entries cannot be added up in float32."""
+"""The largest entry whose squares can be added up in float32."""
 
 LARGEST_MAGNITUDE: Final = 1e28
-"""Rows that cancel out to the last digits of float64 can still be multiplied by this."""
+"""The largest magnitude: rows that cancel to the last digits of float64 can still be multiplied by
+it."""
 
 LARGEST_FACTOR: Final = 1e38
-"""A row of which next to nothing is left is multiplied by this at most."""
+"""The largest factor on a row of which almost nothing is left."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +75,8 @@ class Decomposed(WeightDependent):
         return f"{self.inner.text()} and magnitudes {shape_text(self.magnitude)} of {side}"
 
     def max_abs_bound(self) -> float:
-        """A number that no entry exceeds: none is larger than the magnitude of its row or column.
+        """Returns a number that no entry exceeds: none is larger than the magnitude of its row or
+        column.
 
         It is infinite for factors so large that norms cannot be formed.
         """
@@ -100,7 +102,7 @@ class Decomposed(WeightDependent):
         return self._rescaled(inner, factor, weight)
 
     def _squares(self, inner: Static, weight: BaseWeight) -> torch.Tensor:
-        """The squared norm of every row or column of W + inner."""
+        """Returns the squared norm of every row or column of W + inner."""
         if isinstance(inner, LowRank):
             up, down = weight.like(inner.up) * inner.scale, weight.like(inner.down)
             return (
@@ -116,7 +118,7 @@ class Decomposed(WeightDependent):
     def _rescaled(
         self, inner: Static, factor: torch.Tensor, weight: BaseWeight
     ) -> Sequence[Static]:
-        """(factor - 1) · W + factor · inner, in the normal form."""
+        """Returns (factor - 1) · W + factor · inner, in the normal form."""
         if not self.by_input:
             return Diagonal(row=factor - 1), _scaled_rows(inner, factor)
         spread = factor.repeat_interleave(weight.size[1] // len(factor))
@@ -124,14 +126,17 @@ class Decomposed(WeightDependent):
 
 
 def _row_squares(weight: BaseWeight, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
-    """|W + up · down|² of each row, without making up · down: its square and twice the products of
-    W with it need only W · downᵀ (out, rank) and down · downᵀ (rank, rank)."""
+    """Returns |W + up · down|² of each row, without computing up · down.
+
+    Its square and twice the products of W with it need only W · downᵀ (out, rank) and down · downᵀ
+    (rank, rank).
+    """
     cross = 2 * weight.times(down.T) + up @ (down @ down.T)
     return weight.row_squares() + (cross * up).sum(1, dtype=widest_type(up.device))
 
 
 def _column_squares(weight: BaseWeight, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
-    """The same of each column, from Wᵀ · up (in, rank) and upᵀ · up (rank, rank)."""
+    """Returns the same of each column, from Wᵀ · up (in, rank) and upᵀ · up (rank, rank)."""
     cross = 2 * weight.transposed_times(up).T + (up.T @ up) @ down
     return weight.column_squares() + (cross * down).sum(0, dtype=widest_type(up.device))
 
@@ -161,8 +166,8 @@ def decomposed(source: Source, inner: Delta) -> Delta:
     step of its numbers to the norm.
 
     Raises:
-        LoraFileError: There are two kinds of magnitudes, or no vector, or none where the config says
-            that it was trained with them.
+        LoraFileError: There are two kinds of magnitudes, or not a vector, or none although the
+            config says that it was trained with them.
     """
     if inner.slot != "weight":
         return inner
@@ -181,7 +186,9 @@ def decomposed(source: Source, inner: Delta) -> Delta:
     if scale.numel() != max(scale.shape, default=1):
         found = source.shapes("dora_scale")
         raise source.refuse(
-            f": its magnitudes are no vector: {found}.", expected="(out, 1) or (1, in)", found=found
+            f": its magnitudes are not a vector: {found}.",
+            expected="(out, 1) or (1, in)",
+            found=found,
         )
     by_input = scale.ndim > 1 and scale.shape[0] == 1
     step = torch.finfo(torch.float64 if scale.dtype == torch.float64 else torch.float32).eps
@@ -211,4 +218,4 @@ DORA: Final = Family(
 )
 
 MAGNITUDES: Final = frozenset(DORA.spellings.values())
-"""The roles that make a DoRA of the family they stand beside."""
+"""The roles that turn the family next to them into a DoRA."""

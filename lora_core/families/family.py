@@ -1,4 +1,4 @@
-"""What is known of a family of adapters, in one value."""
+"""All that is known about a family of adapters, in one value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .delta import Delta
 from .source import Source
 
 Reader: TypeAlias = Callable[[Source], Sequence[Delta]]
-"""Makes the deltas of one module; LoraFileError where its tensors make no sense."""
+"""Reads the deltas of one module; LoraFileError if its tensors make no sense."""
 
 
 def _always(_source: Source) -> bool:
@@ -25,9 +25,9 @@ class Form:
     Attributes:
         needs: The roles that have to be there.
         read: Makes the deltas.
-        takes: The roles that it reads besides, if they are there.
-        when: What has to hold besides.
-        name: What reports call a module of this form, where not by the family's name.
+        takes: Further roles that it reads if they are there.
+        when: A further condition.
+        name: What reports call a module of this form, if not by the family's name.
     """
 
     needs: Set[str]
@@ -39,12 +39,12 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A tensor of one or a few numbers that says something of the others, in any type of number.
+    """A tensor of one or a few numbers that says something about the others, in any type of number.
 
     Attributes:
         role: What it is to its module.
-        typed: Whether its type says something as well, so that it stays as it is in the file.
-        alone: Whether a module may have nothing else: it changes nothing then.
+        typed: Whether its type has a meaning as well, so that it stays as it is in the file.
+        alone: Whether a module may have only this: it then changes nothing.
     """
 
     role: str
@@ -54,22 +54,22 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Family:
-    """A family of adapters: all that this package knows of it.
+    """A family of adapters: all that this package knows about it.
 
-    A role belongs to the family that spells it. Others may need or take it too, as LyCORIS' families
-    take LoRA's alpha.
+    A role belongs to the family that spells it. Others may need or take it too, as LyCORIS'
+    families take LoRA's alpha.
 
     Attributes:
-        name: As reports call it.
+        name: What reports call it.
         spellings: A key's suffix → the role of its tensor, with "*" and "|" as in ``KeyGrammar``.
-        forms: The sets of tensors that it is stored as, the one to be tried first in front. None for
-            what only changes another family, as DoRA does.
+        forms: The sets of tensors that it is stored as, in the order to try. None if it only
+            changes another family, as DoRA does.
         peft_types: What peft's config calls it.
-        scalars: Those of its roles that are no factors.
-        shared: Its roles that stand once in a file, for all modules → the role by which a module
-            uses them.
+        scalars: Its roles that are not factors.
+        shared: Its roles that a file has once for all modules → the role by which a module uses
+            them.
         plain_parameters: Its tensors that have no suffix of their own.
-        decomposes: Whether magnitudes beside it make it a DoRA.
+        decomposes: Whether magnitudes next to it make it a DoRA.
     """
 
     name: str
@@ -82,5 +82,5 @@ class Family:
     decomposes: bool = False
 
     def name_of(self, form: Form) -> str:
-        """What reports call a module of one of its forms."""
+        """Returns what reports call a module of one of its forms."""
         return form.name or self.name

@@ -1,4 +1,4 @@
-"""Looking at every number of a tensor once, cheaply."""
+"""Looks at every number of a tensor once, cheaply."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMPUTABLE: Final = frozenset(
         torch.float8_e5m2,
     )
 )
-"""Types whose numbers mean something without a scale beside them."""
+"""The types whose numbers have a meaning without a scale next to them."""
 
 BITS: Final[Mapping[torch.dtype, tuple[torch.dtype, str, str, int]]] = MappingProxyType(
     {
@@ -39,7 +39,7 @@ number that begins with the same bits."""
 def largest_magnitude(key: str, tensor: torch.Tensor) -> float:
     """Finds the largest absolute value in ``tensor``; LoraFileError if any is NaN or infinite.
 
-    Tensors without data have none to look at: 0.
+    A tensor without data has no values: 0.
     """
     if tensor.is_meta or not tensor.numel():
         return 0.0
@@ -56,11 +56,12 @@ def largest_magnitude(key: str, tensor: torch.Tensor) -> float:
 
 
 def _by_bits(tensor: torch.Tensor) -> float:
-    """Compares bit patterns, which without the sign are ordered like the numbers, NaN behind infinity.
+    """Compares bit patterns, which without the sign are ordered like the numbers, with NaN after
+    infinity.
 
-    As signed integers the largest is the largest positive number, as unsigned ones the negative
-    number farthest from 0: two passes over the data as it lies there, without a copy. numpy's
-    take one core, where torch's would ask all of them to work on each small tensor.
+    As signed integers the largest is the largest positive number; as unsigned ones it is the
+    negative number farthest from 0. These are two passes over the data in place, without a copy.
+    numpy's take one core, while torch's would use all of them on each small tensor.
     """
     integers, unsigned, form, size = BITS[tensor.dtype]
     signed = cast(Any, tensor.contiguous().view(integers).numpy())
@@ -73,6 +74,6 @@ def _by_bits(tensor: torch.Tensor) -> float:
 
 
 def _by_numbers(tensor: torch.Tensor) -> float:
-    """Finds the smallest and the largest in one pass; a NaN comes through as both."""
+    """Finds the smallest and the largest in one pass; a NaN becomes both."""
     low, high = torch.aminmax(tensor.double() if tensor.dtype.itemsize == 1 else tensor)
     return max(abs(float(low)), abs(float(high)))

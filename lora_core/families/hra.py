@@ -16,10 +16,10 @@ from .products import Through
 from .source import Source
 
 HIGHEST_RANK: Final = 1024
-"""More reflections are refused: multiplying them takes time by the square of their number."""
+"""The highest rank: multiplying reflections takes time by the square of their number."""
 
 SMALLEST_REST: Final = 1e-9
-"""If less is left of a vector of length 1 beside the others, it is rounding."""
+"""If less than this is left of a vector of length 1 after the others, it is rounding."""
 
 
 def read(source: Source) -> Sequence[Delta]:
@@ -32,7 +32,7 @@ def read(source: Source) -> Sequence[Delta]:
     if vectors.ndim != 2 or not vectors.numel() or vectors.shape[1] > _most(vectors):
         found = source.shapes("hra_u")
         raise source.refuse(
-            f": no matrix, or of too high a rank: {found}.",
+            f": hra_u is not a matrix, or its rank is too high: {found}.",
             expected="hra_u (in, rank)",
             found=found,
         )
@@ -43,12 +43,13 @@ def read(source: Source) -> Sequence[Delta]:
 
 
 def _most(vectors: torch.Tensor) -> int:
-    """The highest rank: no more reflections than there are inputs."""
+    """Returns the highest rank: no more reflections than there are inputs."""
     return min(len(vectors), HIGHEST_RANK)
 
 
 def _of_length_1(source: Source, vectors: torch.Tensor) -> torch.Tensor:
-    """Divides columns by their lengths, after their largest entries, whose squares any type holds."""
+    """Divides columns by their lengths, after dividing by their largest entries, whose squares any
+    type holds."""
     largest = vectors.abs().amax(0)
     if not vectors.is_meta and not bool((largest > 0).all()):
         raise _without_direction(source)
@@ -81,7 +82,7 @@ def _orthogonal(source: Source, units: torch.Tensor) -> torch.Tensor:
 
 def _without_direction(source: Source) -> LoraFileError:
     return source.refuse(
-        " holds a reflection of length 0.", expected="vectors with a direction", found="zeros"
+        " has a reflection vector of length 0.", expected="vectors with a direction", found="zeros"
     )
 
 

@@ -47,5 +47,5 @@ IA3: Final = Family(
     ),
     peft_types={"IA3"},
     scalars=(Scalar("on_input"),),
-    plain_parameters=(PlainParameter("weight", "ia3_weight", beside="on_input"),),
+    plain_parameters=(PlainParameter("weight", "ia3_weight", companion="on_input"),),
 )

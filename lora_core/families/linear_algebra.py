@@ -9,7 +9,7 @@ import torch
 _linalg = cast(Any, torch.linalg)
 
 LARGE_SIZE: Final = 128
-"""Matrices of this many rows are solved one by one."""
+"""Matrices with this many rows or more are solved one by one."""
 
 
 def norm(tensor: torch.Tensor, dim: int | tuple[int, ...] | None = None) -> torch.Tensor:
@@ -20,7 +20,7 @@ def norm(tensor: torch.Tensor, dim: int | tuple[int, ...] | None = None) -> torc
 def kron(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Computes the Kronecker product (a · c, b · d) of (a, b) and (c, d).
 
-    They may have any strides: the library's own fails on some.
+    Both may have any strides: the library's own function fails on some.
     """
     size = len(left) * len(right), left.shape[1] * right.shape[1]
     return (left[:, None, :, None] * right[None, :, None, :]).reshape(size)
@@ -29,7 +29,8 @@ def kron(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 def solve(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Computes left⁻¹ · right, for batches of square matrices (…, n, n).
 
-    Large ones one by one: on some processors the library's own batches of them fail or never end.
+    Large ones are solved one by one: on some processors the library's own batches of them fail or
+    never end.
     """
     if left.ndim < 3 or left.shape[-1] < LARGE_SIZE or left.device.type != "cpu":
         return _linalg.solve(left, right)

@@ -33,8 +33,8 @@ class Hadamard(WeightDependent):
     """scale · (up₁ · down₁) ∘ (up₂ · down₂).
 
     Attributes:
-        ups: Two of (out, rank).
-        downs: Two of (rank, in · kernel).
+        ups: Two ups of (out, rank).
+        downs: Two downs of (rank, in · kernel).
         scale: alpha / rank.
         kernel: The kernel it was made for; empty for a linear layer.
     """

@@ -38,9 +38,10 @@ class Kronecker(WeightDependent):
         second: (b, d · kernel), or two factors of it; out is a · b, in is c · d.
         scale: alpha / rank.
         kernel: Empty for a linear layer.
-        scrambled: As peft multiplies for one-dimensional convolutions, see ``read``.
+        scrambled: Whether it is multiplied as peft does for one-dimensional convolutions, see
+            ``read``.
         rows: (start, length), which rows of the product are meant; None for all of them.
-        rank: Of the factors, None without any.
+        rank: The rank of the factors; None if there are none.
     """
 
     first: tuple[torch.Tensor, ...]
@@ -92,7 +93,8 @@ class Kronecker(WeightDependent):
         return abs(self.scale) * _bound(self.first) * _bound(self.second)
 
     def max_abs(self) -> float:
-        """Its largest entry: the rows of the product are those of both sides, each with each."""
+        """Returns its largest entry: the rows of the product are those of both sides, each with
+        each."""
         first, second = (
             _product([factor.double() for factor in side]).abs()
             for side in (self.first, self.second)
@@ -103,7 +105,8 @@ class Kronecker(WeightDependent):
         return abs(self.scale) * float(self._own(rows.flatten()).max())
 
     def cut(self, rows: slice) -> Kronecker:
-        """Gives the blocks of the second side that hold these rows, and which of theirs are meant."""
+        """Returns the blocks of the second side that hold these rows, and which of their rows are
+        meant."""
         start = rows.start + (self.rows[0] if self.rows else 0)
         length = rows.stop - rows.start
         if self.scrambled:
@@ -169,9 +172,9 @@ def read(source: Source) -> Sequence[Delta]:
     Each is whole or w_a · w_b, and may have a Tucker core t, as convolutions have.
 
     scale is alpha over the rank of w2's factors, or else of w1's. With both whole, LyCORIS
-    scales by 1 whatever its alpha, peft by its config's alpha / r all the same. For Conv1d, peft
-    multiplies (1, a, c) with (b, d, kernel) and reads the result row by row as a weight; it
-    is told by the alpha that LyCORIS always writes and peft never.
+    scales by 1 whatever its alpha is, while peft still scales by its config's alpha / r. For Conv1d,
+    peft multiplies (1, a, c) with (b, d, kernel) and reads the result row by row as a weight; it
+    is recognised by the alpha that LyCORIS always writes and peft never.
     """
     first, _ = _side(source, "1")
     second, kernel = _side(source, "2")
@@ -192,7 +195,7 @@ def _refuse_both(source: Source, whole: str, *factors: str) -> None:
     if there:
         found = ", ".join(there)
         raise source.refuse(
-            f" has its {whole} and also {found}; which of them is meant cannot be told.",
+            f" is ambiguous: it has both {whole} and {found}.",
             expected="the whole or its factors",
             found=found,
         )
@@ -212,7 +215,7 @@ def _side(source: Source, number: str) -> tuple[tuple[torch.Tensor, ...], Shape]
         tensor = source[whole]
         if tensor.ndim < 2 or not tensor.numel():
             found = source.shapes(whole)
-            raise source.refuse(f": no matrix: {found}.", expected="a matrix", found=found)
+            raise source.refuse(f": not a matrix: {found}.", expected="a matrix", found=found)
         return (tensor.flatten(1),), tuple(tensor.shape[2:])
     if up not in source.tensors or down not in source.tensors:
         found = ", ".join(sorted(source.tensors))

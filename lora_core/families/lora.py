@@ -15,7 +15,7 @@ from .finite import largest_magnitude
 from .source import Source, check_pair, fold_core
 
 CHANGED_BASES: Final = ("pissa", "olora", "corda", "lora_ga", "loftq")
-"""peft's ways to begin that split the base model's weights and train a part of them."""
+"""peft's initialisations that split the base model's weights and train a part of them."""
 
 OTHER_FAMILIES: Final = {
     "kasa_config": "KaSA",
@@ -26,11 +26,11 @@ OTHER_FAMILIES: Final = {
     "monteclora_config": "MonteCLoRA",
     "alora_invocation_tokens": "Activated LoRA",
 }
-"""Options of peft's config that make something else of a LoRA's tensors → what they make."""
+"""Options of peft's config that turn a LoRA's tensors into something else → what they become."""
 
 
 def read(source: Source) -> Sequence[Delta]:
-    """Reads W + (alpha / rank) · up · down, and as much of a bias (out,) behind the up.
+    """Reads W + (alpha / rank) · up · down, and as much of a bias (out,) stored with the up.
 
     up is (out, rank[, 1, …]), down is (rank, in[, kernel…]); with a Tucker core ``mid``
     (rank, rank, kernel…) the down is (rank, in[, 1, …]). A ``reshape_weight`` says that the layer is to
@@ -60,7 +60,7 @@ def _refuse_more_than_lora(source: Source) -> None:
     start = str(config.get("init_lora_weights")).lower()
     if start.startswith(CHANGED_BASES):
         raise source.refuse(
-            f" was trained from {start}, which has changed the base model first. Convert it with "
+            f" was trained from {start}, which changes the base model first. Convert it with "
             "peft's path_initial_model_for_weight_conversion.",
             expected="a LoRA of the base model itself",
             found=start,
@@ -79,7 +79,7 @@ def _refuse_more_than_lora(source: Source) -> None:
 
 
 def _check_reshape(source: Source) -> None:
-    """Refuses a shape to be reshaped to that is not the one that the pair is made for."""
+    """Refuses a ``reshape_weight`` that does not match the pair."""
     wanted = source.get("reshape_weight")
     size = len(source["up"]), source["down"].shape[1]
     if wanted is None or (wanted.is_meta and wanted.numel() == len(size)):
@@ -89,7 +89,7 @@ def _check_reshape(source: Source) -> None:
     ):
         found = "a shape" if wanted.is_meta else " x ".join(f"{n:g}" for n in _numbers(wanted))
         raise source.refuse(
-            f" is to be reshaped to {found}, but its factors are made for {size}.",
+            f" asks to be reshaped to {found}, but its factors are made for {size}.",
             expected=str(size),
             found=found,
         )

@@ -23,8 +23,8 @@ class Repeated(WeightDependent):
     """delta[o, i] = block[i mod rank, o]: a low-rank pair as wide as the weight that it meets.
 
     Attributes:
-        block: (rank, out), or (rank, some) to be repeated over the outputs, too.
-        mini: Whether it may be.
+        block: (rank, out), or (rank, some) that is repeated over the outputs, too.
+        mini: Whether it may be repeated over the outputs.
     """
 
     block: torch.Tensor
@@ -57,7 +57,7 @@ class Repeated(WeightDependent):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockAffine(WeightDependent):
-    """W_block · B + B for every square block of W, B the same along the inputs ("bat").
+    """W_block · B + B for every square block of W, with the same B along the inputs ("bat").
 
     Attributes:
         block: (out / rank, rank, rank).
@@ -96,13 +96,15 @@ def read(source: Source) -> Sequence[Delta]:
     block = source["miss_block"]
     if not block.numel() or block.ndim not in (2, 3):
         found = shape_text(block)
-        raise source.refuse(f": no block: {found}.", expected="(rank, out)", found=found)
+        raise source.refuse(f": not a block: {found}.", expected="(rank, out)", found=found)
     if block.ndim == 2:
         mini = source.settings.config is None or bool(source.settings.option("mini_r", 0))
         return (Repeated(block, mini),)
     if block.shape[1] != block.shape[2]:
         found = shape_text(block)
-        raise source.refuse(f": no square blocks: {found}.", expected="(n, r, r)", found=found)
+        raise source.refuse(
+            f": the blocks are not square: {found}.", expected="(n, r, r)", found=found
+        )
     return (BlockAffine(block),)
 
 

@@ -11,17 +11,17 @@ from .unread import unread_family
 
 
 def read_module(source: Source) -> tuple[list[str], list[Delta]]:
-    """Gives the families and the deltas of one module.
+    """Returns the families and the deltas of one module.
 
     Raises:
-        LoraFileError: Half a pair, shapes that do not go together, or a family not read yet.
+        LoraFileError: Half a pair, shapes that do not fit together, or an unsupported family.
     """
     _refuse_unread(source)
     used: set[str] = set()
     families: list[str] = []
     deltas: list[Delta] = []
     for family, form in FORMS:
-        # a form with fewer needs may be the beginning of one that has been found
+        # a form with fewer needs may be part of one that was already found
         if form.needs <= source.tensors.keys() - used and form.when(source):
             used |= form.needs | form.takes
             own, name = form.read(source), family.name_of(form)
@@ -43,13 +43,13 @@ def _refuse_unread(source: Source) -> None:
             raise source.refuse(
                 f" is {family}, which this version does not read. "
                 "Applying part of it would give a wrong image, so none of it is applied.",
-                expected="one of the families in the README",
+                expected="one of the families in docs/fidelity.md",
                 found=family,
             )
 
 
 def _refuse_halves(source: Source, used: set[str], families: list[str]) -> None:
-    """Refuses what no family has read, but for a lone alpha, which changes nothing."""
+    """Refuses tensors that no family has read, except a lone alpha, which changes nothing."""
     left = sorted(source.tensors.keys() - used - {"alpha"})
     if not left:
         return
@@ -59,7 +59,7 @@ def _refuse_halves(source: Source, used: set[str], families: list[str]) -> None:
     if families:
         whole = " and ".join(families)
         raise source.refuse(
-            f" has a {role}, as a {family} has, beside its {whole}, of which it is no part.",
+            f" has a {role}, which belongs to {family} and is not part of its {whole}.",
             expected=f"what belongs to {whole}",
             found=found,
         )
@@ -71,7 +71,7 @@ def _refuse_halves(source: Source, used: set[str], families: list[str]) -> None:
 
 
 def _rest_of_family(role: str) -> tuple[str, str]:
-    """Names the first family that knows a role, and what it needs besides."""
+    """Returns the first family that knows a role, and what it needs besides."""
     for family, form in sorted(
         FORMS, key=lambda row: (role not in row[1].needs, len(row[1].needs))
     ):

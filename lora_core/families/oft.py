@@ -17,26 +17,26 @@ from .rotation import EXACT, Rotation, halves_apart, strided
 from .source import Source, wide
 
 KOHYA_PREFIX: Final = "oft_"
-"""kohya's names for an OFT's modules start so."""
+"""How kohya's names for an OFT's modules begin."""
 
 DOUBLED_UNTIL: Final = (0, 18)
-"""From this version on, peft no longer doubles the last term of its series."""
+"""The version from which peft no longer doubles the last term of its series."""
 
 MOST_TERMS: Final = 64
 
 LARGEST_TURN: Final = 2.0**20
-"""No entry of Q, times the size of its block, may be larger.
+"""The largest entry of Q, times the size of its block.
 
-Blocks of 2 turn by all but 2 millionths of half a circle then, and R = (I + Q) · (I - Q)⁻¹ can be
-solved for with digits to spare.
+At this limit, blocks of 2 turn by all but 2 millionths of half a circle, and R = (I + Q) · (I -
+Q)⁻¹ can be solved for with digits to spare.
 """
 
 NORM_EPS: Final = 1e-8
-"""LyCORIS and kohya add this to a norm."""
+"""What LyCORIS and kohya add to a norm."""
 
 
 def has_stages(source: Source) -> bool:
-    """Whether LyCORIS' blocks are BOFT's."""
+    """Tells whether LyCORIS' blocks are BOFT's."""
     return source["oft_blocks"].ndim == 4
 
 
@@ -51,7 +51,7 @@ def read_blocks(source: Source) -> Sequence[Delta]:
     if blocks.ndim not in (3, 4) or blocks.shape[-1] != blocks.shape[-2] or not blocks.numel():
         found = shape_text(blocks)
         raise source.refuse(
-            f": no blocks of rotations: {found}.", expected="(blocks, size, size)", found=found
+            f": not blocks of rotations: {found}.", expected="(blocks, size, size)", found=found
         )
     skews = blocks.double() - blocks.double().mT
     skews = _bounded(source, skews * _shrinking(source, skews), blocks)
@@ -64,9 +64,9 @@ def read_blocks(source: Source) -> Sequence[Delta]:
 
 
 def _shrinking(source: Source, skews: torch.Tensor) -> torch.Tensor | float:
-    """Gives what Q is multiplied by to keep to the constraint.
+    """Returns the factor on Q that keeps to the constraint.
 
-    An alpha of 0 is none to LyCORIS, and the tightest of all to kohya.
+    An alpha of 0 is no constraint to LyCORIS, and the tightest one to kohya.
     """
     alpha = source.number("alpha")
     of_kohya = source.name.startswith(KOHYA_PREFIX)
@@ -90,7 +90,7 @@ def read_triangles(source: Source) -> Sequence[Delta]:
     if size < 2 or not len(flat) or size * (size - 1) // 2 != flat.shape[1]:
         found = shape_text(flat)
         raise source.refuse(
-            f": no triangles of rotations: {found}.",
+            f": not triangles of rotations: {found}.",
             expected="(blocks, size · (size - 1) / 2)",
             found=found,
         )
@@ -102,19 +102,19 @@ def read_triangles(source: Source) -> Sequence[Delta]:
         return (Rotation(skews[None], True, terms=5, shared=shared, back_in_kernels=True),)
     skews = _bounded(source, _projected(source, skews), flat)
     terms = _terms(source)
-    if terms == EXACT:  # which turns the other way than peft's series
+    if terms == EXACT:  # this turns in the opposite direction to peft's series
         return (Rotation(-skews[None], True, shared=shared),)
     last = 2 if source.settings.is_before(DOUBLED_UNTIL) else 1
     return (Rotation(skews[None], True, terms=terms, last=last, shared=shared),)
 
 
 def _bounded(source: Source, skews: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
-    """Gives Q in at least float32; refuses entries beyond what a rotation can need."""
+    """Returns Q in at least float32; refuses entries beyond what a rotation can need."""
     size = skews.shape[-1] * largest_magnitude(source.name, skews)
     if size > LARGEST_TURN:
         found = f"{size / skews.shape[-1]:.3g}"
         raise source.refuse(
-            f" is a rotation with entries of {found}, which turns nothing further.",
+            f" is a rotation with entries of {found}, larger than any rotation needs.",
             expected=f"at most {LARGEST_TURN / skews.shape[-1]:.3g}",
             found=found,
         )
@@ -129,8 +129,10 @@ def _skew(flat: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _divisor(marker: torch.Tensor | None, size: int) -> float:
-    """Gives what OneTrainer divides Q by: its first versions wrote a number as the marker, and meant
-    another scale."""
+    """Returns what OneTrainer divides Q by.
+
+    Its first versions wrote a number as the marker, and meant another scale.
+    """
     if marker is None:
         return 1.0
     if marker.dtype == torch.bool:
@@ -140,13 +142,13 @@ def _divisor(marker: torch.Tensor | None, size: int) -> float:
 
 def _terms(source: Source) -> int:
     option = source.settings.option
-    if not option("use_cayley_neumann", unsaid=True):
+    if not option("use_cayley_neumann", default=True):
         return EXACT
-    terms = option("num_cayley_neumann_terms", unsaid=5, in_config=5)
+    terms = option("num_cayley_neumann_terms", default=5, in_config=5)
     if not 1 <= terms <= MOST_TERMS:
         found = f"{terms:g}"
         raise source.refuse(
-            f" is rotated by a series of {found} terms.",
+            f" is rotated by a series of {found} terms; expected 1 to {MOST_TERMS}.",
             expected=f"1 to {MOST_TERMS}",
             found=found,
         )
@@ -155,9 +157,9 @@ def _terms(source: Source) -> int:
 
 def _projected(source: Source, skews: torch.Tensor) -> torch.Tensor:
     """Keeps each block's norm to eps / √blocks, as constrained OFT does (coft)."""
-    if not source.settings.option("coft", unsaid=False):
+    if not source.settings.option("coft", default=False):
         return skews
-    eps = source.settings.option("eps", unsaid=6e-5, in_config=6e-5) / math.sqrt(len(skews))
+    eps = source.settings.option("eps", default=6e-5, in_config=6e-5) / math.sqrt(len(skews))
     size = norm(skews, dim=(-2, -1))[:, None, None]
     return torch.where(size <= eps, skews, skews * (eps / size))
 
@@ -171,7 +173,7 @@ def read_butterfly(source: Source) -> Sequence[Delta]:
     if blocks.ndim != 4 or blocks.shape[-1] != blocks.shape[-2] or not blocks.numel():
         found = shape_text(blocks)
         raise source.refuse(
-            f": no stages of rotations: {found}.", expected="(stages, n, b, b)", found=found
+            f": not stages of rotations: {found}.", expected="(stages, n, b, b)", found=found
         )
     order = None
     if len(blocks) > 1:
@@ -186,7 +188,7 @@ def _check_butterfly(source: Source, blocks: torch.Tensor) -> None:
     if size % 2 or stages > 32 or count % 2 ** (stages - 1):
         found = shape_text(blocks)
         raise source.refuse(
-            f": {count} blocks of {size} make no butterfly of {stages} stages.",
+            f": {count} blocks of {size} cannot form a butterfly of {stages} stages.",
             expected="even blocks, as many as the last stage puts together",
             found=found,
         )
@@ -204,7 +206,7 @@ OFT: Final = Family(
         ".scaled_oft*": "scaled_oft",
     },
     forms=(
-        # LyCORIS writes BOFT under the keys of its OFT: only the blocks' dimensions tell
+        # LyCORIS writes BOFT under the keys of its OFT: only the blocks' dimensions tell them apart
         Form(
             needs={"oft_blocks"},
             takes={"rescale", "alpha"},

@@ -16,7 +16,7 @@ from .linear_algebra import kron, norm
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Through(WeightDependent):
-    """W · left · right, at every place of a kernel by itself.
+    """W · left · right, at every place of a kernel separately.
 
     Attributes:
         left: (in, rank), or (in · kernel, rank).
@@ -48,7 +48,7 @@ class Through(WeightDependent):
         return f"W · {shape_text(self.left)} · {shape_text(self.right)}"
 
     def max_abs_bound(self) -> float:
-        """The length of the longest column of left · right, from leftᵀ · left (rank, rank)."""
+        """Returns the length of the longest column of left · right, from leftᵀ · left (rank, rank)."""
         if self.left.is_meta:
             return 0.0
         left, right = self.left.double(), self.right.double()

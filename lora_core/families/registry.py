@@ -1,6 +1,6 @@
-"""Lists all families, and gathers what follows from them.
+"""Lists all families, and collects what follows from them.
 
-To add a family: a module here that defines its ``Family``, and a row in ``FAMILIES``.
+To add a family, add a module here that defines its ``Family``, and a row in ``FAMILIES``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .oft import BOFT, OFT
 from .vera import VERA
 
 FAMILIES: Final[tuple[Family, ...]] = (
-    # before LoRA, whose tensors are among its own
+    # before LoRA, since it has LoRA's tensors and more
     ADALORA,
     LORA,
     DORA,
@@ -39,12 +39,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
     VERA,
     DELORA,
     MISS,
-    # behind the adapters: beside IA3's on_input, a plain weight is IA3's
+    # after the adapters: next to IA3's on_input, a plain weight belongs to IA3
     FULL,
     NORM,
     BIAS,
 )
-"""All families, in the order in which a module is asked for them, and reports and refusals name them."""
+"""All families, in the order in which a module is tried, and in which reports and refusals name
+them."""
 
 FORMS: Final = tuple((family, form) for family in FAMILIES for form in family.forms)
 """All forms in the same order, each with its family."""
@@ -58,10 +59,10 @@ KEYS: Final = KeyGrammar(
 """How files spell the keys of all families."""
 
 SCALARS: Final = {scalar.role: scalar for family in FAMILIES for scalar in family.scalars}
-"""Scalars by their roles."""
+"""The scalars by their roles."""
 
 SHARED: Final = {role: user for family in FAMILIES for role, user in family.shared.items()}
-"""Roles of tensors that stand once in a file → the role by which a module uses them."""
+"""Roles of tensors that a file has once → the role by which a module uses them."""
 
 PEFT_TYPES: Final = frozenset(kind for family in FAMILIES for kind in family.peft_types)
-"""What peft's configs call the families that are read."""
+"""What peft's configs call the families that are supported."""

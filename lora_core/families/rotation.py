@@ -16,7 +16,7 @@ from .finite import largest_magnitude
 from .linear_algebra import norm, solve
 
 EXACT: Final = -1
-"""As a number of terms: the Cayley transform itself, and no series."""
+"""A number of terms that means the Cayley transform itself instead of a series."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,12 +29,13 @@ class Rotation(WeightDependent):
     Attributes:
         skews: (stages, blocks, size, size), Q = -Qᵀ.
         by_input: Which side of W is rotated.
-        rescale: One number for each output, None without.
-        butterfly: The order of stage i; None for all blocks as they stand.
-        terms: Of a series in place of the exact transform; ``EXACT`` for that.
+        rescale: One number for each output; None if there is none.
+        butterfly: The order of stage i; None if all blocks stay as they are.
+        terms: The number of terms of a series that replaces the exact transform; ``EXACT`` for the
+            transform.
         last: The factor on the last term of the series.
-        shared: Whether the one block there is stands for all.
-        back_in_kernels: Whether convolutions are rotated the other way round.
+        shared: Whether a single block stands for all blocks.
+        back_in_kernels: Whether convolutions are rotated in the opposite direction.
     """
 
     skews: torch.Tensor
@@ -67,8 +68,11 @@ class Rotation(WeightDependent):
         return f"a set of rotations {shape_text(self.skews)}{rescale}"
 
     def max_abs_bound(self) -> float:
-        """A number that no entry exceeds: rows of length 1 stay so when they are turned, but for a series,
-        which may grow without limit."""
+        """Returns a number that no entry exceeds.
+
+        Rows of length 1 keep their length when they are rotated, except by a series, which may grow
+        without limit.
+        """
         if self.terms == EXACT:
             return self._rescaled(2.0)
         size = self.skews.shape[-1] * largest_magnitude("Q", self.skews)
@@ -80,11 +84,11 @@ class Rotation(WeightDependent):
     def max_abs(self) -> float:
         if self.terms == EXACT:
             return self.max_abs_bound()
-        moved = turned_by(self.skews.double(), self.terms, self.last)
+        moved = rotation_minus_identity(self.skews.double(), self.terms, self.last)
         return self._rescaled(float(norm(moved, -1).max()))
 
     def _rescaled(self, size: float) -> float:
-        """Gives the size of s · (R - I) + (s - 1), for an R - I of this size."""
+        """Returns the size of s · (R - I) + (s - 1), for an R - I of this size."""
         if self.rescale is None:
             return size
         largest = largest_magnitude("rescale", self.rescale)
@@ -105,12 +109,14 @@ class Rotation(WeightDependent):
         return Dense(delta * factor[:, None]), Diagonal(row=factor - 1)
 
     def _moved(self, rows: torch.Tensor, kernel: bool) -> torch.Tensor:
-        """Computes R · rows - rows, summed up from what each stage adds: what stays loses no digit."""
+        """Computes R · rows - rows as the sum of what each stage adds, so that no digits are lost."""
         turning = self.skews.to(rows.device, widest_type(rows.device))
         total = torch.zeros_like(rows)
         for stage, skews in enumerate(-turning if self.back_in_kernels and kernel else turning):
             added = self._added(
-                rows + total, stage, turned_by(skews, self.terms, self.last).to(rows.dtype)
+                rows + total,
+                stage,
+                rotation_minus_identity(skews, self.terms, self.last).to(rows.dtype),
             )
             total += added
         return total
@@ -127,7 +133,7 @@ class Rotation(WeightDependent):
         return added if order is None else torch.empty_like(added).index_copy_(0, order, added)
 
 
-def turned_by(skews: torch.Tensor, terms: int = EXACT, last: int = 1) -> torch.Tensor:
+def rotation_minus_identity(skews: torch.Tensor, terms: int = EXACT, last: int = 1) -> torch.Tensor:
     """Computes R - I of each Q (…, b, b), with R = (I + Q) · (I - Q)⁻¹, or peft's series for it.
 
     The series is I + 2Q + 2Q² + … + last · Qⁿ (Qiu et al. 2025, arXiv:2506.19847), where n is one less
@@ -146,13 +152,14 @@ def turned_by(skews: torch.Tensor, terms: int = EXACT, last: int = 1) -> torch.T
 
 
 def strided(stage: int, length: int, size: int) -> torch.Tensor:
-    """Gives LyCORIS' order of rows in stage i: pairs that are 2ⁱ · size / 2 apart beside each other."""
+    """Returns LyCORIS' order of rows in stage i: pairs that are 2ⁱ · size / 2 apart become
+    neighbours."""
     half = 2**stage * (size // 2)
     return torch.arange(length).view(-1, 2, half).transpose(1, 2).flatten()
 
 
 def halves_apart(stage: int, length: int, size: int) -> torch.Tensor:
-    """Gives peft's order of rows in stage i.
+    """Returns peft's order of rows in stage i.
 
     It is the inverse of sorting, in stretches of 2ⁱ blocks, even half blocks before odd ones.
     """

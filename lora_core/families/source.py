@@ -20,18 +20,18 @@ Tensors: TypeAlias = Mapping[str, torch.Tensor]
 HIGHEST_RANK: Final = 4096
 
 MOST_GROWTH: Final = 32
-"""A Tucker core may make so many numbers of each in the file: a 7 x 7 kernel as wide as high makes 25."""
+"""How many numbers a Tucker core may make of each in the file: a square 7 x 7 kernel makes 25."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """All that a file says of one module.
+    """All that a file says about one module.
 
     Attributes:
         name: The module's name, for messages.
         tensors: The module's tensors by role.
-        settings: What the trainer has noted beside the tensors.
-        sizes: The largest magnitudes that are known already, by role.
+        settings: What the trainer has noted about the tensors.
+        sizes: The largest magnitudes that are already known, by role.
     """
 
     name: str
@@ -46,22 +46,22 @@ class Source:
         return self.tensors.get(role)
 
     def refuse(self, problem: str, *, expected: str, found: str) -> LoraFileError:
-        """Makes the error for a module that makes no sense; the file's name is added later."""
+        """Returns the error for a module that makes no sense; the file's name is added later."""
         message = f"{self.name}{problem}"
         return LoraFileError(message, key=self.name, expected=expected, found=found)
 
     def largest(self, *roles: str) -> list[float]:
-        """Gives the largest magnitude in each of some tensors; 0 where there is no data."""
+        """Returns the largest magnitude in each of some tensors; 0 if there is no data."""
         known = self.sizes
         return [known[r] if r in known else largest_magnitude(r, self.tensors[r]) for r in roles]
 
     def shapes(self, *roles: str) -> str:
-        """Writes the shapes of some tensors, as messages do."""
+        """Writes the shapes of some tensors for messages."""
         there = [role for role in roles if role in self.tensors]
         return ", ".join(f"{role} {shape_text(self.tensors[role])}" for role in there)
 
     def number(self, role: str) -> float | None:
-        """Reads a tensor of one finite number; None if it is not there, 1 where there is no data.
+        """Reads a tensor of one finite number; None if it is missing, 1 if there is no data.
 
         LoraFileError if it is more than one number, or not finite.
         """
@@ -77,24 +77,25 @@ class Source:
         return value
 
     def scale(self, rank: int) -> float:
-        """Gives alpha / rank; without an alpha in tensors or notes, alpha is taken as the rank."""
+        """Returns alpha / rank; without an alpha in tensors or notes, alpha is taken as the rank."""
         alpha = self.number("alpha")
         return self.settings.scale(rank) if alpha is None else alpha / rank
 
 
 def wide(tensor: torch.Tensor) -> torch.Tensor:
-    """Gives the tensor in at least float32: what is computed while reading shall not be rounded to the
-    file's type."""
+    """Returns the tensor in at least float32, so that results are not rounded to the file's type."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def check_pair(source: Source, up: str, down: str) -> None:
-    """Refuses what is no pair of matrices: up (out, rank[, 1, …]), down (rank, in[, kernel…])."""
+    """Refuses anything but a pair of matrices: up (out, rank[, 1, …]), down (rank, in[, kernel…])."""
     left, right = source[up], source[down]
     shapes = source.shapes(up, down)
     if left.ndim < 2 or right.ndim < 2 or left.shape[2:].numel() != 1:
         expected = f"{up} (out, rank), {down} (rank, in)"
-        raise source.refuse(f" is no pair of matrices: {shapes}.", expected=expected, found=shapes)
+        raise source.refuse(
+            f" is not a pair of matrices: {shapes}.", expected=expected, found=shapes
+        )
     if left.shape[1] != right.shape[0]:
         raise source.refuse(f": ranks differ: {shapes}.", expected="one rank", found=shapes)
     if not 1 <= len(right) <= HIGHEST_RANK or not left.numel() or not right.numel():
@@ -103,8 +104,10 @@ def check_pair(source: Source, up: str, down: str) -> None:
 
 
 def tucker(source: Source, up: str, down: str, core: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Reads what LoHa and LoKr store with a core: (out, rank) and (rank, in · kernel), from the up as
-    (rank, out) and the down as (rank, in)."""
+    """Reads what LoHa and LoKr store with a core, as (out, rank) and (rank, in · kernel).
+
+    The file has the up as (rank, out) and the down as (rank, in).
+    """
     left, folded = source[up], fold_core(source, core, source[down])
     if left.ndim != 2 or len(left) != len(folded):
         found = source.shapes(up, down, core)
@@ -131,7 +134,7 @@ def fold_core(source: Source, role: str, down: torch.Tensor) -> torch.Tensor:
     if made > MOST_GROWTH * own:
         found = f"{role} {shape_text(core)}, down {shape_text(down)}"
         raise source.refuse(
-            f": its Tucker core makes {made} numbers of {own}, as no layer needs: {found}.",
+            f": its Tucker core turns {own} numbers into {made}, more than any layer needs: {found}.",
             expected=f"at most {MOST_GROWTH} times as many",
             found=found,
         )

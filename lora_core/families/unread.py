@@ -1,4 +1,5 @@
-"""Families that are known so that they can be refused by name: half a family would be a wrong image."""
+"""Families that are known so that they can be refused by name: half a family would give a wrong
+image."""
 
 from __future__ import annotations
 
@@ -48,17 +49,17 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "VB-LoRA": ("vblora_",),
     "WaveFT": ("waveft_",),
 }
-"""A family of peft's → how the parts of its keys begin that peft has named itself, wherever in a key
-they stand: "poly_lora_A", "tinylora_v.0", "osf_svd_params.U_low", …"""
+"""A family of peft's → how the parts of its keys begin, anywhere in a key: "poly_lora_A",
+"tinylora_v.0", "osf_svd_params.U_low", …"""
 
 _MARK: Final = "unread "
 
 
 def unread_roles(table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """A table of this module the other way round: what marks a family → the role of its tensors."""
+    """Turns a table of this module around: what marks a family → the role of its tensors."""
     return {mark: _MARK + family for family, marks in table.items() for mark in marks}
 
 
 def unread_family(role: str) -> str | None:
-    """The family that a role of ``unread_roles`` stands for; None for any other role."""
+    """Returns the family of a role of ``unread_roles``; None for any other role."""
     return role.removeprefix(_MARK) if role.startswith(_MARK) else None

@@ -17,12 +17,12 @@ from .finite import largest_magnitude
 from .source import Source
 
 LARGEST_PRODUCT: Final = 2.0**32
-"""No number of a vector or a projection, nor their product, may be larger."""
+"""The largest number of a vector or a projection, and of their product."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shared(WeightDependent):
-    """(outputs ∘ up) · (ranks ∘ down[:, :in]): how wide the layer is, only its weight tells.
+    """(outputs ∘ up) · (ranks ∘ down[:, :in]): only the weight says how wide the layer is.
 
     Attributes:
         outputs: (out,).
@@ -74,7 +74,7 @@ def read(source: Source) -> Sequence[Delta]:
     """
     if "vera_A" not in source.tensors or "vera_B" not in source.tensors:
         raise source.refuse(
-            " is VeRA without its projections, which cannot be made again from the file alone. "
+            " is VeRA without its projections, which cannot be rebuilt from the file alone. "
             "Save it with save_projection.",
             expected="vera_A and vera_B in the file",
             found=", ".join(sorted(source.tensors)),
@@ -96,13 +96,14 @@ def read(source: Source) -> Sequence[Delta]:
 
 
 def _check_sizes(source: Source) -> None:
-    """Refuses far too large numbers: what is shared cannot be balanced for one module."""
+    """Refuses numbers that are far too large: what modules share cannot be balanced for one of
+    them."""
     for vector, matrix in (("vera_lambda_b", "vera_B"), ("vera_lambda_d", "vera_A")):
         one, other = source.largest(vector, matrix)
         if max(one, other, one * other) > LARGEST_PRODUCT:
             found = f"{one:.3g} and {other:.3g}"
             raise source.refuse(
-                f": {vector} and {matrix} hold numbers up to {found}, as no training makes them.",
+                f": {vector} and {matrix} hold numbers up to {found}, which no training produces.",
                 expected=f"at most {LARGEST_PRODUCT:.3g}, and so their product",
                 found=found,
             )

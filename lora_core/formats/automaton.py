@@ -1,7 +1,7 @@
-"""Looking for names among many patterns at once, in one pass over each name.
+"""Looks for names among many patterns at once, in one pass over each name.
 
 The patterns are one automaton (Thompson 1968, doi:10.1145/363347.363387), whose sets of states are
-remembered. So the work does not depend on how a pattern is written, and is counted as it is done.
+cached. So the work does not depend on how a pattern is written, and it is counted as it is done.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from ..errors import LoraFileError
 from .pattern_syntax import Anchor, Chars, Choice, Node, Repeat, Row
 
 MOST_STEPS: Final = 4_000_000
-"""All patterns of a file on all of its names may take so many steps; real ones take far less."""
+"""How many steps all patterns of a file may take on all of its names; real ones take far less."""
 
 STATE_STEPS: Final = 8
-"""A state counts as so many steps, for the room that it takes."""
+"""How many steps a state counts as, for the memory that it takes."""
 
 States: TypeAlias = "frozenset[int]"
 
 
 class Work:
-    """How many steps are left for a file.
+    """Counts the steps that are left for a file.
 
     Attributes:
-        steps: Those that were taken.
+        steps: Steps that were taken.
     """
 
     def __init__(self, most: int = MOST_STEPS) -> None:
@@ -34,7 +34,7 @@ class Work:
         self._most = most
 
     def spend(self, steps: int) -> None:
-        """Takes some of them; LoraFileError once all are spent."""
+        """Takes some steps; LoraFileError once all are spent."""
         self.steps += steps
         if self.steps > self._most:
             raise LoraFileError(
@@ -48,14 +48,14 @@ class Work:
 
 @dataclass(slots=True)
 class _State:
-    """Where a name may be in the patterns.
+    """One place in the patterns.
 
     Attributes:
-        exact: What follows on a certain character.
-        classes: What follows on one of some characters.
-        free: What follows without any.
-        anchored: What follows at the beginning of a name ("^"), or at its end ("$").
-        place: Of the first pattern that is complete here.
+        exact: The next state for a certain character.
+        classes: The next state for one of some characters.
+        free: The next states without any character.
+        anchored: The next state at the beginning of a name ("^"), or at its end ("$").
+        place: The place of the first pattern that is complete here.
     """
 
     exact: dict[str, int] = field(default_factory=dict[str, int])
@@ -66,10 +66,10 @@ class _State:
 
 
 class Automaton:
-    """Patterns behind a common beginning.
+    """Patterns after a common beginning.
 
-    Edges only ever lead to states that were made for them, but for those that close a loop; and
-    patterns that begin alike share states. So many names take little more room than their letters.
+    Edges only lead to states that were made for them, except those that close a loop, and patterns
+    that begin alike share states. So many names take little more memory than their letters.
     """
 
     def __init__(self, beginning: Node, patterns: Iterable[Node], work: Work) -> None:
@@ -88,7 +88,7 @@ class Automaton:
 
         Args:
             name: Any text.
-            whole: Whether a line break at its end counts, as it does not to a "$".
+            whole: Whether a line break at its end counts; "$" ignores it.
         """
         last = len(name) - 1 if name.endswith("\n") else len(name)
         now = self._started(last <= 0)
@@ -111,7 +111,7 @@ class Automaton:
         return self._starts[end]
 
     def _moved(self, now: States, char: str, end: bool) -> States:
-        """Where the name is behind ``char``."""
+        """Returns the states after ``char``."""
         known = self._moves.get((now, char, end))
         if known is None:
             known = self._closed(self._reached(now, char), start=False, end=end)
@@ -129,7 +129,7 @@ class Automaton:
         return reached
 
     def _closed(self, reached: list[int], *, start: bool, end: bool) -> States:
-        """With all that follows without a character."""
+        """Adds all states that follow without a character."""
         seen: set[int] = set()
         while reached:
             number = reached.pop()
@@ -145,7 +145,7 @@ class Automaton:
         states = frozenset(seen)
         return self._sets.setdefault(states, states)
 
-    # building: every part starts at a state, and gives the one where it ends
+    # building: every part starts at a state, and returns the one where it ends
 
     def _new(self) -> int:
         self._work.spend(STATE_STEPS)
@@ -200,7 +200,7 @@ class Automaton:
         return self._joined(ends)
 
     def _looped(self, part: Node, start: int) -> int:
-        """Any number of times."""
+        """Builds any number of repetitions."""
         head = self._joined([start])
         self._states[self._built(part, head)].free.append(head)
         return head

@@ -1,6 +1,6 @@
-"""How a file writes a key: the module's name, then a suffix that says which tensor of it this is.
+"""Splits a file's key: the module's name, then a suffix that says which of its tensors this is.
 
-Suffixes are orthogonal to the names in front of them. Which there are, every family says for itself.
+Suffixes do not depend on the names before them. Every family lists its own suffixes.
 """
 
 from __future__ import annotations
@@ -17,32 +17,33 @@ Role = NewType("Role", str)
 """What a tensor is to its module: "up", "down", "alpha", …"""
 
 PEFT_PREFIX: Final = "base_model.model."
-"""peft puts this in front of every name."""
+"""What peft puts before every name."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlainParameter:
-    """A parameter under its plain name, which is part of an adapter only beside other tensors.
+    """A parameter under its plain name, which is part of an adapter only together with other
+    tensors.
 
     Attributes:
         ending: The last part of its key: "weight" or "bias".
-        role: What it is then.
-        beside: The role that has to stand beside it. None: any layer of a file of peft's, which
-            keeps whole layers and biases that were trained beside the adapters.
+        role: The role that it then has.
+        companion: The role that the module must have as well. None means any layer of a peft file,
+            which keeps whole layers and biases that were trained together with the adapters.
     """
 
     ending: str
     role: str
-    beside: str | None = None
+    companion: str | None = None
 
 
 class KeyGrammar:
     """Splits keys into the names of modules and the roles of their tensors.
 
     Attributes:
-        spellings: A key's suffix → the role of its tensor. What stands before a "|" has to be there,
-            and belongs to the name all the same. At a "*", peft has the name of the adapter in its
-            own models: it strips it when it saves, others do not.
+        spellings: A key's suffix → the role of its tensor. What comes before a "|" has to be there,
+            and belongs to the name. At a "*" peft's own models have the name of the adapter: peft
+            removes it when it saves, others do not.
     """
 
     def __init__(
@@ -54,10 +55,10 @@ class KeyGrammar:
         """Prepares the tables that keys are looked up in.
 
         Args:
-            spellings: As above.
-            words: How a part of a key begins, wherever in the key it stands → the role of its tensor.
-                Asked only where no suffix is known.
-            plain_parameters: Asked last, the first one first.
+            spellings: See the attribute.
+            words: How a part of a key begins, anywhere in the key → the role of its tensor. Used
+                only if no suffix is known.
+            plain_parameters: Tried last, in their order.
         """
         self.spellings = spellings
         self._words = words
@@ -90,9 +91,9 @@ class KeyGrammar:
     def group(
         self, keys: Iterable[FileKey]
     ) -> tuple[dict[str, dict[Role, list[FileKey]]], list[FileKey]]:
-        """Groups keys by module and role, and gives those of no known spelling apart.
+        """Groups keys by module and role, and returns those of no known spelling separately.
 
-        A role holds more than one key when the file spells it twice.
+        A role has more than one key if the file spells it twice.
         """
         modules: dict[str, dict[Role, list[FileKey]]] = {}
         rest: list[FileKey] = []
@@ -112,7 +113,7 @@ class KeyGrammar:
         return None
 
     def _without_adapter(self, key: str) -> str:
-        """The key without the adapter's name, if there is one where peft puts it; "" else."""
+        """Returns the key without the adapter's name, if it is where peft puts it; "" otherwise."""
         path, dot, last = key.rpartition(".")
         after = dot + last
         if after in self._after_names:
@@ -129,7 +130,7 @@ class KeyGrammar:
     def _take_plain(
         self, modules: dict[str, dict[Role, list[FileKey]]], rest: list[FileKey]
     ) -> list[FileKey]:
-        """Takes plain parameters that mean something where they stand, and gives the others."""
+        """Takes plain parameters that have a meaning where they are, and returns the others."""
         of_peft = any(name.startswith(PEFT_PREFIX) for name in modules)
         unknown: list[FileKey] = []
         for key in rest:
@@ -146,19 +147,19 @@ class KeyGrammar:
         self, ending: str, beside: Mapping[Role, list[FileKey]], in_peft: bool
     ) -> Role | None:
         for each in self._plain_parameters:
-            there = in_peft if each.beside is None else each.beside in beside
+            there = in_peft if each.companion is None else each.companion in beside
             if each.ending == ending and there:
                 return Role(each.role)
         return None
 
 
 def _unwrapped(key: str) -> str:
-    """The key without the name that peft gives the layer inside its own."""
+    """Returns the key without the name that peft gives the layer inside its own."""
     return key.replace(".base_layer.", ".")
 
 
 def _by_ending(spellings: Mapping[str, str]) -> dict[str, tuple[tuple[str, int, Role], ...]]:
-    """(suffix, how much of it is no part of the name, role), the longest suffix first.
+    """Returns (suffix, how much of it is not part of the name, role), the longest suffix first.
 
     They are grouped by what a key can end with, so that a key is compared with few of them.
     """

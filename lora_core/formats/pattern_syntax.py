@@ -1,8 +1,8 @@
-"""The part of regular expressions that people write into peft's configs, and nothing else of them.
+"""Parses the part of regular expressions that people write into peft's configs.
 
-Names, ``.``, classes, groups, alternatives, ``* + ?``, small counts and the anchors ``^ $`` mean what
-they mean to Python's ``re``. All of it can be matched in one pass; what could not, or has no place in
-the name of a layer (look-around, references, flags), is refused by name.
+Names, ``.``, classes, groups, alternatives, ``* + ?``, small counts and the anchors ``^ $`` mean
+the same as in Python's ``re``. All of it can be matched in one pass. What could not, or has no
+place in the name of a layer (look-around, references, flags), is refused by name.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ..errors import LoraFileError
 from ..text import shortened
 
 MOST_COPIES: Final = 100
-"""A count in braces may ask for so many copies of what is in front of it."""
+"""The largest count in braces: how often what is before it is copied."""
 
 DEEPEST: Final = 40
-"""Groups may be nested so deep."""
+"""How deeply groups may be nested."""
 
 _COUNT: Final = re.compile(r"\{([0-9]*)(,?)([0-9]*)\}")
 _SPACES: Final = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "a": "\a"}
@@ -26,12 +26,12 @@ _SPACES: Final = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "a": "\
 
 @dataclass(frozen=True, slots=True)
 class Chars:
-    """One character of some.
+    """One of several characters.
 
     Attributes:
-        ranges: (first, last) of those that are meant.
+        ranges: (first, last) of the ranges that are meant.
         kinds: The letters of ``\\d \\w \\s`` and their opposites.
-        others: Whether all the others are meant.
+        others: Whether all other characters are meant.
     """
 
     ranges: tuple[tuple[str, str], ...] = ()
@@ -40,12 +40,12 @@ class Chars:
 
     @property
     def only(self) -> str | None:
-        """The character, where a single one is meant."""
+        """The character, if a single one is meant."""
         plain = len(self.ranges) == 1 and not self.kinds and not self.others
         return self.ranges[0][0] if plain and self.ranges[0][0] == self.ranges[0][1] else None
 
     def hold(self, char: str) -> bool:
-        """Whether ``char`` is one of them."""
+        """Tells whether ``char`` is one of them."""
         named = any(first <= char <= last for first, last in self.ranges)
         return (named or any(_is(kind, char) for kind in self.kinds)) != self.others
 
@@ -55,21 +55,21 @@ Anchor: TypeAlias = Literal["^", "$"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One after the other."""
+    """Parts one after the other."""
 
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of several."""
+    """One of several options."""
 
     options: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Several in a row: at least ``least``, at most ``most``, None for any number."""
+    """A part repeated at least ``least`` and at most ``most`` times; None for any number."""
 
     part: Node
     least: int
@@ -83,17 +83,17 @@ DOT: Final = Chars((("\n", "\n"),), others=True)
 
 
 def literal(text: str) -> Row:
-    """``text`` itself."""
+    """Returns the pattern for ``text`` itself."""
     return Row(tuple(Chars(((char, char),)) for char in text))
 
 
 def parse(pattern: str) -> Node:
-    """What ``pattern`` means; LoraFileError names what is not of this part of the language."""
+    """Parses ``pattern``; LoraFileError names what is not in this part of the language."""
     return _Parser(pattern).whole()
 
 
 def _is(kind: str, char: str) -> bool:
-    """As ``re`` means its kinds in text."""
+    """Tells whether ``char`` is of a kind, as ``re`` defines it for text."""
     match kind.lower():
         case "d":
             found = char.isdecimal()
@@ -119,13 +119,13 @@ class _Parser:
         return node
 
     def _seen(self, text: str) -> bool:
-        """Steps over ``text`` if it comes next."""
+        """Skips ``text`` if it comes next."""
         seen = self._pattern.startswith(text, self._at)
         self._at += len(text) if seen else 0
         return seen
 
     def _taken(self, what: str) -> str:
-        """The next character; ``what`` is incomplete without one."""
+        """Returns the next character; without one, ``what`` is incomplete."""
         if self._at == len(self._pattern):
             raise self._refused(f"{what} without its end")
         self._at += 1
@@ -149,13 +149,13 @@ class _Parser:
             return part
         if part in ("^", "$"):
             raise self._refused(f"a repeated {part}")
-        self._seen("?")  # as few as can be, which is the same for all of a name
+        self._seen("?")  # a lazy repetition matches the same whole names
         if self._at < len(self._pattern) and (self._pattern[self._at] == "+" or self._bounds()):
             raise self._refused("a repetition of a repetition")
         return Repeat(part, *bounds)
 
     def _bounds(self) -> tuple[int, int | None] | None:
-        """How often, where that comes next."""
+        """Reads how often a part is repeated, if that comes next."""
         for sign, bounds in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):
             if self._seen(sign):
                 return bounds
@@ -221,7 +221,7 @@ class _Parser:
         return Chars(((char, char),))
 
     def _char(self, escaped: str) -> str:
-        """What is meant by a character behind a backslash."""
+        """Returns the meaning of a character after a backslash."""
         if escaped in _SPACES:
             return _SPACES[escaped]
         if escaped.isascii() and escaped.isalnum():
@@ -251,7 +251,7 @@ class _Parser:
         return not closes and self._seen("-")
 
     def _member(self) -> tuple[str, str]:
-        """One character of a class, or the letter of a kind of them."""
+        """Reads one character of a class, or the letter of a kind of them."""
         char = self._taken("a [")
         if char != "\\":
             return char, ""

@@ -1,4 +1,4 @@
-"""What a trainer notes beside its tensors: in the file's metadata, or in peft's config beside it."""
+"""What a trainer notes about its tensors: in the file's metadata, or in peft's config next to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
 from ..errors import LoraFileError
-from ..lenient_json import LONGEST_WHOLE_NUMBER, too_much
+from ..lenient_json import MOST_WHOLE_NUMBER_DIGITS, too_much
 from .automaton import Work
 from .keys import PEFT_PREFIX
 from .patterns import Lookups
@@ -18,19 +18,20 @@ from .patterns import Lookups
 Config: TypeAlias = Mapping[str, object]
 
 NOTED: Final = "lora_adapter_metadata"
-"""Where diffusers notes peft's config, with a pipeline's component in front of every key."""
+"""The metadata key for peft's config in diffusers' files, with a pipeline's component before every
+key."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleConfig:
-    """What is noted of one module.
+    """What is noted about one module.
 
     Attributes:
-        alpha: None if nothing is.
+        alpha: The noted alpha; None if there is none.
         rank_stabilised: rsLoRA (Kalajdzievski 2023, arXiv:2312.03732): alpha over √rank.
         one_trainer: Whether the file is OneTrainer's.
-        config: All that peft has noted; None without a config.
-        path: Of the module, as peft knows it.
+        config: All that peft has noted; None if there is no config.
+        path: The module's path, as peft knows it.
         lookups: The config's patterns.
     """
 
@@ -42,13 +43,14 @@ class ModuleConfig:
     lookups: Lookups = field(default_factory=lambda: Lookups(Work()), compare=False, repr=False)
 
     def scale(self, rank: int) -> float:
-        """Gives alpha / rank; a file that says nothing was trained with alpha = rank."""
+        """Returns alpha / rank; a file that says nothing was trained with alpha = rank."""
         if self.alpha is None:
             return 1.0
         return self.alpha / (math.sqrt(rank) if self.rank_stabilised else rank)
 
     def noted_rank(self) -> int | None:
-        """Gives the rank by peft's config, for tensors that do not show it; None if it has none."""
+        """Returns the rank in peft's config, for tensors that do not show it; None if there is
+        none."""
         if self.config is None:
             return None
         rank = _number_of(self.config, "rank_pattern", self.lookups, self.path)
@@ -56,27 +58,28 @@ class ModuleConfig:
             rank = _some(self.config, "r")
         return None if rank is None or rank < 1 else int(rank)
 
-    def option(self, name: str, unsaid: float, in_config: float = 0) -> float:
-        """Reads a number or flag of peft's config; LoraFileError if it is no finite number.
+    def option(self, name: str, default: float, in_config: float = 0) -> float:
+        """Reads a number or flag of peft's config; LoraFileError if it is not a finite number.
 
         Args:
-            name: The option's.
-            unsaid: What holds if there is no config.
-            in_config: What holds in a config that does not have the option.
+            name: The option's name.
+            default: The value if there is no config.
+            in_config: The value if there is a config without the option.
         """
         if self.config is None:
-            return unsaid
+            return default
         return _number(self.config, name, in_config)
 
     def is_before(self, version: tuple[int, int]) -> bool:
-        """Whether a config is of an older peft; the oldest ones do not say of which."""
+        """Tells whether a config is from an older peft; the oldest ones do not say their version."""
         if self.config is None:
             return False
         found = re.match(r"(\d{1,9})\.(\d{1,9})", str(self.config.get("peft_version")))
         return found is None or (int(found[1]), int(found[2])) < version
 
     def names_module(self, option: str) -> bool:
-        """Whether an option of peft's config, a list of ends or one pattern, means this module."""
+        """Tells whether an option of peft's config, a list of ends or one pattern, means this
+        module."""
         named = (self.config or {}).get(option)
         if isinstance(named, list):
             named = [end for end in cast("list[object]", named) if isinstance(end, str)]
@@ -93,7 +96,7 @@ class _Noted:
     lookups: Lookups
 
     def settings(self, path: str, one_trainer: bool) -> ModuleConfig:
-        """What holds for the layer with this path."""
+        """Returns what holds for the layer with this path."""
         alpha = _number_of(self.config, "alpha_pattern", self.lookups, path)
         if alpha is None:
             alpha = _some(self.config, "alpha" if "alpha" in self.config else "lora_alpha")
@@ -103,12 +106,12 @@ class _Noted:
 
 @dataclass(frozen=True, slots=True)
 class FileConfig:
-    """What is noted of all modules of a file.
+    """What is noted about all modules of a file.
 
     Attributes:
-        configs: peft's configs by component; "" is for all.
+        configs: peft's configs by component; "" is for all components.
         one_trainer: Whether the file is OneTrainer's.
-        unreadable: Whether there is a config that cannot be made out.
+        unreadable: Whether there is a config that cannot be read.
     """
 
     configs: Mapping[str, _Noted] = field(default_factory=dict[str, _Noted])
@@ -116,10 +119,10 @@ class FileConfig:
     unreadable: bool = False
 
     @classmethod
-    def read(cls, metadata: Mapping[str, str], beside: str | None = None) -> FileConfig:
-        """Reads them from the file's metadata and the text of a config beside it, whatever that is."""
+    def read(cls, metadata: Mapping[str, str], config_text: str | None = None) -> FileConfig:
+        """Reads the configs from the file's metadata and from the text of a config next to it."""
         noted = _document(metadata.get(NOTED, "{}"))
-        config = _document("{}" if beside is None else beside)
+        config = _document("{}" if config_text is None else config_text)
         configs = _by_component(noted or {})
         if config:
             configs[""] = config
@@ -131,14 +134,14 @@ class FileConfig:
 
     @property
     def config(self) -> Config | None:
-        """peft's config for all modules, None without one."""
+        """peft's config for all modules; None if there is none."""
         return self.configs[""].config if "" in self.configs else None
 
     def of(self, name: str) -> ModuleConfig:
-        """Gives what is noted of the module that the file calls ``name``.
+        """Returns what is noted about the module that the file calls ``name``.
 
         Raises:
-            LoraFileError: A number in it is not a finite one, or a pattern is of a kind that is not read.
+            LoraFileError: A number in it is not finite, or a pattern is not supported.
         """
         whole = name.removeprefix(PEFT_PREFIX)
         component, _, path = whole.partition(".")
@@ -160,12 +163,12 @@ def _document(text: str) -> dict[str, object] | None:
 
 
 def _whole(digits: str) -> float:
-    """A whole number; reading a long one exactly takes quadratic time."""
-    return int(digits) if len(digits) <= LONGEST_WHOLE_NUMBER else float(digits)
+    """Reads a whole number; reading a long one exactly would take quadratic time."""
+    return int(digits) if len(digits) <= MOST_WHOLE_NUMBER_DIGITS else float(digits)
 
 
 def _by_component(noted: Config) -> dict[str, Config]:
-    """{"transformer.r": 4} as {"transformer": {"r": 4}}."""
+    """Turns {"transformer.r": 4} into {"transformer": {"r": 4}}."""
     configs: dict[str, dict[str, object]] = {}
     for key, value in noted.items():
         component, _, option = key.rpartition(".")
@@ -174,14 +177,14 @@ def _by_component(noted: Config) -> dict[str, Config]:
 
 
 def _number_of(config: Config, which: str, lookups: Lookups, path: str) -> float | None:
-    """What the patterns of an option say of a path."""
+    """Returns what the patterns of an option say about a path."""
     return lookups.number(which, lambda: _numbers(config, which), path)
 
 
 def _numbers(config: Config, which: str) -> dict[str, float]:
     found = config.get(which)
     entries = cast("dict[str, object]", found) if isinstance(found, dict) else {}
-    # AdaLoRA's are lists of flags, whose effect is in the tensors already
+    # AdaLoRA's are lists of flags, whose effect is already in the tensors
     return {name: _finite(which, v) for name, v in entries.items() if isinstance(v, (int, float))}
 
 
@@ -210,5 +213,8 @@ def _finite(name: str, value: float) -> float:
 
 def _wrong(name: str, found: str) -> LoraFileError:
     return LoraFileError(
-        f"{name} in its config is {found}.", key=name, expected="a finite number", found=found
+        f"{name} in its config is {found}; expected a finite number.",
+        key=name,
+        expected="a finite number",
+        found=found,
     )

@@ -1,10 +1,10 @@
-"""Fusing: all that a stack adds to one weight, as one low-rank pair with a gate.
+"""Fuses all that a stack adds to one weight into one low-rank pair with a gate.
 
-    W  ->  (keep + row + column) · W  +  up · diag(gate) · down  +  residue
+    W  ->  (keep + row + column) · W  +  up · diag(gate) · down  +  dense
 
-The gate is the one place where strength lives. The factors of several files stay where they are
-in memory until the moment they are multiplied: a fused stack costs no memory of its own. What
-depends on the incoming weight is kept as it is, and joins the rest when that weight is there.
+Strengths are only in the gate. The factors of several files stay where they are in memory until
+they are multiplied: a fused stack takes no memory of its own. A delta that depends on the incoming
+weight is kept as it is, and joins the rest when that weight is there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..matching import WeightTerm
 from ..naming import Rows, Shape
 
 Scaled = tuple[float, Delta]
-"""A strength, and what it multiplies."""
+"""A strength, and the delta that it multiplies."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,15 +29,15 @@ class Patch:
     Attributes:
         rows: (start, length) along the first dimension; None for all of them.
         keep: Factor on the weight itself; 1 unless something replaces it.
-        ups: Of each adapter (rows, rank); side by side they are the up (rows, R).
+        ups: One up (rows, rank) for each adapter; side by side they are the up (rows, R).
         gate: (R,), strength · alpha / rank of each column.
-        downs: Of each adapter (rank, in); on top of each other they are the down (R, in).
-        residue: Dense sum (rows, in) of what has no pair; None without any.
-        row: (rows,), the share of the weight that is added to each row; None without any.
+        downs: One down (rank, in) for each adapter; on top of each other they are the down (R, in).
+        dense: Dense sum (rows, in) of what has no pair; None if there is none.
+        row: (rows,), the share of the weight that is added to each row; None if there is none.
         column: (in,), the same for each input.
-        relative: What has to see the weight first.
-        width: How many inputs the weight is to have for it; None for those it has.
-        shape: Of the weight that ``residue`` is and that it is replaced by, where that is another.
+        weight_dependent: Deltas that need the weight first.
+        width: How many inputs the weight must have for it; None if it fits as it is.
+        shape: The shape of the new weight, if ``dense`` replaces the weight by one of another shape.
     """
 
     rows: Rows
@@ -45,26 +45,30 @@ class Patch:
     ups: tuple[torch.Tensor, ...] = ()
     gate: torch.Tensor | None = None
     downs: tuple[torch.Tensor, ...] = ()
-    residue: torch.Tensor | None = None
+    dense: torch.Tensor | None = None
     row: torch.Tensor | None = None
     column: torch.Tensor | None = None
-    relative: tuple[Scaled, ...] = ()
+    weight_dependent: tuple[Scaled, ...] = ()
     width: int | None = None
     shape: Shape | None = None
 
 
-def fuse(addends: Iterable[WeightTerm], dtype: torch.dtype = torch.float32) -> tuple[Patch, ...]:
-    """One patch for each set of rows that ``addends`` of one weight aim at.
+def fuse(
+    weight_terms: Iterable[WeightTerm], dtype: torch.dtype = torch.float32
+) -> tuple[Patch, ...]:
+    """Returns one patch for each set of rows that the ``weight_terms`` of one weight change.
 
     Args:
-        addends: All of one weight.
-        dtype: In which sums are formed, float32 or float64; factors of lower precision keep
-            their own type.
+        weight_terms: All terms of one weight.
+        dtype: The type in which sums are formed, float32 or float64. Factors of lower precision
+            keep their own type.
     """
     groups: dict[tuple[Rows, int | None, Shape | None], list[Scaled]] = {}
-    for addend in addends:
-        group = groups.setdefault((addend.target.rows, addend.width, addend.shape), [])
-        group.append((addend.strength, addend.delta))
+    for weight_term in weight_terms:
+        group = groups.setdefault(
+            (weight_term.target.rows, weight_term.width, weight_term.shape), []
+        )
+        group.append((weight_term.strength, weight_term.delta))
     return tuple(
         replace(_patch(rows, width, deltas, dtype), shape=shape)
         for (rows, width, shape), deltas in groups.items()
@@ -72,24 +76,26 @@ def fuse(addends: Iterable[WeightTerm], dtype: torch.dtype = torch.float32) -> t
 
 
 def resolved(patch: Patch, weight: torch.Tensor) -> Patch:
-    """The same patch for this very weight, which it is taken against: nothing in it is relative.
+    """Returns the same patch resolved on this weight: nothing in it depends on the weight any more.
 
     Args:
         patch: Any patch.
         weight: The incoming weight, or the rows of it that the patch is for.
     """
-    if not patch.relative:
+    if not patch.weight_dependent:
         return patch
     incoming = BaseWeight(weight)
-    terms = [(s, term) for s, delta in patch.relative for term in delta.resolve_on(incoming)]
+    terms = [
+        (s, term) for s, delta in patch.weight_dependent for term in delta.resolve_on(incoming)
+    ]
     own = _fused(patch.rows, patch.width, terms, incoming.dtype)
     return _joined(patch, own, incoming)
 
 
 def _patch(rows: Rows, width: int | None, deltas: Sequence[Scaled], dtype: torch.dtype) -> Patch:
     static = [(s, delta) for s, delta in deltas if isinstance(delta, Static)]
-    relative = tuple((s, delta) for s, delta in deltas if not isinstance(delta, Static))
-    return replace(_fused(rows, width, static, dtype), relative=relative)
+    weight_dependent = tuple((s, delta) for s, delta in deltas if not isinstance(delta, Static))
+    return replace(_fused(rows, width, static, dtype), weight_dependent=weight_dependent)
 
 
 def _fused(
@@ -110,14 +116,14 @@ def _fused(
     return replace(
         fused,
         keep=1.0 - replaced,
-        residue=_residue(terms, dtype),
+        dense=_dense(terms, dtype),
         row=_total([s * d.row.to(dtype) for s, d in diagonals if d.row is not None]),
         column=_total([s * d.column.to(dtype) for s, d in diagonals if d.column is not None]),
     )
 
 
 def _joined(one: Patch, other: Patch, weight: BaseWeight) -> Patch:
-    """Both at once, where the weight is."""
+    """Joins two patches, where the weight is."""
 
     def both(left: torch.Tensor | None, right: torch.Tensor | None) -> list[torch.Tensor]:
         return [weight.like(tensor) for tensor in (left, right) if tensor is not None]
@@ -129,7 +135,7 @@ def _joined(one: Patch, other: Patch, weight: BaseWeight) -> Patch:
         one.ups + other.ups,
         torch.cat(gates) if gates else None,
         one.downs + other.downs,
-        _total(both(one.residue, other.residue)),
+        _total(both(one.dense, other.dense)),
         _total(both(one.row, other.row)),
         _total(both(one.column, other.column)),
         width=one.width,
@@ -145,7 +151,7 @@ def _no_wider(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return tensor.to(dtype) if tensor.dtype.itemsize > dtype.itemsize else tensor
 
 
-def _residue(terms: Sequence[tuple[float, Static]], dtype: torch.dtype) -> torch.Tensor | None:
+def _dense(terms: Sequence[tuple[float, Static]], dtype: torch.dtype) -> torch.Tensor | None:
     parts: list[torch.Tensor] = []
     for strength, delta in terms:
         match delta:

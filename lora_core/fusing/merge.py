@@ -1,4 +1,4 @@
-"""The arithmetic of applying: one read and one write of a weight for a whole stack."""
+"""The arithmetic of merging: one read and one write of a weight for a whole stack."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from ..families import CHUNK, sum_type
+from ..families import CHUNK_ENTRIES, sum_type
 from ..naming import Shape
 from .fuse import Patch, resolved
 
@@ -16,7 +16,7 @@ Piece = tuple[Patch, int, int]
 
 
 def wider_shape(patches: Sequence[Patch]) -> Shape | None:
-    """The shape that the weight will have after ``patches``; None if it keeps its own."""
+    """Returns the shape that the weight will have after ``patches``; None if it keeps its own."""
     replaced = next((patch.shape for patch in patches if patch.shape is not None), None)
     if replaced is not None:
         return replaced
@@ -25,16 +25,18 @@ def wider_shape(patches: Sequence[Patch]) -> Shape | None:
 
 
 def merged(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0) -> torch.Tensor:
-    """``weight`` with strength · (what ``patches`` do) added, in place; a new one if it gets wider.
+    """Returns ``weight`` with strength · (what ``patches`` do) added, in place; a new one if it
+    gets wider.
 
-    New inputs start from zero. Who widens is a plain pair, which does not look at the weight. A
-    weight of another shape replaces all of it, at the strength of 1 that ``check_replaced`` asks for.
+    New inputs start from zero. A patch that widens is a plain pair, which does not look at the
+    weight. A weight of another shape replaces all of it, at the strength of 1 that
+    ``check_replaced`` demands.
     """
     shape = wider_shape(patches)
     if shape is None:
         merge_(weight, patches, strength)
         return weight
-    replacing = [patch.residue for patch in patches if patch.shape is not None]
+    replacing = [patch.dense for patch in patches if patch.shape is not None]
     if replacing and replacing[0] is not None:
         return replacing[0].to(device=weight.device, dtype=weight.dtype).view(shape).clone()
     sums = weight.to(sum_type(weight.dtype))
@@ -49,15 +51,15 @@ def merged(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0
 def merge_(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0) -> None:
     """Adds strength · (what ``patches`` do) to ``weight``, in place, with a single rounding.
 
-    Every patch is taken against the weight as it comes in. Weights of less than float32 are
-    summed in float32, a chunk of rows at a time.
+    Every patch is resolved on the incoming weight. Weights smaller than float32 are summed in
+    float32, a chunk of rows at a time.
     """
     rows = weight if weight.ndim else weight.view(1)
     wide = sum_type(weight.dtype)
     against = [resolved(patch, _rows_of(rows, patch)) for patch in patches]
     ready = [_folded(patch, strength, weight.device, wide) for patch in against]
     whole = wide == weight.dtype and all(patch.column is None for patch in ready)
-    step = len(rows) if whole else max(1, CHUNK * len(rows) // max(1, rows.numel()))
+    step = len(rows) if whole else max(1, CHUNK_ENTRIES * len(rows) // max(1, rows.numel()))
     for start in range(0, len(rows), max(1, step)):
         chunk = rows[start : start + step]
         sums = chunk.to(wide)
@@ -71,7 +73,8 @@ def _rows_of(weight: torch.Tensor, patch: Patch) -> torch.Tensor:
 
 
 def _folded(patch: Patch, strength: float, device: torch.device, dtype: torch.dtype) -> Patch:
-    """The same with gate and ``strength`` in its one up, joined, moved and cast once for all chunks."""
+    """Returns the same patch with gate and ``strength`` in its one up, joined, moved and cast once
+    for all chunks."""
     if patch.gate is None:
         return patch
     up = _side_by_side(patch.ups, 1, device, dtype)
@@ -83,7 +86,7 @@ def _folded(patch: Patch, strength: float, device: torch.device, dtype: torch.dt
 def _side_by_side(
     tensors: Sequence[torch.Tensor], dim: int, device: torch.device, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Joined while they are small: half the bytes, and one transfer for all of them."""
+    """Joins the factors while they are small: half the bytes, and one transfer for all of them."""
     if len({(tensor.device, tensor.dtype) for tensor in tensors}) > 1:
         tensors = [tensor.to(device=device, dtype=dtype) for tensor in tensors]
     joined = tensors[0] if len(tensors) == 1 else torch.cat(list(tensors), dim)
@@ -93,7 +96,7 @@ def _side_by_side(
 def _merge_rows(
     weight: torch.Tensor, start: int, patches: Sequence[Patch], strength: float
 ) -> None:
-    """Merges into the rows of a weight from ``start`` on."""
+    """Merges into the rows of a weight, beginning at ``start``."""
     pieces: list[Piece] = [
         (patch, *piece)
         for patch in patches
@@ -105,20 +108,20 @@ def _merge_rows(
 
 
 def _overlap(patch: Patch, start: int, length: int) -> tuple[int, int] | None:
-    """The rows [first, last) of the weight that a patch changes from ``start`` on."""
+    """Returns the rows [first, last) of the weight that a patch changes, counted from ``start``."""
     begin, count = patch.rows if patch.rows else (start, length)
     first, last = max(begin, start), min(begin + count, start + length)
     return (first, last) if first < last else None
 
 
 def _own(patch: Patch, first: int, last: int) -> slice:
-    """The patch's own rows that go to the rows [first, last) of the weight."""
+    """Returns the patch's own rows for the rows [first, last) of the weight."""
     origin = patch.rows[0] if patch.rows else 0
     return slice(first - origin, last - origin)
 
 
 def _keep(weight: torch.Tensor, pieces: Sequence[Piece], start: int, strength: float) -> None:
-    """Scales each entry by 1 + strength · Σ (what patches say of the weight itself)."""
+    """Scales each entry by 1 + strength · Σ (the patches' factors on the weight itself)."""
     if all(p.keep == 1.0 and p.row is None and p.column is None for p, *_ in pieces):
         return
     columns = any(patch.column is not None for patch, *_ in pieces)
@@ -135,7 +138,7 @@ def _keep(weight: torch.Tensor, pieces: Sequence[Piece], start: int, strength: f
 
 
 def _spread(column: torch.Tensor, width: int) -> torch.Tensor:
-    """Factors for inputs as factors for every place of their kernels."""
+    """Repeats factors for inputs at every place of their kernels."""
     return column.repeat_interleave(width // len(column))
 
 
@@ -146,6 +149,6 @@ def _add(part: torch.Tensor, patch: Patch, own: slice, strength: float) -> None:
             part.view(len(part), -1).addmm_(up[own], down)
         else:
             part.add_((up[own] @ down).view(part.shape))
-    if patch.residue is not None:
-        residue = patch.residue[own].to(device=part.device, dtype=part.dtype)
-        part.add_(residue.reshape(part.shape), alpha=strength)
+    if patch.dense is not None:
+        dense = patch.dense[own].to(device=part.device, dtype=part.dtype)
+        part.add_(dense.reshape(part.shape), alpha=strength)

@@ -1,9 +1,9 @@
-"""What is known of the user's files without applying them, and which file a name means."""
+"""What is known about the user's files without applying them, and which file a name means."""
 
 from .facts import Facts, facts_of, stated_triggers
 from .filenames import choose_name, close_names, folded
 from .inspect import inspect_file
-from .resolve import Asked, Found, resolve, said_of
+from .resolve import Asked, Found, resolve, warnings_of
 
 __all__ = [
     "Asked",
@@ -15,6 +15,6 @@ __all__ = [
     "folded",
     "inspect_file",
     "resolve",
-    "said_of",
     "stated_triggers",
+    "warnings_of",
 ]

@@ -1,4 +1,4 @@
-"""What can be told of a LoRA without reading its numbers: from its header and the notes beside it."""
+"""What a LoRA's header and the notes next to it say, without reading its numbers."""
 
 from __future__ import annotations
 
@@ -29,44 +29,45 @@ from ..text import shortened
 from .sidecars import Recommended, Sidecars, read_sidecars
 from .triggers import Trigger, stated_words, triggers_of
 
-LARGEST_SHOWN_HEADER: Final = 64 * 2**20
-"""Bytes; four times as many as that of a LoRA which can be applied."""
+LARGEST_SHOWN_HEADER_BYTES: Final = 64 * 2**20
+"""The largest header that is shown: four times that of a LoRA which can be applied."""
 
 MOST_WORDS: Final = 4_000_000
-"""Quotes, commas or brackets of a kind in a header: what bounds the memory that reading it takes."""
+"""How many quotes, commas or brackets of a kind a header may have: this limits the memory for
+reading it."""
 
 MOST_TENSORS: Final = 100_000
 
 MOST_NOTES: Final = 60
-LONGEST_NOTE: Final = 200
-LONGEST_KEY: Final = 100
-LONGEST_NAME: Final = 60
-LONGEST_TEXT: Final = 2000
+LONGEST_NOTE_CHARS: Final = 200
+LONGEST_KEY_CHARS: Final = 100
+LONGEST_NAME_CHARS: Final = 60
+LONGEST_TEXT_CHARS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a file is; all texts are printable and bounded.
+    """Facts about a file; all texts are printable and limited in length.
 
     Attributes:
-        size: Bytes.
-        modified: Milliseconds since 1970.
-        hash: Of its content, where that was asked for.
+        size: Its size in bytes.
+        modified: Time of its last change, in milliseconds since 1970.
+        hash: The hash of its content, if it was asked for.
         base: The base model it was made for.
-        families: Of its adapters.
-        ranks: Lowest and highest, None without low-rank pairs.
-        trainer: Who has made it, as far as its notes tell.
-        dialects: Whose names for layers it uses.
-        model_layers: Layers for the denoiser.
-        clip_layers: Layers for the text encoders.
+        families: The families of its adapters.
+        ranks: Lowest and highest rank; None without low-rank pairs.
+        trainer: The program that trained it, if its metadata says so.
+        dialects: Whose names it uses for layers.
+        model_layers: How many layers it has for the denoiser.
+        clip_layers: How many layers it has for the text encoders.
         triggers: Words that may make the model draw what was trained.
-        stated_triggers: Those that a prompt should hold when nobody has chosen any.
-        title: By its metadata, as the next two.
-        author: Who is named there.
-        description: There, or else in the notes beside it.
-        notes: The user's, from beside it.
-        recommended: With which strength to use it, by the notes beside it.
-        metadata: Its own notes, at most 60.
+        stated_triggers: The words that a prompt should have if nobody has chosen any.
+        title: The title in its metadata.
+        author: The author in its metadata.
+        description: The description in its metadata, or else in the notes next to it.
+        notes: The user's own notes next to it.
+        recommended: The strength to use it with, according to the notes next to it.
+        metadata: Its metadata, at most 60 entries.
         error: Why it cannot be applied, or None.
     """
 
@@ -91,7 +92,7 @@ class Facts:
     error: str | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The same as plain values, ready for JSON; ``error`` is left to the caller."""
+        """Returns the same as plain values, ready for JSON; the caller adds ``error``."""
         return {
             "size": self.size,
             "modified": self.modified,
@@ -127,37 +128,38 @@ def _plain_recommended(recommended: Recommended) -> dict[str, object]:
 
 
 def facts_of(file: FileId) -> Facts:
-    """What the header of ``file`` and the notes beside it tell; of a damaged file, why it is one."""
-    beside = read_sidecars(file.path)
+    """Returns what the header of ``file`` and the notes next to it say; for a damaged file, also
+    what is wrong."""
+    sidecars = read_sidecars(file.path)
     try:
         head = _shown_head(file)
     except LoraFileError as error:
-        return _noted(file, {}, beside, _refusal(file, error))
-    told = _noted(file, head.metadata, beside, _too_large(file, head))
+        return _noted(file, {}, sidecars, _refusal(file, error))
+    facts = _noted(file, head.metadata, sidecars, _too_large(file, head))
     try:
-        return _by_layers(told, _outline(file, head))
+        return _by_layers(facts, _outline(file, head))
     except LoraFileError as error:
-        told = replace(told, error=told.error or _refusal(file, error))
-        return _by_names(told, head)
+        facts = replace(facts, error=facts.error or _refusal(file, error))
+        return _by_names(facts, head)
 
 
 def stated_triggers(file: FileId) -> tuple[str, ...]:
-    """The trigger words that ``file`` or the notes beside it state; () of a damaged file."""
-    beside = read_sidecars(file.path)
+    """Returns the trigger words that ``file`` or the notes next to it state; () for a damaged file."""
+    sidecars = read_sidecars(file.path)
     try:
-        return stated_words(read_head(file).metadata, beside.words)
+        return stated_words(read_head(file).metadata, sidecars.words)
     except LoraFileError:
-        return stated_words({}, beside.words)
+        return stated_words({}, sidecars.words)
 
 
 def _shown_head(file: FileId) -> Head:
-    return read_head(file, LARGEST_SHOWN_HEADER, MOST_WORDS)
+    return read_head(file, LARGEST_SHOWN_HEADER_BYTES, MOST_WORDS)
 
 
 def _outline(file: FileId, head: Head) -> LoraFile:
     if len(head.tensors) > MOST_TENSORS:
         raise LoraFileError(
-            f"has {len(head.tensors)} tensors, of which not all are looked at.",
+            f"has {len(head.tensors)} tensors, too many to look at.",
             expected=f"at most {MOST_TENSORS} tensors",
             found=str(len(head.tensors)),
         )
@@ -165,7 +167,7 @@ def _outline(file: FileId, head: Head) -> LoraFile:
 
 
 def _too_large(file: FileId, head: Head) -> str | None:
-    """Why a file that can be shown cannot be applied."""
+    """Says why a file that can be shown cannot be applied; None if it can."""
     try:
         check_beginning(head.beginning, file.size)
         check_size(file.size)
@@ -175,23 +177,25 @@ def _too_large(file: FileId, head: Head) -> str | None:
 
 
 def _refusal(file: FileId, error: LoraFileError) -> str:
-    return shortened(str(error.in_file(file.name)), LONGEST_TEXT)
+    return shortened(str(error.in_file(file.name)), LONGEST_TEXT_CHARS)
 
 
-def _noted(file: FileId, metadata: Mapping[str, str], beside: Sidecars, error: str | None) -> Facts:
-    """What notes tell, in the file and beside it."""
-    description = metadata.get("modelspec.description") or beside.description
+def _noted(
+    file: FileId, metadata: Mapping[str, str], sidecars: Sidecars, error: str | None
+) -> Facts:
+    """Returns what the notes in the file and next to it say."""
+    description = metadata.get("modelspec.description") or sidecars.description
     return Facts(
         size=file.size,
         modified=file.mtime_ns // 1_000_000,
-        base=_text(beside.base, LONGEST_NAME),
-        triggers=triggers_of(metadata, beside.words),
-        stated_triggers=stated_words(metadata, beside.words),
-        title=_text(metadata.get("modelspec.title"), LONGEST_NOTE),
-        author=_text(metadata.get("modelspec.author"), LONGEST_NOTE),
-        description=_text(description, LONGEST_TEXT),
-        notes=_text(beside.notes, LONGEST_TEXT),
-        recommended=beside.recommended or None,
+        base=_text(sidecars.base, LONGEST_NAME_CHARS),
+        triggers=triggers_of(metadata, sidecars.words),
+        stated_triggers=stated_words(metadata, sidecars.words),
+        title=_text(metadata.get("modelspec.title"), LONGEST_NOTE_CHARS),
+        author=_text(metadata.get("modelspec.author"), LONGEST_NOTE_CHARS),
+        description=_text(description, LONGEST_TEXT_CHARS),
+        notes=_text(sidecars.notes, LONGEST_TEXT_CHARS),
+        recommended=sidecars.recommended or None,
         metadata=_most_telling(metadata),
         error=error,
     )
@@ -202,18 +206,21 @@ def _text(text: str | None, most: int) -> str | None:
 
 
 def _most_telling(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Few enough entries to be shown: what people write comes before a trainer's settings."""
+    """Picks few enough entries to be shown: what people write comes before a trainer's settings."""
     kinds = ("modelspec.", "", "ss_")
     keys = nsmallest(
         MOST_NOTES,
         metadata,
         key=lambda key: (max(n for n, kind in enumerate(kinds) if key.startswith(kind)), key),
     )
-    return {shortened(key, LONGEST_KEY): shortened(metadata[key], LONGEST_NOTE) for key in keys}
+    return {
+        shortened(key, LONGEST_KEY_CHARS): shortened(metadata[key], LONGEST_NOTE_CHARS)
+        for key in keys
+    }
 
 
 def _by_layers(facts: Facts, lora: LoraFile) -> Facts:
-    """With what the outlines of a sound file tell."""
+    """Adds what the outlines of a valid file show."""
     modules = lora.modules.values()
     ranks = [d.rank for module in modules for d in module.deltas if d.rank is not None]
     return replace(
@@ -221,17 +228,17 @@ def _by_layers(facts: Facts, lora: LoraFile) -> Facts:
         base=base_of_file(lora) or facts.base,
         families=tuple(sorted({family for module in modules for family in module.families})),
         ranks=(min(ranks), max(ranks)) if ranks else None,
-        trainer=_text(trainer_of(lora.metadata, lora.notes), LONGEST_NAME),
+        trainer=_text(trainer_of(lora.metadata, lora.notes), LONGEST_NAME_CHARS),
     )
 
 
 def _by_names(facts: Facts, head: Head) -> Facts:
-    """With what names alone tell, of a file whose layers cannot be made out."""
+    """Adds what names alone show, for a file whose layers cannot be read."""
     names, _ = KEYS.group(map(FileKey, head.tensors))
     return replace(
         _counted(facts, names),
         base=base_by_names(head.metadata, names) or facts.base,
-        trainer=_text(trainer_of(head.metadata, FileConfig()), LONGEST_NAME),
+        trainer=_text(trainer_of(head.metadata, FileConfig()), LONGEST_NAME_CHARS),
     )
 
 

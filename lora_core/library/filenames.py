@@ -1,4 +1,4 @@
-"""Choosing a LoRA by the name a workflow asks for: exactly, and never a guess."""
+"""Chooses a LoRA by the name a workflow asks for: exactly, and never by guessing."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import Final
 from ..errors import LoraInputError
 from ..short_names import base_name, without_suffix
 
-LONGEST_NAME: Final = 4096
+LONGEST_NAME_CHARS: Final = 4096
 CLOSE_NAMES: Final = 3
 SHORTLIST: Final = 50
 SHOWN_NAMES: Final = 5
 
 _SEPARATOR_LAST: Final = re.compile(r"[/\\]\.?$")
-"""What systems pass over where they open a folder."""
+"""An ending that systems ignore when they open a folder."""
 
 
 def choose_name(asked: object, names: Sequence[str]) -> str:
-    """The one of ``names`` that is meant by ``asked``.
+    """Returns the one of ``names`` that ``asked`` means.
 
-    That is the same name, or else the only one that differs by nothing but separators, upper and
-    lower case, or the way accents are encoded: workflows travel between systems.
+    This is the same name, or else the only one that differs only in separators, in upper and lower
+    case, or in the way accents are encoded: workflows travel between systems.
 
     Raises:
-        LoraInputError: No name, or more than one, or a path out of the folder.
+        LoraInputError: No name or more than one matches, or it is a path out of the folder.
     """
     same = same_names(asked, names)
     if not same:
@@ -38,17 +38,17 @@ def choose_name(asked: object, names: Sequence[str]) -> str:
 
 
 def same_names(asked: object, names: Sequence[str]) -> list[str]:
-    """The very name, or else all that differ from ``asked`` by nothing but their spelling.
+    """Returns the same name, or else all names that differ from ``asked`` only in spelling.
 
     Raises:
-        LoraInputError: ``asked`` is no text, leads out of the folder, or is the name of a folder.
+        LoraInputError: ``asked`` is not text, leads out of the folder, or is the name of a folder.
     """
     if not isinstance(asked, str):
-        raise _refused(asked, f"a LoRA's name is text, not {type(asked).__name__}.")
+        raise _refused(asked, f"a LoRA's name must be text, not {type(asked).__name__}.")
     if asked in names:
         return [asked]
     if _leaves_folder(asked):
-        raise _refused(asked, "this is no name in the loras folder.")
+        raise _refused(asked, "this is not a name in the loras folder.")
     if _SEPARATOR_LAST.search(asked):
         raise _refused(asked, "this is the name of a folder, not of a file.")
     wanted = folded(asked)
@@ -56,7 +56,7 @@ def same_names(asked: object, names: Sequence[str]) -> list[str]:
 
 
 def only_one(asked: str, same: Sequence[str]) -> str:
-    """The one name in ``same``; LoraInputError if there are several."""
+    """Returns the one name in ``same``; LoraInputError if there are several."""
     if len(same) > 1:
         more = ", …" if len(same) > SHOWN_NAMES else "."
         first = ", ".join(same[:SHOWN_NAMES])
@@ -65,14 +65,15 @@ def only_one(asked: str, same: Sequence[str]) -> str:
 
 
 def no_such_file(asked: str, names: Sequence[str]) -> LoraInputError:
-    """The error for a name that means none of ``names``, with those that look like it."""
+    """Returns the error for a name that means none of ``names``, with similar names."""
     close = close_names(asked, names)
     hint = f" Close names: {', '.join(close)}." if close else ""
     return _refused(asked, "there is no such file in the loras folder." + hint)
 
 
 def close_names(asked: str, names: Sequence[str]) -> list[str]:
-    """Up to three of ``names`` that look like ``asked``, compared without folders and suffix."""
+    """Returns up to three of ``names`` that look like ``asked``, compared without folders and
+    suffix."""
     by_word = {name: without_suffix(base_name(name)).casefold() for name in names}
     word, stem = without_suffix(base_name(asked)).casefold(), PureWindowsPath(asked).stem.casefold()
     known = set(by_word.values())
@@ -82,7 +83,7 @@ def close_names(asked: str, names: Sequence[str]) -> list[str]:
 
 
 def _close(word: str, known: Iterable[str]) -> list[str]:
-    """The closest, by a slow measure, of those that are close by a fast one that flatters."""
+    """Returns the closest names by a slow measure, among those that a fast and generous one finds."""
     matcher = SequenceMatcher(b=word)
 
     def flattered(other: str) -> float:
@@ -93,14 +94,14 @@ def _close(word: str, known: Iterable[str]) -> list[str]:
 
 
 def folded(name: str) -> str:
-    """``name`` without what may differ between two spellings of it."""
+    """Returns ``name`` without what may differ between two spellings of it."""
     return unicodedata.normalize("NFC", name.replace("\\", "/")).casefold()
 
 
 def _leaves_folder(name: str) -> bool:
     windows, posix = PureWindowsPath(name), PurePosixPath(name)
     return (
-        len(name) > LONGEST_NAME
+        len(name) > LONGEST_NAME_CHARS
         or "\0" in name
         or ".." in windows.parts
         or bool(windows.anchor)

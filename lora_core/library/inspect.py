@@ -1,4 +1,4 @@
-"""What is in a LoRA file, without any model."""
+"""Inspects a LoRA file without any model."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ class Summary:
     """What a file holds.
 
     Attributes:
-        name: Of the file.
-        size: Bytes.
-        families: How many layers of each.
-        ranks: How many pairs of each rank.
-        model: Layers for the denoiser.
-        clip: Layers for the text encoders.
-        parameters: Numbers in all layers.
+        name: Name of the file.
+        size: Its size in bytes.
+        families: How many layers each family has.
+        ranks: How many pairs each rank has.
+        model: How many layers it has for the denoiser.
+        clip: How many layers it has for the text encoders.
+        parameters: How many numbers all layers have.
         unknown: Keys of no known spelling.
-        base: The base model it looks made for.
-        dialects: Whose names for layers it uses.
-        trainer: Who has made it, as far as its notes tell.
-        triggers: Words that a prompt should hold, by its notes and those beside it.
-        metadata: Its own notes.
+        base: The base model it seems to be made for.
+        dialects: Whose names it uses for layers.
+        trainer: The program that trained it, if its metadata says so.
+        triggers: Words that a prompt should have, according to its metadata and the notes next to
+            it.
+        metadata: Its metadata.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Summary:
     metadata: dict[str, str]
 
     def to_dict(self) -> dict[str, object]:
-        """The same as plain values, ready for JSON."""
+        """Returns the same as plain values, ready for JSON."""
         return {
             "name": self.name,
             "size": self.size,
@@ -82,7 +83,7 @@ class Summary:
 
 
 def inspect_file(file: LoraFile) -> Summary:
-    """A summary of a file that has been read."""
+    """Returns the summary of a file that has been read."""
     modules = file.modules
     deltas = [delta for module in modules.values() for delta in module.deltas]
     parts = Counter(part_of(name) for name in modules)

@@ -1,4 +1,4 @@
-"""Which file is meant by a name that may come from another machine: certainly, or not at all."""
+"""Finds the file that a name from another machine means: for certain, or not at all."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Final, Literal, TypeAlias
 
 from ..short_names import SUFFIX, base_name, without_suffix
 from ..text import shortened
-from ..warning import LONGEST_NAME, LoraWarning
+from ..warning import LONGEST_NAME_CHARS, LoraWarning
 from .filenames import folded, no_such_file, only_one, same_names
 
 GENERIC: Final = frozenset(("adapter_model", "pytorch_lora_weights"))
-"""What peft and diffusers call every file, so that only its folder says which it is."""
+"""The names that peft and diffusers give to every file, so that only its folder says which it is."""
 
 How: TypeAlias = Literal["path", "spelling", "content", "basename"]
 
 ELSEWHERE: Final[dict[How, str]] = {"content": "found_by_content", "basename": "found_by_basename"}
-"""How a file is found that lies under another name, and the warning that says so."""
+"""The ways in which a file under another name is found, and the warning for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Asked:
 
     Attributes:
         name: Its name in the loras folder, perhaps without folder or suffix.
-        hash: The SHA-256 of its bytes behind the header, in hex digits.
-        size: Its bytes.
-        row: The entry of a list that asks for it, from 1.
+        hash: The SHA-256 of its bytes after the header, in hex digits.
+        size: Its size in bytes.
+        row: The entry of a list that asks for it, counted from 1.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The listed name that is meant, and what tells so."""
+    """The listed name that is meant, and what shows it."""
 
     name: str
     how: How
@@ -51,19 +51,19 @@ def resolve(
     size_of: Callable[[str], int | None],
     hash_of: Callable[[str], str | None],
 ) -> Found:
-    """The one of ``names`` that is ``asked`` for: by its path, its spelling, or its content.
+    """Returns the one of ``names`` that ``asked`` means: by its path, its spelling, or its content.
 
-    Without a known content, the only file of the same base name is meant as well, unless trainers
-    give that name to every file.
+    If its content is not known, the only file with the same base name counts as well, unless
+    trainers give that name to every file.
 
     Args:
         asked: The file that is meant.
-        names: What is listed.
-        size_of: The bytes of a listed file, None if it cannot be read.
-        hash_of: The hash of its content; only asked of files of the right size.
+        names: The listed names.
+        size_of: Gives the size of a listed file in bytes, None if it cannot be read.
+        hash_of: Gives the hash of its content; only called for files of the right size.
 
     Raises:
-        LoraInputError: None is meant for certain; close names are in the message.
+        LoraInputError: No file is meant for certain; the message lists similar names.
     """
     same = same_names(asked.name, names) or _without_suffix(asked.name, names)
     if len(same) == 1:
@@ -81,14 +81,14 @@ def resolve(
     raise no_such_file(asked.name, names)
 
 
-def said_of(asked: Asked, found: Found) -> tuple[LoraWarning, ...]:
-    """What is to be said of a file that has not the name it was asked for by.
+def warnings_of(asked: Asked, found: Found) -> tuple[LoraWarning, ...]:
+    """Returns the warning for a file that was found under another name.
 
-    Nothing of one that a bare word finds, as in tags: that asks for a base name.
+    There is none if a bare word finds a file, as in tags: that asks for a base name.
     """
     if found.how not in ELSEWHERE or _is_word(asked.name, found):
         return ()
-    name = shortened(asked.name, LONGEST_NAME)
+    name = shortened(asked.name, LONGEST_NAME_CHARS)
     return (LoraWarning.of(ELSEWHERE[found.how], asked=name, name=found.name),)
 
 
@@ -97,7 +97,8 @@ def _is_word(asked: str, found: Found) -> bool:
 
 
 def _without_suffix(asked: str, names: Sequence[str]) -> list[str]:
-    """The names meant by a path without suffix; a bare word may as well mean a file of a folder."""
+    """Returns the names that a path without suffix means; a bare word can mean a file in any
+    folder."""
     if base_name(asked) == asked or asked.lower().endswith(SUFFIX):
         return []
     return same_names(asked + SUFFIX, names)
@@ -109,7 +110,7 @@ def _of_content(
     size_of: Callable[[str], int | None],
     hash_of: Callable[[str], str | None],
 ) -> str | None:
-    """One with the very content, of several rather one of the same base name."""
+    """Returns a file with the same content; of several, one with the same base name."""
     sizes = [name for name in names if asked.size is not None and size_of(name) == asked.size]
     sizes.sort(key=lambda name: (_base(name) != _base(asked.name), name))
     return next((name for name in sizes if hash_of(name) == asked.hash), None)

@@ -1,4 +1,4 @@
-"""Notes that other programs keep beside a LoRA: read, and never written."""
+"""Reads notes that other programs keep next to a LoRA, and never writes them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ..lenient_json import fields, items, loose_json, number_of, text_of
+from ..lenient_json import fields, items, lenient_json, number_of, text_of
 
-LARGEST_SIDECAR: Final = 2**20
-STRONGEST: Final = 100.0
+LARGEST_SIDECAR_BYTES: Final = 2**20
+LARGEST_STRENGTH: Final = 100.0
 
 RANGE: Final = re.compile(
     r"\s*(-?\d{1,3}(?:\.\d{1,9})?)\s*(?:-|–|~|to)\s*(-?\d{1,3}(?:\.\d{1,9})?)\s*"
 )
-"""LoRA Manager's strength_range, "0.6-0.9"."""
+"""LoRA Manager's strength_range, such as "0.6-0.9"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """With which strength a file is meant to be used, None where nothing is said."""
+    """The strengths that a file is meant to be used with; None if nothing says so."""
 
     strength: float | None = None
     least: float | None = None
@@ -35,14 +35,14 @@ class Recommended:
 
 @dataclass(frozen=True, slots=True)
 class Sidecars:
-    """What the notes beside a file say.
+    """What the notes next to a file say.
 
     Attributes:
-        words: Trigger words, as written: several may stand in one, with commas between.
-        notes: The user's own.
-        description: Of the file.
-        base: The base model, in their words.
-        recommended: With which strength to use it.
+        words: Trigger words as written: one entry can have several, separated by commas.
+        notes: The user's own notes.
+        description: The description of the file.
+        base: The base model, in the notes' own words.
+        recommended: The strength to use it with.
     """
 
     words: tuple[str, ...] = ()
@@ -53,9 +53,9 @@ class Sidecars:
 
 
 def read_sidecars(path: str | os.PathLike[str]) -> Sidecars:
-    """What stands beside the LoRA at ``path``; what cannot be made out is left out.
+    """Reads the notes next to the LoRA at ``path``; what cannot be read is left out.
 
-    Words are collected from all; of everything else the first one counts.
+    Words are collected from all notes; for everything else the first note counts.
     """
     found = [read(_text(where)) for where, read in _readers(Path(path))]
     return Sidecars(
@@ -78,7 +78,7 @@ def _readers(path: Path) -> tuple[tuple[Path, Callable[[str], Sidecars]], ...]:
 
 def _is_file(path: Path) -> bool:
     try:
-        # not through a link, which in a downloaded archive could lead to any file
+        # links are not followed: in a downloaded archive they could lead to any file
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
         return False
@@ -89,31 +89,31 @@ def _text(path: Path) -> str:
         return ""
     try:
         with path.open("rb") as source:
-            data = source.read(LARGEST_SIDECAR + 1)
+            data = source.read(LARGEST_SIDECAR_BYTES + 1)
     except OSError:
         return ""
-    return "" if len(data) > LARGEST_SIDECAR else data.decode("utf-8-sig", errors="replace")
+    return "" if len(data) > LARGEST_SIDECAR_BYTES else data.decode("utf-8-sig", errors="replace")
 
 
 def _a1111(text: str) -> Sidecars:
-    said = fields(loose_json(text))
-    weight = _strength(said.get("preferred weight"))
+    noted = fields(lenient_json(text))
+    weight = _strength(noted.get("preferred weight"))
     return Sidecars(
-        words=_words([said.get("activation text")]),
-        notes=text_of(said.get("notes")),
-        description=text_of(said.get("description")),
-        base=text_of(said.get("sd version")).replace("Unknown", ""),
-        recommended=Recommended(weight or None),  # its slider stands at 0 where nothing is set
+        words=_words([noted.get("activation text")]),
+        notes=text_of(noted.get("notes")),
+        description=text_of(noted.get("description")),
+        base=text_of(noted.get("sd version")).replace("Unknown", ""),
+        recommended=Recommended(weight or None),  # its slider is at 0 if nothing is set
     )
 
 
 def _lora_manager(text: str) -> Sidecars:
-    said = fields(loose_json(text))
+    noted = fields(lenient_json(text))
     return Sidecars(
-        words=_words(items(fields(said.get("civitai")).get("trainedWords"))),
-        notes=text_of(said.get("notes")),
-        base=text_of(said.get("base_model")).replace("Unknown", ""),
-        recommended=_tips(fields(loose_json(text_of(said.get("usage_tips"))))),
+        words=_words(items(fields(noted.get("civitai")).get("trainedWords"))),
+        notes=text_of(noted.get("notes")),
+        base=text_of(noted.get("base_model")).replace("Unknown", ""),
+        recommended=_tips(fields(lenient_json(text_of(noted.get("usage_tips"))))),
     )
 
 
@@ -126,13 +126,13 @@ def _tips(tips: Mapping[str, object]) -> Recommended:
 
 
 def _rgthree(text: str) -> Sidecars:
-    said = fields(loose_json(text))
-    trained = (fields(entry).get("word") for entry in items(said.get("trainedWords")))
+    noted = fields(lenient_json(text))
+    trained = (fields(entry).get("word") for entry in items(noted.get("trainedWords")))
     return Sidecars(
         words=_words(trained),
-        notes=text_of(said.get("userNote")),
-        base=text_of(said.get("baseModel")),
-        recommended=_recommended(None, said.get("strengthMin"), said.get("strengthMax")),
+        notes=text_of(noted.get("userNote")),
+        base=text_of(noted.get("baseModel")),
+        recommended=_recommended(None, noted.get("strengthMin"), noted.get("strengthMax")),
     )
 
 
@@ -148,9 +148,9 @@ def _recommended(strength: object, least: object, most: object) -> Recommended:
 
 
 def _strength(value: object) -> float | None:
-    """A number, which some write as text."""
-    number = number_of(loose_json(value[:40]) if isinstance(value, str) else value)
-    return number if number is not None and abs(number) <= STRONGEST else None
+    """Reads a number, which some programs write as text."""
+    number = number_of(lenient_json(value[:40]) if isinstance(value, str) else value)
+    return number if number is not None and abs(number) <= LARGEST_STRENGTH else None
 
 
 def _words(values: Iterable[object]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The words that make a model draw what a LoRA was trained on, as far as anything tells."""
+"""Finds the words that make a model draw what a LoRA was trained on."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..lenient_json import fields, loose_json, number_of
+from ..lenient_json import fields, lenient_json, number_of
 from ..text import printable
 
 Origin = Literal["modelspec", "sidecar", "tags"]
 
 MOST_TRIGGERS: Final = 60
-LONGEST_WORD: Final = 200
-"""Characters; what is longer is a caption, and half of one would be no word of the file's."""
+LONGEST_WORD_CHARS: Final = 200
+"""The longest word. A longer one is a caption, and half of one would not be a word of the file."""
 
-LONGEST_TEXT: Final = 10_000
-"""Characters of a text that is divided into words."""
+LONGEST_TEXT_CHARS: Final = 10_000
+"""How many characters of a text are split into words."""
 
 EVERYWHERE: Final = 0.95
-"""In which share of the training images a tag has to occur to be taken for a trigger word."""
+"""The share of the training images that a tag must be in to count as a trigger word."""
 
 MOST_STATED_TAGS: Final = 5
 
 Tags = Mapping[str, int]
-"""Occurrences by tag."""
+"""How often each tag occurs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,10 @@ class Trigger:
     """A word that may make the model draw what was trained.
 
     Attributes:
-        word: To put in a prompt.
-        count: In how many captions it stood, where that is told.
-        source: What tells it: the file itself, a note beside it, or the captions it was trained on.
+        word: The word to put in a prompt.
+        count: How many captions it was in, if that is known.
+        source: Where it comes from: the file itself, a note next to it, or the captions it was
+            trained on.
     """
 
     word: str
@@ -43,34 +44,35 @@ class Trigger:
     source: Origin
 
 
-def triggers_of(metadata: Mapping[str, str], beside: Iterable[str]) -> tuple[Trigger, ...]:
-    """At most 60 words: those that are stated, then the tags of the captions, commonest first.
+def triggers_of(metadata: Mapping[str, str], sidecar_words: Iterable[str]) -> tuple[Trigger, ...]:
+    """Returns at most 60 words: the stated ones, then the tags of the captions, most frequent
+    first.
 
     Args:
-        metadata: Of the file.
-        beside: Trigger words by the notes beside it.
+        metadata: The metadata of the file.
+        sidecar_words: Trigger words in the notes next to it.
     """
     counts = _summed(_tags(metadata).values())
     found: dict[str, Trigger] = {}
     for word in _phrase(metadata):
         found.setdefault(word.casefold(), Trigger(word, counts.get(word), "modelspec"))
-    for word in _words(beside):
+    for word in _words(sidecar_words):
         found.setdefault(word.casefold(), Trigger(word, counts.get(word), "sidecar"))
     for word, count in counts.most_common(MOST_TRIGGERS):
         found.setdefault(word.casefold(), Trigger(word, count, "tags"))
     return tuple(found.values())[:MOST_TRIGGERS]
 
 
-def stated_words(metadata: Mapping[str, str], beside: Iterable[str]) -> tuple[str, ...]:
-    """The words that a prompt should hold when nobody has chosen any.
+def stated_words(metadata: Mapping[str, str], sidecar_words: Iterable[str]) -> tuple[str, ...]:
+    """Returns the words that a prompt should have if nobody has chosen any.
 
-    Those that the file's ``modelspec.trigger_phrase`` and the notes beside it name; else the tags
-    that stand in nearly every caption, if it is told how many images there were; else none.
+    These are the words that the file's ``modelspec.trigger_phrase`` and the notes next to it name;
+    else the tags that are in nearly every caption, if the number of images is known; else none.
     """
-    said: dict[str, str] = {}
-    for word in (*_phrase(metadata), *_words(beside)):
-        said.setdefault(word.casefold(), word)
-    return tuple(said.values())[:MOST_TRIGGERS] or _everywhere(metadata)
+    words: dict[str, str] = {}
+    for word in (*_phrase(metadata), *_words(sidecar_words)):
+        words.setdefault(word.casefold(), word)
+    return tuple(words.values())[:MOST_TRIGGERS] or _everywhere(metadata)
 
 
 def _phrase(metadata: Mapping[str, str]) -> list[str]:
@@ -78,27 +80,27 @@ def _phrase(metadata: Mapping[str, str]) -> list[str]:
 
 
 def _words(texts: Iterable[str]) -> list[str]:
-    """The words of texts that divide them by commas."""
+    """Returns the words of texts that separate them by commas."""
     parts = (part for text in texts for part in _parts(text))
     return [word for word in map(_word, parts) if word]
 
 
 def _parts(text: str) -> list[str]:
-    parts = text[:LONGEST_TEXT].split(",")
-    return parts if len(text) <= LONGEST_TEXT else parts[:-1]  # the last may be half a word
+    parts = text[:LONGEST_TEXT_CHARS].split(",")
+    return parts if len(text) <= LONGEST_TEXT_CHARS else parts[:-1]  # the last may be half a word
 
 
 def _word(text: str) -> str:
-    """One word, without what cannot be shown; "" for one that is too long to be meant."""
-    if len(text) > LONGEST_TEXT:
+    """Returns one word without unprintable characters; "" if it is too long to be one."""
+    if len(text) > LONGEST_TEXT_CHARS:
         return ""
     word = printable(" ".join(text.split())).replace("\N{REPLACEMENT CHARACTER}", "").strip()
-    return word if len(word) <= LONGEST_WORD else ""
+    return word if len(word) <= LONGEST_WORD_CHARS else ""
 
 
 def _tags(metadata: Mapping[str, str]) -> dict[str, Tags]:
-    """kohya's table: how often each tag stands in the captions of each folder of images."""
-    folders = fields(loose_json(metadata.get("ss_tag_frequency", "")))
+    """Reads kohya's table: how often each tag is in the captions of each folder of images."""
+    folders = fields(lenient_json(metadata.get("ss_tag_frequency", "")))
     return {name: _counts(fields(tags)) for name, tags in folders.items()}
 
 
@@ -119,7 +121,7 @@ def _summed(tables: Iterable[Tags]) -> Counter[str]:
 
 
 def _everywhere(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """The commonest tags, of equally common ones those that came first in the captions."""
+    """Returns the most frequent tags, in the order of the captions if they are equally frequent."""
     tables = _tags(metadata)
     images = _images_by_folder(metadata)
     if images:  # a table can also hold folders of images that only show what was not trained
@@ -132,11 +134,12 @@ def _everywhere(metadata: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _images_by_folder(metadata: Mapping[str, str]) -> dict[str, float]:
-    folders = fields(loose_json(metadata.get("ss_dataset_dirs", "")))
+    folders = fields(lenient_json(metadata.get("ss_dataset_dirs", "")))
     counts = {name: number_of(fields(f).get("img_count")) or 0 for name, f in folders.items()}
     return {name: count for name, count in counts.items() if count > 0}
 
 
 def _images(metadata: Mapping[str, str]) -> float:
-    """All images, each as often as it is repeated: a tag that reaches even that is everywhere."""
-    return number_of(loose_json(metadata.get("ss_num_train_images", "")[:20])) or 0
+    """Counts all images, each as often as it is repeated: a tag that reaches even that is
+    everywhere."""
+    return number_of(lenient_json(metadata.get("ss_num_train_images", "")[:20])) or 0

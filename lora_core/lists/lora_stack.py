@@ -11,13 +11,13 @@ from ..algebra import NUMBER, Recipe, Term, exact_strength
 from ..errors import LoraError, LoraInputError
 from ..library import Asked
 
-LENGTH: Final = 3
+ENTRY_FIELDS: Final = 3
 NOTHING: Final = (None, "", "None")
-"""What stands in place of a name where nothing is chosen."""
+"""What is in place of a name if nothing is chosen."""
 
 
 class StackEntry(tuple[str, float, float]):
-    """A 3-tuple to everybody, that also knows its exact term, and keeps it when it is copied."""
+    """A 3-tuple for everyone else, which also knows its exact term and keeps it when it is copied."""
 
     term: Term
 
@@ -25,12 +25,12 @@ class StackEntry(tuple[str, float, float]):
         return super().__new__(cls, (name, model, clip))
 
     def __getnewargs__(self) -> tuple[str, float, float]:
-        """Lets copies and pickles be made, whose attributes come afterwards."""
+        """Makes copies and pickles possible; attributes are set afterwards."""
         return self[0], self[1], self[2]
 
     @classmethod
     def of(cls, term: Term) -> StackEntry:
-        """The entry of a term that does not vary."""
+        """Returns the entry of a term that does not vary."""
         entry = cls(term.file.name, float(term.strength_model), float(term.strength_clip))
         entry.term = term
         return entry
@@ -41,10 +41,10 @@ class Stacked:
     """What an entry asks for.
 
     Attributes:
-        asked: The file by name.
+        asked: The file, by name.
         model: The strength for the denoiser.
         clip: The strength for the text encoders.
-        term: The very term, if the entry is one of ours and still says the same.
+        term: The exact term, if the entry is one of ours and still says the same.
         ignored: Fields that are not read.
     """
 
@@ -56,10 +56,12 @@ class Stacked:
 
 
 def read_stack(value: object) -> tuple[Stacked, ...]:
-    """The entries of a LORA_STACK: tuples of three or more, or objects; None is an empty one.
+    """Reads the entries of a LORA_STACK: tuples of three or more, or objects.
+
+    None is an empty one.
 
     Raises:
-        LoraInputError: Something else; the entry is told.
+        LoraInputError: It is something else; the message says which entry.
     """
     entries = enumerate(listed(value), 1)
     read = (_entry(number, entry) for number, entry in entries)
@@ -67,7 +69,7 @@ def read_stack(value: object) -> tuple[Stacked, ...]:
 
 
 def listed(value: object) -> list[Any]:
-    """The entries as they came in; LoraInputError if it is no LORA_STACK."""
+    """Returns the entries as they came in; LoraInputError if it is not a LORA_STACK."""
     if value is None:
         return []
     if not isinstance(value, list | tuple):
@@ -76,18 +78,18 @@ def listed(value: object) -> list[Any]:
 
 
 def written_stack(recipe: Recipe) -> list[StackEntry]:
-    """The entries of ``recipe``; LoraInputError if a strength in it varies."""
+    """Returns the entries of ``recipe``; LoraInputError if a strength in it varies."""
     for term in recipe.terms:
         check_constant(term, "a LORA_STACK")
     return [StackEntry.of(term) for term in recipe.terms]
 
 
 def check_constant(term: Term, where: str) -> None:
-    """Refuses a term whose strength varies, which ``where`` has no words for."""
+    """Refuses a term whose strength varies, which ``where`` cannot express."""
     if term.modulated:
         raise LoraInputError(
-            f"its strength varies over the steps or the images, which {where} cannot say. "
-            "Take the LORA before it is scheduled or spread.",
+            f"its strength varies over the steps or the images, which {where} cannot express. "
+            "Use the LORA from before Schedule LoRA or Spread LoRA.",
             file=term.file.name,
             key="lora",
             expected="one strength",
@@ -109,7 +111,7 @@ def _entry(number: int, entry: object) -> Stacked | None:
 
 
 def _fields(entry: object) -> tuple[object, object, object, tuple[str, ...]]:
-    """Name, strengths, and what is not read, of an entry of any pack."""
+    """Returns name, strengths and unread fields of an entry of any pack."""
     if isinstance(entry, Mapping):
         named = cast("Mapping[str, Any]", entry)
         model, clip = named.get("strength"), named.get("clip_strength")
@@ -119,14 +121,14 @@ def _fields(entry: object) -> tuple[object, object, object, tuple[str, ...]]:
     fields: list[Any] = (
         list(cast("Sequence[Any]", entry)) if isinstance(entry, list | tuple) else []
     )
-    if len(fields) >= LENGTH:
+    if len(fields) >= ENTRY_FIELDS:
         name, model, clip, *others = fields
         return name, model, clip, tuple(_shown(other) for other in others)
     raise _wrong("an entry", "(name, strength, strength)", cast(object, entry))
 
 
 def _chosen(named: Mapping[str, Any]) -> object:
-    """The name in an object, None where it is switched off."""
+    """Returns the name in an object; None if it is switched off."""
     active = named.get("active", True)
     if not isinstance(active, bool):
         raise _wrong("active", "true or false", active)
@@ -141,7 +143,7 @@ def _strength(key: str, value: object) -> Fraction:
 
 
 def _term(entry: object) -> Term | None:
-    """The exact term, unless somebody has changed the numbers or the name of a copy."""
+    """Returns the exact term, unless somebody has changed the numbers or the name of a copy."""
     term = getattr(entry, "term", None) if isinstance(entry, StackEntry) else None
     return term if isinstance(term, Term) and StackEntry.of(term) == entry else None
 
@@ -154,6 +156,6 @@ def _wrong(key: str, expected: str, value: object) -> LoraInputError:
 
 
 def _shown(value: object) -> str:
-    """A short word for a value, which may be a whole file in memory."""
+    """Returns a short word for a value, which may be a whole file in memory."""
     plain = isinstance(value, str | int | float)
     return str(value)[:40] if plain else type(value).__name__

@@ -13,14 +13,14 @@ from typing import Final, TypeVar, cast
 from ..algebra import check_version, typed_strength
 from ..errors import LoraError, LoraInputError
 from ..library import Asked, folded
-from ..strict_json import LARGEST, Json, read_json, refused
+from ..strict_json import MOST_CHARS, Json, read_json, refused
 
 VERSION: Final = 1
 MOST_ROWS: Final = 500
 WHAT: Final = "the list of rows"
 HASH: Final = re.compile(r"[0-9a-f]{64}")
 ARRAY: Final = "__value__"
-"""In what the host's page wraps a list, which would else be taken for a link."""
+"""The key in which the host's page wraps a list, which would otherwise be taken for a link."""
 
 T = TypeVar("T")
 
@@ -32,10 +32,10 @@ class Row:
     Attributes:
         asked: The file that is meant.
         on: Whether it is switched on.
-        solo: Whether only rows like this one count.
+        solo: Whether only rows with this switch on count.
         model: The strength for the denoiser.
         clip: The strength for the text encoders.
-        triggers: The trigger words chosen for it; None for those that the file states.
+        triggers: The trigger words chosen for it; None to use those that the file states.
     """
 
     asked: Asked
@@ -47,42 +47,47 @@ class Row:
 
 
 def read_rows(value: object) -> tuple[Row, ...]:
-    """The rows that are meant by an object, JSON text, a list, or None.
+    """Reads the rows of an object, JSON text, a list, or None.
 
     Raises:
-        LoraInputError: Of what is wrong the row, the key, what is expected, and what was found.
+        LoraInputError: Something is wrong; it says the row, the key, what was expected, and what
+            was found.
     """
     if not isinstance(value, str):
         _check_size(value)
-    return _read(_Said(repr(value), value))
+    return _read(_Written(repr(value), value))
 
 
 def active_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Those that count: switched on, with a file, and solo if any row is."""
+    """Returns the rows that count: switched on, with a file, and solo if any row is."""
     rows = tuple(rows)
     solo = any(row.solo for row in rows)
     return tuple(row for row in rows if row.on and row.asked.name and row.solo >= solo)
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """A value, and how it is written: two that are written alike mean the same rows."""
+class _Written:
+    """A value with its written form; two with the same form mean the same rows."""
 
     written: str
     value: object = field(compare=False)
 
 
 @lru_cache(maxsize=32)
-def _read(said: _Said) -> tuple[Row, ...]:
-    """Kept, since the host asks a node three times for one prompt: to check, to compare, to run."""
-    rows = _listed(said.value)
+def _read(written: _Written) -> tuple[Row, ...]:
+    """Reads rows.
+
+    The result is cached, since the host asks a node three times per prompt: to check, to compare,
+    to run.
+    """
+    rows = _listed(written.value)
     if len(rows) > MOST_ROWS:
         raise refused(WHAT, "too long", f"at most {MOST_ROWS} rows", f"{len(rows)}")
     return tuple(_row(number, row) for number, row in enumerate(rows, 1))
 
 
 def _listed(value: object) -> list[Json]:
-    """The bare list, out of whatever it comes in."""
+    """Returns the bare list, whatever it is wrapped in."""
     if value is None:
         return []
     document = cast(Json, value)
@@ -98,7 +103,7 @@ def _listed(value: object) -> list[Json]:
         document = document.get("rows")
     if not isinstance(document, list):
         found = "nothing" if document is None else type(document).__name__
-        raise refused(WHAT, "not of this form", 'an object with "rows"', found)
+        raise refused(WHAT, "not in the right format", 'an object with "rows"', found)
     return document
 
 
@@ -107,8 +112,8 @@ def _check_size(value: object) -> None:
         size = len(json.dumps(value, ensure_ascii=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise refused(WHAT, "unreadable", "JSON", str(error)) from error
-    if size > LARGEST:
-        raise refused(WHAT, "too long", f"at most {LARGEST} characters", f"{size}")
+    if size > MOST_CHARS:
+        raise refused(WHAT, "too long", f"at most {MOST_CHARS} characters", f"{size}")
 
 
 def _row(number: int, row: Json) -> Row:
@@ -130,7 +135,10 @@ def _row(number: int, row: Json) -> Row:
 
 
 def _asked(number: int, row: dict[str, Json]) -> Asked:
-    """Hash and size speak for the name only for which they were noted; older rows don't say which."""
+    """Returns the file that a row asks for.
+
+    Hash and size only count for the name that they were noted for; older rows don't say which.
+    """
     name, hash_, size = (
         _text("name", row.get("name")),
         _hash(row.get("hash")),

@@ -2,7 +2,7 @@
 
 ink 0, then ink 0.5              one LoRA
 ink 0, light 1                   two of them: the first says the column, the second the row
-0.5 (ink + light)                a stack, by the factor that it is taken times
+0.5 (ink + light)                a stack, with the factor that it is multiplied by
 """
 
 from __future__ import annotations
@@ -17,27 +17,28 @@ from ..errors import LoraInputError
 from .tags import tag_names
 
 MOST_ITEMS: Final = 256
-"""Every one of them is an image to be made."""
+"""How many items a sweep has at most: each is an image to be made."""
 
 SEPARATOR: Final = ", "
-"""Between the two halves of a label; no name has it."""
+"""What separates the two halves of a label; no name contains it."""
 
-NAMED: Final = 3
-"""Of the files of a stack, those that its label names."""
+NAMED_FILES: Final = 3
+"""How many files of a stack its label names."""
 
 ONE: Final[Values] = (Fraction(1),)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One recipe of a sweep, and what to call it."""
+    """One recipe of a sweep, and its label."""
 
     recipe: Recipe
     label: str
 
 
 def parse_values(text: str, name: str = "values") -> Values:
-    """The values written as ``text`` in the input ``name``; LoraInputError if they are none."""
+    """Reads the values written as ``text`` in the input ``name``; LoraInputError if they are
+    invalid."""
     try:
         return parse_list(text)
     except LoraInputError as error:
@@ -66,7 +67,8 @@ def check_count(values: Values, across_values: Values = ONE) -> None:
 def sweep(
     lora: Recipe, values: Values, across: Recipe | None = None, across_values: Values = ONE
 ) -> tuple[Item, ...]:
-    """``lora`` times each value; with ``across``, plus that times each of its own, row by row.
+    """Returns ``lora`` times each value; with ``across``, plus that times each of its own values,
+    row by row.
 
     >>> from ..algebra import FileId
     >>> ink, light = (Recipe.of(FileId(n, 1, 1, 1, n)) for n in ("ink", "light"))
@@ -89,7 +91,8 @@ def sweep(
 
 
 def headers(labels: Sequence[str], columns: int) -> tuple[list[str], list[str]] | None:
-    """What the ``labels`` of a table say of its columns and of its rows; None if they don't.
+    """Returns the headers of columns and rows that the ``labels`` of a table share; None if there
+    are none.
 
     >>> headers(["ink 0, light 0", "ink 1, light 0", "ink 0, light 1", "ink 1, light 1"], 2)
     (['ink 0', 'ink 1'], ['light 0', 'light 1'])
@@ -105,7 +108,8 @@ def headers(labels: Sequence[str], columns: int) -> tuple[list[str], list[str]] 
 
 
 def columns_of(labels: Sequence[str]) -> int | None:
-    """The number of columns of the table that ``labels`` are of; None if they are of none."""
+    """Returns the number of columns of the table that ``labels`` belong to; None if they belong to
+    none."""
     for _, row in _halves(labels[0] if labels else ""):
         same = [label.endswith(SEPARATOR + row) for label in labels]
         columns = same.index(False) if False in same else len(same)
@@ -115,22 +119,24 @@ def columns_of(labels: Sequence[str]) -> int | None:
 
 
 def _halves(label: str) -> Iterable[tuple[str, str]]:
-    """All ways to divide a label in two."""
+    """Returns all ways to split a label in two."""
     parts = label.split(SEPARATOR)
     cuts = range(1, len(parts))
     return [(SEPARATOR.join(parts[:cut]), SEPARATOR.join(parts[cut:])) for cut in cuts]
 
 
 def _label(lora: Recipe, value: Fraction, names: dict[str, str]) -> str:
-    """In letters that any font has, unless a file's name has others."""
-    said = [names[term.file.name].replace(SEPARATOR, ",") for term in lora.terms]
-    if not said:
+    """Writes a label in letters that any font has, unless a file's name has others."""
+    names_in_order = [names[term.file.name].replace(SEPARATOR, ",") for term in lora.terms]
+    if not names_in_order:
         return "no LoRA"
     (first, *others) = lora.terms
     if not (others or first.modulated) and first.strength_model == first.strength_clip:
-        return f"{said[0]} {_number(value * first.strength_model)}"
-    more = [f"{len(said) - NAMED} more"] if len(said) > NAMED else []
-    return f"{_number(value)} ({' + '.join([*said[:NAMED], *more])})"
+        return f"{names_in_order[0]} {_number(value * first.strength_model)}"
+    more = (
+        [f"{len(names_in_order) - NAMED_FILES} more"] if len(names_in_order) > NAMED_FILES else []
+    )
+    return f"{_number(value)} ({' + '.join([*names_in_order[:NAMED_FILES], *more])})"
 
 
 def _number(value: Fraction) -> str:

@@ -14,13 +14,14 @@ from ..algebra import NUMBER, FileId, Term, typed_strength
 from ..errors import LoraError, LoraInputError
 from ..library import folded
 from ..short_names import base_name, without_suffix
-from ..strict_json import LARGEST
+from ..strict_json import MOST_CHARS
 from ..text import printable
 
 Order: TypeAlias = Literal["model first", "text encoder first"]
 
 ORDERS: Final[tuple[Order, ...]] = ("model first", "text encoder first")
-"""Of two numbers: SwarmUI and ComfyUI's packs mean the model first, A1111 the text encoder."""
+"""The order of two numbers: in SwarmUI and ComfyUI's packs the model is first, in A1111 the text
+encoder."""
 
 MOST_TAGS: Final = 500
 OPENING: Final = re.compile(r"<\s*(?:lora|lyco)\s*:", re.IGNORECASE)
@@ -39,7 +40,7 @@ class Tag:
         name: The file as the tag calls it.
         model: The strength for the denoiser.
         clip: The strength for the text encoders.
-        ignored: What else stands in it, which is not understood.
+        ignored: What else is in the tag and is not understood.
     """
 
     name: str
@@ -49,13 +50,14 @@ class Tag:
 
 
 def read_tags(text: str, order: Order = "model first") -> tuple[tuple[Tag, ...], str]:
-    """The tags in ``text``, and the text without them; ``order`` is that of two numbers.
+    """Returns the tags in ``text``, and the text without them; ``order`` is the order of two
+    numbers.
 
     Raises:
-        LoraInputError: A tag without a name, without an end, or with a strength that is none.
+        LoraInputError: A tag has no name, no end, or an invalid strength.
     """
-    if len(text) > LARGEST:
-        raise _refused("the text", f"at most {LARGEST} characters", f"{len(text)} characters")
+    if len(text) > MOST_CHARS:
+        raise _refused("the text", f"at most {MOST_CHARS} characters", f"{len(text)} characters")
     bodies: list[str] = TAG.findall(text)
     rest = TAG.sub("", text)
     unclosed = OPENING.search(rest)
@@ -67,16 +69,18 @@ def read_tags(text: str, order: Order = "model first") -> tuple[tuple[Tag, ...],
 
 
 def written_tags(terms: Iterable[Term], listed: Iterable[str], order: Order = "model first") -> str:
-    """The tags of terms that do not vary, in their order; of ``listed`` files, each means one."""
+    """Writes the tags of terms that do not vary, in their order; each means one of the ``listed``
+    files."""
     terms = tuple(terms)
     called = tag_names((term.file.name for term in terms), listed)
     return " ".join(_written(called[term.file.name], term, order) for term in terms)
 
 
 def tag_names(files: Iterable[str], listed: Iterable[str]) -> dict[str, str]:
-    """What each of ``files`` is called in tags, by which it is found among the ``listed`` ones.
+    """Returns what each of ``files`` is called in tags, so that it is found among the ``listed``
+    ones.
 
-    Without suffix, and without folder if that is enough.
+    The suffix is left out, and so is the folder if the name is clear without it.
     """
     files = set(files)
     uses = Counter(way for name in files.union(listed) for way in set(map(folded, _ways(name))))
@@ -84,7 +88,7 @@ def tag_names(files: Iterable[str], listed: Iterable[str]) -> dict[str, str]:
 
 
 def check_readable(term: Term) -> None:
-    """Refuses strengths that are beyond those which tags are read with."""
+    """Refuses strengths beyond those that tags can be read with."""
     try:
         typed_strength(float(term.strength_model))
         typed_strength(float(term.strength_clip))
@@ -95,7 +99,8 @@ def check_readable(term: Term) -> None:
 def hashes_line(
     terms: Iterable[Term], listed: Iterable[str], hash_of: Callable[[FileId], str]
 ) -> str:
-    """What A1111 writes below a prompt, and Civitai reads: the beginning of each content hash."""
+    """Writes the line that A1111 adds below a prompt, and Civitai reads: the beginning of each
+    content hash."""
     terms = tuple(terms)
     called = tag_names((term.file.name for term in terms), listed)
     entries = [
@@ -119,11 +124,11 @@ def _tag(body: str, order: Order) -> Tag:
 
 
 def _divided(body: str) -> tuple[str, list[str]]:
-    """The name, and what stands behind it between colons."""
+    """Splits a tag into its name and the arguments after it, between colons."""
     if body.lstrip().startswith('"'):
         quoted = QUOTED.fullmatch(body)
         if quoted is None:
-            raise _refused(f"<lora:{body[:80]}>", 'a name between two "', body[:40])
+            raise _refused(f"<lora:{body[:80]}>", "a name in double quotes", body[:40])
         name, rest = quoted[1], quoted[2]
     else:
         name, _, rest = body.partition(":")
@@ -134,10 +139,10 @@ def _divided(body: str) -> tuple[str, list[str]]:
 
 
 def _strengths(arguments: Iterable[str], order: Order) -> tuple[Fraction, Fraction, list[str]]:
-    """Those for model and text encoders, and what is not understood."""
+    """Returns the strengths for model and text encoders, and what is not understood."""
     placed, named, ignored = _understood(arguments)
     if named:
-        order = "text encoder first"  # names of strengths are A1111's, and so is the rest
+        order = "text encoder first"  # named strengths are A1111's form, and so is the rest
     first, second = NAMED if order == "model first" else NAMED[::-1]
     one = typed_strength(named.get(first) or placed[0] or 1)
     two = typed_strength(text) if (text := named.get(second) or placed[1]) else one
@@ -145,7 +150,7 @@ def _strengths(arguments: Iterable[str], order: Order) -> tuple[Fraction, Fracti
 
 
 def _understood(arguments: Iterable[str]) -> tuple[list[str], dict[str, str], list[str]]:
-    """Two strengths by their place and some by name, empty if missing; and all the rest."""
+    """Returns two strengths by place and some by name, empty if missing; and everything else."""
     placed: list[str] = []
     named: dict[str, str] = {}
     ignored: list[str] = []
@@ -156,7 +161,7 @@ def _understood(arguments: Iterable[str]) -> tuple[list[str], dict[str, str], li
         elif equals or len(placed) > 1:
             ignored += [argument] if argument else []
         elif placed and argument and not NUMBER.fullmatch(argument):
-            ignored.append(argument)  # the name of block weights, say
+            ignored.append(argument)  # for example the name of block weights
             placed.append("")
         else:
             placed.append(argument)
@@ -173,26 +178,27 @@ def _written(name: str, term: Term, order: Order) -> str:
 
 
 def _decimal(strength: Fraction) -> str:
-    """A number without an exponent, which not every reader of tags knows."""
+    """Writes a number without an exponent, which not every reader of tags knows."""
     text = format(Decimal(repr(float(strength))), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _ways(name: str) -> tuple[str, str]:
-    """How a file is found without its suffix: by its base name, and by its path."""
+    """Returns the ways to find a file without its suffix: by its base name, and by its path."""
     return without_suffix(base_name(name)), without_suffix(name)
 
 
 def _shortest(name: str, uses: Counter[str]) -> str:
-    """The first way that nothing else is found by, with no second suffix that would be dropped."""
+    """Returns the shortest way that finds only this file and has no second suffix that would be
+    dropped."""
     sure = (way for way in _ways(name) if uses[folded(way)] == 1 and without_suffix(way) == way)
     return next(sure, name)
 
 
 def _sayable(name: str) -> str:
-    """``name`` as no tag could end in it; what cannot be written is no part of any other name."""
-    said = UNSAYABLE.sub("\N{REPLACEMENT CHARACTER}", printable(name.replace("\\", "/")))
-    return f'"{said}"' if ":" in said or said != said.strip() else said
+    """Returns ``name`` without what would end a tag; such characters are replaced."""
+    shown = UNSAYABLE.sub("\N{REPLACEMENT CHARACTER}", printable(name.replace("\\", "/")))
+    return f'"{shown}"' if ":" in shown or shown != shown.strip() else shown
 
 
 def _refused(what: str, expected: str, found: str) -> LoraInputError:

@@ -1,4 +1,5 @@
-"""Step 2, match: a recipe and the models' names become a plan of all that will happen, and its report."""
+"""Step 2, match: a recipe and the models' names become a plan of all that will happen, and its
+report."""
 
 from .assign import MODES, LiveTerms, MergeLiveSplit, Mode, WeightTerms
 from .live_term import LiveTerm

@@ -1,4 +1,4 @@
-"""Assigning: of everything that was matched, what is merged into a weight and what goes live beside its layer."""
+"""Assigns every matched delta: it is merged into a weight, or goes live next to its layer."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ LiveTerms: TypeAlias = "Mapping[str, tuple[LiveTerm, ...]]"
 """What goes live, by weight."""
 
 AT_ANY_MOMENT: Final = Moment()
-"""For strengths that a merged weight can have."""
+"""The moment to ask for a strength that is always the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class MergeLiveSplit:
-    """A recipe in two: what is to be merged, and what is to go live wherever it can."""
+    """A recipe in two parts: what is merged, and what goes live where it can."""
 
     merge: Recipe = field(default_factory=Recipe)
     live: Recipe = field(default_factory=Recipe)
 
     @property
     def whole(self) -> Recipe:
-        """Both together."""
+        """Both parts together."""
         return self.merge + self.live
 
     def plus(self, other: MergeLiveSplit) -> MergeLiveSplit:
-        """The sum of each half."""
+        """Returns the sum of each part."""
         return MergeLiveSplit(self.merge + other.merge, self.live + other.live)
 
 
 def split_recipe(recipe: Recipe, mode: Mode, *, quantised: bool) -> MergeLiveSplit:
     """Decides which files of a recipe go live.
 
-    With ``auto`` these are the files whose strength no merged weight can have, or all files where
+    With ``auto`` these are the files whose strength no merged weight can have, or all files if
     merging would round every weight to a few bits again.
 
     Raises:
@@ -61,7 +61,7 @@ def split_recipe(recipe: Recipe, mode: Mode, *, quantised: bool) -> MergeLiveSpl
     if live and mode == "merge":
         (modulation, _), name = live[0].modulated[0], live[0].file.name
         raise LoraInputError(
-            f"{name} is {modulation}, which a merged weight cannot be. Set the mode to auto or live.",
+            f"{name} is {modulation}, so it cannot be merged. Set the mode to auto or live.",
             key="mode",
             expected="auto or live",
             found="merge",
@@ -74,10 +74,10 @@ class Assignment:
     """What becomes of the layers of one model.
 
     Attributes:
-        merged: By weight, what is added to it.
-        live: By weight, what goes beside its layer.
-        strongest: By weight, what goes beside its layer at its largest strength.
-        counts: Of each file, how many of its deltas go live.
+        merged: What is added to each weight.
+        live: What goes next to the layer of each weight.
+        strongest: What goes next to the layer of each weight, at its largest strength.
+        counts: How many deltas of each file go live.
     """
 
     merged: WeightTerms
@@ -92,58 +92,62 @@ def assign(
     """Puts the strengths of a recipe on what was matched at strength 1.
 
     Args:
-        matches: Of all files.
+        matches: The matches of all files.
         split: What is merged and what goes live.
         index: The number of the model among those that were matched.
-        view: Of this model.
+        view: The view of this model.
 
     Raises:
         LoraMismatchError: A delta cannot go live, and no merged weight can have its strength.
     """
     merge, live = ({t.file: t for t in half.terms} for half in (split.merge, split.live))
     merged: defaultdict[str, list[WeightTerm]] = defaultdict(list)
-    beside: defaultdict[str, list[LiveTerm]] = defaultdict(list)
+    live_terms: defaultdict[str, list[LiveTerm]] = defaultdict(list)
     strongest: defaultdict[str, list[WeightTerm]] = defaultdict(list)
     counts: Counter[FileId] = Counter()
     for match in matches:
         file = match.file.id
         strong, own, stuck = merge.get(file), live.get(file), list[MatchedDelta]()
         most = own.max_strength() if own is not None else 0.0
-        for hit in match.hits:
-            if hit.model != index:
+        for matched in match.deltas:
+            if matched.model != index:
                 continue
-            addend, key = hit.addend, hit.addend.target.key
-            strength = _merged_strength(strong, hit)
-            if own is not None and _acts(own, hit) and goes_live(hit, view):
-                beside[key].append(LiveTerm(file, addend.target.rows, addend.delta))
-                strongest[key].append(addend.times(most))
+            weight_term, key = matched.weight_term, matched.weight_term.target.key
+            strength = _merged_strength(strong, matched)
+            if own is not None and _acts(own, matched) and goes_live(matched, view):
+                live_terms[key].append(LiveTerm(file, weight_term.target.rows, weight_term.delta))
+                strongest[key].append(weight_term.times(most))
                 counts[file] += 1
             elif own is not None:
-                strength += _merged_strength(own, hit)
-                stuck += [hit] if own.needs_live and _acts(own, hit) else []
-            if strength:  # a strength of 0 is gone before any arithmetic
-                merged[key].append(addend.times(strength))
+                strength += _merged_strength(own, matched)
+                stuck += [matched] if own.needs_live and _acts(own, matched) else []
+            if strength:  # a strength of 0 is dropped before any arithmetic
+                merged[key].append(weight_term.times(strength))
         _refuse_stuck(file, own, stuck)
-    return Assignment(_fixed(merged), _fixed(beside), _fixed(strongest), counts)
+    return Assignment(_fixed(merged), _fixed(live_terms), _fixed(strongest), counts)
 
 
-def goes_live(hit: MatchedDelta, view: ModelView) -> bool:
-    """Whether a delta can be a branch beside its layer."""
-    addend = hit.addend
-    keeps_shape = addend.width is None and addend.shape is None
+def goes_live(matched: MatchedDelta, view: ModelView) -> bool:
+    """Tells whether a delta can be a branch next to its layer."""
+    weight_term = matched.weight_term
+    keeps_shape = weight_term.width is None and weight_term.shape is None
     return (
-        addend.target.key in view.branches and keeps_shape and can_go_live(addend.delta, hit.shape)
+        weight_term.target.key in view.branches
+        and keeps_shape
+        and can_go_live(weight_term.delta, matched.shape)
     )
 
 
-def _acts(term: Term, hit: MatchedDelta) -> bool:
-    return hit.addend.target.part == "model" and bool(term.strength_model or term.modulated)
+def _acts(term: Term, matched: MatchedDelta) -> bool:
+    return matched.weight_term.target.part == "model" and bool(
+        term.strength_model or term.modulated
+    )
 
 
-def _merged_strength(term: Term | None, hit: MatchedDelta) -> float:
+def _merged_strength(term: Term | None, matched: MatchedDelta) -> float:
     if term is None:
         return 0.0
-    target = hit.addend.target
+    target = matched.weight_term.target
     if target.part == "clip":
         return float(term.strength_clip)
     return strength_of(term, AT_ANY_MOMENT, target.key)[0]
@@ -159,10 +163,10 @@ def _refuse_stuck(file: FileId, term: Term | None, stuck: Sequence[MatchedDelta]
     first = stuck[0]
     modulation = next(known for known, _ in term.modulated if known.needs_live)
     raise LoraMismatchError(
-        f"is {modulation}, which {len(stuck)} of its layers cannot be: they change no bias "
-        f"or norm and are no low-rank pairs (first: {first.name}, {first.addend.delta.text()}). Use one strength for it.",
+        f"is {modulation}, but {len(stuck)} of its layers cannot vary: they are not low-rank "
+        f"pairs, biases or norms (first: {first.name}, {first.weight_term.delta.text()}). Use one strength for it.",
         key=first.name,
         expected="low-rank pairs, biases and norms",
-        found=first.addend.delta.text(),
+        found=first.weight_term.delta.text(),
         file=file.name,
     )

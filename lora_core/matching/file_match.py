@@ -1,4 +1,7 @@
-"""What one file does to some models at strength 1: matched once, good for every recipe with it."""
+"""What one file does to some models at strength 1.
+
+It is matched once and holds for every recipe with that file.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,18 @@ from .report import LoraReport, report_match
 class FileMatch:
     """What one file does to some models at strength 1, found and checked.
 
-    Nothing in it depends on strengths, so that it holds for every recipe with that file.
+    Nothing in it depends on strengths, so it holds for every recipe with that file.
     """
 
     file: LoraFile
-    hits: tuple[MatchedDelta, ...]
+    deltas: tuple[MatchedDelta, ...]
     report: LoraReport
 
     @classmethod
     def of(cls, file: LoraFile, models: Sequence[ModelView]) -> FileMatch:
         """Matches ``file``; LoraFileError or LoraMismatchError if it cannot be applied."""
         match = match_file(file, models)
-        return cls(file, match.hits, report_match(match))
+        return cls(file, match.deltas, report_match(match))
 
 
 FileMatches: TypeAlias = Mapping[FileId, FileMatch]

@@ -1,4 +1,4 @@
-"""Live terms: what goes beside a layer instead of into its weight."""
+"""Live terms: what goes next to a layer instead of into its weight."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from ..algebra import FileId
 from ..families import Delta, Dense, LowRank
 from ..naming import Rows, Shape
 
-HIGHEST_RANK: Final = 512
-"""Of a product that is made into a pair for a branch; beyond it, it costs more than the layer."""
+HIGHEST_BRANCH_RANK: Final = 512
+"""The highest rank of a product that becomes a pair for a branch; beyond it, the branch costs more
+than the layer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,9 +19,9 @@ class LiveTerm:
     """What one file adds to some rows of one parameter.
 
     Attributes:
-        file: Whose strength counts.
+        file: The file whose strength counts.
         rows: (start, length) of the layer's outputs; None for all of them.
-        delta: One that ``can_go_live``.
+        delta: A delta that ``can_go_live``.
     """
 
     file: FileId
@@ -29,8 +30,8 @@ class LiveTerm:
 
 
 def can_go_live(delta: Delta, shape: Shape) -> bool:
-    """Whether a delta of a parameter of this shape can be a branch, if its layer takes one."""
+    """Tells whether a delta of a parameter of this shape can be a branch, if its layer takes one."""
     if len(shape) < 2:
         return isinstance(delta, Dense)
     rank = delta.pair_rank
-    return isinstance(delta, LowRank) or (rank is not None and rank <= HIGHEST_RANK)
+    return isinstance(delta, LowRank) or (rank is not None and rank <= HIGHEST_BRANCH_RANK)

@@ -1,4 +1,4 @@
-"""Matching one file to the weights of some models."""
+"""Matches one file to the weights of some models."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..reading import LoraFile, base_of_file
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelView:
-    """What matching has to know of a model; no tensors.
+    """What matching needs to know of a model, without tensors.
 
     Attributes:
-        names: Finds the weight behind a file's name.
-        shapes: Of every weight.
-        dtypes: The type each patched weight has to fit into.
-        parts: What the model consists of; None if only the names that match can tell.
-        base: What kind of model it is, for messages; None if not known.
-        branches: The parameters of layers beside which a branch can be put.
+        names: Finds the weight that a name in a file means.
+        shapes: The shape of every weight.
+        dtypes: The type that each patched weight has to fit into.
+        parts: The parts of the model; None if only the matching names can tell.
+        base: The kind of model, for messages; None if it is not known.
+        branches: The parameters of layers that can have a branch next to them.
         quantised: Whether merging would round its weights to a few bits again.
-        banks: Whether it reads a bank of heads in place of one.
+        banks: Whether it reads a bank of heads instead of one.
     """
 
     names: Names
@@ -43,10 +43,10 @@ class WeightTerm:
     """strength · delta, to be added to a target.
 
     Attributes:
-        max_abs_bound: No entry of it is larger than this.
+        max_abs_bound: An upper bound for the magnitude of its entries.
         file: Name of the file it comes from, for messages.
-        width: How many inputs the weight is to have for it; None for those it has.
-        shape: What the weight is to have for it, where it is replaced by one of another shape.
+        width: How many inputs the weight must have for it; None if it fits as it is.
+        shape: The new shape of the weight, if it is replaced by one of another shape.
     """
 
     target: Target
@@ -74,15 +74,15 @@ class MatchedDelta:
     """A delta that has found its weight.
 
     Attributes:
-        model: Index of the model.
-        shape: Of the target.
-        addend: At strength 1.
+        model: The index of the model.
+        shape: The shape of the target.
+        weight_term: What it adds at strength 1.
     """
 
     name: str
     model: int
     shape: Shape
-    addend: WeightTerm
+    weight_term: WeightTerm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,11 +91,11 @@ class Match:
 
     Attributes:
         missed: The names that no model knows, once for each weight or bias that they mean.
-        base: What kind of model it was matched to; None if not known.
+        base: The kind of model it was matched to; None if it is not known.
     """
 
     file: LoraFile
-    hits: tuple[MatchedDelta, ...]
+    deltas: tuple[MatchedDelta, ...]
     missed: tuple[str, ...]
     parts: frozenset[Part]
     base: str | None = None
@@ -117,10 +117,10 @@ def match_file(file: LoraFile, models: Sequence[ModelView]) -> Match:
 
 
 def _matched(file: LoraFile, models: Sequence[ModelView]) -> Match:
-    hits: list[MatchedDelta] = []
+    deltas: list[MatchedDelta] = []
     missed: dict[tuple[str, Slot], None] = {}
     for name, module in file.modules.items():
-        for delta, bound in zip(module.deltas, module.bounds, strict=True):
+        for delta, max_abs_bound in zip(module.deltas, module.max_abs_bounds, strict=True):
             found = _find(name, delta, models)
             if found is not None:
                 index, target = found
@@ -129,15 +129,15 @@ def _matched(file: LoraFile, models: Sequence[ModelView]) -> Match:
                     if file.interleaved
                     else delta
                 )
-                hits += _hits(name, own, bound, file.id.name, models, found)
+                deltas += _matched_deltas(name, own, max_abs_bound, file.id.name, models, found)
             elif not _is_share_of_bias(delta):
                 missed[name, delta.slot] = None
-    _refuse_synonyms(hits)
+    _refuse_synonyms(deltas)
     match = Match(
         file,
-        tuple(hits),
+        tuple(deltas),
         tuple(name if slot == "weight" else f"{name} (bias)" for name, slot in missed),
-        _parts(hits, models),
+        _parts(deltas, models),
         _base(models),
     )
     _refuse_stranger(match, models)
@@ -145,7 +145,7 @@ def _matched(file: LoraFile, models: Sequence[ModelView]) -> Match:
 
 
 def _find(name: str, delta: Delta, models: Sequence[ModelView]) -> tuple[int, Target] | None:
-    """The first model that has a weight of that name, by its index, and the weight."""
+    """Returns the first model that has a weight of that name, by its index, and the weight."""
     for index, model in enumerate(models):
         target = model.names.find(name)
         if target is not None and delta.slot == "bias":
@@ -156,50 +156,50 @@ def _find(name: str, delta: Delta, models: Sequence[ModelView]) -> tuple[int, Ta
 
 
 def _is_share_of_bias(delta: Delta) -> bool:
-    """A share of a bias that the layer does not have is nothing."""
+    """Tells whether a delta is a share of a bias, which is nothing if the layer has no bias."""
     return isinstance(delta, Diagonal) and delta.slot == "bias"
 
 
-def _hits(
+def _matched_deltas(
     name: str,
     delta: Delta,
-    bound: float,
+    max_abs_bound: float,
     file: str,
     models: Sequence[ModelView],
     found: tuple[int, Target],
 ) -> Iterator[MatchedDelta]:
-    """One for each weight that the model has in place of the file's layer."""
+    """Yields one delta for each weight that the model has in place of the file's layer."""
     index, target = found
     if target.source is not None:
         _check_whole(name, delta, target, models[index].shapes[target.key])
     for piece in target.pieces():
         own = delta if piece.source is None else _cut(name, delta, target, piece.source)
-        addend, shape = _addend(name, own, bound, file, models[index], piece)
-        yield MatchedDelta(name, index, shape, addend)
+        weight_term, shape = _weight_term(name, own, max_abs_bound, file, models[index], piece)
+        yield MatchedDelta(name, index, shape, weight_term)
 
 
-def _addend(
-    name: str, delta: Delta, bound: float, file: str, model: ModelView, target: Target
+def _weight_term(
+    name: str, delta: Delta, max_abs_bound: float, file: str, model: ModelView, target: Target
 ) -> tuple[WeightTerm, Shape]:
-    """What is added to a target at strength 1, and its shape."""
+    """Returns what is added to a target at strength 1, and its shape."""
     weight = model.shapes[target.key]
     shape = weight if target.rows is None else (target.rows[1], *weight[1:])
     width = None
     heads = _heads(delta, target, shape)
     if heads and model.banks:
         bank = (heads * shape[0], *shape[1:])
-        return WeightTerm(target, delta, 1.0, bound, file, shape=bank), shape
+        return WeightTerm(target, delta, 1.0, max_abs_bound, file, shape=bank), shape
     if not delta.fits(shape):
         adapted = _adapted(delta, target, shape, model)
         if adapted is None:
             raise _misfit(name, delta, shape, heads)
         delta, width = adapted
-    turned = delta.with_halves_swapped() if target.halves_swapped else delta
-    return WeightTerm(target, turned, 1.0, bound, file, width), shape
+    swapped = delta.with_halves_swapped() if target.halves_swapped else delta
+    return WeightTerm(target, swapped, 1.0, max_abs_bound, file, width), shape
 
 
 def _heads(delta: Delta, target: Target, shape: Shape) -> int:
-    """How many heads a bank of them has, that is to stand in place of one; 0 if it is none."""
+    """Counts the heads of a bank that replaces a single one; 0 if the delta is not a bank."""
     layer = target.key.rpartition(".")[0]
     if (
         not (isinstance(delta, Replacement) and layer.endswith(HEAD_BANKS))
@@ -212,7 +212,7 @@ def _heads(delta: Delta, target: Target, shape: Shape) -> int:
 
 
 def _check_whole(name: str, delta: Delta, target: Target, weight: Shape) -> None:
-    """Refuses a layer that has more or fewer rows than the model has in place of it."""
+    """Refuses a layer that has more or fewer rows than the model has in its place."""
     height = sum(piece.source[1] for piece in target.pieces() if piece.source)
     shape = (height, *weight[1:])
     if not delta.fits(shape):
@@ -220,13 +220,13 @@ def _check_whole(name: str, delta: Delta, target: Target, weight: Shape) -> None
 
 
 def _cut(name: str, delta: Delta, whole: Target, source: tuple[int, int]) -> Delta:
-    """Some rows of a delta whose layer the model has divided."""
+    """Returns some rows of a delta whose layer the model has split."""
     start, length = source
     cut = delta.cut(slice(start, start + length))
     if cut is None:
         keys = ", ".join(piece.key for piece in whole.pieces())
         raise LoraMismatchError(
-            f"{name} is divided here, between {keys}, which {delta.text()} cannot be.",
+            f"{name} is split between {keys} in this model, and {delta.text()} cannot be split.",
             key=name,
             expected="a delta whose rows stand for themselves",
             found=delta.text(),
@@ -237,10 +237,11 @@ def _cut(name: str, delta: Delta, whole: Target, source: tuple[int, int]) -> Del
 def _adapted(
     delta: Delta, target: Target, shape: Shape, model: ModelView
 ) -> tuple[LowRank, int | None] | None:
-    """A pair for the layer that takes pictures, in a model that takes another number of them.
+    """Fits a pair to the layer that reads pictures, in a model that reads another number of them.
 
-    The pair, and how many inputs the layer is to have for it: a control LoRA widens it, a LoRA of
-    the model without control leaves the further inputs alone. None for any other misfit.
+    It returns the pair, and how many inputs the layer must have for it: a control LoRA widens it,
+    and a LoRA of the model without control does not use the further inputs. None for any other
+    mismatch.
     """
     if not isinstance(delta, LowRank) or len(shape) != 2 or target.rows is not None:
         return None
@@ -256,7 +257,7 @@ def _adapted(
 def _misfit(name: str, delta: Delta, shape: Shape, heads: int = 0) -> LoraMismatchError:
     found = delta.text()
     bank = (
-        f" It holds {heads} heads in place of one (a PDD LoRA), which takes a ComfyUI newer than 0.33."
+        f" It holds {heads} heads instead of one (a PDD LoRA), which needs a ComfyUI newer than 0.33."
         if heads
         else ""
     )
@@ -269,10 +270,10 @@ def _misfit(name: str, delta: Delta, shape: Shape, heads: int = 0) -> LoraMismat
 
 
 def _origins(file: LoraFile, models: Sequence[ModelView]) -> str:
-    """What file and model were made for, where known: that is why they do not fit."""
+    """Says what file and model were made for, if known: that is why they do not fit."""
     looks, known = base_of_file(file), _base(models)
     if looks and looks == known:
-        return f" Both look like {known}, so perhaps like variants of it of different sizes."
+        return f" Both look like {known}, perhaps in variants of different sizes."
     made_for = f" The file looks made for {looks}." if looks else ""
     return made_for + (f" The model is {known}." if known else "")
 
@@ -281,38 +282,41 @@ def _base(models: Sequence[ModelView]) -> str | None:
     return next((model.base for model in models if model.base), None)
 
 
-def _refuse_synonyms(hits: Sequence[MatchedDelta]) -> None:
-    """Refuses two names of one file for the same weight, or for some of the same rows of it."""
+def _refuse_synonyms(deltas: Sequence[MatchedDelta]) -> None:
+    """Refuses two names in a file that mean the same weight, or some of the same rows of it."""
     known: dict[tuple[int, str], list[MatchedDelta]] = {}
-    for hit in hits:
-        others = known.setdefault((hit.model, hit.addend.target.key), [])
+    for matched in deltas:
+        others = known.setdefault((matched.model, matched.weight_term.target.key), [])
         for other in others:
-            if other.name != hit.name and other.addend.target.meets(hit.addend.target):
+            if other.name != matched.name and other.weight_term.target.meets(
+                matched.weight_term.target
+            ):
                 raise LoraFileError(
-                    f"{other.name} and {hit.name} both mean {hit.addend.target.key}; "
-                    "which of them is meant cannot be told.",
-                    key=hit.name,
+                    f"{other.name} and {matched.name} are ambiguous: both match {matched.weight_term.target.key}.",
+                    key=matched.name,
                     expected="one name for each weight",
-                    found=f"{other.name} and {hit.name}",
+                    found=f"{other.name} and {matched.name}",
                 )
-        others.append(hit)
+        others.append(matched)
 
 
-def _parts(hits: Sequence[MatchedDelta], models: Sequence[ModelView]) -> frozenset[Part]:
-    """The parts that are there to be patched."""
+def _parts(deltas: Sequence[MatchedDelta], models: Sequence[ModelView]) -> frozenset[Part]:
+    """Returns the parts that can be patched."""
     declared = [model.parts for model in models if model.parts is not None]
     if declared:
         return frozenset[Part]().union(*declared)
-    return frozenset(hit.addend.target.part for hit in hits) or frozenset(("model", "clip"))
+    return frozenset(matched.weight_term.target.part for matched in deltas) or frozenset(
+        ("model", "clip")
+    )
 
 
 def _refuse_stranger(match: Match, models: Sequence[ModelView]) -> None:
-    """Nothing fits the denoiser, or nothing at all, though the file means to.
+    """Refuses a file of which nothing fits the denoiser, or nothing at all, though it is meant to.
 
     A text encoder that does not fit is only reported: files for models with several often do not.
     """
     strangers = [name for name in match.missed if part_of(name) in match.parts]
-    fitting = {hit.addend.target.part for hit in match.hits}
+    fitting = {matched.weight_term.target.part for matched in match.deltas}
     if "model" in {part_of(name) for name in strangers} - fitting or (strangers and not fitting):
         raise LoraMismatchError(
             f"0 of {len(strangers)} layers fit this model; the first is {strangers[0]}.",

@@ -1,8 +1,9 @@
-"""What is kept for as long as a host model is in memory, so that a moved strength costs no reading.
+"""Keeps facts for as long as a host model is in memory, so that changing a strength costs no
+reading.
 
-The host drops a patched model, with all that hangs on it, as soon as a strength in front of it is
-moved. The torch model underneath stays: what does not depend on strengths is kept beside it, in
-words and numbers only, since a reference to the model would keep it alive for ever.
+The host drops a patched model, with everything attached to it, as soon as a strength before it
+changes. The torch model underneath stays. What does not depend on strengths is kept next to it, in
+words and numbers only, since a reference to the model would keep it alive forever.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from .match import ModelView
 class ModelCache:
     """What is known of one torch model, and the files of one recipe on it.
 
-    Every attribute is replaced whole: of two threads, one may find something out in vain.
+    Every attribute is replaced as a whole, so two threads may at worst compute the same thing
+    twice.
     """
 
     def __init__(self) -> None:
@@ -33,7 +35,7 @@ class ModelCache:
         self._files: Mapping[FileId, LoraFile] = {}
 
     def view(self, facts: object, find_out: Callable[[], ModelView]) -> ModelView:
-        """The view that was made from equal ``facts`` the last time, or else a new one."""
+        """Returns the view that was made from equal ``facts`` the last time, or a new one."""
         known = self._view
         if known is not None and known[0] == facts:
             return known[1]
@@ -42,16 +44,16 @@ class ModelCache:
         return view
 
     def matches(self, models: Sequence[ModelView]) -> FileMatches:
-        """What is known of files on these very views."""
+        """Returns what is known of files on these very views."""
         known, matches = self._matches
         same = len(known) == len(models) and all(map(operator.is_, known, models))
         return matches if same else NONE_KNOWN
 
     def keep(self, models: Sequence[ModelView], matches: FileMatches) -> None:
-        """Keeps the files of a recipe in place of those before, unless they are among them.
+        """Keeps the files of a recipe instead of those before, unless they are among them.
 
-        So it is never more than one recipe: the whole of a chain of nodes, or what has a part
-        switched off for now.
+        So it is never more than one recipe: the whole of a chain of nodes, or one with a part
+        switched off.
         """
         if not matches.keys() <= self._files.keys():
             self._files = {file: match.file for file, match in matches.items()}
@@ -67,6 +69,6 @@ _lock: Final = Lock()
 
 
 def cache_of(model: torch.nn.Module) -> ModelCache:
-    """What is kept for a model; it goes when the model goes."""
+    """Returns the cache of a model; it disappears with the model."""
     with _lock:
         return _caches.setdefault(model, ModelCache())

@@ -1,4 +1,4 @@
-"""A plan: all that a recipe does to some models, known before anything is touched."""
+"""A plan: all that a recipe does to some models, known before anything is changed."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ..reading import FileCache, LoraFile
 from .assign import Assignment, LiveTerms, MergeLiveSplit, Mode, WeightTerms, assign, split_recipe
 from .file_match import NONE_KNOWN, FileMatch, FileMatches
 from .match import ModelView
-from .overflow import check_beside, check_range
+from .overflow import check_live_range, check_range
 from .replaced import check_replaced
 from .report import Report
 
 NOTHING: Final = MergeLiveSplit()
 
 BOTH: Final[frozenset[Part]] = frozenset(("model", "clip"))
-"""The parts that a model may have of which only names can tell."""
+"""The parts that a model may have if only names can tell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelPlan:
-    """What is to become of one model.
+    """What will happen to one model.
 
     Attributes:
-        split: All of ours that is to be on it, with the strengths of its own parts only.
-        merged: By weight, what is added to it.
-        live: By weight, what goes beside its layer.
-        changes: Whether anything is to become of it, be it only that something is taken away.
+        split: Everything of ours that will be on it, with the strengths for its own parts only.
+        merged: What is added to each weight.
+        live: What goes next to the layer of each weight.
+        changes: Whether anything happens to it, even if something is only taken away.
     """
 
     split: MergeLiveSplit
@@ -45,10 +45,10 @@ class Plan:
     """What a recipe does to some models.
 
     Attributes:
-        models: For each of them, what is to become of it.
+        models: What will happen to each model.
         report: What became of every file.
-        matches: By file, for the next plan for the very same models. Holding them keeps their files
-            in the shared cache.
+        matches: The match of each file, for the next plan for the same models. Holding them keeps
+            their files in the shared cache.
     """
 
     models: tuple[ModelPlan, ...]
@@ -57,7 +57,7 @@ class Plan:
 
     @property
     def files(self) -> tuple[LoraFile, ...]:
-        """All that was read; holding them keeps them in the shared cache."""
+        """All files that were read; holding them keeps them in the shared cache."""
         return tuple(match.file for match in self.matches.values())
 
 
@@ -70,15 +70,15 @@ def make_plan(
     earlier: Sequence[MergeLiveSplit] = (),
     known: FileMatches = NONE_KNOWN,
 ) -> Plan:
-    """Reads the files of a recipe and matches them to models, which stay untouched.
+    """Reads the files of a recipe and matches them to models, which stay unchanged.
 
     Args:
-        recipe: What is added to the models.
-        views: Of the models.
+        recipe: The recipe to add.
+        views: The views of the models.
         cache: Reads the files.
-        mode: What goes live; text encoders, which know neither steps nor images, are always merged.
-        earlier: For each model, what of ours is on it already; nothing if left out.
-        known: What is known of files on the very same ``views``.
+        mode: What goes live. Text encoders, which know neither steps nor images, are always merged.
+        earlier: For each model, what of ours is on it already; nothing by default.
+        known: What is known of files on the same ``views``.
 
     Raises:
         LoraInputError: No merged weight can have a strength, and the mode is ``merge``.
@@ -98,7 +98,7 @@ def make_plan(
     for view, own in zip(views, assigned, strict=True):
         check_replaced(own.merged)
         check_range(own.merged, view.dtypes)
-        check_beside(own.strongest, view.dtypes)
+        check_live_range(own.strongest, view.dtypes)
     live = Counter[FileId]()
     for own in assigned:
         live.update(own.counts)
@@ -114,12 +114,12 @@ def make_plan(
 
 
 def _changes(new: MergeLiveSplit, own: Assignment, old: MergeLiveSplit) -> bool:
-    """A recipe that cancels what was there takes that away."""
+    """Tells whether a model changes. A recipe that cancels what was there takes it away."""
     return bool(new.whole) and bool(own.merged or own.live or old.whole)
 
 
 def _split_for(view: ModelView, recipe: Recipe, mode: Mode) -> MergeLiveSplit:
-    """The recipe with the strengths of one model's parts only."""
+    """Returns the recipe with the strengths for one model's parts only."""
     parts = view.parts or BOTH
     own = recipe.scaled(float("model" in parts), float("clip" in parts))
     if "model" not in parts:

@@ -1,4 +1,4 @@
-"""Weights that are replaced by others of another shape: exactly as they are, or not at all."""
+"""Weights that are replaced by weights of another shape: exactly as they are, or not at all."""
 
 from __future__ import annotations
 
@@ -9,33 +9,38 @@ from .match import WeightTerm
 
 
 def check_replaced(weights: Mapping[str, Sequence[WeightTerm]]) -> None:
-    """LoraMismatchError where a weight of another shape is not all that its place gets.
+    """Refuses a weight of another shape that is not the only change of its target
+    (LoraMismatchError).
 
-    A set weight is W + strength · (value - W), so that it scales and adds up like everything else.
-    Of two shapes there is no such sum: it means its value at strength 1 by itself, and nothing else.
-    The host replaces whatever the strength.
+    A weight that is set means W + strength · (value - W), so it scales and adds up like everything
+    else. For two shapes there is no such sum: it means its value at strength 1 by itself. The host
+    replaces the weight whatever the strength is.
     """
-    for key, addends in weights.items():
-        for addend in addends:
-            if addend.shape is not None:
-                _check(key, addend, addends)
+    for key, weight_terms in weights.items():
+        for weight_term in weight_terms:
+            if weight_term.shape is not None:
+                _check(key, weight_term, weight_terms)
 
 
-def _check(key: str, addend: WeightTerm, all_of_weight: Sequence[WeightTerm]) -> None:
-    if addend.strength != 1:
-        found = f"{addend.strength:g}"
-        raise _refusal(addend, f"{key} only at strength 1, not at {found}", "strength 1", found)
-    other = next((each for each in all_of_weight if each is not addend), None)
+def _check(key: str, weight_term: WeightTerm, all_of_weight: Sequence[WeightTerm]) -> None:
+    if weight_term.strength != 1:
+        found = f"{weight_term.strength:g}"
+        raise _refusal(
+            weight_term, f"{key} only at strength 1, not at {found}", "strength 1", found
+        )
+    other = next((each for each in all_of_weight if each is not weight_term), None)
     if other is not None:
         found = other.file
-        raise _refusal(addend, f"all of {key}, which {found} changes too", "one LoRA", found)
+        raise _refusal(
+            weight_term, f"{key} only alone, but {found} changes it too", "one LoRA", found
+        )
 
 
-def _refusal(addend: WeightTerm, what: str, expected: str, found: str) -> LoraMismatchError:
+def _refusal(weight_term: WeightTerm, what: str, expected: str, found: str) -> LoraMismatchError:
     return LoraMismatchError(
-        f"has a weight of another shape, {addend.shape}, which can replace {what}.",
-        key=addend.target.key,
+        f"has a weight of another shape, {weight_term.shape}, which can replace {what}.",
+        key=weight_term.target.key,
         expected=expected,
         found=found,
-        file=addend.file,
+        file=weight_term.file,
     )

@@ -21,16 +21,17 @@ class PartReport:
 
     Attributes:
         part: "model" is the denoiser, "clip" the text encoders.
-        strength: With which they are added.
+        strength: The strength they are added with.
         found: Weights and biases that the file means to change.
-        applied: Those that found their weight.
-        connected: Whether that part was there to be patched.
-        live: How many of the applied ones are beside their layer, instead of merged into it.
-        varying: What the strength does over steps and images, in words, beside ``strength``.
-        apart: Whether this strength was asked for as such, and not as the model's.
-        through: How many of the live ones change the weight that the model reads, since it computes
-            past their layer.
-        unused: How many of the live ones the model has made no use of.
+        applied: How many of these found their weight.
+        connected: Whether that part could be patched.
+        live: How many of the applied ones are next to their layer instead of merged into it.
+        modulations: What is added to ``strength`` over steps and images, in words. Its key in JSON is
+            "varying".
+        apart: Whether this strength was asked for itself, and is not only the model's.
+        through: How many of the live ones change the weight that the model reads, since it does not
+            run their layer.
+        unused: How many of the live ones the model did not use.
     """
 
     part: Part
@@ -39,7 +40,7 @@ class PartReport:
     applied: int
     connected: bool
     live: int = 0
-    varying: tuple[str, ...] = ()
+    modulations: tuple[str, ...] = ()
     apart: bool = False
     through: int = 0
     unused: int = 0
@@ -50,23 +51,24 @@ class LoraReport:
     """What became of one file.
 
     Attributes:
-        name: Of the file.
-        parts: What became of its layers.
-        families: Of its adapters.
-        ranks: Lowest and highest, None without low-rank pairs.
-        parameters: Numbers the file spends on the layers that were applied.
-        touched: Numbers in the weights that these change.
+        name: Name of the file.
+        parts: What became of its layers, by part.
+        families: The families of its adapters.
+        ranks: Lowest and highest rank; None without low-rank pairs.
+        parameters: How many numbers the file has for the layers that were applied.
+        touched: How many numbers the changed weights have.
         unknown: Names in the file that mean nothing here.
-        base: The base model it looks made for.
-        dialects: Whose names for layers it uses.
-        trainer: Who has made it, as far as its notes tell.
-        disagrees: What its notes say that it was made for, if the model is another.
-        silent: Layers whose alpha is 0, so that nothing is added.
-        scale_unread: Whether the notes on its scale cannot be made out.
-        model: What kind of model it was applied to.
-        widened: Layers that take more inputs now, in words.
-        said: What is to be said beside what the match tells; see ``warnings``.
-        carried: Whether it is the one of several whose metadata the model carries for an IC-LoRA's nodes.
+        base: The base model it seems to be made for.
+        dialects: Whose names it uses for layers.
+        trainer: The program that trained it, if its metadata says so.
+        disagrees: The base model in its metadata, if the model is another.
+        zero_layers: How many layers have alpha 0, so that nothing is added. Its key in JSON is "silent".
+        scale_unread: Whether its notes on the scale cannot be read.
+        model: The kind of model it was applied to.
+        widened: Layers that now take more inputs, in words.
+        extra_warnings: Warnings that the match does not show; see ``warnings``.
+        carried: Whether it is the one of several whose metadata the model carries for IC-LoRA
+            nodes.
     """
 
     name: str
@@ -77,39 +79,44 @@ class LoraReport:
     touched: int
     unknown: tuple[str, ...]
     base: str | None
-    silent: int
+    zero_layers: int
     scale_unread: bool
     dialects: tuple[str, ...] = ()
     trainer: str | None = None
     disagrees: str | None = None
     model: str | None = None
     widened: tuple[str, ...] = ()
-    said: tuple[LoraWarning, ...] = ()
+    extra_warnings: tuple[LoraWarning, ...] = ()
     carried: bool = False
 
     def at(self, term: Term, live: int = 0) -> LoraReport:
-        """The same with the strengths of ``term``, ``live`` layers of it beside the model's."""
+        """Returns the same report with the strengths of ``term`` and ``live`` of its layers next to
+        the model's."""
         model, *others = self.parts
-        varying = tuple(f"{float(s):g} {modulation}" for modulation, s in term.modulated)
-        model = replace(model, strength=float(term.strength_model), live=live, varying=varying)
+        modulations = tuple(f"{float(s):g} {modulation}" for modulation, s in term.modulated)
+        model = replace(
+            model, strength=float(term.strength_model), live=live, modulations=modulations
+        )
         clip = (
             replace(part, strength=float(term.strength_clip), apart=term.apart) for part in others
         )
-        return replace(self, name=term.file.name, parts=(model, *clip)).saying(*term.said)
+        return replace(self, name=term.file.name, parts=(model, *clip)).with_warnings(
+            *term.warnings
+        )
 
     def reaching(self, through: int, unused: int) -> LoraReport:
-        """The same after the model has computed: how its live layers were reached."""
+        """Returns the same report after the model has computed: how its live layers were reached."""
         model, *others = self.parts
         return replace(self, parts=(replace(model, through=through, unused=unused), *others))
 
-    def saying(self, *warnings: LoraWarning) -> LoraReport:
-        """The same with ``warnings`` of what the match cannot tell."""
-        return replace(self, said=united((*self.said, *warnings)))
+    def with_warnings(self, *warnings: LoraWarning) -> LoraReport:
+        """Returns the same report with ``warnings`` that the match does not show."""
+        return replace(self, extra_warnings=united((*self.extra_warnings, *warnings)))
 
     @property
     def warnings(self) -> tuple[LoraWarning, ...]:
-        """All that is odd about the file: what the page counts, and what stands in the text."""
-        return (*_of_layers(self), *_of_text(self), *_of_notes(self), *self.said)
+        """All warnings about the file: the page counts them, and the text lists them."""
+        return (*_of_layers(self), *_of_text(self), *_of_notes(self), *self.extra_warnings)
 
     @property
     def headline(self) -> str:
@@ -131,24 +138,24 @@ class Report:
         return "\n".join(map(str, self.loras)) or "No LoRA: the model is unchanged."
 
     def to_dict(self) -> dict[str, object]:
-        """The same as plain values, ready for JSON."""
+        """Returns the same as plain values, ready for JSON."""
         return {"loras": [_plain(lora) for lora in self.loras]}
 
 
 def report_match(match: Match) -> LoraReport:
-    """The report of one file that was matched, at strength 1."""
+    """Returns the report of one matched file, at strength 1."""
     modules = match.file.modules
-    applied = {hit.name for hit in match.hits}
+    applied = {matched.name for matched in match.deltas}
     return LoraReport(
         name=match.file.id.name,
         parts=(_part(match, "model"), _part(match, "clip")),
         families=tuple(sorted({f for module in modules.values() for f in module.families})),
         ranks=_ranks(_deltas(match)),
         parameters=sum(modules[name].parameters for name in applied),
-        touched=_touched(match.hits),
+        touched=_touched(match.deltas),
         unknown=(*_unknown(match), *match.file.unknown),
         base=_made_for(match),
-        silent=sum(delta.is_zero for delta in _deltas(match)),
+        zero_layers=sum(delta.is_zero for delta in _deltas(match)),
         scale_unread=match.file.notes.unreadable,
         dialects=dialects_of(modules),
         trainer=trainer_of(match.file.metadata, match.file.notes),
@@ -159,21 +166,22 @@ def report_match(match: Match) -> LoraReport:
 
 
 def _made_for(match: Match) -> str | None:
-    """What a file says itself; what it fits in every layer; or else what it looks like."""
-    fits = match.hits and not _unknown(match)
+    """Returns the base that a file states, else the model that it fits entirely, else what it looks
+    like."""
+    fits = match.deltas and not _unknown(match)
     return stated_base(match.file.metadata) or (match.base if fits else base_of_file(match.file))
 
 
 def _widened(match: Match) -> tuple[str, ...]:
     return tuple(
-        f"{hit.name} takes {hit.addend.width} inputs now, {hit.shape[1]} before"
-        for hit in match.hits
-        if hit.addend.width is not None
+        f"{matched.name} takes {matched.weight_term.width} inputs now, {matched.shape[1]} before"
+        for matched in match.deltas
+        if matched.weight_term.width is not None
     )
 
 
 def _deltas(match: Match) -> list[Delta]:
-    return [hit.addend.delta for hit in match.hits]
+    return [matched.weight_term.delta for matched in match.deltas]
 
 
 def _plain(lora: LoraReport) -> dict[str, object]:
@@ -186,7 +194,7 @@ def _plain(lora: LoraReport) -> dict[str, object]:
         "touched": lora.touched,
         "unknown": lora.unknown,
         "base": lora.base,
-        "silent": lora.silent,
+        "silent": lora.zero_layers,
         "scale_unread": lora.scale_unread,
         "dialects": lora.dialects,
         "trainer": lora.trainer,
@@ -206,7 +214,7 @@ def _plain_part(part: PartReport) -> dict[str, object]:
         "applied": part.applied,
         "connected": part.connected,
         "live": part.live,
-        "varying": part.varying,
+        "varying": part.modulations,
         "apart": part.apart,
         "through": part.through,
         "unused": part.unused,
@@ -214,8 +222,8 @@ def _plain_part(part: PartReport) -> dict[str, object]:
 
 
 def _part(match: Match, part: Part) -> PartReport:
-    own = [hit for hit in match.hits if hit.addend.target.part == part]
-    applied = len({(hit.name, hit.addend.delta.slot) for hit in own})
+    own = [matched for matched in match.deltas if matched.weight_term.target.part == part]
+    applied = len({(matched.name, matched.weight_term.delta.slot) for matched in own})
     missed = sum(part_of(name) == part for name in match.missed)
     return PartReport(part, 1.0, applied + missed, applied, part in match.parts)
 
@@ -225,8 +233,8 @@ def _ranks(deltas: Iterable[Delta]) -> tuple[int, int] | None:
     return (min(ranks), max(ranks)) if ranks else None
 
 
-def _touched(hits: Iterable[MatchedDelta]) -> int:
-    targets = {(hit.model, hit.addend.target): hit.shape for hit in hits}
+def _touched(deltas: Iterable[MatchedDelta]) -> int:
+    targets = {(matched.model, matched.weight_term.target): matched.shape for matched in deltas}
     return sum(math.prod(shape) for shape in targets.values())
 
 
@@ -248,7 +256,7 @@ def _rank_text(ranks: tuple[int, int] | None) -> str:
 
 
 def _shown(part: PartReport) -> bool:
-    """The denoiser is only spoken of where the file holds something for it."""
+    """Tells whether a part is mentioned: the denoiser only if the file has something for it."""
     return part.found > 0 or part.part == "clip"
 
 
@@ -269,15 +277,16 @@ def _details(lora: LoraReport) -> Sequence[str]:
 def _of_layers(lora: LoraReport) -> Iterator[LoraWarning]:
     if lora.unknown:
         yield LoraWarning.of("unknown_layers", count=len(lora.unknown), names=few(lora.unknown))
-    if lora.silent:
-        yield LoraWarning.of("alpha_zero", count=lora.silent)
+    if lora.zero_layers:
+        yield LoraWarning.of("alpha_zero", count=lora.zero_layers)
     for part in lora.parts:
         if part.unused and part.unused == part.live >= part.applied:
             yield LoraWarning.of("not_used", count=part.unused)
 
 
 def _of_text(lora: LoraReport) -> Iterator[LoraWarning]:
-    """Of files without text layers only where somebody would look for their effect in vain."""
+    """Yields warnings about text layers; if there are none, only when somebody expects their
+    effect."""
     clip = next(part for part in lora.parts if part.part == "clip")
     if clip.found and clip.strength and not clip.connected:
         yield LoraWarning.of("clip_not_connected", count=clip.found)
@@ -307,21 +316,21 @@ def _part_line(part: PartReport) -> str:
 
 
 def _effect(part: PartReport) -> str:
-    strengths = [*([f"{part.strength:g}"] if part.strength else []), *part.varying]
+    strengths = [*([f"{part.strength:g}"] if part.strength else []), *part.modulations]
     if not strengths:
         return "at strength 0: no effect"
     return f"at strength {' + '.join(strengths)}{_where(part)}"
 
 
 def _where(part: PartReport) -> str:
-    """Merged is the usual thing, of which nothing is said."""
+    """Says what is live. Merging is the usual case and is not mentioned."""
     if not part.live:
         return ""
     merged = part.applied - part.live
     how = f", {part.live} live and {merged} merged" if merged else ", live"
     reached = {"through the weight": part.through, "not used by the model": part.unused}
-    told = ", ".join(f"{count} {where}" for where, count in reached.items() if count)
-    return f"{how} ({told})" if told else how
+    details = ", ".join(f"{count} {where}" for where, count in reached.items() if count)
+    return f"{how} ({details})" if details else how
 
 
 def _layers(count: int) -> str:

@@ -7,10 +7,11 @@ from .report import LoraReport, PartReport, Report
 
 
 def outcomes_of(report: Report) -> list[dict[str, object]]:
-    """One entry for each file, ready for JSON.
+    """Returns one entry for each file, ready for JSON.
 
-    A file is "applied", or "partial" where something of it that belongs to what is connected was
-    not. ``warnings`` have a code for programs and a text for people, with what it is made of.
+    A file is "applied", or "partial" if something of it that belongs to a connected part was not
+    applied. ``warnings`` have a code for programs and a text for people, with the values that it is
+    made of.
     """
     return [_outcome(lora) for lora in report.loras]
 

@@ -1,6 +1,6 @@
-"""ACE-Step 1.5, of whose modules its trainers and diffusers see but the decoder.
+"""ACE-Step 1.5: its trainers and diffusers only see the decoder among its modules.
 
-ACE-Step 1 is called the same everywhere.
+ACE-Step 1 has the same names everywhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ATTENTION: Final = {
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The decoder's paths by themselves, in its own words and in those of diffusers."""
+    """Yields the decoder's paths by themselves, in its own words and in those of diffusers."""
     for key in shapes:
         if key.startswith(_DECODER):
             yield native_path(key).removeprefix(_DECODER), Target(key)

@@ -1,4 +1,5 @@
-"""What Anima adds to Cosmos-Predict2: an adapter of its text, which diffusers keeps apart."""
+"""What Anima adds to Cosmos-Predict2: an adapter for its text, which diffusers keeps in a separate
+module."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ _DIFFUSERS: Final = "text_conditioner."
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of the adapter."""
+    """Yields the diffusers paths of the adapter."""
     for key in shapes:
         if key.startswith(_HERE):
             yield _DIFFUSERS + native_path(key).removeprefix(_HERE), Target(key)

@@ -1,4 +1,4 @@
-"""What we know of one architecture, as one value."""
+"""All that we know about one architecture, in one value."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from .tables import Paths, Shapes
 from .targets import Shape
 
 _CONTEXT: Final = ".attn2.to_k.weight"
-"""How the weight of a UNet ends that reads the text; its last dimension is the text's width."""
+"""The end of the name of a UNet's weight that reads the text; its last dimension is the text's
+width."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sign:
-    """Weights that tell what a component is.
+    """Weights that show what a component is.
 
     Attributes:
         has: The component has all of these weights,
@@ -31,7 +32,7 @@ class Sign:
     never_reads: tuple[int, ...] = ()
 
     def fits(self, shapes: Shapes) -> bool:
-        """Whether a component with weights of these ``shapes`` has this sign."""
+        """Tells whether a component with weights of these ``shapes`` has this sign."""
         return (
             all(weight in shapes for weight in self.has)
             and not any(weight in shapes for weight in self.lacks)
@@ -45,7 +46,7 @@ def _text_width(shapes: Shapes) -> int | None:
 
 
 def has(*weights: str) -> Sign:
-    """The sign of a component that has all of these ``weights``."""
+    """Returns the sign of a component that has all of these ``weights``."""
     return Sign(weights)
 
 
@@ -53,19 +54,19 @@ def has(*weights: str) -> Sign:
 class Layout:
     """Other names for the weights of a component that is laid out in a certain way.
 
-    Architectures that are built alike share one. Its signs are its own, so that a variant whose
+    Architectures that are built alike share one. It has its own signs, so that a variant with a
     name we do not know gets the names, too.
 
     Attributes:
-        signs: A component with one of these is laid out so.
-        paths: The names that diffusers, transformers and trainers have for the weights.
+        signs: A component with one of these has this layout.
+        paths: The names that diffusers, transformers and trainers use for the weights.
     """
 
     signs: tuple[Sign, ...]
     paths: Callable[[Shapes], Paths]
 
     def fits(self, shapes: Shapes) -> bool:
-        """Whether a component with weights of these ``shapes`` is laid out so."""
+        """Tells whether a component with weights of these ``shapes`` has this layout."""
         return any(sign.fits(shapes) for sign in self.signs)
 
 
@@ -74,8 +75,8 @@ class Clue:
     """Names of layers by which a LoRA file shows what it was made for.
 
     Attributes:
-        pattern: Is searched for in all names of the file, one in a line.
-        means: What messages call it where several architectures have such names; None if only one.
+        pattern: A pattern that is searched for in all names of the file, one per line.
+        means: What messages call it if several architectures have such names; None if only one has.
     """
 
     pattern: re.Pattern[str]
@@ -84,23 +85,23 @@ class Clue:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Architecture:
-    """All that we know of one architecture.
+    """All that we know about one architecture.
 
     Attributes:
         name: What messages call it.
-        signs: The weights of a model of it: mostly one sign for the layout of its makers and one
-            for that of diffusers. None if we know it only from files.
-        layouts: The other names of its weights; none if they are called the same everywhere. Where
-            two have the same name for different weights, the later one counts.
-        stated: How the notes of a file begin that name it as the base model, in lower case.
-        clues: How the names in a file give it away that states nothing.
-        text_width: How wide the text is that it reads, where only that tells what a file is for.
-        kin: The name of the architecture that it was made from. Notes make no sure difference
-            between kin: a LoRA is trained on one and run on another.
-        widened: The weight that control LoRAs (Black Forest Labs') widen, to take a picture beside the
-            noise.
-        head_banks: The layers in whose place PDD LoRAs (Parallel Decoding Distillation) have a bank
-            of heads, one above the other, of which the host blends those that a step spans.
+        signs: The weights of its models: mostly one sign for the layout of its makers and one for
+            that of diffusers. None if we know it only from files.
+        layouts: The other names of its weights; none if they are the same everywhere. If two have
+            the same name for different weights, the later one counts.
+        stated: How the metadata of a file begins that names it as the base model, in lower case.
+        clues: How the names in a file show it if the metadata states nothing.
+        text_width: The width of the text that it reads, if only that shows what a file is for.
+        kin: The name of the architecture that it was made from. Metadata does not reliably tell
+            them apart: a LoRA is trained on one and run on another.
+        widened: The weight that control LoRAs (Black Forest Labs') widen, to read a picture
+            together with the noise.
+        head_banks: The layers that PDD LoRAs (Parallel Decoding Distillation) replace with a bank
+            of heads, one above the other. The host blends the heads that a step spans.
     """
 
     name: str
@@ -114,13 +115,13 @@ class Architecture:
     head_banks: tuple[str, ...] = ()
 
     def fits(self, shapes: Shapes) -> bool:
-        """Whether a component with weights of these ``shapes`` can be one of it."""
+        """Tells whether a component with weights of these ``shapes`` can be this architecture."""
         return any(sign.fits(shapes) for sign in self.signs)
 
     def is_kin(self, other: Architecture) -> bool:
-        """Whether both are the same, or come from the same."""
+        """Tells whether both are the same, or come from the same one."""
         return (self.kin or self.name) == (other.kin or other.name)
 
     def can_widen(self, weight: str) -> bool:
-        """Whether control LoRAs widen the model's ``weight``."""
+        """Tells whether control LoRAs widen the model's ``weight``."""
         return self.widened is not None and weight.endswith(self.widened)

@@ -1,4 +1,4 @@
-"""Every architecture that we know, and what a component is of them."""
+"""Every architecture that we know, and which of them a component is."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from .tables import Paths, Shapes
 
 ARCHITECTURES: Final[tuple[Architecture, ...]] = (
     # The first whose sign fits is what a model is, and the first with a clue what a file is for.
-    # So what has the weights or names of another and some more comes before it: a new row goes
-    # above what it was made from. Of notes the longest start counts, wherever its row is.
+    # An architecture with the weights or names of another and some more comes before it: a new row goes
+    # above what it was made from. In metadata the longest start counts, wherever its row is.
     #
     # above Flux: all that has its blocks, or blocks of the same names
     flux.FLUX_2,
@@ -104,22 +104,23 @@ _LAYOUTS: Final[tuple[Layout, ...]] = (
 )
 
 HEAD_BANKS: Final = tuple(layer for known in ARCHITECTURES for layer in known.head_banks)
-"""The layers in whose place a file may have a bank of heads."""
+"""The layers that a file may replace with a bank of heads."""
 
 
 def architecture(shapes: Shapes) -> str | None:
-    """The name of a denoiser's architecture, or None if it is not one that we know."""
+    """Returns the name of a denoiser's architecture, or None if it is not one that we know."""
     return next((known.name for known in ARCHITECTURES if known.fits(shapes)), None)
 
 
 def architecture_named(name: str | None) -> Architecture:
-    """All that is known of the architecture of that name: nothing more if it is not one of ours."""
+    """Returns all that is known about the architecture of that name: only the name if it is not
+    ours."""
     known = (known for known in ARCHITECTURES if known.name == name)
     return next(known, Architecture(name or ""))
 
 
 def other_paths(shapes: Shapes) -> Paths:
-    """The paths that other layouts of a component give its weights."""
+    """Yields the paths that other layouts of a component give its weights."""
     for layout in _LAYOUTS:
         if layout.fits(shapes):
             yield from layout.paths(shapes)

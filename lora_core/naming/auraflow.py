@@ -8,7 +8,7 @@ from typing import Final
 from .architecture import Architecture, Clue, Layout, has
 from .tables import Stack, Table
 
-# Its attention calls the text's side 1 and the picture's 2; where they are joined, all is 1.
+# Its attention calls the text's side 1 and the picture's side 2; where they are joined, all is 1.
 _TABLE: Final = Table(
     outer={
         "positional_encoding": "pos_embed.pos_embed",

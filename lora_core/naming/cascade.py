@@ -1,4 +1,4 @@
-"""The two stages of Stable Cascade, which are called otherwise only in their attention."""
+"""The two stages of Stable Cascade, which have other names only in their attention."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FUSED: Final = {"in_proj_weight": ("to_q", "to_k", "to_v")}
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of either stage."""
+    """Yields the diffusers paths of either stage."""
     yield from renamed(shapes, _OUTER)
     for native in _attentions(shapes):
         diffusers = native.removesuffix("attn.")
@@ -27,7 +27,7 @@ def paths(shapes: Shapes) -> Paths:
 
 
 def _attentions(shapes: Shapes) -> list[str]:
-    """The start of every attention's names."""
+    """Returns the start of every attention's names."""
     ends = (key.partition(_ATTENTION) for key in shapes)
     return list(dict.fromkeys(start + _ATTENTION for start, found, _ in ends if found))
 

@@ -1,4 +1,4 @@
-"""The parts a model consists of, and the paths of each."""
+"""The parts of a model, and the paths of each."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _DENOISER: Final[tuple[Role, ...]] = ("denoiser", "whichever")
 _ONLY: Final[tuple[Role, ...]] = ("text_encoder",)
 _FIRST: Final[tuple[Role, ...]] = (*_ONLY, "text_encoder_1")
 _SECOND: Final[tuple[Role, ...]] = ("text_encoder_2",)
-# SD 3's third encoder and Flux's second, which kohya numbers as the third all the same.
+# SD 3's third encoder and Flux's second, which kohya also numbers as the third.
 _T5: Final[tuple[Role, ...]] = ("text_encoder_2", "text_encoder_3")
 # How encoders are numbered differs between models and trainers. No two kinds of them have a path
-# in common, so that all but CLIP, of which there may be two, can answer to every number.
+# in common, so all but CLIP, of which there may be two, can answer to every number.
 _ANY: Final[tuple[Role, ...]] = (*_FIRST, *_T5, "text_encoder_4")
 
 _ROOTS: Final[Mapping[str, tuple[Role, ...]]] = {
@@ -31,13 +31,13 @@ _ROOTS: Final[Mapping[str, tuple[Role, ...]]] = {
     # SD 1.5, SD 2
     "cond_stage_model.transformer.": _FIRST,
     "cond_stage_model.model.": _FIRST,
-    # SDXL; its refiner has but diffusers' second, and SD 2 may be laid out so, too
+    # SDXL; its refiner has only diffusers' second, and SD 2 may have this layout, too
     "conditioner.embedders.0.transformer.": _FIRST,
     "conditioner.embedders.0.model.": _FIRST + _SECOND,
     "conditioner.embedders.1.model.": _SECOND,
 }
 
-# bundled checkpoints, and ComfyUI's text encoders by themselves
+# bundled checkpoints, and separate text encoders of ComfyUI
 _ENCODER_ROOT: Final = re.compile(r"(text_encoders\.)?(?P<name>\w+)\.transformer\.")
 _SECOND_CLIP: Final = "clip_g"
 
@@ -65,12 +65,12 @@ class Component:
     """One module of a model, such as its UNet.
 
     Attributes:
-        root: What the model puts in front of its weights' names.
+        root: What the model puts before its weights' names.
         roles: What files may call it.
-        encoder: ComfyUI's name of it, such as "clip_l", or None.
-        architecture: The name of it, or None.
+        encoder: ComfyUI's name for it, such as "clip_l", or None.
+        architecture: The name of its architecture, or None.
         dotted: The targets by path; their keys lack the root.
-        underscored: The same by the paths with "_" in place of ".".
+        underscored: The same by the paths with "_" instead of ".".
     """
 
     root: str
@@ -82,11 +82,12 @@ class Component:
 
     @property
     def part(self) -> Part | None:
-        """What the component is; None for a bare module, which the names take for either."""
+        """What the component is; None for a bare module, which names may take for either."""
         return None if self.roles is _UNDECLARED else self._part("whichever")
 
     def find(self, name: str, prefix: Prefix) -> Target | None:
-        """What ``name`` means here if it starts with ``prefix``, which means this component."""
+        """Returns what ``name`` means here if it starts with ``prefix``, which means this
+        component."""
         if not name.startswith(prefix.text):
             return None
         paths = self.underscored if prefix.underscored else self.dotted
@@ -96,13 +97,13 @@ class Component:
         return target.named(self.root.__add__, self._part(prefix.role))
 
     def _part(self, role: Role) -> Part:
-        """A file that does not say what it means trusts the component to know."""
-        said = role if role != "whichever" else self.roles[0]
-        return "model" if said == "denoiser" else "clip"
+        """Returns the part. A file that does not say what it means relies on the component."""
+        meant = role if role != "whichever" else self.roles[0]
+        return "model" if meant == "denoiser" else "clip"
 
 
 def components(shapes: Mapping[str, Shape], declared: str | None) -> tuple[Component, ...]:
-    """The components of a model; the whole of it is one if declared so, or if it has no roots.
+    """Returns the components of a model; the whole is one if declared so, or if it has no roots.
 
     Raises:
         LoraInputError: There is no component called ``declared``.
@@ -156,7 +157,7 @@ def _encoder_name(root: str) -> str | None:
 
 
 def _encoder_roles(root: str, encoders: Mapping[str, Shapes]) -> tuple[Role, ...]:
-    """What files call one of a model's text encoders, which depends on the others."""
+    """Returns what files call one of a model's text encoders, which depends on the others."""
     if len(encoders) == 1:  # LyCORIS and peft on the module itself do not say which they mean
         return (*_numbers(root, encoders), "whichever")
     return _numbers(root, encoders)
@@ -167,9 +168,9 @@ def _numbers(root: str, encoders: Mapping[str, Shapes]) -> tuple[Role, ...]:
         return _ANY
     others = [own for other, own in encoders.items() if other != root]
     if _encoder_name(root) == _SECOND_CLIP:
-        # By itself it is SDXL's refiner's or Cascade's, if it is not SD 3's without the first.
+        # Alone it is SDXL's refiner's or Cascade's, unless it is SD 3's without the first.
         return _SECOND if any(is_clip(own) for own in others) else _ONLY + _SECOND
-    # Beside a language model it is diffusers' second.
+    # Next to a language model it is diffusers' second.
     return _FIRST + _SECOND if any(_is_language_model(own) for own in others) else _FIRST
 
 
@@ -192,7 +193,7 @@ def _component(root: str, roles: tuple[Role, ...], shapes: Shapes) -> Component:
 
 
 def _own_paths(shapes: Shapes) -> dict[str, Target]:
-    """Every weight by its module's path."""
+    """Returns every weight by its module's path."""
     reachable = [key for key in shapes if key != _UNREACHABLE]
     scales = {scale_path(key): Target(key) for key in reachable}
     attention = {key.removesuffix(_FUSED): Target(key) for key in reachable if key.endswith(_FUSED)}
@@ -200,7 +201,7 @@ def _own_paths(shapes: Shapes) -> dict[str, Target]:
 
 
 def _underscored(paths: Mapping[str, Target]) -> dict[str, Target]:
-    """The paths as kohya writes them; one that could mean two weights means neither."""
+    """Returns the paths as kohya writes them; one that could mean two weights means neither."""
     found: dict[str, Target] = {}
     ambiguous: set[str] = set()
     for path, target in paths.items():

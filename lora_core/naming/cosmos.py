@@ -76,7 +76,7 @@ _MLP: Final = {"block.layer1": "net.0.proj", "block.layer2": "net.2"}
 
 _MODULATION: Final = {"adaLN_modulation.1": "linear_1", "adaLN_modulation.2": "linear_2"}
 
-# Inside a block there are three blocks more, each of a kind.
+# Inside a block there are three more blocks, each of one kind.
 _INNER: Final = (
     ("0.", "attn1.", _ATTENTION),
     ("1.", "attn2.", _ATTENTION),
@@ -88,7 +88,7 @@ _INNER: Final = (
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of a Cosmos 1 transformer in its original layout."""
+    """Yields the diffusers paths of a Cosmos 1 transformer in its original layout."""
     yield from renamed(shapes, _OUTER_1)
     for block in indices(shapes, "blocks."):
         native = f"blocks.{block}.blocks."

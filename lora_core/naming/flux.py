@@ -1,4 +1,4 @@
-"""The transformer of Flux.1, and of Flux.2, Chroma, LongCat-Image and Ovis-Image, which are built from the
+"""The transformer of Flux.1, and of Flux.2, Chroma, LongCat-Image and Ovis-Image, which have the
 same blocks."""
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _SINGLE: Final = {
     "linear2": "proj_out",
 }
 
-# the layers that diffusers calls otherwise in Flux.2
+# the layers that have other names in diffusers' Flux.2
 _OUTER_2: Final = {
     "time_in.in_layer": "time_guidance_embed.timestep_embedder.linear_1",
     "time_in.out_layer": "time_guidance_embed.timestep_embedder.linear_2",
@@ -72,7 +72,7 @@ _DOUBLE_2: Final = {
 
 _SINGLE_2: Final = {"linear1": "attn.to_qkv_mlp_proj", "linear2": "attn.to_out"}
 
-# LongCat-Image and Ovis call them otherwise again, and Ovis has a gated MLP.
+# LongCat-Image and Ovis have yet other names for them, and Ovis has a gated MLP.
 _OUTER_OTHERS: Final = (
     {
         "time_in.in_layer": "time_embed.timestep_embedder.linear_1",
@@ -90,7 +90,7 @@ _DOUBLE_OVIS: Final = {"img_mlp.down_proj": "ff.net.2", "txt_mlp.down_proj": "ff
 # the way into it: diffusers has up over gate in one layer
 _GATED_OVIS: Final = {"img_mlp": "ff.net.0.proj", "txt_mlp": "ff_context.net.0.proj"}
 
-# what diffusers calls the fused layers once it has fused them, too
+# diffusers' names for the fused layers, once it has fused them as well
 _DOUBLE_WHOLE: Final = {"img_attn.qkv": "attn.to_qkv", "txt_attn.qkv": "attn.to_added_qkv"}
 
 # XLabs and USO, whose spelling of "up" and "down" may take the "_lora" of a single block with it
@@ -112,7 +112,7 @@ _GUIDANCE_STACK: Final = "distilled_guidance_layer.layers."
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The paths that other layouts give to a Flux transformer."""
+    """Yields the paths that other layouts give to a Flux transformer."""
     for table in (_OUTER, _OUTER_2, *_OUTER_OTHERS):
         yield from renamed(shapes, table)
     yield from renamed(shapes, _LAST_MODULATION, halves_swapped=True)
@@ -130,7 +130,7 @@ def paths(shapes: Shapes) -> Paths:
 
 
 def block_paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of the blocks of Flux, which other architectures have, too."""
+    """Yields the diffusers paths of the blocks of Flux, which other architectures have, too."""
     for block in indices(shapes, "double_blocks."):
         yield from _double(shapes, f"double_blocks.{block}.", f"transformer_blocks.{block}.")
     for block in indices(shapes, "single_blocks."):
@@ -164,7 +164,7 @@ def _single_xlabs(shapes: Shapes, native: str) -> Paths:
 
 
 def _linear1(shapes: Shapes, key: str, diffusers: str) -> Paths:
-    """q, k and v, as high as the model is wide, and below them the way into the MLP."""
+    """Yields q, k and v, as high as the model is wide, and below them the way into the MLP."""
     shape = shapes.get(key, ())
     if len(shape) != 2:
         return
@@ -174,7 +174,7 @@ def _linear1(shapes: Shapes, key: str, diffusers: str) -> Paths:
     yield f"{diffusers}proj_mlp", Target(key, rows=(3 * width, rows - 3 * width))
 
 
-# --- what has these blocks ------------------------------------------------------------------------
+# --- the models with these blocks -----------------------------------------------------------------
 
 _LAYOUT: Final = Layout((has("txt_in.weight", "single_blocks.0.linear1.weight"),), paths)
 

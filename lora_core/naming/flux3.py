@@ -1,6 +1,6 @@
 """The transformer of FLUX.3: a stack of blocks for each kind of token, and one for all of them.
 
-Read in diffusers' converter, not run: no ComfyUI that has it could be had here.
+It is taken from diffusers' converter and was not run: no ComfyUI with it was available.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _STACKS: Final = {
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of a FLUX.3 transformer in its original layout."""
+    """Yields the diffusers paths of a FLUX.3 transformer in its original layout."""
     yield from renamed(shapes, _OUTER)
     yield from renamed(shapes, _LAST_MODULATION, halves_swapped=True)
     for mode in indices(shapes, "emb_in."):

@@ -1,7 +1,7 @@
 """The transformer of HunyuanDiT.
 
-diffusers has its second and third norm exchanged. A name of theirs means the model's own norm of
-that number, since nothing tells who wrote it.
+diffusers has its second and third norm exchanged. A name of theirs means the model's own norm with
+that number, since nothing shows who wrote it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The transformers of HunyuanVideo, HunyuanVideo 1.5 and HunyuanImage 2.1.
 
-They have the blocks of Flux behind a refiner of their text. Each layer has up to three names:
+They have the blocks of Flux after a refiner of their text. Each layer has up to three names:
 ComfyUI's, diffusers' and that of Tencent's own code, which ComfyUI changes while it loads a
-checkpoint. LoRA files are written in any of them.
+checkpoint. LoRA files use any of them.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ _MLP: Final = "linear1_mlp"
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The paths of such a transformer in diffusers and in Tencent's code."""
+    """Yields the paths of such a transformer in diffusers and in Tencent's code."""
     yield from _ORIGINAL.paths(shapes)
     for block in indices(shapes, "single_blocks."):
         yield from _linear1(shapes, f"single_blocks.{block}.")
@@ -153,7 +153,7 @@ def paths(shapes: Shapes) -> Paths:
 
 
 def _linear1(shapes: Shapes, block: str) -> Paths:
-    """q, k and v, as high as the model is wide, and below them the way into the MLP."""
+    """Yields q, k and v, as high as the model is wide, and below them the way into the MLP."""
     key = f"{block}linear1.weight"
     shape = shapes.get(key, ())
     if len(shape) == 2:

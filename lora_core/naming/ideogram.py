@@ -1,4 +1,4 @@
-"""The transformer of Ideogram 4, which is called otherwise only where diffusers splits it."""
+"""The transformer of Ideogram 4, which has other names only where diffusers splits it."""
 
 from __future__ import annotations
 

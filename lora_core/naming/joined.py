@@ -1,5 +1,8 @@
-"""Layers that diffusers joins when it is asked to: ``fuse_qkv_projections``, SimpleTuner's
-``fused_qkv_projections``. Every attention that diffusers builds can have them."""
+"""Layers that diffusers joins on request: ``fuse_qkv_projections``, SimpleTuner's
+``fused_qkv_projections``.
+
+Every attention that diffusers builds can have them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _JOINED: Final = {
 
 
 def joined_paths(paths: Mapping[str, Target], shapes: Shapes) -> Paths:
-    """The paths of joined layers, for every attention whose layers have ``paths`` by themselves.
+    """Yields the paths of joined layers, for every attention whose separate layers have ``paths``.
 
     Heights may differ: k and v have fewer heads than q in some models.
     """

@@ -1,6 +1,6 @@
 """The transformer of Krea 2.
 
-Left out are the modulations of its blocks: diffusers gives them another shape.
+The modulations of its blocks are left out: diffusers gives them another shape.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BLOCK: Final = {
     "mlp.down": "ff.down",
 }
 
-# Some trainers leave out the number that diffusers gives to this layer.
+# Some trainers omit the number that diffusers gives to this layer.
 _SHORT: Final = {"attn.wo": "attn.to_out"}
 
 _STACKS: Final = {

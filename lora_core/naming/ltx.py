@@ -1,4 +1,4 @@
-"""The transformers of LTX-Video, and of LTX-2, which has audio beside the video."""
+"""The transformers of LTX-Video, and of LTX-2, which has audio as well as video."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _ATTENTIONS: Final = (
 _NORMS: Final = {"q_norm": "norm_q", "k_norm": "norm_k"}
 
 # diffusers has these, which LTX-2 puts between its text encoder and the blocks, in a module of
-# their own beside the transformer, and saves them under its name.
+# their own next to the transformer, and saves them under its name.
 _CONNECTORS: Final = {
     "video_embeddings_connector.": "connectors.video_connector.",
     "audio_embeddings_connector.": "connectors.audio_connector.",
@@ -72,7 +72,7 @@ _CONNECTOR_BLOCK: Final = {
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of an LTX transformer, where they are not its own."""
+    """Yields the diffusers paths of an LTX transformer, if they are not its own."""
     yield from renamed(shapes, _OUTER)
     for own, name in _EMBEDDERS.items():
         yield from renamed(shapes, _EMBEDDER, f"{own}.", f"{name}.")

@@ -1,4 +1,4 @@
-"""The transformers of Lumina 2 and Z-Image, which are built alike and named apart."""
+"""The transformers of Lumina 2 and Z-Image, which are built alike but have different names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .targets import Target
 
 _STACKS: Final = ("layers.", "noise_refiner.", "context_refiner.")
 
-# What is modulated calls its first norm otherwise than what is not.
+# Modulated blocks have another name for their first norm.
 _NORMS: Final = {"attention_norm2": "norm2", "adaLN_modulation.1": "norm1.linear"}
 _FIRST_NORMS: Final = {
     "layers.": {"attention_norm1": "norm1.norm"},
@@ -59,9 +59,9 @@ _Z_IMAGE: Final = Table(
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of both, since ComfyUI, too, takes either name for either model.
+    """Yields the diffusers paths of both, since ComfyUI also takes either name for either model.
 
-    Z-Image's are used by its trainers even where they save for ComfyUI.
+    Z-Image's names are used by its trainers even if they save for ComfyUI.
     """
     yield from _LUMINA.paths(shapes)
     yield from _attention(shapes, "attn.")
@@ -70,7 +70,7 @@ def paths(shapes: Shapes) -> Paths:
 
 
 def _attention(shapes: Shapes, attention: str) -> Paths:
-    """q, k and v of every block. Lumina has fewer heads in k and v than in q."""
+    """Yields q, k and v of every block. Lumina has fewer heads in k and v than in q."""
     for stack in _STACKS:
         for index in indices(shapes, stack):
             native, diffusers = f"{stack}{index}.attention.", f"{stack}{index}.{attention}"
@@ -78,7 +78,7 @@ def _attention(shapes: Shapes, attention: str) -> Paths:
 
 
 def _qkv(shapes: Shapes, key: str, out: str, diffusers: str) -> Paths:
-    """q is as high as the way out is wide; k and v share what is left."""
+    """Yields q, k and v. q is as high as the output is wide; k and v share the rest."""
     height, width = shapes.get(key, ())[:1], shapes.get(out, ())[1:]
     if not height or not width:
         return

@@ -41,7 +41,7 @@ _H3_STACKS: Final = {
 
 
 def _h3_paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of MiniMax-H3."""
+    """Yields the diffusers paths of MiniMax-H3."""
     yield from renamed(shapes, _H3_OUTER)
     for stack, other in _H3_STACKS.items():
         for block in indices(shapes, stack):

@@ -50,12 +50,12 @@ _LAST_CONTEXT_MODULATION: Final = {"mod_y": "norm1_context.linear_1"}
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of a Mochi transformer in its original layout."""
+    """Yields the diffusers paths of a Mochi transformer in its original layout."""
     yield from _TABLE.paths(shapes)
     for block in indices(shapes, "blocks."):
         native, diffusers = f"blocks.{block}.", f"transformer_blocks.{block}."
         yield from renamed(shapes, _GATED, native, diffusers, halves_swapped=True)
-        # The last block does not change its context: what modulates it is but a scale.
+        # The last block does not change its context: its modulation is only a scale.
         ends_here = f"{native}attn.proj_y.weight" not in shapes
         modulation = _LAST_CONTEXT_MODULATION if ends_here else _CONTEXT_MODULATION
         yield from renamed(shapes, modulation, native, diffusers)

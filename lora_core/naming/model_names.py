@@ -1,8 +1,8 @@
 """How LoRA files name a model's weights.
 
 A name is a prefix (``prefixes``) and a path. The prefix means one of the model's components
-(``components``), the path a weight of it: in the component's own words, or, for the architectures
-that are known (``architectures``), in those of diffusers, translated by one table each.
+(``components``), and the path means a weight of it: in the component's own words, or, for known
+architectures (``architectures``), in those of diffusers, translated by one table each.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ class ModelNames:
     """Names of one model's weights, as LoRA files may write them.
 
     Attributes:
-        architecture: "SD 1.5", "Flux", "Wan", …; None when not recognised.
-        parts: What the model consists of; None if only the names in a file can tell.
+        architecture: "SD 1.5", "Flux", "Wan", …; None if it is not recognised.
+        parts: The parts of the model; None if only the names in a file can tell.
     """
 
     def __init__(self, shapes: Mapping[str, Shape], component: str | None = None) -> None:
-        """``component`` says what a bare module is: "unet", "transformer" or "text_encoder[_2|_3|_4]".
+        """Prepares the names. ``component`` says what a bare module is.
 
-        A module not declared is what a name takes it for, but never a second or third encoder.
+        It is "unet", "transformer" or "text_encoder[_2|_3|_4]". A module without it is whatever a
+        name takes it for, but never a second or third encoder.
 
         Raises:
             LoraInputError: There is no such component.
@@ -46,7 +47,7 @@ class ModelNames:
         self.architecture = next((part.architecture for part in parts if part.architecture), None)
 
     def find(self, name: str) -> Target | None:
-        """The target of a file's module name, or None if the model has none of that name."""
+        """Returns the target of a file's module name, or None if the model has no such name."""
         return self._find(name) or self._find(_modern(name)) or self._find(self._unnamed(name))
 
     def _find(self, name: str) -> Target | None:
@@ -54,12 +55,12 @@ class ModelNames:
         return next((target for target in readings if target is not None), None)
 
     def _unnamed(self, name: str) -> str:
-        """What ComfyUI calls the only encoder there is; that of a bare module is not known."""
+        """Returns ComfyUI's name for the only encoder; that of a bare module is not known."""
         return name if self._named else _NAMED.sub("text_encoders.transformer.", name)
 
 
 def _modern(name: str) -> str:
-    """A layer of diffusers' old attention processors, by what it is called today.
+    """Renames a layer of diffusers' old attention processors to what it is called today.
 
     >>> _modern("unet.mid_block.attn1.processor.to_out")
     'unet.mid_block.attn1.to_out.0'

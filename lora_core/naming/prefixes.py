@@ -1,4 +1,4 @@
-"""What files write in front of a path, and which component of a model it means."""
+"""What files write before a path, and which component of a model it means."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ Role: TypeAlias = Literal[
     "text_encoder_4",
     "whichever",
 ]
-"""What a file calls a component. A file that says nothing means whichever module it is given, one
-that numbers a text encoder as the first knows of a second."""
+"""What a file calls a component.
+
+A file that says nothing means whichever module it is given; one that numbers a text encoder as the
+first knows of a second.
+"""
 
 
 class Prefix(NamedTuple):
-    """The start of a name, whom it means, and whether "_" stands for "." in the path behind."""
+    """The start of a name, the component it means, and whether "_" replaces "." in the path after
+    it."""
 
     text: str
     role: Role
@@ -26,7 +30,8 @@ class Prefix(NamedTuple):
 
 
 def own_prefix(encoder: str) -> Prefix:
-    """What ComfyUI writes in front of the paths of the text encoder of that name, and no other."""
+    """Returns what ComfyUI, and nobody else, writes before the paths of the text encoder of that
+    name."""
     return Prefix(f"text_encoders.{encoder}.transformer.", "whichever")
 
 
@@ -64,7 +69,7 @@ PREFIXES: Final = (
     Prefix("lora_te3_", "text_encoder_3", underscored=True),
     Prefix("lora_te4_", "text_encoder_4", underscored=True),
     Prefix("oft_unet_", "denoiser", underscored=True),
-    # Stable Cascade, whose only encoder is what others call the second
+    # Stable Cascade, whose only encoder others call the second
     Prefix("lora_prior_unet_", "denoiser", underscored=True),
     Prefix("lora_prior_te_", "text_encoder_2", underscored=True),
     Prefix("lora_prior_te_", "text_encoder", underscored=True),

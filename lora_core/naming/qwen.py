@@ -1,5 +1,9 @@
-"""The transformers of Qwen-Image, Mage-Flow and Qwen-Image 2.1, which are called the same everywhere,
-but where ComfyUI joins two layers of the gated MLP of 2.1 (read in diffusers' converter, not run)."""
+"""The transformers of Qwen-Image, Mage-Flow and Qwen-Image 2.1, which have the same names
+everywhere.
+
+The exception is the gated MLP of 2.1, where ComfyUI joins two layers (taken from diffusers'
+converter, not run).
+"""
 
 from __future__ import annotations
 

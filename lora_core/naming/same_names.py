@@ -1,4 +1,4 @@
-"""Architectures whose weights are called the same everywhere, so that they need no table."""
+"""Architectures whose weights have the same names everywhere, so that they need no table."""
 
 from __future__ import annotations
 

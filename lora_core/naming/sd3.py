@@ -49,7 +49,7 @@ _CONTEXT_MODULATION: Final = {"context_block.adaLN_modulation.1": "norm1_context
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of an MMDiT in its original layout."""
+    """Yields the diffusers paths of an MMDiT in its original layout."""
     yield from renamed(shapes, _OUTER)
     yield from renamed(shapes, _LAST_MODULATION, halves_swapped=True)
     for block in indices(shapes, "joint_blocks."):
@@ -59,8 +59,8 @@ def paths(shapes: Shapes) -> Paths:
 def _block_paths(shapes: Shapes, native: str, diffusers: str) -> Paths:
     yield from fused(shapes, _FUSED, native, diffusers)
     yield from renamed(shapes, _BLOCK, native, diffusers)
-    # The last block uses its context only for attention: what modulates it is then a scale and a
-    # shift, which diffusers stacks the other way round, as in the last modulation.
+    # The last block uses its context only for attention: its modulation is then a scale and a
+    # shift, which diffusers stacks in the opposite order, as in the last modulation.
     ends_here = f"{native}context_block.attn.proj.weight" not in shapes
     yield from renamed(shapes, _CONTEXT_MODULATION, native, diffusers, halves_swapped=ends_here)
 

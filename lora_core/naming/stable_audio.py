@@ -85,11 +85,12 @@ _THIRD: Final = Table(
 
 _FUSED: Final = "self_attn.to_qkv"
 _ORDER: Final = (0, 3, 1, 4, 2)
-"""Of the fused layers: q, k, v and then what q and k are compared with; diffusers has pairs."""
+"""The order of the fused layers: q, k, v and then what q and k are compared with; diffusers has
+pairs."""
 
 
 def _third_paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of Stable Audio 3."""
+    """Yields the diffusers paths of Stable Audio 3."""
     yield from _THIRD.paths(shapes)
     for block in indices(shapes, _LAYERS):
         key = f"{_LAYERS}{block}.{_FUSED}.weight"

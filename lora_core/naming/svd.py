@@ -1,4 +1,4 @@
-"""The UNet of Stable Video Diffusion: that of SD 2, with a layer in time behind each in space."""
+"""The UNet of Stable Video Diffusion: that of SD 2, with a layer in time after each layer in space."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ATTENTION: Final = ("proj_in", ".proj_in.weight")
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of an SVD's UNet, where they are not those of ``unet.paths``."""
+    """Yields the diffusers paths of an SVD's UNet, if they are not those of ``unet.paths``."""
     for path, target in unet.paths(shapes):
         module, resnets, layer = path.partition(".resnets.")
         if resnets:
@@ -36,7 +36,7 @@ def paths(shapes: Shapes) -> Paths:
 
 
 def _temporal(shapes: Shapes, path: str, target: Target) -> Paths:
-    """The layers in time of the module that the layer ``path`` belongs to, once for a module."""
+    """Yields the layers in time of the module that the layer ``path`` belongs to, once per module."""
     for layer, ending in (_RESNET, _ATTENTION):
         if path.endswith(f".{layer}") and target.key.endswith(ending):
             native = target.key.removesuffix(ending) + "."

@@ -1,4 +1,4 @@
-"""Reading a table of names: on the left a model's own, on the right what diffusers calls it."""
+"""Reads tables of names: on the left a model's own name, on the right diffusers' name."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _ENDINGS: Final = (".weight", ".scale", "")
 
 
 def native_path(key: str) -> str:
-    """The path of the module that a weight belongs to, or the name of a bare parameter."""
+    """Returns the path of the module that a weight belongs to, or the name of a bare parameter."""
     return key.removesuffix(".weight")
 
 
 def scale_path(key: str) -> str:
-    """The same, where the weight is called a scale."""
+    """Returns the same, if the weight is called a scale."""
     return key.removesuffix(".scale")
 
 
@@ -36,7 +36,8 @@ def renamed(
     *,
     halves_swapped: bool = False,
 ) -> Paths:
-    """The rows of ``table`` that the model has, ``native`` and ``diffusers`` put in front."""
+    """Yields the rows of ``table`` that the model has, with ``native`` and ``diffusers`` before
+    them."""
     for own, name in table.items():
         key = _key(shapes, native + own)
         if key is not None:
@@ -46,7 +47,8 @@ def renamed(
 def fused(
     shapes: Shapes, table: Mapping[str, tuple[str, ...]], native: str, diffusers: str
 ) -> Paths:
-    """As ``renamed``, for weights that hold several layers of equal height, one above the other."""
+    """Does what ``renamed`` does, for weights that hold several layers of equal height, one above
+    the other."""
     for own, names in table.items():
         key = _key(shapes, native + own)
         if key is not None and shapes[key]:
@@ -56,7 +58,7 @@ def fused(
 
 
 def divided(name: str, pieces: Sequence[Target], shapes: Shapes) -> Paths:
-    """The path of a layer whose rows, from top to bottom, belong to several targets."""
+    """Yields the path of a layer whose rows, from top to bottom, belong to several targets."""
     rest: Target | None = None
     heights = [piece.rows[1] if piece.rows else shapes[piece.key][0] for piece in pieces]
     end = sum(heights)
@@ -72,8 +74,8 @@ class Stack:
     """A stack of blocks that are built alike.
 
     Attributes:
-        native: What the model puts in front of a block's number, such as "blocks.".
-        diffusers: The same of diffusers.
+        native: What the model puts before a block's number, such as "blocks.".
+        diffusers: The same in diffusers.
         layers: Other names of a block's layers, by their own.
         fused: Other names of what a block's fused layers hold, all of equal height.
     """
@@ -84,7 +86,7 @@ class Stack:
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def paths(self, shapes: Shapes) -> Paths:
-        """The paths of every block that the model has."""
+        """Yields the paths of every block that the model has."""
         for index in indices(shapes, self.native):
             native, diffusers = f"{self.native}{index}.", f"{self.diffusers}{index}."
             yield from renamed(shapes, self.layers, native, diffusers)
@@ -98,8 +100,8 @@ class Table:
     Attributes:
         outer: Other names of the layers outside of the blocks, by their own.
         stacks: The blocks.
-        modulation: Of the last modulation, which holds shift over scale here, and elsewhere scale
-            over shift.
+        modulation: The last modulation, which has shift over scale here, and scale over shift
+            elsewhere.
     """
 
     outer: Mapping[str, str]
@@ -107,7 +109,7 @@ class Table:
     modulation: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def paths(self, shapes: Shapes) -> Paths:
-        """The paths of every layer that the model has."""
+        """Yields the paths of every layer that the model has."""
         yield from renamed(shapes, self.outer)
         yield from renamed(shapes, self.modulation, halves_swapped=True)
         for stack in self.stacks:
@@ -115,7 +117,7 @@ class Table:
 
 
 def indices(keys: Iterable[str], stack: str) -> list[str]:
-    """The numbers of the blocks in a stack such as "double_blocks."."""
+    """Returns the numbers of the blocks in a stack such as "double_blocks."."""
     tails = (key[len(stack) :] for key in keys if key.startswith(stack))
     return list(dict.fromkeys(tail.partition(".")[0] for tail in tails))
 

@@ -1,4 +1,4 @@
-"""What a name in a LoRA file points at: a weight of the model, or some rows of one."""
+"""What a name in a LoRA file points to: a weight of the model, or some rows of one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
 Part = Literal["model", "clip"]
-"""Which of a recipe's two strengths counts: the denoiser's or the text encoders'."""
+"""Which of a recipe's two strengths applies: the denoiser's or the text encoders'."""
 
 Shape = tuple[int, ...]
 
@@ -22,13 +22,14 @@ class Target:
 
     Attributes:
         key: The weight's name in the model.
-        part: Whose strength applies to it.
-        rows: (start, length) along the first dimension, where the model fuses several layers into
-            one weight (q/k/v); None for the whole weight.
-        halves_swapped: The file stores the two halves of the rows in the other order (diffusers'
-            scale/shift of the last modulation).
-        source: (start, length), which rows of the file's layer are meant; None for all of them.
-        rest: Where the file's other rows belong, if the model divides what the file has as one.
+        part: Which strength applies to it.
+        rows: (start, length) along the first dimension, if the model fuses several layers into one
+            weight (q/k/v); None for the whole weight.
+        halves_swapped: Whether the file stores the two halves of the rows in the opposite order
+            (diffusers' scale/shift of the last modulation).
+        source: (start, length), the rows of the file's layer that are meant; None for all of them.
+        rest: Where the file's other rows belong, if the model splits a layer that the file has as
+            one.
     """
 
     key: str
@@ -39,7 +40,7 @@ class Target:
     rest: Target | None = None
 
     def pieces(self) -> Iterator[Target]:
-        """This target, and those of the file's other rows."""
+        """Yields this target, and those of the file's other rows."""
         if self.rest is None:
             yield self
             return
@@ -49,23 +50,24 @@ class Target:
             piece = piece.rest
 
     def holds(self, row: int) -> bool:
-        """Whether a row of the weight is one of its own."""
+        """Tells whether a row of the weight is one of its own."""
         return self.rows is None or self.rows[0] <= row < self.rows[0] + self.rows[1]
 
     def meets(self, other: Target) -> bool:
-        """Whether both have rows in common, if they are of one weight."""
+        """Tells whether both have rows in common, if they are of one weight."""
         if self.rows is None or other.rows is None:
             return True
         (first, length), (second, other_length) = self.rows, other.rows
         return first < second + other_length and second < first + length
 
     def named(self, name: Callable[[str], str], part: Part | None = None) -> Target:
-        """The same with keys that ``name`` makes of the present ones, and perhaps as another part."""
+        """Returns the same target with keys that ``name`` makes of the present ones, and perhaps as
+        another part."""
         rest = self.rest and self.rest.named(name, part)
         return replace(self, key=name(self.key), part=part or self.part, rest=rest)
 
     def bias(self) -> Target:
-        """The bias that belongs to this weight, cut the same way."""
+        """Returns the bias that belongs to this weight, cut the same way."""
         return self.named(_bias)
 
 
@@ -80,7 +82,7 @@ class Names(Protocol):
     """Finds what a name in a file means for one model."""
 
     def find(self, name: str) -> Target | None:
-        """The target of a file's module name, or None if the model has none of that name."""
+        """Returns the target of a file's module name, or None if the model has no such name."""
         ...
 
 
@@ -91,5 +93,5 @@ _TEXT_ENCODER: Final = re.compile(
 
 
 def part_of(name: str) -> Part:
-    """The part a file's name speaks of, told by its prefix alone."""
+    """Returns the part that a file's name means, from its prefix alone."""
     return "clip" if _TEXT_ENCODER.match(name) else "model"

@@ -12,8 +12,8 @@ _WRAPPER: Final = "text_model."
 
 _INSIDE: Final = ("embeddings.", "encoder.", "final_layer_norm.")
 
-# transformers wraps a language model once for its head and once for its eyes, and has changed its
-# mind about the order; ComfyUI and trainers keep what they have seen.
+# transformers wraps a language model once for its head and once for vision, and has changed its
+# mind about the order; ComfyUI and trainers keep the names that they know.
 _LANGUAGE_WRAPPERS: Final = (
     "model.language_model.",
     "language_model.model.",
@@ -51,9 +51,10 @@ _OPEN_CLIP_BLOCK: Final = {
 
 
 def _clip_paths(shapes: Shapes) -> Paths:
-    """The paths of transformers' CLIP with its wrapper, if it has none here, and without it.
+    """Yields the paths of transformers' CLIP with its wrapper, if it has none here, and without it.
 
-    transformers 5 dropped the wrapper from the encoder without a projection; the files stay.
+    transformers 5 dropped the wrapper from the encoder without a projection; the files stay as they
+    are.
     """
     for key in shapes:
         path = native_path(key)
@@ -64,9 +65,10 @@ def _clip_paths(shapes: Shapes) -> Paths:
 
 
 def _open_clip_paths(shapes: Shapes) -> Paths:
-    """The paths of transformers' CLIP, with and without its wrapper, for an OpenCLIP encoder.
+    """Yields the paths of transformers' CLIP, with and without its wrapper, for an OpenCLIP
+    encoder.
 
-    Left out is ``text_projection``: OpenCLIP multiplies by it from the other side.
+    ``text_projection`` is left out: OpenCLIP multiplies by it from the other side.
     """
     for wrapper in ("", _WRAPPER):
         yield from renamed(shapes, _OPEN_CLIP_OUTER, diffusers=wrapper)
@@ -78,7 +80,7 @@ def _open_clip_paths(shapes: Shapes) -> Paths:
 
 
 def _language_paths(shapes: Shapes) -> Paths:
-    """The paths of a language model in every wrapper that it may have elsewhere."""
+    """Yields the paths of a language model in every wrapper that it may have elsewhere."""
     for key in shapes:
         path = native_path(key)
         wrapper = next(w for w in _LANGUAGE_WRAPPERS if path.startswith(w))
@@ -91,7 +93,7 @@ def _language_paths(shapes: Shapes) -> Paths:
 
 
 def _bert_paths(shapes: Shapes) -> Paths:
-    """The paths of a BERT by itself, without the head that it has here."""
+    """Yields the paths of a BERT by itself, without the head that it has here."""
     for key in shapes:
         if key.startswith(_BERT):
             yield native_path(key).removeprefix(_BERT), Target(key)
@@ -109,19 +111,19 @@ LAYOUTS: Final = (
     Layout(tuple(has(f"{w}embed_tokens.weight") for w in _LANGUAGE_WRAPPERS), _language_paths),
     Layout((has("bert.embeddings.word_embeddings.weight"),), _bert_paths),
 )
-"""Text encoders have layouts and no architecture: what messages name is the denoiser's."""
+"""The layouts of text encoders. They have no architecture: messages name the denoiser's."""
 
 
 def is_encoder(shapes: Shapes) -> bool:
-    """Whether this is a text encoder in the layout of transformers, which is ComfyUI's too."""
+    """Tells whether this is a text encoder in the layout of transformers, which is also ComfyUI's."""
     return any(key.startswith(_SIGNS) for key in shapes)
 
 
 def is_clip(shapes: Shapes) -> bool:
-    """Whether this is a CLIP, in any layout."""
+    """Tells whether this is a CLIP, in any layout."""
     return any(key.startswith((_WRAPPER, "encoder.layers.", "transformer.res")) for key in shapes)
 
 
 def is_t5(shapes: Shapes) -> bool:
-    """Whether this is a T5, or one of its kin."""
+    """Tells whether this is a T5, or a relative of it."""
     return "encoder.block.0.layer.0.SelfAttention.q.weight" in shapes

@@ -1,7 +1,7 @@
 """The UNet of SD 1.5, SD 2 and SDXL.
 
-Its own names count all blocks through; diffusers counts levels, and within a level the resnets,
-attentions and samplers each. Both orders are the same, so walking the blocks gives the names.
+Its own names number all blocks in a row; diffusers numbers levels, and within a level the resnets,
+attentions and samplers separately. Both orders are the same, so walking the blocks gives the names.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OUTER: Final = {
     "out.2": "conv_out",
 }
 
-# what the same weights are called in SD 2 unCLIP
+# the names of the same weights in SD 2 unCLIP
 _CLASS_EMBEDDING: Final = {
     "label_emb.0.0": "class_embedding.linear_1",
     "label_emb.0.2": "class_embedding.linear_2",
@@ -36,7 +36,7 @@ _STACKS: Final = {
     "output_blocks": "up_blocks.{level}",
 }
 
-# the first word inside a module tells what it is
+# the first word inside a module says what it is
 _KINDS: Final = {
     "in_layers": "resnets",
     "emb_layers": "resnets",
@@ -64,7 +64,7 @@ _LAYER: Final = re.compile(r"(?P<stack>[a-z_]+)\.(?P<at>\d+(?:\.\d+)?)\.(?P<inne
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of a UNet in its original layout."""
+    """Yields the diffusers paths of a UNet in its original layout."""
     yield from renamed(shapes, _OUTER)
     yield from renamed(shapes, _CLASS_EMBEDDING)
     modules = _modules(shapes)
@@ -73,7 +73,7 @@ def paths(shapes: Shapes) -> Paths:
 
 
 def _modules(shapes: Shapes) -> dict[str, dict[tuple[int, ...], list[str]]]:
-    """The layers inside every module, by stack and by place in the stack."""
+    """Returns the layers inside every module, by stack and by place in the stack."""
     modules: dict[str, dict[tuple[int, ...], list[str]]] = {}
     for key in shapes:
         layer = _LAYER.fullmatch(key)
@@ -104,7 +104,7 @@ _SIGN: Final = "input_blocks.0.0.weight"
 
 LAYOUT: Final = Layout((has(_SIGN),), paths)
 
-# They differ in size only: SDXL is told the picture's size, SD 1.5 is not.
+# They only differ in size: SDXL is given the picture's size, SD 1.5 is not.
 _SIGNS: Final = (_SIGN, "down_blocks.0.resnets.0.conv1.weight")
 _SIZE_EMBEDDINGS: Final = ("label_emb.0.0.weight", "add_embedding.linear_1.weight")
 

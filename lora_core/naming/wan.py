@@ -1,5 +1,5 @@
-"""The transformer of Wan 2.1 and 2.2, with the extra blocks of VACE and the modules of Animate, and that
-of Wan-Animate 2."""
+"""The transformer of Wan 2.1 and 2.2, with the blocks of VACE and the modules of Animate, and of
+Wan-Animate 2."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _BLOCK: Final = {
 
 _STACKS: Final = ("blocks.", "vace_blocks.")
 
-# diffusers has but the attentions of Wan-Animate 2 by other names
+# diffusers only has other names for the attentions of Wan-Animate 2
 _ATTENTION_2: Final = {
     "q": "to_q",
     "k": "to_k",
@@ -95,7 +95,7 @@ _MOTION_BLOCKS: Final = range(7)
 
 
 def paths(shapes: Shapes) -> Paths:
-    """The diffusers paths of a Wan transformer in its original layout."""
+    """Yields the diffusers paths of a Wan transformer in its original layout."""
     yield from renamed(shapes, _OUTER)
     for stack in _STACKS:
         for block in indices(shapes, stack):
@@ -115,7 +115,7 @@ def _animate(shapes: Shapes) -> Paths:
     encoder = "motion_encoder."
     yield from renamed(shapes, _MOTION_ENCODER, encoder, encoder)
     for block in _MOTION_BLOCKS:
-        # the first of the convolutions is the way in
+        # the first of the convolutions is the input layer
         native = f"{encoder}enc.net_app.convs.{block + 1}."
         yield from renamed(shapes, _MOTION_BLOCK, native, f"{encoder}res_blocks.{block}.")
 

@@ -1,15 +1,22 @@
-"""Step 1, read: the bytes of a file become checked modules, or a refusal."""
+"""Step 1, read: the bytes of a file become checked modules, or the file is refused."""
 
 from .base_model import base_by_names, base_of_file
 from .content import shared_hashes
-from .file_faults import LARGEST_HEADER, SNIFFED, check_beginning, check_size, explain, header_end
+from .file_faults import (
+    LARGEST_HEADER_BYTES,
+    SNIFFED_BYTES,
+    check_beginning,
+    check_size,
+    explain,
+    header_end,
+)
 from .header import Head, identify, read_head
 from .provenance import dialects_of, disagreement, stated_base, trainer_of
 from .reader import FileCache, LoraFile, check_file, outline_of, read_file, shared_cache
 
 __all__ = [
-    "LARGEST_HEADER",
-    "SNIFFED",
+    "LARGEST_HEADER_BYTES",
+    "SNIFFED_BYTES",
     "FileCache",
     "Head",
     "LoraFile",

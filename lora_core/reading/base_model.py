@@ -1,4 +1,5 @@
-"""What base model a file was made for: what it says itself, else what its names and shapes say."""
+"""Finds the base model a file was made for: what it says itself, else what its names and shapes
+show."""
 
 from __future__ import annotations
 
@@ -12,16 +13,17 @@ from .reader import LoraFile
 
 UNET: Final = re.compile(r"^unet\.|(down|up|mid|input|output|middle)_blocks?[._]")
 CROSS_ATTENTION: Final = re.compile(r"attn2[._](processor\.)?to_[kv]")
-"""Of a UNet; others have layers of this name, too."""
+"""The cross attention of a UNet; other models have layers with this name, too."""
 
 
 def base_of_file(file: LoraFile) -> str | None:
-    """The base model ``file`` was made for, or None if nothing tells."""
+    """Returns the base model ``file`` was made for, or None if nothing shows it."""
     return base_by_names(file.metadata, file.modules) or _by_width(file)
 
 
 def base_by_names(metadata: Mapping[str, str], names: Iterable[str]) -> str | None:
-    """The base model that ``metadata`` states, or that alone has layers of these ``names``."""
+    """Returns the base model that ``metadata`` states, or the only one with layers of these
+    ``names``."""
     return stated_base(metadata) or _named(names)
 
 
@@ -33,7 +35,8 @@ def _named(names: Iterable[str]) -> str | None:
 
 
 def _by_width(file: LoraFile) -> str | None:
-    """SD 1.5, SD 2 and SDXL name their layers alike, but read text of different widths."""
+    """Tells SD 1.5, SD 2 and SDXL apart: they name their layers alike, but read text of different
+    widths."""
     for name, module in file.modules.items():
         if _reads_text(name):
             for delta in module.deltas:
@@ -48,6 +51,6 @@ def _reader_of(text_width: int) -> str | None:
 
 
 def _reads_text(name: str) -> bool:
-    """Two searches, since one for both parts takes quadratic time in a long name."""
+    """Searches twice, since one search for both parts takes quadratic time in a long name."""
     unet = UNET.search(name)
     return unet is not None and CROSS_ATTENTION.search(name, unet.end()) is not None

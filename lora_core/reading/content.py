@@ -1,4 +1,4 @@
-"""What a file holds behind its header, as one number: the same for the same LoRA under any name."""
+"""Hashes what a file holds after its header: the same for the same LoRA under any name."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import BinaryIO, Final
 
 from ..algebra import FileId
 from ..errors import LoraFileError
-from .file_faults import SNIFFED, check_beginning, check_size, header_end
+from .file_faults import SNIFFED_BYTES, check_beginning, check_size, header_end
 from .header import changed, identify, opened, unopened
 
-AT_ONCE: Final = 2**20
-"""Bytes that are read at once."""
+CHUNK_BYTES: Final = 2**20
+"""How many bytes are read at once."""
 
 
 class ContentHashes:
-    """Hashes of files by identity, the latest few thousand; safe from several threads."""
+    """The hashes of the latest few thousand files by identity; safe from several threads."""
 
     def __init__(self, most: int = 4096) -> None:
         self._known: OrderedDict[FileId, str] = OrderedDict()
@@ -25,7 +25,7 @@ class ContentHashes:
         self._lock = Lock()
 
     def of(self, file: FileId) -> str:
-        """As ``content_hash``, which is asked once for each state of a file."""
+        """Returns what ``content_hash`` returns, and computes it once for each state of a file."""
         with self._lock:
             known = self._known.get(file)
         return known or self._keep(file, content_hash(file))
@@ -40,17 +40,17 @@ class ContentHashes:
 
 
 shared_hashes: Final = ContentHashes()
-"""The one that all nodes share."""
+"""The hashes that all nodes share."""
 
 
 def content_hash(file: FileId) -> str:
-    """The SHA-256 of the bytes behind the header, in 64 hex digits.
+    """Returns the SHA-256 of the bytes after the header, in 64 hex digits.
 
     It is what kohya's trainers write as ``sshs_model_hash`` and Civitai calls AutoV3.
 
     Raises:
-        LoraFileError: The file has changed since it was identified, cannot be read, is none, or is
-            larger than any LoRA.
+        LoraFileError: The file has changed since it was identified, cannot be read, is not a
+            safetensors file, or is larger than any LoRA.
     """
     try:
         check_size(file.size)
@@ -66,10 +66,10 @@ def content_hash(file: FileId) -> str:
 
 
 def _hashed(source: BinaryIO, size: int) -> str:
-    beginning = source.read(SNIFFED)
+    beginning = source.read(SNIFFED_BYTES)
     check_beginning(beginning, size)
     source.seek(header_end(beginning))
     digest = hashlib.sha256()
-    while part := source.read(AT_ONCE):
+    while part := source.read(CHUNK_BYTES):
         digest.update(part)
     return digest.hexdigest()

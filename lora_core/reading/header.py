@@ -1,4 +1,4 @@
-"""A LoRA file as it is on disk, and what stands in its header."""
+"""A LoRA file on disk, and what its header says."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..algebra import FileId
 from ..errors import LoraFileError
 from ..formats import config_changed
 from .file_faults import (
-    LARGEST_HEADER,
-    SNIFFED,
+    LARGEST_HEADER_BYTES,
+    SNIFFED_BYTES,
     check_beginning,
     explain,
     header_end,
@@ -30,17 +30,17 @@ UNSOUND: Final = (
     RuntimeError,
     OverflowError,
 )
-"""What comes of a header that names what cannot be; the library does not find all of it."""
+"""The errors of a header that names something impossible; the library does not find all of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A header that the library has found sound.
+    """A header that the library has accepted.
 
     Attributes:
-        tensors: What it says of each, by key.
+        tensors: What it says about each tensor, by key.
         metadata: The file's own notes, unchecked text.
-        beginning: The bytes in front of the data.
+        beginning: The bytes before the data.
     """
 
     tensors: Mapping[str, Any]
@@ -49,10 +49,10 @@ class Head:
 
 
 def identify(path: str | os.PathLike[str], name: str | None = None) -> FileId:
-    """The identity of the .safetensors file at ``path``, called ``name`` in messages.
+    """Returns the identity of the .safetensors file at ``path``, called ``name`` in messages.
 
     Raises:
-        LoraFileError: There is none, it cannot be opened, or it is of another kind.
+        LoraFileError: There is no such file, it cannot be opened, or it is of another kind.
     """
     where = Path(path)
     called = name or where.name
@@ -72,13 +72,13 @@ def identify(path: str | os.PathLike[str], name: str | None = None) -> FileId:
         raise unopened(error).in_file(called) from error
 
 
-def read_head(file: FileId, largest: int = LARGEST_HEADER, words: int | None = None) -> Head:
-    """The header of ``file``.
+def read_head(file: FileId, largest: int = LARGEST_HEADER_BYTES, words: int | None = None) -> Head:
+    """Reads the header of ``file``.
 
     Args:
-        file: Which file, and which state of it.
-        largest: How many bytes it may have.
-        words: How many words, numbers, lists or objects at most, None for any number.
+        file: The file, in one state.
+        largest: How many bytes the header may have.
+        words: How many words, numbers, lists or objects it may have; None for any number.
 
     Raises:
         LoraFileError: The header is damaged, or too large.
@@ -86,7 +86,7 @@ def read_head(file: FileId, largest: int = LARGEST_HEADER, words: int | None = N
     beginning = _beginning(file, largest)
     if words is not None and max(map(beginning.count, (b'"', b",", b"[", b"{"))) > words:
         raise LoraFileError(
-            "has a header with too much in it to be shown.",
+            "has a header that is too large to show.",
             expected=f"at most {words} words",
             found="more",
         )
@@ -100,22 +100,22 @@ def read_head(file: FileId, largest: int = LARGEST_HEADER, words: int | None = N
 def _beginning(file: FileId, largest: int) -> bytes:
     with opened(file) as source:
         try:
-            beginning = source.read(SNIFFED)
+            beginning = source.read(SNIFFED_BYTES)
             check_beginning(beginning, file.size, largest)
-            return beginning + source.read(max(0, header_end(beginning) - SNIFFED))
+            return beginning + source.read(max(0, header_end(beginning) - SNIFFED_BYTES))
         except OSError as error:
             raise unopened(error) from error
 
 
 def head_of(beginning: bytes) -> Head:
-    """What stands in the bytes in front of the data, once the library has found them sound."""
+    """Reads the bytes before the data, once the library has accepted them."""
     header = read_header(beginning)
     metadata: dict[str, str] = header.pop("__metadata__", None) or {}
     return Head(header, metadata, beginning)
 
 
 def check_whole(file: FileId) -> None:
-    """Lets the library look at the header, and makes sure that it saw what was read."""
+    """Lets the library check the header, and makes sure that it saw what was read."""
     _check_path(file)
     try:
         with cast(Any, safetensors.safe_open)(file.path, framework="pt"):
@@ -127,22 +127,22 @@ def check_whole(file: FileId) -> None:
 
 
 def _check_path(file: FileId) -> None:
-    """The library opens no other paths, and would tell the whole of it."""
+    """Refuses a path that the library cannot open; its own error would show the whole path."""
     try:
         file.path.encode()
     except UnicodeEncodeError as error:
         raise LoraFileError(
-            "has a path that is no text, which the safetensors library cannot open. Rename it.",
+            "has a path that is not valid UTF-8, which the safetensors library cannot open. Rename it.",
             expected="a path in UTF-8",
             found="other bytes",
         ) from error
 
 
 def opened(file: FileId) -> BinaryIO:
-    """The file for reading, if it still is what was identified."""
-    identify(file.path, file.name)  # first: opening a pipe would wait for ever
+    """Opens the file for reading, if it still is what was identified."""
+    identify(file.path, file.name)  # this comes first: opening a pipe would wait forever
     try:
-        source = Path(file.path).open("rb")  # noqa: SIM115 (closed by who asked for it)
+        source = Path(file.path).open("rb")  # noqa: SIM115 (the caller closes it)
     except OSError as error:
         raise unopened(error) from error
     if _identity(os.fstat(source.fileno()), file.path, file.name) != file:
@@ -152,7 +152,7 @@ def opened(file: FileId) -> BinaryIO:
 
 
 def changed(file: FileId) -> LoraFileError:
-    """The error for a file that is no longer what was identified."""
+    """Returns the error for a file that is no longer what was identified."""
     return LoraFileError(
         "has changed on disk since it was chosen. Queue the prompt again.",
         expected=f"{file.size} bytes of {file.mtime_ns}",
@@ -161,7 +161,7 @@ def changed(file: FileId) -> LoraFileError:
 
 
 def unopened(error: Exception) -> LoraFileError:
-    """The error for a file that the system does not let us open."""
+    """Returns the error for a file that the system does not let us open."""
     reason = getattr(error, "strerror", None) or str(error)
     return LoraFileError(f"cannot be opened: {reason}.", expected="a readable file", found=reason)
 
@@ -171,5 +171,5 @@ def _identity(status: os.stat_result, path: str, name: str) -> FileId:
         raise LoraFileError(
             "is not a regular file.", expected="a regular file", found="a folder, pipe or device"
         )
-    beside = config_changed(Path(path))
-    return FileId(path, status.st_mtime_ns, status.st_size, status.st_ino, name, beside)
+    config_mtime_ns = config_changed(Path(path))
+    return FileId(path, status.st_mtime_ns, status.st_size, status.st_ino, name, config_mtime_ns)

@@ -1,4 +1,5 @@
-"""Where a file comes from: the dialect of its names, the trainer and the base that its notes tell."""
+"""Finds where a file comes from: the dialect of its names, and the trainer and base in its
+metadata."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ..formats import NOTED, FileConfig
-from ..lenient_json import fields, loose_json, text_of
+from ..lenient_json import fields, lenient_json, text_of
 from ..naming import ARCHITECTURES, architecture_named
 
 DIALECTS: Final = (
@@ -26,13 +27,13 @@ DIALECTS: Final = (
     (re.compile(r"(double|single)_blocks\.|img_in$|txt_in$"), "Black Forest Labs"),
 )
 BARE: Final = "bare module names"
-"""What a name without any prefix is."""
+"""The dialect of a name without any prefix."""
 
-LONGEST_NOTE: Final = 60
+LONGEST_NOTE_CHARS: Final = 60
 
 
 def dialects_of(names: Iterable[str]) -> tuple[str, ...]:
-    """Whose names a file uses, the commonest first."""
+    """Returns the dialects of a file's names, the most frequent first."""
     counts = Counter(map(_dialect, names))
     return tuple(dialect for dialect, _ in counts.most_common())
 
@@ -42,19 +43,19 @@ def _dialect(name: str) -> str:
 
 
 def trainer_of(metadata: Mapping[str, str], notes: FileConfig) -> str | None:
-    """Who trained a file, as far as its notes tell."""
-    told = (
+    """Returns the program that trained a file, if its metadata says so."""
+    stated = (
         _software(metadata.get("software", "")),
         "OneTrainer" if notes.one_trainer else None,
         _kohya(metadata),
         _peft(metadata, notes),
     )
-    found = next(filter(None, told), None)
-    return found and found[:LONGEST_NOTE]
+    found = next(filter(None, stated), None)
+    return found and found[:LONGEST_NOTE_CHARS]
 
 
 def stated_base(metadata: Mapping[str, str]) -> str | None:
-    """The base model that a file says it was made for, None if it does not."""
+    """Returns the base model that a file says it was made for; None if it does not say."""
     for key in ("ss_base_model_version", "modelspec.architecture"):
         text = metadata.get(key, "").lower()
         starts = [
@@ -69,7 +70,7 @@ def stated_base(metadata: Mapping[str, str]) -> str | None:
 
 
 def disagreement(metadata: Mapping[str, str], base: str | None) -> str | None:
-    """The stated base, if it is surely another than ``base``, the model's."""
+    """Returns the stated base, if it is certainly another than ``base``, the model's."""
     stated = stated_base(metadata)
     known = architecture_named(base)
     if stated is None or not known.stated or known.is_kin(architecture_named(stated)):
@@ -78,8 +79,8 @@ def disagreement(metadata: Mapping[str, str], base: str | None) -> str | None:
 
 
 def _software(text: str) -> str | None:
-    """ai-toolkit's note: a name and a version."""
-    noted = fields(loose_json(text))
+    """Reads ai-toolkit's note: a name and a version."""
+    noted = fields(lenient_json(text))
     name, version = text_of(noted.get("name")), text_of(noted.get("version"))
     return f"{name} {version}" if name and version else None
 

@@ -1,4 +1,4 @@
-"""Reading LoRA files: validated, copied to memory, shared for as long as somebody uses them."""
+"""Reads LoRA files: validated, copied to memory, and shared as long as somebody uses them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ..families import (
     unread_family,
 )
 from ..formats import FileConfig, FileKey, Role, read_config
-from .file_faults import SNIFFED, check_beginning, check_size, explain, header_end
+from .file_faults import SNIFFED_BYTES, check_beginning, check_size, explain, header_end
 from .header import (
     UNSOUND,
     Head,
@@ -48,28 +48,28 @@ class Module:
 
     Attributes:
         families: The families its tensors belong to.
-        deltas: What they do.
-        parameters: How many numbers the file spends on it.
-        bounds: For each delta, no entry of it is larger.
+        deltas: What its tensors do.
+        parameters: How many numbers the file has for it.
+        max_abs_bounds: For each delta, a bound for the magnitude of its entries.
     """
 
     families: tuple[str, ...]
     deltas: tuple[Delta, ...]
     parameters: int
-    bounds: tuple[float, ...]
+    max_abs_bounds: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class LoraFile:
-    """A sound LoRA in memory.
+    """A valid LoRA in memory.
 
     Attributes:
-        id: Which file this is, and which state of it.
-        modules: By the layer's name, as the file writes it.
+        id: The file, in one state.
+        modules: The modules by the layer's name, as the file writes it.
         unknown: Keys of no known spelling.
-        metadata: The file's own notes, unchecked text.
-        notes: What they, and peft's config beside the file, say of its modules.
-        interleaved: Whether q, k and v of MiniMax-H3 would be head by head in it.
+        metadata: The file's own metadata, unchecked text.
+        notes: What the metadata, and peft's config next to the file, say about its modules.
+        interleaved: Whether q, k and v of MiniMax-H3 would be stored head by head in it.
     """
 
     id: FileId
@@ -83,7 +83,7 @@ class LoraFile:
 class FileCache:
     """Reads every file once while anybody holds it; safe from several threads.
 
-    References are weak: what the host frees is free.
+    References are weak: what the host frees is freed.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,8 @@ class FileCache:
         self._lock = Lock()
 
     def read(self, file: FileId) -> LoraFile:
-        """Gives the content of ``file``; LoraFileError if it is no sound LoRA or has changed since."""
+        """Returns the content of ``file``; LoraFileError if it is not a valid LoRA or has changed
+        since."""
         with self._lock:
             known = self._files.get(file)
             if known is None:
@@ -100,7 +101,7 @@ class FileCache:
             return known
 
     def check(self, file: FileId) -> None:
-        """Does what ``check_file`` does, which a file in memory has passed."""
+        """Does what ``check_file`` does; a file in memory has passed it."""
         with self._lock:
             known = file in self._files
         if not known:
@@ -112,7 +113,7 @@ shared_cache: Final = FileCache()
 
 
 def check_file(file: FileId) -> None:
-    """Refuses a damaged file or one that is no LoRA, from its header alone, in milliseconds."""
+    """Refuses a damaged file, or one that is not a LoRA, from its header alone, in milliseconds."""
     try:
         check_size(file.size)
         outline_of(file, read_head(file))
@@ -121,7 +122,8 @@ def check_file(file: FileId) -> None:
 
 
 def outline_of(file: FileId, head: Head) -> LoraFile:
-    """Reads ``file`` without its numbers, as far as its header tells; LoraFileError if it is no LoRA."""
+    """Reads ``file`` without its numbers, as far as its header says; LoraFileError if it is not a
+    LoRA."""
     try:
         outlines = outlines_of(head.tensors)
     except UNSOUND as error:
@@ -151,7 +153,7 @@ def _notes(file: FileId, metadata: Mapping[str, str]) -> FileConfig:
 def _parsed(file: FileId) -> LoraFile:
     buffer = _buffer(file)
     array = _array(buffer)
-    beginning: bytes = array[: header_end(array[:SNIFFED].tobytes())].tobytes()
+    beginning: bytes = array[: header_end(array[:SNIFFED_BYTES].tobytes())].tobytes()
     try:
         check_whole(file)
         head = head_of(beginning)
@@ -169,10 +171,10 @@ def _file(file: FileId, head: Head, tensors: Mapping[str, torch.Tensor]) -> Lora
 
 
 def _buffer(file: FileId) -> torch.Tensor:
-    """Reads all of the file to memory: a mapped file that is cut short would end the process."""
+    """Reads the whole file into memory: a mapped file that is cut short would end the process."""
     with opened(file) as source:
         try:
-            check_beginning(source.read(SNIFFED), file.size)
+            check_beginning(source.read(SNIFFED_BYTES), file.size)
             check_size(file.size)
             source.seek(0)
             buffer = torch.empty(file.size, dtype=torch.uint8)
@@ -201,7 +203,7 @@ class _Own:
 def _modules(
     tensors: Mapping[FileKey, torch.Tensor], notes: FileConfig
 ) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
-    # the library gives no order, and what is named first in a message shall not be chance
+    # the library gives no order, and which key a message names first must not be random
     grouped, unknown = KEYS.group(sorted(tensors))
     shared = _shared(grouped, tensors)
     modules: dict[str, Module] = {}
@@ -227,8 +229,7 @@ def _shared(
         own = _own(name, grouped.pop(name), tensors)
         for role in own.tensors.keys() & shared.tensors.keys():
             raise LoraFileError(
-                f"has two tensors {role} that are meant for all layers; which of them is meant "
-                "for which cannot be told.",
+                f"is ambiguous: it has two tensors {role} that are meant for all layers.",
                 key=name,
                 expected="one for all layers",
                 found=f"{name}.{role} and another",
@@ -244,7 +245,7 @@ def _own(
     own: dict[str, torch.Tensor] = {}
     sizes: dict[str, float] = {}
     for role, same in roles.items():
-        if unread_family(role):  # refused by its name, whatever its numbers are
+        if unread_family(role):  # refused by name, whatever its numbers are
             own[role] = tensors[same[0]]
             continue
         key = _only(name, same)
@@ -272,22 +273,21 @@ def _module(name: str, own: _Own, notes: FileConfig) -> Module:
             raise _empty(name, role, tensor)
     own_factors = tensors.keys() - SCALARS.keys() - SHARED.keys()
     parameters = sum(tensors[role].numel() for role in own_factors)
-    bounds = tuple(_bound(name, delta) for delta in deltas)
-    return Module(tuple(families), tuple(deltas), parameters, bounds)
+    max_abs_bounds = tuple(_max_abs_bound(name, delta) for delta in deltas)
+    return Module(tuple(families), tuple(deltas), parameters, max_abs_bounds)
 
 
-def _bound(name: str, delta: Delta) -> float:
+def _max_abs_bound(name: str, delta: Delta) -> float:
     """Gives the bound of a delta that can be computed with; LoraFileError for any other."""
-    bound = delta.max_abs_bound()
-    check_delta(name, delta, bound)
-    return bound
+    max_abs_bound = delta.max_abs_bound()
+    check_delta(name, delta, max_abs_bound)
+    return max_abs_bound
 
 
 def _only(name: str, keys: list[FileKey]) -> FileKey:
     if len(keys) > 1:
         raise LoraFileError(
-            f"{name} is in the file twice, as {keys[0]} and {keys[1]}; "
-            "which of them is meant cannot be told.",
+            f"{name} is ambiguous: the file has both {keys[0]} and {keys[1]}.",
             key=name,
             expected="one spelling",
             found=" and ".join(keys),
@@ -316,12 +316,12 @@ def _no_lora(unknown: list[FileKey], notes: FileConfig) -> LoraFileError:
     kind = notes.config and notes.config.get("peft_type")
     if isinstance(kind, str) and kind not in PEFT_TYPES:
         return LoraFileError(
-            f"is {kind[:40]} by its config, which this version does not read.",
-            expected="one of the families in the README",
+            f"is {kind[:40]} according to its config, which this version does not read.",
+            expected="one of the families in docs/fidelity.md",
             found=kind[:40],
         )
     return LoraFileError(
-        f"is no LoRA: none of its {len(unknown)} tensors is named like a part of one"
+        f"is not a LoRA: none of its {len(unknown)} keys has a known LoRA suffix"
         + (f" (first: {first})." if first else "."),
         expected="names that end in .lora_up.weight, .lora_A.weight, …",
         found=first or "no tensors",

@@ -1,4 +1,4 @@
-"""The tensors of a file that the library has found sound, as parts of one buffer."""
+"""The tensors of a file that the library has accepted, as parts of one buffer."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ TYPES: Final[Mapping[str, torch.dtype]] = MappingProxyType(
         "BOOL": torch.bool,
     }
 )
-"""By their names in a header."""
+"""The types by their names in a header."""
 
 MOST_DIMENSIONS: Final = 8
 
 
 def outlines_of(header: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Every tensor that a header names, without its data; LoraFileError as with ``parts_of``."""
+    """Returns every tensor that a header names, without its data; LoraFileError as in ``parts_of``."""
     return {
         key: torch.empty(_shape_of(key, entry), dtype=_type_of(key, entry), device="meta")
         for key, entry in header.items()
@@ -46,15 +46,15 @@ def outlines_of(header: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 def parts_of(
     buffer: torch.Tensor, header: Mapping[str, Any], start: int
 ) -> dict[str, torch.Tensor]:
-    """Every tensor that a header names, without a copy where the data lies aligned.
+    """Returns every tensor that a header names, without a copy if the data is aligned.
 
     Args:
         buffer: (bytes,) in uint8, the whole file.
-        header: One that the library has found sound.
+        header: A header that the library has accepted.
         start: Where the data begins.
 
     Raises:
-        LoraFileError: It names a type that is not read, or more dimensions than a layer has.
+        LoraFileError: It names an unsupported type, or more dimensions than a layer has.
     """
     tensors: dict[str, torch.Tensor] = {}
     for key, entry in header.items():
@@ -68,7 +68,7 @@ def parts_of(
 
 
 def _shape_of(key: str, entry: Mapping[str, Any]) -> list[int]:
-    """torch and numpy make tensors of more dimensions than they can compute with."""
+    """Returns a shape. torch and numpy make tensors of more dimensions than they can compute with."""
     shape: list[int] = entry["shape"]
     if len(shape) > MOST_DIMENSIONS:
         raise LoraFileError(
@@ -84,7 +84,7 @@ def _type_of(key: str, entry: Mapping[str, Any]) -> torch.dtype:
     name: str = entry["dtype"]
     if name not in TYPES:
         raise LoraFileError(
-            f"{key} holds numbers of type {name}, which are not read.",
+            f"{key} holds numbers of type {name}, which are not supported.",
             key=key,
             expected="floating point numbers",
             found=name,

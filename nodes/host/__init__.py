@@ -1,4 +1,4 @@
-"""All that touches ComfyUI's models and folders: files, views of models, applying, live."""
+"""All code that touches ComfyUI's models and folders: files, views of models, applying, live."""
 
 from .apply import apply_recipe
 from .files import (

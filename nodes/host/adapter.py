@@ -14,14 +14,14 @@ from ...lora_core.fusing import Patch, fuse, merged, wider_shape
 from ...lora_core.matching import WeightTerm
 
 LEAVES: Final = frozenset((torch.Tensor, type(None), float, int, str, bool))
-"""Types with nothing inside; most of what is packed is of them."""
+"""Types with nothing inside; most of what is packed has one of them."""
 
 
 class FusedAdapter(WeightAdapterBase):
     """All that a recipe adds to one weight.
 
     The host may rebuild it as ``type(a)(a.loaded_keys, weights)`` with copies of the tensors on
-    another device, which it looks for in tuples only: so ``weights`` holds everything, packed.
+    another device, which it looks for only in tuples: so ``weights`` holds everything, packed.
     """
 
     name = "lora_algebra"
@@ -32,24 +32,25 @@ class FusedAdapter(WeightAdapterBase):
         self._addends: tuple[WeightTerm, ...] = ()
 
     @classmethod
-    def of(cls, addends: tuple[WeightTerm, ...]) -> FusedAdapter:
-        """Of what is added; it is fused when the host comes to the weight, if it ever does."""
+    def of(cls, weight_terms: tuple[WeightTerm, ...]) -> FusedAdapter:
+        """Makes an adapter of what is added; it is fused when the host comes to the weight, if it
+        ever does."""
         adapter = cls(set(), ())
-        adapter._addends = addends
+        adapter._addends = weight_terms
         return adapter
 
     @property
     def weights(self) -> tuple[Any, ...]:
         """(wider shape or None, the packed patches)."""
-        addends = self._addends  # once: another thread may be here, too
-        if addends:
-            patches = fuse(addends)
+        weight_terms = self._addends  # only once: another thread may be here, too
+        if weight_terms:
+            patches = fuse(weight_terms)
             self._weights = (wider_shape(patches), packed(patches))
             self._addends = ()
         return self._weights
 
     def calculate_shape(self, key: str) -> tuple[int, ...] | None:
-        """The weight's new shape, where a control LoRA widens it."""
+        """Returns the weight's new shape, if a control LoRA widens it."""
         with _undone_by_the_host():
             return self.weights[0]
 
@@ -64,11 +65,11 @@ class FusedAdapter(WeightAdapterBase):
         intermediate_dtype: torch.dtype = torch.float32,
         original_weight: object = None,
     ) -> torch.Tensor:
-        """``weight`` with everything added, in place unless it gets wider.
+        """Returns ``weight`` with everything added, in place unless it gets wider.
 
-        It is the host's own copy, already scaled by ``strength_model`` and cut to ``offset``.
-        ``function`` is applied to the delta. Nothing here shows progress or looks for an
-        interrupt: raised while weights are being patched, it would spoil later prompts.
+        ``weight`` is the host's own copy, already scaled by ``strength_model`` and cut to
+        ``offset``. ``function`` is applied to the delta. Nothing here shows progress or checks for
+        an interrupt: raised while weights are being patched, it would spoil later prompts.
         """
         with _undone_by_the_host():
             patches: tuple[Patch, ...] = unpacked(self.weights[1])
@@ -80,19 +81,19 @@ class FusedAdapter(WeightAdapterBase):
 
 @contextmanager
 def _undone_by_the_host() -> Generator[None]:
-    """Makes an interrupt an ordinary error: after no other does the host take back half of a model."""
+    """Turns an interrupt into an ordinary error: only then does the host take back half of a model."""
     try:
         yield
     except Exception:
         raise
     except BaseException as error:
         raise RuntimeError(
-            "interrupted while LoRAs were merged; all weights are as before"
+            "interrupted while LoRAs were being merged; all weights are unchanged"
         ) from error
 
 
 def packed(value: Any) -> Any:
-    """Values within values as tuples: those of ours as (their class, their fields …)."""
+    """Packs nested values as tuples: our own classes become (their class, their fields …)."""
     if type(value) in LEAVES:
         return value
     if isinstance(value, tuple):
@@ -103,7 +104,7 @@ def packed(value: Any) -> Any:
 
 
 def unpacked(value: Any) -> Any:
-    """What ``packed`` has packed."""
+    """Reverses ``packed``."""
     if not isinstance(value, tuple):
         return value
     if value and is_dataclass(value[0]) and isinstance(value[0], type):
@@ -112,7 +113,10 @@ def unpacked(value: Any) -> Any:
 
 
 def _is_identity(function: Callable[[Any], Any]) -> bool:
-    """The host stands a do-nothing function in for none; one that computes fails on this probe."""
+    """Tells whether ``function`` does nothing.
+
+    The host passes a do-nothing function if there is none; one that computes fails on this probe.
+    """
     probe = object()
     try:
         return function(probe) is probe

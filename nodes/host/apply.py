@@ -1,4 +1,4 @@
-"""A recipe in, patches on a clone of the host's model out."""
+"""Turns a recipe into patches on a clone of the host's model."""
 
 from __future__ import annotations
 
@@ -40,20 +40,23 @@ log = logging.getLogger("lora-algebra")
 stacks = StackCache()
 
 Patched: TypeAlias = "tuple[Any, ...]"
-"""A patch as the host holds it: (strength, adapter, strength of the model, offset, function)."""
+"""A patch as the host stores it: (strength, adapter, strength of the model, offset, function)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Applied:
-    """What we have done to a model, remembered on it so that a later node can add to it.
+    """What we have done to a model.
+
+    It is remembered on the model so that a later node can add to it.
 
     Attributes:
-        split: All of it, with the strengths of this part only.
+        split: All of it, with the strengths for this part only.
         before: The host's identity of the weights without it.
-        after: The same with it; another identity now means somebody patched after us.
-        entries: The recipe's patches, as the host holds them, by weight.
-        files: Kept in the shared cache while the patched model is in use.
-        beside: Under which key its live part is on the model.
+        after: The host's identity of the weights with it; another identity now means that somebody
+            patched after us.
+        entries: The recipe's patches by weight, as the host stores them.
+        files: The files, kept in the shared cache while the patched model is in use.
+        live_key: The key of its live part on the model.
         metadata: What the model carried of other LoRAs before.
     """
 
@@ -62,11 +65,11 @@ class Applied:
     after: uuid.UUID
     entries: Mapping[str, Patched] = field(default_factory=dict[str, Patched])
     files: tuple[LoraFile, ...] = ()
-    beside: str = ATTACHMENT
+    live_key: str = ATTACHMENT
     metadata: object = None
 
     def is_last_on(self, patcher: ModelPatcher) -> bool:
-        """Whether nobody has touched the model's patches since."""
+        """Tells whether nobody has touched the model's patches since."""
         return self.after == patcher.patches_uuid and all(
             (patcher.patches.get(key) or [None])[-1] is entry for key, entry in self.entries.items()
         )
@@ -81,18 +84,18 @@ def apply_recipe(
 ) -> tuple[ModelPatcher | None, CLIP | None, Report]:
     """Adds ``recipe`` to clones of ``model`` and ``clip``.
 
-    What the recipe does not change comes back as the same object. The text encoder, which knows
+    What the recipe does not change is returned as the same object. The text encoder, which knows
     neither steps nor images, is always patched.
 
     Args:
-        recipe: What to add.
-        model: The denoiser, None for none.
-        clip: The text encoders, None for none.
+        recipe: The recipe to add.
+        model: The denoiser; None if there is none.
+        clip: The text encoders; None if there are none.
         mode: Merged or live.
-        tell: Gets the report once more in each run of which there is more to say than before it.
+        tell: Receives the report again in each run that has more to say than before.
 
     Raises:
-        LoraError: Both stay untouched.
+        LoraError: Something is wrong; both models stay unchanged.
     """
     recipe = current(recipe)
     if model is None and clip is None:
@@ -155,7 +158,7 @@ def _sides(model: ModelPatcher | None, clip: CLIP | None) -> dict[Part, ModelPat
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Change:
-    """All that is to become of one patcher: ``plan`` in place of what was applied earlier."""
+    """Everything that will happen to one patcher: ``plan`` replaces what was applied earlier."""
 
     plan: ModelPlan
     earlier: Applied
@@ -165,37 +168,37 @@ class _Change:
 
 
 def _tell_reached(plan: Plan, tell: Callable[[Report], None], reached: Reached) -> None:
-    """The report of a plan, with what a run has shown of its live layers."""
+    """Adds to a plan's report what a run has shown of its live layers."""
     loras = zip(plan.matches, plan.report.loras, strict=True)
     tell(Report(tuple(lora.reaching(*reached.get(file, (0, 0))) for file, lora in loras)))
 
 
 def _applied(patcher: ModelPatcher) -> Applied:
-    """Our earlier work on a model, if its patches are still the last ones."""
+    """Returns our earlier work on a model, if its patches are still the last ones."""
     known = patcher.get_attachment(ATTACHMENT)
     if isinstance(known, Applied) and known.is_last_on(patcher):
         return known
     key = next(k for k in _keys() if k not in patcher.injections)
-    return Applied(MergeLiveSplit(), patcher.patches_uuid, patcher.patches_uuid, beside=key)
+    return Applied(MergeLiveSplit(), patcher.patches_uuid, patcher.patches_uuid, live_key=key)
 
 
 def _keys() -> Iterator[str]:
-    """Names for what we put on a model; it takes a second one if somebody patched in between."""
+    """Yields names for what we put on a model; a second one if somebody patched in between."""
     yield ATTACHMENT
     for number in itertools.count(2):
         yield f"{ATTACHMENT}_{number}"
 
 
 def _change(clone: ModelPatcher, change: _Change) -> None:
-    """Changes a fresh clone: ours in place of ours, behind whatever others have added."""
-    plan, earlier, key = change.plan, change.earlier, change.earlier.beside
+    """Changes a fresh clone: our new work replaces our old work, after what others have added."""
+    plan, earlier, key = change.plan, change.earlier, change.earlier.live_key
     _take_back(clone, earlier)
     if not (plan.merged or plan.live):
         return
     entries = _patch(clone, plan, earlier.before) if plan.merged else {}
     if plan.live:
-        beside = stacks.get(key, clone, plan.live, change.shapes)
-        attach(clone, Live(beside, plan.split.live, change.later))
+        live_key = stacks.get(key, clone, plan.live, change.shapes)
+        attach(clone, Live(live_key, plan.split.live, change.later))
     changed = {term.file for term in plan.split.whole.terms}
     metadata = carry(clone, (file for file in change.files if file.id in changed))
     applied = Applied(
@@ -205,13 +208,13 @@ def _change(clone: ModelPatcher, change: _Change) -> None:
 
 
 def _patch(clone: ModelPatcher, plan: ModelPlan, before: uuid.UUID) -> dict[str, Patched]:
-    """Hands over what is merged; the patches as the host holds them, by weight."""
+    """Adds the merged patches; returns the patches by weight, as the host stores them."""
     others = _strengths(clone)
-    adapters = {key: FusedAdapter.of(addends) for key, addends in plan.merged.items()}
+    adapters = {key: FusedAdapter.of(weight_terms) for key, weight_terms in plan.merged.items()}
     refused = adapters.keys() - set(clone.add_patches(adapters))
     if refused:
         raise LoraMismatchError(
-            f"ComfyUI did not take the patches of {len(refused)} weights.", key=min(refused)
+            f"ComfyUI did not accept the patches of {len(refused)} weights.", key=min(refused)
         )
     identity = f"{plan.split.merge.fingerprint} {_rest(plan)}{others}"
     clone.patches_uuid = uuid.uuid5(before, identity)
@@ -219,20 +222,22 @@ def _patch(clone: ModelPatcher, plan: ModelPlan, before: uuid.UUID) -> dict[str,
 
 
 def _rest(plan: ModelPlan) -> str:
-    """Of what is live, the strengths of files with deltas that had to be merged all the same."""
-    names = {addend.file for addends in plan.merged.values() for addend in addends}
+    """Returns the strengths of live files with deltas that had to be merged."""
+    names = {
+        weight_term.file for weight_terms in plan.merged.values() for weight_term in weight_terms
+    }
     terms = [term for term in plan.split.live.terms if term.file.name in names]
     rest = Recipe(tuple(map(_merged_of, terms)))
     return f"{rest.fingerprint} " if rest else ""
 
 
 def _merged_of(term: Term) -> Term:
-    """What of a term a merged weight can have."""
+    """Returns the part of a term that a merged weight can have."""
     return replace(term, modulated=tuple(m for m in term.modulated if not m[0].needs_live))
 
 
 def _strengths(patcher: ModelPatcher) -> list[tuple[object, ...]]:
-    """What others have added, as far as it can be told from outside.
+    """Returns what others have added, as far as it is visible from outside.
 
     Some packs change patches in place without giving the model a new identity.
     """
@@ -243,13 +248,13 @@ def _strengths(patcher: ModelPatcher) -> list[tuple[object, ...]]:
 
 
 def _take_back(clone: ModelPatcher, earlier: Applied) -> None:
-    """Makes a clone what it was before our latest patches."""
+    """Restores a clone to what it was before our latest patches."""
     for key in earlier.entries:
         clone.patches[key].pop()
         if not clone.patches[key]:
             del clone.patches[key]
     clone.patches_uuid = earlier.before
-    detach(clone, earlier.beside)
+    detach(clone, earlier.live_key)
     if earlier.files:
         restore(clone, earlier.metadata)
     clone.remove_attachments(ATTACHMENT)

@@ -1,4 +1,4 @@
-"""The files in the host's loras folders, and which of them is meant."""
+"""Finds files in the host's loras folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import folder_paths
 from ...lora_core.algebra import FileId, Recipe
 from ...lora_core.errors import LoraError, LoraFileError
 from ...lora_core.formats import config_changed
-from ...lora_core.library import Asked, Found, choose_name, resolve, said_of
+from ...lora_core.library import Asked, Found, choose_name, resolve, warnings_of
 from ...lora_core.reading import identify, shared_hashes
 from ...lora_core.warning import LoraWarning
 
@@ -21,20 +21,21 @@ LORAS = "loras"
 
 
 def lora_names() -> list[str]:
-    """What the host lists in its loras folders."""
+    """Returns the names that the host lists in its loras folders."""
     return folder_paths.get_filename_list(LORAS)
 
 
 def listed_states() -> str:
-    """One number for the states of all listed files: any change of any of them changes it."""
+    """Returns one hash for the states of all listed files: it changes if any of them changes."""
     states = sorted(_states(lora_names()))
     return hashlib.sha256(repr(states).encode()).hexdigest()
 
 
 def _states(names: Iterable[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Of every file that is there, asked of the disk once: in the first folder that has it.
+    """Yields the state of every existing file, read from disk once, in the first folder that has
+    it.
 
-    That is the one from which the host takes it.
+    The host takes it from the same folder.
     """
     left = set(names)
     for folder in folder_paths.get_folder_paths(LORAS):
@@ -46,10 +47,10 @@ def _states(names: Iterable[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _lying_in(folder: str, names: Iterable[str]) -> list[str]:
-    """Those of ``names`` that a folder has, told by one look into each of its directories."""
-    held = functools.cache(_entries)
+    """Returns those of ``names`` that a folder has, with one look into each of its directories."""
+    entries_in = functools.cache(_entries)
     split = [(name, Path(folder, name)) for name in names]
-    return [name for name, path in split if path.name in held(path.parent)]
+    return [name for name, path in split if path.name in entries_in(path.parent)]
 
 
 def _entries(directory: Path) -> frozenset[str]:
@@ -60,7 +61,7 @@ def _entries(directory: Path) -> frozenset[str]:
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """Nothing of what is no file, which the host passes over."""
+    """Returns the state of a file; nothing for anything else, which the host ignores."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -71,33 +72,33 @@ def _state(path: Path) -> tuple[int, ...]:
 
 
 def find_lora(asked: object) -> FileId:
-    """The listed file that is meant by ``asked``; LoraError if there is none."""
+    """Returns the listed file that ``asked`` means; LoraError if there is none."""
     return _listed(choose_name(asked, lora_names()))
 
 
 class Library:
-    """The listed files at one moment; the size of each is asked of the disk once."""
+    """The listed files at one moment; the size of each is read from disk once."""
 
     def __init__(self) -> None:
         self._names = lora_names()
         self._sizes: dict[str, int | None] = {}
 
     def resolve(self, asked: Asked) -> Found:
-        """The listed name that is meant, and what tells so; LoraError if there is none."""
+        """Returns the listed name that is meant, and what shows it; LoraError if there is none."""
         try:
             return resolve(asked, self._names, self._size, _content)
         except LoraError as error:
             raise error.in_row(asked.row) from error
 
     def find(self, asked: Asked) -> FileId:
-        """The file that is meant, as it is now; LoraError if there is none."""
-        return self.find_saying(asked)[0]
+        """Returns the file that is meant, in its current state; LoraError if there is none."""
+        return self.find_with_warnings(asked)[0]
 
-    def find_saying(self, asked: Asked) -> tuple[FileId, tuple[LoraWarning, ...]]:
-        """The same, and what is to be said of how it was found."""
+    def find_with_warnings(self, asked: Asked) -> tuple[FileId, tuple[LoraWarning, ...]]:
+        """Returns the same, and warnings about how it was found."""
         found = self.resolve(asked)
         try:
-            return _listed(found.name), said_of(asked, found)
+            return _listed(found.name), warnings_of(asked, found)
         except LoraError as error:
             raise error.in_row(asked.row) from error
 
@@ -108,17 +109,17 @@ class Library:
 
 
 def resolve_lora(asked: Asked) -> Found:
-    """The listed name that is meant by ``asked``, and what tells so; LoraError if there is none."""
+    """Returns the listed name that ``asked`` means, and what shows it; LoraError if there is none."""
     return Library().resolve(asked)
 
 
 def content_of(file: FileId) -> str:
-    """The hash of what is behind the file's header; LoraFileError if it cannot be read."""
+    """Returns the hash of what follows the file's header; LoraFileError if it cannot be read."""
     return shared_hashes.of(file)
 
 
 def _size(name: str) -> int | None:
-    """The bytes of a listed file; None if it is none of ours or cannot be read."""
+    """Returns the size of a listed file in bytes; None if it is not one of ours or cannot be read."""
     try:
         return _listed(name).size
     except LoraError:
@@ -136,7 +137,7 @@ def _listed(name: str) -> FileId:
     path = folder_paths.get_full_path(LORAS, name)
     if path is None:
         raise LoraFileError(
-            "is listed but not there: it has been removed, or is a link that leads nowhere.",
+            "is listed but not there: it was removed, or it is a broken link.",
             file=name,
             expected="a file",
             found="nothing",
@@ -145,5 +146,6 @@ def _listed(name: str) -> FileId:
 
 
 def current(recipe: Recipe) -> Recipe:
-    """With the files as they are now: a loader with a linked name may have run before a change."""
+    """Returns the recipe with the current files: a loader with a linked name may have run before a
+    change."""
     return recipe.with_files(lambda file: identify(file.path, file.name))

@@ -1,4 +1,5 @@
-"""Live application in the host: gates that are open only while a model with their stack is computing."""
+"""Live application in the host: gates that are only open while a model with their stack is
+computing."""
 
 from __future__ import annotations
 
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
 Reached: TypeAlias = "Mapping[FileId, tuple[int, int]]"
-"""Of each file how many deltas go through the weight, and how many the model has made no use of."""
+"""How many deltas of each file go through the weight, and how many the model did not use."""
 
-ALWAYS: Final = -1.0
-"""In place of a noise level, where there is no schedule."""
+NO_SIGMA: Final = -1.0
+"""Replaces a noise level if there is no schedule."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,18 +37,20 @@ class Live:
     Nothing of it is left when they return, whether they finish, fail or are interrupted.
     """
 
-    beside: LiveStack
+    live_stack: LiveStack
     recipe: Recipe
     tell: Callable[[Reached], None] | None = None
-    """Gets what the first evaluation of a run has shown, if not all layers were reached as usual."""
+    """Receives what the first evaluation of a run has shown, if not all layers were reached as
+    usual."""
 
     _rows: dict[tuple[float, torch.device, int], torch.Tensor] = field(default_factory=dict)
     _sampled: list[int] = field(default_factory=list)
-    """How many images each sampler at work has, the innermost last."""
+    """How many images each running sampler has, the innermost last."""
 
     def outer_sample(self, executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        """Refuses a batch of another size before anything is loaded, and samples until nothing is missed."""
-        self._rows.clear()  # the same noise level may be another progress to another clone
+        """Refuses a batch of another size before anything is loaded, and samples until no change is
+        missed."""
+        self._rows.clear()  # the same noise level can be another progress in another clone
         with plain_errors():
             _check_images(self.recipe.images, 1, len(noise))
         self._sampled.append(len(noise))
@@ -57,17 +60,19 @@ class Live:
             self._sampled.pop()
 
     def expect(self, patcher: ModelPatcher) -> None:
-        """A sampler is about to use the model, of which every use needs the stack from now on."""
-        own = self.beside.attached(patcher.model)
+        """Prepares for a sampler to use the model: every use needs the stack from now on."""
+        own = self.live_stack.attached(patcher.model)
         own.gate.outer = own.gate.rows if own.gate.expected else None
         own.gate.expected = True
         own.gate.usual = None if self.recipe.needs_live else self._constant(patcher.load_device)
-        own.run.prepare(patcher.model, self.beside.stack_of(patcher), own.gate)
+        own.run.prepare(patcher.model, self.live_stack.stack_of(patcher), own.gate)
 
     def forget(self, patcher: ModelPatcher) -> None:
-        """The sampler is done with the model. The gate is closed once more, lest an interrupt has kept
-        an evaluation from doing so."""
-        own = self.beside.attached(patcher.model)
+        """Ends what ``expect`` began.
+
+        The gate is closed again, in case an interrupt kept an evaluation from doing so.
+        """
+        own = self.live_stack.attached(patcher.model)
         own.gate.rows = own.gate.outer
         own.gate.expected = False
         own.run.end()
@@ -86,18 +91,18 @@ class Live:
         """Opens the gate for one evaluation of the model."""
         model: BaseModel = executor.class_obj
         options = {} if transformer_options is None else transformer_options
-        if not self.beside.is_meant_for(model):
+        if not self.live_stack.is_meant_for(model):
             return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         chunks = len(options.get("cond_or_uncond", (0,)))
         with plain_errors():
             rows = self._at(model, t, x.device, self._images(chunks, len(x)))
         if _scheduled(self.recipe):
             options = without_caches(options)
-        patcher, stack = model.current_patcher, self.beside.stack
+        patcher, stack = model.current_patcher, self.live_stack.stack
         if patcher is not None:
-            self.beside.inject(patcher)  # a dropped clone may have taken it away
-            stack = self.beside.stack_of(patcher)
-        own = self.beside.attached(model)
+            self.live_stack.inject(patcher)  # a dropped clone may have taken it away
+            stack = self.live_stack.stack_of(patcher)
+        own = self.live_stack.attached(model)
         before = own.gate.rows
 
         def run() -> Any:
@@ -116,23 +121,23 @@ class Live:
         return result
 
     def _tell(self, stack: Stack, reach: Reach) -> None:
-        """Speaks of layers that were not reached as usual, if there are any."""
-        through = stack.deltas(key for key in stack.lanes if key in reach.routes)
+        """Reports layers that were not reached as usual, if there are any."""
+        through = stack.deltas(key for key in stack.files_by_key if key in reach.routes)
         unused = stack.deltas(reach.pending)
         if self.tell and (through or unused):
             files = {term.file for term in self.recipe.terms} | {*stack.files}
             self.tell({file: (through[file], unused[file]) for file in files})
 
     def _images(self, chunks: int, batch: int) -> int:
-        """How many the strengths are for; 0 if they are the same for any number."""
+        """Returns how many images the strengths are for; 0 if they are the same for any number."""
         _check_images(self.recipe.images, chunks, batch)
         if not self.recipe.counts_images:
             return 0
         images = batch // chunks
         if self._sampled and self._sampled[-1] != images:
             raise LoraInputError(
-                f"Spread LoRA has a range over {self._sampled[-1]} images, but the model is given {images} at once, "
-                "by a node that divides the batch. Use one strength with it.",
+                f"Spread LoRA has a range over {self._sampled[-1]} images, but the model gets {images} at a time, "
+                "from a node that splits the batch. Use one strength with it.",
                 key="values",
                 expected=f"{self._sampled[-1]} images",
                 found=f"{images} images",
@@ -142,7 +147,7 @@ class Live:
     def _at(
         self, model: BaseModel, sigmas: torch.Tensor, device: torch.device, images: int
     ) -> torch.Tensor:
-        """The gate at a noise level, the same for all evaluations there."""
+        """Returns the gate at a noise level, the same for all evaluations there."""
         if not _scheduled(self.recipe):
             return self._constant(device, images)
         sigma, sampling = float(sigmas.flatten()[0]), model.model_sampling
@@ -151,16 +156,16 @@ class Live:
             progress = progress_at(sigma, lambda p: float(sampling.percent_to_sigma(p)))
             known = self._made(progress, device, images)
             for other in list(self._rows):
-                if other[0] not in (sigma, ALWAYS):
+                if other[0] not in (sigma, NO_SIGMA):
                     self._rows.pop(other, None)
             self._rows[sigma, device, images] = known
         return known
 
     def _constant(self, device: torch.device, images: int = 0) -> torch.Tensor:
-        """The gate of strengths that follow no schedule."""
-        known = self._rows.get((ALWAYS, device, images))
+        """Returns the gate of strengths that follow no schedule."""
+        known = self._rows.get((NO_SIGMA, device, images))
         if known is None:
-            known = self._rows[ALWAYS, device, images] = self._made(0.0, device, images)
+            known = self._rows[NO_SIGMA, device, images] = self._made(0.0, device, images)
         return known
 
     def _made(self, progress: float, device: torch.device, images: int) -> torch.Tensor:
@@ -172,16 +177,16 @@ class Live:
             return strength_of(terms[file], moment, layer)
 
         by_layer = {file for file, term in terms.items() if "layer" in term.axes}
-        return self.beside.stack.gate_rows(
+        return self.live_stack.stack.gate_rows(
             lambda file, key: strength(file, key if file in by_layer else "")
         ).to(device)
 
 
 def attach(clone: ModelPatcher, live: Live) -> None:
-    """Lets a fresh clone compute with a stack beside its layers."""
-    key, beside = live.beside.key, live.beside
-    clone.set_additional_models(key, [beside.patcher])
-    clone.set_injections(key, [PatcherInjection(beside.inject, beside.eject)])
+    """Makes a fresh clone compute with a stack next to its layers."""
+    key, live_stack = live.live_stack.key, live.live_stack
+    clone.set_additional_models(key, [live_stack.patcher])
+    clone.set_injections(key, [PatcherInjection(live_stack.inject, live_stack.eject)])
     clone.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, key, live.outer_sample)
     clone.add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, live.apply_model)
     clone.add_callback_with_key(CallbacksMP.ON_PRE_RUN, key, live.expect)
@@ -189,7 +194,7 @@ def attach(clone: ModelPatcher, live: Live) -> None:
 
 
 def detach(clone: ModelPatcher, key: str) -> None:
-    """Makes a clone what it was before ``attach``."""
+    """Restores a clone to what it was before ``attach``."""
     clone.remove_additional_models(key)
     clone.remove_injections(key)
     clone.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, key)
@@ -203,7 +208,7 @@ def _scheduled(recipe: Recipe) -> bool:
 
 
 def _check_images(expected: int | None, chunks: int, batch: int) -> None:
-    """Of a batch that the host has put together from the prompts' chunks."""
+    """Refuses a batch of another size, which the host has put together from the prompts' chunks."""
     if expected is not None and expected * chunks != batch:
         found = batch // chunks
         raise LoraInputError(

@@ -1,5 +1,7 @@
-"""Stacks of live branches, as the host's memory manager knows them: put in place by its own injections, and
-kept for as long as the model lives."""
+"""Stacks of live branches, as the host's memory manager knows them.
+
+The host's own injections put them in place, and they are kept as long as the model lives.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,13 @@ if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
 KEPT_STACKS: Final = 2
-"""For each model: the one in use, and the one that it is compared with."""
+"""Stacks kept for each model: the one in use, and the one that it is compared with."""
 
 routes: Final = Routes()
 
 
 class HostFactor(Factor):
-    """A matrix that the host may keep off the device, and brings there like a weight of its own."""
+    """A matrix that the host can keep off the device, and brings there like a weight of its own."""
 
     comfy_cast_weights = True
     weight_function: tuple[()] = ()
@@ -52,7 +54,7 @@ class HostFactor(Factor):
 
 
 class HostGate(Gate):
-    """A gate that knows when a model is used past our wrappers.
+    """A gate that knows when a model is used outside our wrappers.
 
     The host does so with the model of a negative prompt, and with layers that some models and
     ControlNets call before the first step.
@@ -60,7 +62,7 @@ class HostGate(Gate):
     Attributes:
         expected: Whether a sampler is using the model that the stack belongs to.
         usual: The rows for such uses, if strengths do not vary.
-        outer: The rows of a sampler within whose evaluation this one is at work; None without one.
+        outer: The rows of a sampler whose evaluation contains this one; None if there is none.
     """
 
     def __init__(self) -> None:
@@ -72,8 +74,8 @@ class HostGate(Gate):
     def rows_when_closed(self) -> torch.Tensor | None:
         if self.expected and self.usual is None:
             raise ValueError(
-                "a layer of this model is used outside of the steps of its sampler, where a schedule "
-                "or a spread means nothing: by a ControlNet, or for the negative prompt. Use one "
+                "a layer of this model is used outside the steps of its sampler, by a ControlNet or "
+                "for the negative prompt, where a schedule or a spread has no meaning. Use one "
                 "strength for this model."
             )
         return self.usual if self.expected else None
@@ -81,12 +83,12 @@ class HostGate(Gate):
 
 @dataclass(frozen=True, eq=False)
 class AttachedModel:
-    """One model that a stack has been put beside.
+    """One model with a stack next to its layers.
 
     Attributes:
-        run: Sees to it that no change is missed.
-        gate: The same for as long as the model lives.
-        handles: Of the branches that are there right now.
+        run: Makes sure that no change is missed.
+        gate: The gate; it stays the same as long as the model lives.
+        handles: The handles of the branches that are in place.
     """
 
     run: Run
@@ -95,7 +97,7 @@ class AttachedModel:
 
 
 class LiveStack:
-    """A stack for the models of one patcher and its clones; another on each device has copies."""
+    """A stack for the models of one patcher and its clones; a model on another device has copies."""
 
     def __init__(self, key: str, stack: Stack, load_device: Any, offload_device: Any) -> None:
         self.key = key
@@ -114,14 +116,14 @@ class LiveStack:
             own.handles.extend(stack.attach(patcher.model.get_submodule, own.gate))
 
     def stack_of(self, patcher: ModelPatcher) -> Stack:
-        """The stack, or its copy on the device of this patcher."""
+        """Returns the stack, or its copy on the device of this patcher."""
         moved = patcher.get_additional_models_with_key(self.key)
         return moved[0].model if moved else self.stack
 
     def eject(self, patcher: ModelPatcher) -> None:
-        """Takes them away again, if the model is not computing with them.
+        """Removes the branches, if the model is not computing with them.
 
-        The host does that for every clone of an injected model that is dropped, whenever it is.
+        The host calls this for every clone of an injected model that is dropped, at any time.
         """
         own = self.attached(patcher.model)
         if own.gate.rows is None:
@@ -129,7 +131,8 @@ class LiveStack:
                 own.handles.pop().remove()
 
     def is_meant_for(self, model: BaseModel) -> bool:
-        """Not for a second model, that of a negative prompt, which gets the wrappers of the first."""
+        """Tells whether the stack is for this model, not for a second one: a negative prompt's
+        model gets the wrappers of the first."""
         patcher = model.current_patcher
         if patcher is None:
             return True
@@ -140,15 +143,15 @@ class LiveStack:
         known = self._attached.get(model)
         if known is None:
             known = self._attached[model] = AttachedModel(Run(routes.of(model)))
-            known.run.reach.begin(self.stack.lanes)
+            known.run.reach.begin(self.stack.files_by_key)
         return known
 
 
 class StackCache:
     """The latest stacks of every model, so that another strength finds its factors in place.
 
-    It lives as long as the model does, which the host's loader holds: what is patched is dropped
-    before the next of it is made.
+    It lives as long as the model, which the host's loader holds: a patched model is dropped before
+    the next one is made.
     """
 
     def __init__(self) -> None:
@@ -160,10 +163,10 @@ class StackCache:
         self,
         key: str,
         patcher: ModelPatcher,
-        lanes: Mapping[str, tuple[LiveTerm, ...]],
+        live_terms: Mapping[str, tuple[LiveTerm, ...]],
         shapes: Mapping[str, Shape],
     ) -> LiveStack:
-        """The stack of ``lanes``, by weight, for the model of ``patcher``."""
+        """Returns the stack of ``live_terms``, by weight, for the model of ``patcher``."""
         own = self._known.setdefault(patcher.model, {})
         dtype = _dtype_of(patcher)
         identity = (
@@ -171,12 +174,14 @@ class StackCache:
             dtype,
             patcher.load_device,
             frozenset(
-                (name, lane.rows, lane.file) for name, some in lanes.items() for lane in some
+                (name, live_term.rows, live_term.file)
+                for name, some in live_terms.items()
+                for live_term in some
             ),
         )
         beside = own.pop(identity, None)
         if beside is None:
-            stack = Stack(lanes, shapes, dtype, HostFactor)
+            stack = Stack(live_terms, shapes, dtype, HostFactor)
             beside = LiveStack(key, stack, patcher.load_device, patcher.offload_device)
         own[identity] = beside
         for oldest in list(own)[:-KEPT_STACKS]:
@@ -193,10 +198,10 @@ def _patcher_of(
 
 
 def _copied(stack: Stack, *devices: Any, **_others: Any) -> ModelPatcher:
-    """How the host gets a copy for another device."""
+    """Returns a copy for another device, the way the host copies."""
     return _patcher_of(stack.twin(), *devices)
 
 
 def _dtype_of(patcher: ModelPatcher) -> torch.dtype:
-    """In which its layers will compute, whatever clone of it is loaded right now."""
+    """Returns the type in which the model's layers will compute, whichever clone is loaded now."""
     return patcher.get_model_object("manual_cast_dtype") or patcher.model.get_dtype()

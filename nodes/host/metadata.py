@@ -1,4 +1,4 @@
-"""The metadata of a LoRA on the model, where the host's own loaders leave it for nodes behind them."""
+"""Puts a LoRA's metadata on the model, where the host's own loaders leave it for later nodes."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 METADATA: Final = "lora_metadata"
 
 FACTOR: Final = "reference_downscale_factor"
-"""What "Get IC-LoRA Parameters" reads, in 0.28 by this name and in 0.33 by how a name ends."""
+"""What "Get IC-LoRA Parameters" reads: in 0.28 by this name, in 0.33 by the end of a name."""
 
 
 def carried(files: Iterable[LoraFile]) -> LoraFile | None:
-    """The file whose metadata a model carries; None if none has any.
+    """Returns the file whose metadata a model carries; None if no file has any.
 
-    In the host's chain the last loader wins. A recipe has no order, so that an IC-LoRA wins, whose
-    metadata is the only one that a node of the host reads, and else the last one by name.
+    In the host's chain the last loader wins. A recipe has no order, so an IC-LoRA wins, whose
+    metadata is the only one that a node of the host reads, and otherwise the last one by name.
     """
     noted = sorted((f for f in files if f.metadata), key=lambda file: file.id)
     return max(noted, key=lambda file: (is_ic_lora(file), file.id), default=None)
 
 
 def is_ic_lora(file: LoraFile) -> bool:
-    """Whether it says how much smaller its reference pictures are."""
+    """Tells whether metadata says how much smaller its reference pictures are."""
     return any(key.endswith(FACTOR) for key in file.metadata)
 
 
 def carry(clone: ModelPatcher, files: Iterable[LoraFile]) -> object:
-    """Puts the metadata on a clone; what stood there before, to be given to ``restore``."""
+    """Puts the metadata on a clone; returns what was there before, for ``restore``."""
     before = clone.get_attachment(METADATA)
     file = carried(files)
     if file is not None:
@@ -43,14 +43,15 @@ def carry(clone: ModelPatcher, files: Iterable[LoraFile]) -> object:
 
 
 def restore(clone: ModelPatcher, before: object) -> None:
-    """Makes a clone carry what it did before."""
+    """Restores what a clone carried before."""
     clone.remove_attachments(METADATA)
     if isinstance(before, Mapping):
         clone.set_attachments(METADATA, before)
 
 
 def said_of_carried(plan: Plan) -> Report:
-    """The report of a plan, which says of several files whose metadata nodes behind will read."""
+    """Returns a plan's report, which says whose metadata later nodes will read if several files
+    have some."""
     file = carried(plan.files)
     if file is None or not is_ic_lora(file) or len(plan.files) == 1:
         return plan.report

@@ -1,5 +1,7 @@
-"""Names in the host: our tables first, and behind them its own key map, so that an architecture newer
-than the tables needs nothing of us."""
+"""Names in the host: first our tables, then its own key map.
+
+So an architecture that is newer than the tables needs nothing from us.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ class HostNames:
 
 
 def _target(entry: HostTarget, part: Part) -> Target | None:
-    """The host's target in our terms; None for one we cannot express, which is then reported."""
+    """Returns the host's target in our terms; None if we cannot express it, which is then reported."""
     if isinstance(entry, str):
         return Target(entry, part)
     key: str = entry[0]

@@ -12,17 +12,22 @@ POSE_CACHE: Final = "animate2_cache"
 """Where Wan-Animate 2 keeps its pose branch from the first step on (0.33)."""
 
 TEXT_CACHE: Final = "qwen_image21_cache"
-"""How Qwen-Image 2.1 is told where to keep what it makes of text and pictures (read, not run)."""
+"""The option that says where Qwen-Image 2.1 keeps what it makes of text and pictures (read, not
+run)."""
 
 
 def without_caches(options: Mapping[str, Any]) -> dict[str, Any]:
-    """``options`` by which a model computes all of itself at every step, since strengths change."""
+    """Returns ``options`` with which a model computes all of itself at every step, since strengths
+    change."""
     rest = {key: value for key, value in options.items() if key != POSE_CACHE}
     return rest | {TEXT_CACHE: {"device": "off"}}
 
 
 def fresh_control(control: Any) -> Any:
-    """The model takes what a ControlNet gives out of its lists; an evaluation may be done again."""
+    """Returns what a ControlNet gives, in new lists.
+
+    The model takes entries out of the lists, and an evaluation may be repeated.
+    """
     if not isinstance(control, dict):
         return control
     entries = cast("dict[str, Any]", control).items()
@@ -30,7 +35,7 @@ def fresh_control(control: Any) -> Any:
 
 
 def is_compiled(model: torch.nn.Module, options: Mapping[str, Any]) -> bool:
-    """Whether parts of a model are compiled, by the host's node or in place by others."""
+    """Tells whether parts of a model are compiled, by the host's node or in place by others."""
     wrappers: Mapping[str, Any] = options.get("wrappers", {}).get(WrappersMP.APPLY_MODEL, {})
     return "torch.compile" in wrappers or any(
         "_orig_mod" in vars(m)["_modules"] or vars(m).get("_compiled_call_impl") is not None

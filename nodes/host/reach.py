@@ -1,5 +1,8 @@
-"""Seeing to it that every change of a live stack reaches the model: what the host computes past a layer's
-``forward`` is found while it computes, and changed where the host takes the weight from."""
+"""Makes sure that every change of a live stack reaches the model.
+
+Layers that the host computes without their ``forward`` are found while it computes, and changed
+where the host takes the weight from.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ log: Final = logging.getLogger("lora-algebra")
 
 
 class Routes:
-    """Of each model the parameters that are used past their layers, for as long as it lives."""
+    """For each model, the parameters that are used without their layers, for as long as the model
+    lives."""
 
     def __init__(self) -> None:
         self._known: WeakKeyDictionary[torch.nn.Module, dict[str, Route]] = WeakKeyDictionary()
@@ -33,12 +37,12 @@ class Routes:
         return self._known.setdefault(model, {})
 
 
-class Again(Exception):  # noqa: N818 (nothing is wrong: a sampler has to begin once more)
-    """A layer was used past its ``forward`` before the first evaluation of a run."""
+class Again(Exception):  # noqa: N818 (nothing is wrong: a sampler has to begin again)
+    """A layer was used without its ``forward`` before the first evaluation of a run."""
 
 
 class Run:
-    """One run of a sampler with a stack beside a model: what is missed is found, and done again.
+    """One run of a sampler with a stack next to a model: what is missed is found and done again.
 
     Attributes:
         reach: What is known of the stack's parameters on the model.
@@ -54,14 +58,14 @@ class Run:
         self._before = Seen()
 
     def prepare(self, model: torch.nn.Module, stack: Stack, gate: Gate) -> None:
-        """From here to the first evaluation, the host may use layers for what it computes only once."""
+        """Prepares for what the host computes only once, between here and the first evaluation."""
         self.end()
-        self.reach.begin(stack.lanes)
+        self.reach.begin(stack.files_by_key)
         self._begun = False
         self._before = self._preparing.enter_context(_changed(model, stack, gate, self.reach))
 
     def end(self) -> None:
-        """Takes away what ``prepare`` has put in place."""
+        """Removes what ``prepare`` has put in place."""
         self._preparing.close()
 
     def evaluate(
@@ -73,23 +77,24 @@ class Run:
         *,
         compiled: bool = False,
     ) -> T:
-        """The result of an evaluation from which no change of ``stack`` is missing.
+        """Returns the result of an evaluation in which no change of ``stack`` is missing.
 
-        It is done again when a layer turns out to be used past its ``forward``, which comes to an end: each
-        time a parameter has got its first or its second route, or is known to be passed by.
+        It is repeated when a layer turns out to be used without its ``forward``. This ends, since
+        each time a parameter gets its first or second route, or is known to be unused.
 
         Args:
-            model: The host's, with the branches in place.
-            stack: What is beside it.
-            gate: Open.
+            model: The host's model, with the branches in place.
+            stack: The stack next to it.
+            gate: An open gate.
             run: Evaluates the model.
             compiled: Whether the host runs compiled code, which may be older than the branches and
-                pass them by.
+                ignore them.
 
         Raises:
-            Again: What is missing was used before, so that the sampler has to begin once more.
+            Again: The missing change was used earlier, so the sampler has to begin again.
             LoraInputError: Such a layer cannot have a strength for each image.
-            LoraMismatchError: Such a layer keeps its weight in so few bits that it can only be merged into.
+            LoraMismatchError: Such a layer keeps its weight in so few bits that changes can only be
+                merged into it.
         """
         self.end()
         self.first, self._begun = not self._begun, True
@@ -104,10 +109,10 @@ class Run:
                 return result
 
     def _is_stale(self, seen: Seen) -> bool:
-        """Whether compiled code had to be dropped, since it may have been made without the branches.
+        """Tells whether compiled code had to be dropped, since it may be older than the branches.
 
-        torch runs code from before a hook was there as if it were not. What fresh code does not
-        reach either is not used by the model.
+        torch runs code from before a hook was added as if the hook were not there. What fresh code
+        does not reach either is not used by the model.
         """
         doubtful = self.reach.pending | (self.reach.branches - seen.reached)
         doubtful -= self._unused
@@ -118,7 +123,8 @@ class Run:
 
 
 def until_complete(guider: Any, sample: Callable[[], T]) -> T:
-    """What a sampler gives, begun once more where a run asks for that, having found another route."""
+    """Returns a sampler's result; the sampler begins again if a run asks for it because it found
+    another route."""
     conds = _copied(guider.conds)
     while True:
         try:
@@ -134,9 +140,9 @@ def _copied(conds: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[st
 
 @contextmanager
 def _changed(model: torch.nn.Module, stack: Stack, gate: Gate, reach: Reach) -> Generator[Seen]:
-    """The model with a change on every known route, and watched for others."""
+    """Applies a change on every known route, and watches for others."""
     seen = Seen()
-    elsewhere = [key for key in stack.lanes if key in reach.routes]
+    elsewhere = [key for key in stack.files_by_key if key in reach.routes]
     try:
         gate.elsewhere, gate.reached = frozenset(elsewhere), seen.reached
         with Watch(_places(model, reach.pending), seen.read), ExitStack() as changes:
@@ -150,7 +156,7 @@ def _changed(model: torch.nn.Module, stack: Stack, gate: Gate, reach: Reach) -> 
 
 
 class _Change:
-    """What a stack adds to one parameter, called with it by the host."""
+    """What a stack adds to one parameter; the host calls it with the parameter."""
 
     def __init__(self, key: str, branch: Branch, gate: Gate, moved: set[str]) -> None:
         self.key, self._branch, self._gate, self._moved = key, branch, gate, moved
@@ -162,8 +168,8 @@ class _Change:
             return weight
         if len(rows) > 1:
             raise LoraInputError(
-                f"ComfyUI computes {self.key} together with what is around it, so that images cannot "
-                "have a strength each there. Use one strength for all of them.",
+                f"ComfyUI computes {self.key} together with the layers around it, so images cannot "
+                "have different strengths there. Use one strength for all images.",
                 key=self.key,
                 expected="one strength",
                 found=f"{len(rows)} strengths",
@@ -177,14 +183,14 @@ def _places(model: torch.nn.Module, keys: Iterable[str]) -> Mapping[str, Place]:
 
 
 def _has_function(model: torch.nn.Module, key: str) -> bool:
-    """Whether the host takes a parameter through a function that can be added to."""
+    """Tells whether the host takes a parameter through a function that can be added to."""
     ((layer, name),) = _places(model, [key]).values()
     return hasattr(layer, f"{name}_function")
 
 
 @contextmanager
 def _by_function(layer: Any, name: str, change: _Change) -> Generator[None]:
-    """The host applies these functions to the copy of a weight that it computes with."""
+    """Adds functions that the host applies to its copy of a weight before it computes."""
     functions, own = f"{name}_function", f"{name}_function" in vars(layer)
     setattr(layer, functions, [*getattr(layer, functions), change])
     try:
@@ -199,7 +205,7 @@ def _by_function(layer: Any, name: str, change: _Change) -> Generator[None]:
 
 @contextmanager
 def _by_tensor(layer: torch.nn.Module, name: str, change: _Change) -> Generator[None]:
-    """Another tensor stands in for the parameter, which itself is not touched."""
+    """Puts another tensor in place of the parameter, which itself is not touched."""
     parameters = vars(layer)["_parameters"]
     weight = parameters[name]
     if not _is_plain(weight):

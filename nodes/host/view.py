@@ -1,4 +1,4 @@
-"""What a plan has to know of a host model."""
+"""Collects what a plan needs to know of a host model."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 
 def view_of(part: Part, patcher: ModelPatcher, own: Mapping[str, object]) -> ModelView:
-    """What a plan has to know of a host model, without ``own``, our earlier patches by weight.
+    """Returns what a plan needs to know of a host model, without ``own``, our earlier patches by
+    weight.
 
-    All that it depends on is gathered in a fraction of the time that making it takes.
+    All that it depends on is collected in a fraction of the time that making it takes.
     """
     named = patcher.model.named_parameters(remove_duplicate=False)
     loaded = {key: _unpatched(patcher, key, weight) for key, weight in named}
@@ -56,7 +57,7 @@ def _new_view(part: Part, patcher: ModelPatcher, widened: Mapping[str, Shape]) -
 def _widened(
     patcher: ModelPatcher, own: Mapping[str, object], loaded: Mapping[str, torch.Tensor]
 ) -> dict[str, Shape]:
-    """The shapes of weights as others' patches will make them."""
+    """Returns the shapes of weights as others' patches will make them."""
     shapes: dict[str, Shape] = {}
     for key in patcher.patches.keys() & loaded.keys():
         others = [patch for patch in patcher.patches[key] if patch is not own.get(key)]
@@ -66,8 +67,11 @@ def _widened(
 
 
 def _reads_banks() -> bool:
-    """Whether the host's MiniMax-H3 reads a bank of heads, which came with weights set to others of
-    another shape (ComfyUI #15908; read, not run)."""
+    """Tells whether the host's MiniMax-H3 reads a bank of heads.
+
+    This came together with weights that are set to others of another shape (ComfyUI #15908; read,
+    not run).
+    """
     patch = (1.0, ("set", (torch.ones(2),)), 1.0, None, None)
     try:
         return len(comfy.lora.calculate_weight([patch], torch.zeros(3), "")) == 2
@@ -76,21 +80,22 @@ def _reads_banks() -> bool:
 
 
 def _computed(patcher: ModelPatcher) -> torch.dtype:
-    """The type in which the host patches."""
+    """Returns the type in which the host patches."""
     return comfy.model_management.lora_compute_dtype(patcher.load_device)
 
 
 def _is_quantised(weight: torch.Tensor) -> bool:
-    """Whether merging would round it to a few bits again."""
+    """Tells whether merging would round the model to a few bits again."""
     few = isinstance(weight, QuantizedTensor) or weight.dtype.itemsize < 2
     return few and weight.ndim > 1
 
 
 def _patchable(patcher: ModelPatcher) -> Iterator[tuple[str, torch.nn.Parameter]]:
-    """The weights that the host will patch; the others would be said to be applied and are not.
+    """Yields the weights that the host will patch; others would be reported as applied without
+    effect.
 
-    It passes over what a module holds beside modules of its own, and with dynamic VRAM over
-    modules that are none of its own classes.
+    It ignores what a module holds next to its own submodules, and with dynamic VRAM it ignores
+    modules that are not of its own classes.
     """
     for name, module in patcher.model.named_modules():
         holds_modules = any(True for child in module.children() for _ in child.parameters())
@@ -100,7 +105,7 @@ def _patchable(patcher: ModelPatcher) -> Iterator[tuple[str, torch.nn.Parameter]
 
 
 def _branches(patcher: ModelPatcher, shapes: Mapping[str, Shape]) -> frozenset[str]:
-    """The parameters of layers beside which a branch can be put."""
+    """Returns the parameters of layers that can have a branch next to them."""
     return frozenset(
         key
         for layer, module in patcher.model.named_modules()
@@ -110,13 +115,13 @@ def _branches(patcher: ModelPatcher, shapes: Mapping[str, Shape]) -> frozenset[s
 
 
 def _unpatched(patcher: ModelPatcher, key: str, weight: torch.Tensor) -> torch.Tensor:
-    """The weight as it was loaded: while it is patched, a control LoRA may have widened it."""
+    """Returns the weight as it was loaded: while it is patched, a control LoRA may have widened it."""
     backup = patcher.backup.get(key)
     return weight if backup is None else backup.weight
 
 
 def _host_word(part: Part, model: torch.nn.Module) -> str | None:
-    """What the host calls the architecture of a denoiser that we have no name for."""
+    """Returns the host's name for the architecture of a denoiser that we have no name for."""
     return type(model.model_config).__name__ if part == "model" else None
 
 
@@ -127,7 +132,8 @@ def _key_map(part: Part, model: torch.nn.Module) -> Mapping[str, HostTarget]:
 
 
 def _narrower(stored: torch.dtype, computed: torch.dtype) -> torch.dtype:
-    """The host patches in ``computed``, then stores: a delta has to fit into both."""
+    """Returns the narrower type: the host patches in ``computed``, then stores, and a delta has to
+    fit into both."""
     if not stored.is_floating_point:
         return computed
     return min(stored, computed, key=lambda dtype: torch.finfo(dtype).max)

@@ -74,7 +74,7 @@ def test_pairs_biases_and_norms_go_live_and_the_rest_is_merged(mixed, model):
     plan = plan_of(MergeLiveSplit(live=0.5 * mixed), model)
     assert set(plan.models[0].live) == {"other.weight", "other.bias", "norm.weight"}
     assert set(plan.models[0].merged) == {"linear.weight"}
-    assert [addend.strength for addend in plan.models[0].merged["linear.weight"]] == [0.5]
+    assert [weight_term.strength for weight_term in plan.models[0].merged["linear.weight"]] == [0.5]
     (report,) = plan.report.loras
     assert "model: 4 of 4 layers at strength 0.5, 3 live and 1 merged" in str(report)
 
@@ -91,12 +91,12 @@ def test_what_varies_and_cannot_go_live_is_refused_with_its_name(mixed, model):
         plan_of(split_recipe(mixed.scheduled(CURVE), "auto", quantised=False), model)
     assert refused.value.file == "mixed.safetensors"
     assert refused.value.key == "linear"
-    assert "1 of its layers cannot be" in str(refused.value)
+    assert "1 of its layers cannot vary" in str(refused.value)
 
 
 def test_a_file_may_be_merged_and_live_at_once(plain, model):
     plan = plan_of(MergeLiveSplit(0.5 * plain, 0.25 * plain.scheduled(CURVE)), model)
-    assert [addend.strength for addend in plan.models[0].merged["linear.weight"]] == [0.5]
+    assert [weight_term.strength for weight_term in plan.models[0].merged["linear.weight"]] == [0.5]
     assert len(plan.models[0].live["linear.weight"]) == 1
     assert "at strength 0.5 + 0.25 scheduled 0:0, 1:1 linear" in str(plan.report)
 
@@ -105,7 +105,7 @@ def test_reports_say_how_a_strength_varies(plain, model):
     window = Curve.parse("constant", 0.2, 0.8)
     recipe = plain.scheduled(window).spread(parse_spread("0..1 x 3"))
     (report,) = plan_of(MergeLiveSplit(live=recipe), model).report.loras
-    assert report.parts[0].varying == (
+    assert report.parts[0].modulations == (
         "1 scheduled 0:0, 1:1 constant from 0.2 to 0.8, spread over 3 images, 0 to 1",
     )
     assert report.parts[0].live == 1

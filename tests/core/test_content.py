@@ -10,7 +10,7 @@ import lora_core.reading.content
 from harness.samples import pair, raw, write
 from lora_core.errors import LoraFileError
 from lora_core.reading.content import ContentHashes, content_hash
-from lora_core.reading.file_faults import LARGEST_FILE
+from lora_core.reading.file_faults import LARGEST_FILE_BYTES
 from lora_core.reading.header import identify
 
 
@@ -34,7 +34,7 @@ def test_metadata_and_name_do_not_change_it(file, tmp_path):
 
 
 def test_a_file_larger_than_a_reading_is_hashed_whole(tmp_path):
-    body = os.urandom(3 * lora_core.reading.content.AT_ONCE + 17)
+    body = os.urandom(3 * lora_core.reading.content.CHUNK_BYTES + 17)
     file = tmp_path / "big.safetensors"
     file.write_bytes(raw({}, body))
     assert content_hash(identify(file)) == hashlib.sha256(body).hexdigest()
@@ -72,7 +72,7 @@ def test_a_file_larger_than_any_lora_is_not_hashed(tmp_path):
     file = tmp_path / "checkpoint.safetensors"
     with file.open("wb") as written:
         written.write(raw({}))
-        written.truncate(LARGEST_FILE + 1)  # a hole, which takes no room
+        written.truncate(LARGEST_FILE_BYTES + 1)  # a hole, which takes no room
     with pytest.raises(LoraFileError, match="Is it a checkpoint") as refused:
         content_hash(identify(file))
     assert refused.value.file == "checkpoint.safetensors"

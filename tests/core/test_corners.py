@@ -20,7 +20,7 @@ from lora_core.fusing.merge import merge_
 from lora_core.matching.match import WeightTerm
 from lora_core.naming.targets import Target
 from lora_core.reading.header import identify
-from lora_core.reading.provenance import LONGEST_NOTE, trainer_of
+from lora_core.reading.provenance import LONGEST_NOTE_CHARS, trainer_of
 from lora_core.reading.reader import read_file
 
 LINEAR = (6, 8)
@@ -52,7 +52,7 @@ def deltas(roles: dict[str, torch.Tensor], settings: ModuleConfig | None = None)
     return read_module(Source("layer", roles, settings or ModuleConfig()))[1]
 
 
-def addends(found, rows: tuple[int, int] | None = None) -> list[WeightTerm]:
+def weight_terms(found, rows: tuple[int, int] | None = None) -> list[WeightTerm]:
     return [
         WeightTerm(Target("w", rows=rows), d, 1.0, 0.0, "a") for d in found if d.slot == "weight"
     ]
@@ -61,7 +61,7 @@ def addends(found, rows: tuple[int, int] | None = None) -> list[WeightTerm]:
 def change(found, weight: torch.Tensor) -> torch.Tensor:
     """What deltas add to a weight."""
     after = weight.clone()
-    merge_(after, fuse(addends(found), BaseWeight(weight).dtype))
+    merge_(after, fuse(weight_terms(found), BaseWeight(weight).dtype))
     return after - weight
 
 
@@ -109,9 +109,9 @@ def test_chunks_of_any_size_give_the_same_weights(monkeypatch, family, rows):
     found = deltas(tensors(1, **ONE_OF_EACH[family]))
     results = []
     for size in (1, 20, 10**9):
-        monkeypatch.setattr("lora_core.fusing.merge.CHUNK", size)
+        monkeypatch.setattr("lora_core.fusing.merge.CHUNK_ENTRIES", size)
         weight = tensors(2, w=(6 if rows is None else 10, 8))["w"].half()
-        merge_(weight, fuse(addends(found, rows)))
+        merge_(weight, fuse(weight_terms(found, rows)))
         results.append(weight)
     assert torch.equal(results[0], results[2])
     assert torch.equal(results[1], results[2])
@@ -120,7 +120,7 @@ def test_chunks_of_any_size_give_the_same_weights(monkeypatch, family, rows):
 def test_only_wider_factors_change_their_type():
     for dtype, kept in ((torch.float16, torch.float16), (torch.float64, torch.float32)):
         factors = tensors(1, up=(6, 2), down=(2, 8))
-        (patch,) = fuse(addends(deltas({k: v.to(dtype) for k, v in factors.items()})))
+        (patch,) = fuse(weight_terms(deltas({k: v.to(dtype) for k, v in factors.items()})))
         assert {patch.ups[0].dtype, patch.downs[0].dtype} == {kept}
 
 
@@ -212,16 +212,16 @@ NONSENSE = {
         {"lokr_w1": (2, 2), "lokr_t2": (2, 2, 3), "lokr_w2_a": (3, 3), "lokr_w2_b": (2, 2)},
         "ranks differ",
     ),
-    "a LoKr of a vector": ({"lokr_w1": (4,), "lokr_w2": (3, 4)}, "no matrix"),
+    "a LoKr of a vector": ({"lokr_w1": (4,), "lokr_w2": (3, 4)}, "not a matrix"),
     "values of another rank": ({"up": (6, 3), "down": (3, 8), "lora_E": (2, 1)}, "ranks differ"),
-    "no square blocks": ({"miss_block": (3, 2, 4)}, "no square blocks"),
-    "a block of four dimensions": ({"miss_block": (3, 2, 2, 2)}, "no block"),
-    "no vectors to reflect in": ({"hra_u": (8,)}, "no matrix"),
-    "blocks that are not square": ({"oft_blocks": (3, 2, 3)}, "no blocks of rotations"),
-    "a triangle that is none": ({"oft_R": (2, 4)}, "no triangles"),
-    "stages that are not square": ({"boft_R": (1, 4, 2, 3)}, "no stages"),
-    "one stage too many": ({"boft_R": (4, 4, 2, 2)}, "no butterfly"),
-    "a butterfly of odd blocks": ({"boft_R": (2, 2, 3, 3)}, "no butterfly"),
+    "no square blocks": ({"miss_block": (3, 2, 4)}, "the blocks are not square"),
+    "a block of four dimensions": ({"miss_block": (3, 2, 2, 2)}, "not a block"),
+    "no vectors to reflect in": ({"hra_u": (8,)}, "not a matrix"),
+    "blocks that are not square": ({"oft_blocks": (3, 2, 3)}, "not blocks of rotations"),
+    "a triangle that is none": ({"oft_R": (2, 4)}, "not triangles"),
+    "stages that are not square": ({"boft_R": (1, 4, 2, 3)}, "not stages"),
+    "one stage too many": ({"boft_R": (4, 4, 2, 2)}, "cannot form a butterfly"),
+    "a butterfly of odd blocks": ({"boft_R": (2, 2, 3, 3)}, "cannot form a butterfly"),
     "another rank than its projection": (
         {"vera_lambda_b": (6,), "vera_lambda_d": (2,), "vera_A": (3, 8), "vera_B": (6, 3)},
         "ranks differ",
@@ -232,7 +232,7 @@ NONSENSE = {
     ),
     "a GLoRA of a vector": (
         {"glora_a1": (8,), "glora_a2": (3, 8), "glora_b1": (6, 3), "glora_b2": (3, 8)},
-        "no pair of matrices",
+        "not a pair of matrices",
     ),
     "no projection": ({"vera_lambda_b": (6,), "vera_lambda_d": (3,)}, "save_projection"),
 }
@@ -338,7 +338,7 @@ def test_onetrainers_marker_tells_what_its_rotations_are_divided_by(marker, divi
 @pytest.mark.parametrize("software", [{"name": "x" * 500, "version": 1}, ["x"], "x", {}])
 def test_a_trainers_name_is_short_whatever_the_notes_hold(software):
     notes = {"software": json.dumps(software), "ss_network_module": "y" * 500}
-    assert len(trainer_of(notes, FileConfig.read(notes)) or "") == LONGEST_NOTE
+    assert len(trainer_of(notes, FileConfig.read(notes)) or "") == LONGEST_NOTE_CHARS
 
 
 @pytest.mark.parametrize(("shape", "by_input"), [((1, 8), True), ((6, 1), False)])

@@ -103,7 +103,7 @@ def test_a_range_takes_its_number_from_the_batch(images, values):
 
 def test_a_range_without_a_number_is_told_what_is_missing():
     for parse in (parse_list, parse_values):
-        with pytest.raises(LoraInputError, match=r"expected how many there are, like '0\.\.1 x 5'"):
+        with pytest.raises(LoraInputError, match=r"expected a count, like '0\.\.1 x 5'"):
             parse("0..1")
 
 

@@ -123,7 +123,7 @@ def test_fidelity_has_a_place_for_every_table():
 JOINED = {
     *("the list of rows is version", "across_values:", "strength must be a number"),
     *("strength must be a finite number", "a tag needs > at its end"),
-    *("which a tag cannot say", "which a LORA_STACK cannot say"),
+    *("which a tag cannot express", "which a LORA_STACK cannot express"),
 }
 """Messages that no single text of the code holds, since they are put together when they are needed."""
 

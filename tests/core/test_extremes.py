@@ -122,7 +122,7 @@ def test_a_strength_takes_part(tmp_path):
     path, model = write(tmp_path / "a.safetensors", content), net()
     before = bits(model)
     for strength in (1e20, -1e25, 1e30):
-        with pytest.raises(LoraMismatchError, match=r"cannot hold|beyond what can be computed"):
+        with pytest.raises(LoraMismatchError, match=r"cannot hold|too large to compute with"):
             apply(model, load(path, strength))
     tiny = write(tmp_path / "b.safetensors", {"linear.diff": torch.full((6, 8), 1e-38)})
     with pytest.raises(LoraMismatchError, match="at a strength of 1e\\+30"):
@@ -190,7 +190,7 @@ def test_reflections_in_the_same_plane_are_no_matter():
 def test_a_small_file_stays_small(tmp_path, content):
     """9 million numbers of 6,000, and 9 million millions of the 6 million in the adversary's file."""
     made = {f"conv1.{end}": torch.ones(shape) for end, shape in content.items()}
-    with pytest.raises(LoraFileError, match="its Tucker core makes 9000000 numbers"):
+    with pytest.raises(LoraFileError, match=r"its Tucker core turns .* numbers into 9000000"):
         load(write(tmp_path / "a.safetensors", made))
 
 
@@ -210,5 +210,5 @@ def test_cores_of_real_layers_are_far_from_the_bound(out, inner, rank, kernel):
 
 def test_a_reflection_for_more_than_all_inputs_is_refused():
     """Their products with each other would be far more numbers than the file has."""
-    with pytest.raises(LoraError, match="too high a rank"):
+    with pytest.raises(LoraError, match="rank is too high"):
         read_module(Source("layer", {"hra_u": torch.ones(1, 100_000)}, ModuleConfig()))

@@ -111,7 +111,7 @@ def test_of_a_file_with_one_bad_layer_the_rest_is_told(facts):
 
 def test_a_checkpoint_is_told_to_be_no_lora(facts):
     found = facts(tensors(0, **{"model.diffusion_model.out.weight": (4, 4)}))
-    assert "is no LoRA" in (found.error or "")
+    assert "is not a LoRA" in (found.error or "")
     assert found.model_layers == 0
 
 

@@ -201,4 +201,4 @@ def test_a_file_that_keeps_the_name_is_the_same_lora(kind, tmp_path):
         m.families for m in second.modules.values()
     ]
     for one, other in zip(first.modules.values(), second.modules.values(), strict=True):
-        assert [*map(str, one.bounds)] == [*map(str, other.bounds)]
+        assert [*map(str, one.max_abs_bounds)] == [*map(str, other.max_abs_bounds)]

@@ -1,4 +1,4 @@
-"""A stack is a sum: neither the order of its files nor that of their addends can matter."""
+"""A stack is a sum: neither the order of its files nor that of their terms can matter."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def test_f24_a_wide_bound_alone_refuses_nothing(tmp_path):
 
 def test_f30_two_names_of_one_weight_are_refused(tmp_path):
     content = {**pair("linear", 6, 8), **pair("diffusion_model.linear", 6, 8)}
-    with pytest.raises(LoraFileError, match=r"both mean linear\.weight"):
+    with pytest.raises(LoraFileError, match=r"both match linear\.weight"):
         apply(net(), load(write(tmp_path / "x.safetensors", content)))
 
 
@@ -261,7 +261,7 @@ def test_some_rows_twice_in_one_file_are_refused(tmp_path, other):
     part = f"transformer_blocks.0.attn.{other}"
     content = {**pair(f"transformer.{QKV}", 24, 8), **pair(f"transformer.{part}", 8, 8)}
     recipe = load(write(tmp_path / "both.safetensors", content))
-    with pytest.raises(LoraFileError, match="both mean"):
+    with pytest.raises(LoraFileError, match="both match"):
         apply(model, recipe)
     apart = [f"transformer_blocks.0.attn.to_{x}" for x in "qkv"]
     content = {key: value for name in apart for key, value in pair(name, 8, 8).items()}
@@ -350,7 +350,7 @@ INDIVISIBLE = {
 
 @pytest.mark.parametrize("family", INDIVISIBLE)
 def test_what_looks_at_all_rows_of_a_layer_cannot_be_divided(tmp_path, family):
-    with pytest.raises(LoraMismatchError, match="is divided here, between") as refused:
+    with pytest.raises(LoraMismatchError, match="is split between") as refused:
         apply(ovis(), load(write(tmp_path / "a.safetensors", INDIVISIBLE[family])))
     assert refused.value.key == DIVIDED
 

@@ -32,7 +32,7 @@ def test_what_is_meant(asked, meant):
      "ink.safetensors\0", "x" * 5000],
 )  # fmt: skip
 def test_a_way_out_of_the_folder_is_no_name(asked):
-    with pytest.raises(LoraInputError, match="no name in the loras folder") as refused:
+    with pytest.raises(LoraInputError, match="not a name in the loras folder") as refused:
         choose_name(asked, NAMES)
     assert refused.value.key == "lora_name"
 
@@ -54,7 +54,7 @@ def test_a_name_is_never_completed(asked):
 
 @pytest.mark.parametrize("asked", [None, 5, True, ["ink.safetensors"], {"a": 1}])
 def test_only_text_is_a_name(asked):
-    with pytest.raises(LoraInputError, match="name is text"):
+    with pytest.raises(LoraInputError, match="name must be text"):
         choose_name(asked, NAMES)
 
 

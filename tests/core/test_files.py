@@ -36,7 +36,7 @@ BYTES = {
     "F03 body cut": (GOOD[:-3], "incomplete"),
     "F04 header longer than the file": (raw({}, length=5000), "header says 5000"),
     "F04 header of 2^63": (raw({}, length=2**63), "header says"),
-    "F04 no header": (raw({}, length=0), "damaged or no safetensors"),
+    "F04 no header": (raw({}, length=0), "damaged or not a safetensors"),
     "F04 header of 200 MB": (raw({}, length=200_000_000), "header says"),
     "F05 web page": (b"<!DOCTYPE html><title>Sign in</title>" + bytes(60), "HTML page"),
     "F05 web page after a line": (b"\n\n<html><body>" + bytes(60), "HTML page"),
@@ -92,9 +92,9 @@ CONTENT = {
         r"ranks differ: up \(16, 4\), down \(5, 16\)",
         "layer",
     ),
-    "F18 one-dimensional": ({**PAIR, UP: torch.ones(6)}, "no pair of matrices", "layer"),
-    "F18 a single number": ({**PAIR, DOWN: torch.tensor(1.0)}, "no pair of matrices", "layer"),
-    "F18 up with a kernel": ({**PAIR, UP: torch.ones(6, 4, 3, 3)}, "no pair", "layer"),
+    "F18 one-dimensional": ({**PAIR, UP: torch.ones(6)}, "not a pair of matrices", "layer"),
+    "F18 a single number": ({**PAIR, DOWN: torch.tensor(1.0)}, "not a pair of matrices", "layer"),
+    "F18 up with a kernel": ({**PAIR, UP: torch.ones(6, 4, 3, 3)}, "not a pair", "layer"),
     "F20 no down": ({UP: PAIR[UP]}, "its up but not its down", "layer"),
     "F21 no up": ({DOWN: PAIR[DOWN]}, "its down but not its up", "layer"),
     "F22 half a LoKr": ({"layer.lokr_w1": torch.ones(2, 2)}, "LoKr", "layer"),
@@ -116,13 +116,13 @@ CONTENT = {
     "F26 alpha empty": ({**PAIR, "layer.alpha": torch.ones(0)}, r"shape \(0,\)", "layer"),
     "F30 one layer spelled twice": (
         {**PAIR, "layer.lora_B.weight": PAIR[UP], "layer.lora_A.weight": PAIR[DOWN]},
-        "in the file twice",
+        "is ambiguous: the file has both",
         "layer",
     ),
     "F32 magnitudes alone": ({"layer.dora_scale": torch.ones(6, 1)}, "DoRA", "layer"),
     "F32 magnitudes that are no vector": (
         {**PAIR, "layer.dora_scale": torch.ones(2, 3)},
-        "no vector",
+        "not a vector",
         "layer",
     ),
     "F33 reshape": ({**PAIR, "layer.reshape_weight": torch.tensor([2.0**20] * 2)}, "resh", "layer"),
@@ -142,11 +142,11 @@ CONTENT = {
     ),
     "F28 a checkpoint": (
         tensors(0, **{"model.diffusion_model.out.0.weight": (3,)}),
-        "is no LoRA",
+        "is not a LoRA",
         None,
     ),
-    "no tensors": ({}, "is no LoRA", None),
-    "an alpha and nothing else": ({"layer.alpha": torch.tensor(4.0)}, "is no LoRA", None),
+    "no tensors": ({}, "is not a LoRA", None),
+    "an alpha and nothing else": ({"layer.alpha": torch.tensor(4.0)}, "is not a LoRA", None),
 }
 
 NEEDS_DATA = ("F23", "F33", "F26 alpha NaN", "F26 alpha infinite")
@@ -159,7 +159,7 @@ BYTES |= {
 BYTES |= {
     "F14 numbers of half a byte": (
         raw({"a": {"dtype": "F4", "shape": [4], "data_offsets": [0, 2]}}, bytes(2)),
-        "a holds numbers of type F4, which are not read",
+        "a holds numbers of type F4, which are not supported",
     )
 }
 
@@ -236,7 +236,7 @@ def test_the_bound_is_that_of_the_largest_numbers(tmp_path, dtype):
     content = {k: v.to(dtype) for k, v in pair("layer", 6, 8).items()}
     file = read_file(identify(write(tmp_path / "x.safetensors", content)))
     up, down = (float(value.double().abs().max()) for value in content.values())
-    assert file.modules["layer"].bounds == (4 * up * down,)
+    assert file.modules["layer"].max_abs_bounds == (4 * up * down,)
 
 
 def test_cut_anywhere(tmp_path):

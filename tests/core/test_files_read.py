@@ -163,6 +163,6 @@ def test_a_name_that_is_no_text_is_refused_without_its_path(tmp_path):
     os.rename(path, other)  # noqa: PTH104 (paths are bytes)
     file = identify(os.fsdecode(other))
     for read in (read_file, check_file):
-        with pytest.raises(LoraFileError, match="a path that is no text") as refused:
+        with pytest.raises(LoraFileError, match="a path that is not valid UTF-8") as refused:
             read(file)
         assert str(tmp_path) not in str(refused.value)

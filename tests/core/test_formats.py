@@ -28,7 +28,7 @@ from lora_core.warning import LoraWarning
 EXAMPLES = Path(__file__).parents[1] / "data" / "formats"
 
 INK = Recipe.of(FileId("/loras/ink.safetensors", 1_700_000_000_000_000_000, 4096, 17, "ink"), 0.5)
-LIGHT = Recipe.of(FileId("/loras/light.safetensors", 2, 8192, 18, "shelf/light", beside=3))
+LIGHT = Recipe.of(FileId("/loras/light.safetensors", 2, 8192, 18, "shelf/light", config_mtime_ns=3))
 
 
 def report() -> Report:
@@ -45,17 +45,17 @@ def report() -> Report:
         touched=20000,
         unknown=("lora_unet_nowhere",),
         base="Flux",
-        silent=1,
+        zero_layers=1,
         scale_unread=True,
         dialects=("kohya",),
         trainer="sd-scripts",
         disagrees="SD 1.5",
         model="Flux",
         widened=("img_in takes 128 inputs now, 64 before",),
-        said=(LoraWarning.of("found_by_content", asked="old", name="ink"),),
+        extra_warnings=(LoraWarning.of("found_by_content", asked="old", name="ink"),),
         carried=True,
     )
-    return Report((lora, replace(lora, name="plain", unknown=(), ranks=None, said=())))
+    return Report((lora, replace(lora, name="plain", unknown=(), ranks=None, extra_warnings=())))
 
 
 def facts() -> Facts:

@@ -49,27 +49,31 @@ LAYERS = {
 }
 
 
-def beside(layer, lanes, dtype=torch.float64):
+def beside(layer, live_terms, dtype=torch.float64):
     """A layer as a model of its own, with a stack beside it, and the gate."""
     model = nn.ModuleDict({"layer": layer.to(dtype)})
     shapes = {f"layer.{name}": tuple(p.shape) for name, p in layer.named_parameters()}
-    stack = Stack({f"layer.{name}": own for name, own in lanes.items()}, shapes, dtype)
+    stack = Stack({f"layer.{name}": own for name, own in live_terms.items()}, shapes, dtype)
     gate = Gate()
     handles = stack.attach(model.get_submodule, gate)
     return model["layer"], stack, gate, handles
 
 
-def merged(layer, lanes, strengths, x):
+def merged(layer, live_terms, strengths, x):
     """What the layer gives with everything in its parameters."""
     before = {name: p.detach().clone() for name, p in layer.named_parameters()}
-    for name, own in lanes.items():
-        addends = [
+    for name, own in live_terms.items():
+        weight_terms = [
             WeightTerm(
-                Target("w", rows=lane.rows), lane.delta, strengths[FILES.index(lane.file)], 0, ""
+                Target("w", rows=live_term.rows),
+                live_term.delta,
+                strengths[FILES.index(live_term.file)],
+                0,
+                "",
             )
-            for lane in own
+            for live_term in own
         ]
-        merge_(dict(layer.named_parameters())[name].data, fuse(addends, torch.float64))
+        merge_(dict(layer.named_parameters())[name].data, fuse(weight_terms, torch.float64))
     y = layer(x)
     for name, p in layer.named_parameters():
         p.data.copy_(before[name])
@@ -81,11 +85,13 @@ def merged(layer, lanes, strengths, x):
 def test_a_stack_beside_a_layer_is_the_layer_with_the_stack_in_it(name):
     layer, shape = LAYERS[name]
     x, width = drawn(*shape).double(), layer.weight[0].numel()
-    lanes = {"weight": [LiveTerm(file, None, pair(8, width, i)) for i, file in enumerate(FILES)]}
+    live_terms = {
+        "weight": [LiveTerm(file, None, pair(8, width, i)) for i, file in enumerate(FILES)]
+    }
     if layer.bias is not None:
-        lanes["bias"] = [LiveTerm(FILES[1], None, Dense(drawn(8), "bias"))]
-    layer, stack, gate, handles = beside(layer, lanes)
-    expected = merged(layer, lanes, STRENGTHS, x)
+        live_terms["bias"] = [LiveTerm(FILES[1], None, Dense(drawn(8), "bias"))]
+    layer, stack, gate, handles = beside(layer, live_terms)
+    expected = merged(layer, live_terms, STRENGTHS, x)
     plain = layer(x)
     gate.rows = gate_rows(stack, [[s] for s in STRENGTHS]).double()
     found = layer(x)
@@ -102,7 +108,7 @@ def test_a_stack_beside_a_layer_is_the_layer_with_the_stack_in_it(name):
 def test_slices_of_a_fused_weight_share_one_branch():
     q, k, v = (0, 4), (4, 4), (8, 4)
     layer = nn.Linear(12, 12)
-    lanes = {
+    live_terms = {
         "weight": [
             LiveTerm(FILES[0], q, pair(4, 12, 1)),
             LiveTerm(FILES[0], v, pair(4, 12, 2)),
@@ -115,9 +121,9 @@ def test_slices_of_a_fused_weight_share_one_branch():
             LiveTerm(FILES[1], None, Dense(drawn(12))),
         ],
     }
-    layer, stack, gate, _ = beside(layer, lanes)
+    layer, stack, gate, _ = beside(layer, live_terms)
     x = drawn(2, 5, 12).double()
-    expected = merged(layer, lanes, STRENGTHS, x)
+    expected = merged(layer, live_terms, STRENGTHS, x)
     gate.rows = gate_rows(stack, [[s] for s in STRENGTHS])
     torch.testing.assert_close(layer(x), expected, atol=1e-6, rtol=1e-6)
     assert stack.rank == 4 + 4 + 4 + 2 + 4 + 2
@@ -134,14 +140,14 @@ def test_slices_of_a_fused_weight_share_one_branch():
     ids=["LayerNorm", "GroupNorm", "RMSNorm"],
 )
 def test_norms_have_branches_too(norm, shape):
-    lanes = {
+    live_terms = {
         name: [LiveTerm(FILES[i], None, Dense(drawn(12, seed=i))) for i in (0, 2)]
         for name, _ in norm.named_parameters()
     }
-    norm, stack, gate, _ = beside(norm, lanes)
+    norm, stack, gate, _ = beside(norm, live_terms)
     x = drawn(*shape).double()
     strengths = [STRENGTHS[FILES.index(file)] for file in stack.files]
-    expected = merged(norm, lanes, STRENGTHS, x)
+    expected = merged(norm, live_terms, STRENGTHS, x)
     gate.rows = gate_rows(stack, [[s] for s in strengths])
     torch.testing.assert_close(norm(x), expected, atol=1e-6, rtol=1e-6)
 
@@ -151,9 +157,9 @@ def test_norms_have_branches_too(norm, shape):
 @pytest.mark.parametrize("chunks", [1, 2])
 def test_every_image_has_its_row_of_the_gate(name, chunks):
     layer, shape = LAYERS[name]
-    lanes = {"weight": [LiveTerm(FILES[0], None, pair(8, layer.weight[0].numel(), 0))]}
-    lanes["bias"] = [LiveTerm(FILES[0], None, Dense(drawn(8)))]
-    layer, stack, gate, _ = beside(layer, lanes)
+    live_terms = {"weight": [LiveTerm(FILES[0], None, pair(8, layer.weight[0].numel(), 0))]}
+    live_terms["bias"] = [LiveTerm(FILES[0], None, Dense(drawn(8)))]
+    layer, stack, gate, _ = beside(layer, live_terms)
     x = drawn(3 * chunks, *shape[1:]).double()
     values = [0.0, 0.5, -2.0]
     gate.rows = gate_rows(stack, [values]).repeat(chunks, 1)
@@ -217,13 +223,13 @@ def test_products_are_branches_as_exact_pairs():
     loha = Hadamard((drawn(8, 3), drawn(8, 2)), (drawn(3, 12), drawn(2, 12)), 0.5)
     lokr = Kronecker((drawn(2, 3),), (drawn(4, 2), drawn(2, 4)), 0.5)
     for delta, rank in ((loha, 6), (lokr, 6)):
-        lanes = {"weight": [LiveTerm(FILES[0], None, delta)]}
-        layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes)
+        live_terms = {"weight": [LiveTerm(FILES[0], None, delta)]}
+        layer, stack, gate, _ = beside(nn.Linear(12, 8), live_terms)
         assert stack.rank == rank == delta.pair_rank
         x = drawn(2, 12).double()
         gate.rows = gate_rows(stack, [[0.7]])
         torch.testing.assert_close(
-            layer(x), merged(layer_without(layer), lanes, [0.7], x), atol=1e-5, rtol=1e-5
+            layer(x), merged(layer_without(layer), live_terms, [0.7], x), atol=1e-5, rtol=1e-5
         )
 
 
@@ -264,8 +270,8 @@ def test_which_layers_take_a_branch(layer, name, shape, takes):
 
 @torch.no_grad()
 def test_channels_last_stays_channels_last():
-    lanes = {"weight": [LiveTerm(FILES[0], None, pair(8, 108, 0))]}
-    layer, stack, gate, _ = beside(nn.Conv2d(12, 8, 3, padding=1), lanes, torch.float32)
+    live_terms = {"weight": [LiveTerm(FILES[0], None, pair(8, 108, 0))]}
+    layer, stack, gate, _ = beside(nn.Conv2d(12, 8, 3, padding=1), live_terms, torch.float32)
     layer.to(memory_format=torch.channels_last)
     x = drawn(2, 12, 6, 5).to(memory_format=torch.channels_last)
     gate.rows = gate_rows(stack, [[1.0]])
@@ -288,8 +294,8 @@ def test_gradients_still_flow_to_the_input():
 @torch.no_grad()
 def test_vectors_that_a_model_has_doubled_are_refused():
     """Qwen-Image does that to its timestep: which of them belongs to which image cannot be told."""
-    lanes = {"weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))]}
-    layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes)
+    live_terms = {"weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))]}
+    layer, stack, gate, _ = beside(nn.Linear(12, 8), live_terms)
     gate.rows = gate_rows(stack, [[0.0, 1.0]])
     with pytest.raises(LoraInputError, match="4 inputs for 2 images"):
         layer(drawn(4, 12).double())
@@ -302,8 +308,8 @@ def test_factors_of_very_different_size_fit_into_half_precision(power):
     skewed = LowRank(plain.up * power, plain.down / power, plain.scale)
     outputs = []
     for delta in (plain, skewed):
-        lanes = {"weight": [LiveTerm(FILES[0], None, delta)]}
-        layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes, torch.float16)
+        live_terms = {"weight": [LiveTerm(FILES[0], None, delta)]}
+        layer, stack, gate, _ = beside(nn.Linear(12, 8), live_terms, torch.float16)
         layer.weight.zero_()
         layer.bias.zero_()
         gate.rows = gate_rows(stack, [[1.0]])
@@ -313,10 +319,10 @@ def test_factors_of_very_different_size_fit_into_half_precision(power):
 
 def test_a_layer_that_is_not_there_leaves_no_branch_at_the_others():
     model = nn.ModuleDict({"layer": nn.Linear(12, 8)})
-    lanes = {
+    live_terms = {
         f"{name}.weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))] for name in ("layer", "gone")
     }
-    stack = Stack(lanes, dict.fromkeys(lanes, (8, 12)), torch.float32)
+    stack = Stack(live_terms, dict.fromkeys(live_terms, (8, 12)), torch.float32)
     with pytest.raises(AttributeError):
         stack.attach(model.get_submodule, Gate())
     assert not model["layer"]._forward_hooks
@@ -329,8 +335,8 @@ class Interrupted(nn.Linear):
 
 def test_an_interrupt_on_the_way_leaves_no_branch_at_those_before():
     model = nn.ModuleDict({"layer": nn.Linear(12, 8), "later": Interrupted(12, 8)})
-    lanes = {f"{name}.weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))] for name in model}
-    stack = Stack(lanes, dict.fromkeys(lanes, (8, 12)), torch.float32)
+    live_terms = {f"{name}.weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))] for name in model}
+    stack = Stack(live_terms, dict.fromkeys(live_terms, (8, 12)), torch.float32)
     with pytest.raises(KeyboardInterrupt):
         stack.attach(model.get_submodule, Gate())
     assert not model["layer"]._forward_hooks
@@ -338,8 +344,8 @@ def test_an_interrupt_on_the_way_leaves_no_branch_at_those_before():
 
 @torch.no_grad()
 def test_a_twin_has_factors_of_its_own_and_none_of_a_hosts_notes():
-    lanes = {"layer.weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))]}
-    stack = Stack(lanes, {"layer.weight": (8, 12)}, torch.float32)
+    live_terms = {"layer.weight": [LiveTerm(FILES[0], None, pair(8, 12, 0))]}
+    stack = Stack(live_terms, {"layer.weight": (8, 12)}, torch.float32)
     stack.device = stack.branches[0].down._v = "a note"
     twin = stack.twin()
     assert not hasattr(twin, "device")
@@ -357,8 +363,8 @@ def test_half_precision_holds_every_number_of_a_branch_whose_product_it_holds(sc
     """Scales and factors far from each other: neither side, nor what is between them, leaves float16."""
     ordinary = pair(8, 12, 3)
     factors = (size * ordinary.up / max(scale, 1.0), ordinary.down / size)
-    lanes = {"weight": [LiveTerm(FILES[0], None, LowRank(*factors, scale))]}
-    layer, stack, gate, _ = beside(nn.Linear(12, 8), lanes, torch.float16)
+    live_terms = {"weight": [LiveTerm(FILES[0], None, LowRank(*factors, scale))]}
+    layer, stack, gate, _ = beside(nn.Linear(12, 8), live_terms, torch.float16)
     x = drawn(2, 5, 12).half()
     plain = layer(x)
     gate.rows = gate_rows(stack, [[1.0]])

@@ -166,7 +166,7 @@ def test_a_changed_entry_goes_by_what_it_says(change):
     ],
 )
 def test_what_varies_is_refused_and_not_flattened(varying):
-    with pytest.raises(LoraInputError, match="which a LORA_STACK cannot say") as refused:
+    with pytest.raises(LoraInputError, match="which a LORA_STACK cannot express") as refused:
         written_stack(varying)
     assert refused.value.file == "style/ink.safetensors"
 

@@ -17,7 +17,7 @@ def random(*shape: int, seed: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def addend(delta, rows=None, strength=1.0) -> WeightTerm:
+def weight_term(delta, rows=None, strength=1.0) -> WeightTerm:
     return WeightTerm(Target("w", rows=rows), delta, strength, 0.0, "file")
 
 
@@ -29,16 +29,16 @@ def some_of_everything(shape):
         full = (height, *shape[1:])
         for rank in (1, 3):
             up, down = random(height, rank, seed=seed), random(rank, inner, seed=seed + rank)
-            yield addend(LowRank(up, down, 0.5 / rank), rows, 0.7 - 0.3 * seed)
-        yield addend(Dense(random(*full, seed=seed + 50)), rows, -0.4 + 0.2 * seed)
-        yield addend(Replacement(random(*full, seed=seed + 60)), rows, 0.25)
+            yield weight_term(LowRank(up, down, 0.5 / rank), rows, 0.7 - 0.3 * seed)
+        yield weight_term(Dense(random(*full, seed=seed + 50)), rows, -0.4 + 0.2 * seed)
+        yield weight_term(Replacement(random(*full, seed=seed + 60)), rows, 0.25)
 
 
-def expected(weight, addends, strength):
+def expected(weight, weight_terms, strength):
     """Every delta against the incoming weight, then all added, in float64."""
     base = weight.double()
     total = base.clone()
-    for each in addends:
+    for each in weight_terms:
         begin, length = each.target.rows or (0, len(base))
         rows = slice(begin, begin + length)
         match each.delta:
@@ -59,27 +59,27 @@ def expected(weight, addends, strength):
 )
 def test_all_at_once_is_the_plain_formula(shape, strength, dtype, tolerance):
     weight = random(*shape, seed=99).to(dtype)
-    addends = list(some_of_everything(shape))
-    exact = expected(weight, addends, strength)
-    merge.merge_(weight, fuse(addends, merge.sum_type(dtype)), strength)
+    weight_terms = list(some_of_everything(shape))
+    exact = expected(weight, weight_terms, strength)
+    merge.merge_(weight, fuse(weight_terms, merge.sum_type(dtype)), strength)
     assert (weight.double() - exact).abs().max() <= tolerance * exact.abs().max()
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 25, 60, 10_000])
 def test_chunks_of_any_size_give_the_same_bits(monkeypatch, chunk):
-    addends = list(some_of_everything((12, 5)))
+    weight_terms = list(some_of_everything((12, 5)))
     results = []
     for size in (chunk, 10**9):
-        monkeypatch.setattr(merge, "CHUNK", size)
+        monkeypatch.setattr(merge, "CHUNK_ENTRIES", size)
         weight = random(12, 5, seed=99).half()
-        merge.merge_(weight, fuse(addends))
+        merge.merge_(weight, fuse(weight_terms))
         results.append(weight)
     assert torch.equal(*results)
 
 
 def test_a_fused_stack_copies_no_factor():
     pairs = [LowRank(random(12, 2, seed=s), random(2, 5, seed=s), 1.0) for s in range(3)]
-    (patch,) = fuse([addend(pair) for pair in pairs])
+    (patch,) = fuse([weight_term(pair) for pair in pairs])
     assert all(mine is pair.up for mine, pair in zip(patch.ups, pairs, strict=True))
     assert all(mine is pair.down for mine, pair in zip(patch.downs, pairs, strict=True))
     assert patch.gate is not None
@@ -88,7 +88,7 @@ def test_a_fused_stack_copies_no_factor():
 
 def test_a_number_by_itself_can_be_a_weight():
     weight = torch.tensor(2.0)
-    merge.merge_(weight, fuse([addend(Dense(torch.tensor([3.0])), strength=0.5)]))
+    merge.merge_(weight, fuse([weight_term(Dense(torch.tensor([3.0])), strength=0.5)]))
     assert weight == 3.5
 
 

@@ -60,8 +60,10 @@ def told(plan):
     """All of a plan, by value."""
     return plan.report, [
         {
-            key: [(a.target, id(a.delta), a.strength, a.max_abs_bound, a.file) for a in addends]
-            for key, addends in weights.items()
+            key: [
+                (a.target, id(a.delta), a.strength, a.max_abs_bound, a.file) for a in weight_terms
+            ]
+            for key, weight_terms in weights.items()
         }
         for weights in (own.merged for own in plan.models)
     ]
@@ -77,7 +79,10 @@ def test_another_strength_reads_nothing_and_gives_what_a_new_plan_gives(recipes)
         assert cache.asked == 2
         assert told(again) == told(make_plan(recipe, models, FileCacheOf(held)))
         for term in recipe.terms:
-            bounds = [module.bounds[0] for module in again.matches[term.file].file.modules.values()]
+            bounds = [
+                module.max_abs_bounds[0]
+                for module in again.matches[term.file].file.modules.values()
+            ]
             own = [
                 a
                 for sums in again.models[0].merged.values()

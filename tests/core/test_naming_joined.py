@@ -143,7 +143,7 @@ def test_magnitudes_of_inputs_look_at_all_of_it(tmp_path):
     name = "transformer.transformer_blocks.0.attn.to_qkv"
     content = {**pair(name, 128, 64), f"{name}.dora_scale": torch.ones(1, 64)}
     weights = {k: torch.zeros(s) for k, s in layouts()["krea2"].shapes.items()}
-    with pytest.raises(LoraMismatchError, match="is divided here, between") as refused:
+    with pytest.raises(LoraMismatchError, match="is split between") as refused:
         apply(weights, load(write(tmp_path / "inputs.safetensors", content)))
     assert refused.value.key == name
 

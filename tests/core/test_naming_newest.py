@@ -235,7 +235,7 @@ def test_by_the_names_of_diffusers_nothing_is_put_in_order(tmp_path):
 def test_what_is_no_lora_cannot_be_put_in_order(tmp_path):
     shapes, file = of_diffsynth()
     content = {**file, "blocks.1.attn.qkv_proj.diff": torch.ones(48, 32)}
-    with pytest.raises(LoraMismatchError, match="head by head, which a difference of"):
+    with pytest.raises(LoraMismatchError, match="head by head, and a difference of"):
         delta_of(shapes, content, tmp_path / "a.safetensors")
 
 

@@ -11,7 +11,7 @@ from lora_core.families.modules import read_module
 from lora_core.families.source import Source
 from lora_core.formats.settings import ModuleConfig
 from lora_core.matching.match import WeightTerm
-from lora_core.matching.overflow import check_beside, check_range
+from lora_core.matching.overflow import check_live_range, check_range
 from lora_core.naming.targets import Target
 
 HUGE = {
@@ -66,7 +66,7 @@ SANE = {
 }
 
 
-def addends(roles: dict[str, torch.Tensor], rows=None) -> list[WeightTerm]:
+def weight_terms(roles: dict[str, torch.Tensor], rows=None) -> list[WeightTerm]:
     _, deltas = read_module(Source("layer", roles, ModuleConfig()))
     return [WeightTerm(Target("w", rows=rows), d, 1.0, d.max_abs_bound(), "file") for d in deltas]
 
@@ -74,13 +74,16 @@ def addends(roles: dict[str, torch.Tensor], rows=None) -> list[WeightTerm]:
 @pytest.mark.parametrize("family", HUGE)
 def test_what_float16_cannot_hold_is_refused(family):
     with pytest.raises(LoraMismatchError, match="cannot hold"):
-        check_range({"w": addends(HUGE[family])}, {"w": torch.float16})
+        check_range({"w": weight_terms(HUGE[family])}, {"w": torch.float16})
 
 
 @pytest.mark.parametrize("family", SANE)
 def test_what_even_float8_can_hold_is_not(family):
-    every = addends(SANE[family])
-    assert sum(addend.max_abs_bound for addend in every) > torch.finfo(torch.float8_e4m3fn).max
+    every = weight_terms(SANE[family])
+    assert (
+        sum(weight_term.max_abs_bound for weight_term in every)
+        > torch.finfo(torch.float8_e4m3fn).max
+    )
     check_range({"w": every}, {"w": torch.float8_e4m3fn})
 
 
@@ -103,20 +106,25 @@ def test_rows_that_meet_add_up(second, together):
 def test_a_rescale_of_next_to_nothing_takes_the_weight_away():
     """Times a strength beyond measure, float16 cannot hold it."""
     roles = {"oft_blocks": torch.zeros(3, 2, 2), "rescale": torch.full((6, 1), 1e-45)}
-    check_range({"w": [addend.times(10) for addend in addends(roles)]}, {"w": torch.float16})
+    check_range(
+        {"w": [weight_term.times(10) for weight_term in weight_terms(roles)]}, {"w": torch.float16}
+    )
     with pytest.raises(LoraMismatchError, match="cannot hold"):
-        check_range({"w": [addend.times(1e10) for addend in addends(roles)]}, {"w": torch.float16})
+        check_range(
+            {"w": [weight_term.times(1e10) for weight_term in weight_terms(roles)]},
+            {"w": torch.float16},
+        )
 
 
 def test_what_is_added_up_on_the_way_has_to_fit_into_float32():
     """Products beyond it that would cancel each other: one of them is there before the other."""
     up = torch.tensor([[1e20, -1e20]]).repeat(6, 1)
     roles = {"up": up, "down": torch.full((2, 8), 1e20)}
-    (addend,) = addends(roles)
-    assert addend.delta.max_abs() == 0
+    (weight_term,) = weight_terms(roles)
+    assert weight_term.delta.max_abs() == 0
     with pytest.raises(LoraMismatchError, match="float32 cannot hold"):
-        check_range({"w": [addend]}, {"w": torch.float32})
-    check_range({"w": [addend.times(1e-10)]}, {"w": torch.float32})
+        check_range({"w": [weight_term]}, {"w": torch.float32})
+    check_range({"w": [weight_term.times(1e-10)]}, {"w": torch.float32})
 
 
 @pytest.mark.parametrize("shape", [(1, 6), (6, 1), (3, 2)])
@@ -148,7 +156,7 @@ REAL = {
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float8_e4m3fn])
 @pytest.mark.parametrize("family", REAL)
 def test_families_relative_to_the_weight_fit_into_any_type(family, dtype):
-    check_range({"w": addends(REAL[family])}, {"w": dtype})
+    check_range({"w": weight_terms(REAL[family])}, {"w": dtype})
 
 
 NO_NUMBERS = {
@@ -166,7 +174,7 @@ NO_NUMBERS = {
 @pytest.mark.parametrize("case", NO_NUMBERS)
 def test_what_is_no_number_is_refused(case):
     with pytest.raises((LoraMismatchError, LoraFileError)):
-        check_range({"w": addends(NO_NUMBERS[case])}, {"w": torch.float32})
+        check_range({"w": weight_terms(NO_NUMBERS[case])}, {"w": torch.float32})
 
 
 def test_rows_that_do_not_meet_each_other_do_not_add_up_by_way_of_the_whole():
@@ -181,7 +189,7 @@ def test_rows_that_do_not_meet_each_other_do_not_add_up_by_way_of_the_whole():
 def test_a_vector_beside_a_layer_has_to_fit_by_itself():
     """It is kept in the layer's type without its strength, small as the product may be."""
     largest = torch.finfo(torch.float32).max  # which bfloat16 rounds to infinity
-    residue = Dense(torch.full((6,), largest))
-    addend = WeightTerm(Target("norm.weight"), residue, 1e-20, 1e-20 * largest, "a.safetensors")
+    dense = Dense(torch.full((6,), largest))
+    weight_term = WeightTerm(Target("norm.weight"), dense, 1e-20, 1e-20 * largest, "a.safetensors")
     with pytest.raises(LoraMismatchError, match="cannot hold"):
-        check_beside({"norm.weight": (addend,)}, {"norm.weight": torch.bfloat16})
+        check_live_range({"norm.weight": (weight_term,)}, {"norm.weight": torch.bfloat16})

@@ -55,11 +55,11 @@ def plan(recipe: Recipe, *, banks: bool = True):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_a_bank_takes_the_place_of_a_head_as_it_is(file, dtype):
     base, made = plan(file)
-    addends = made.models[0].merged
+    weight_terms = made.models[0].merged
     for key, value in bank().items():
         name = key.replace("set_", "")
         before = base[name].to(dtype)
-        patches = fuse(addends[name])
+        patches = fuse(weight_terms[name])
         after = merged(before.clone(), patches)
         assert wider_shape(patches) == after.shape == value.shape
         assert torch.equal(after, value.to(dtype)) and after.dtype == dtype
@@ -88,7 +88,7 @@ def test_strength_0_is_the_model(file):
 @pytest.mark.parametrize("second", [pair(HEAD, 6, 8), {f"{HEAD}.diff_b": torch.ones(6)}, bank()])
 def test_nothing_else_may_change_the_same_weight(file, second, tmp_path):
     other = load(write(tmp_path / "other.safetensors", second))
-    with pytest.raises(LoraMismatchError, match=r"\.safetensors changes too"):
+    with pytest.raises(LoraMismatchError, match=r"\.safetensors changes it too"):
         plan(file + other)
 
 
@@ -96,12 +96,12 @@ def test_nor_can_it_vary(file):
     base, _ = plan(file)
     model = replace(model_of(base), banks=True, branches=frozenset(base))
     varying = split_recipe(file.scheduled(Curve.parse("linear")), "auto", quantised=False)
-    with pytest.raises(LoraMismatchError, match="of its layers cannot be"):
+    with pytest.raises(LoraMismatchError, match="of its layers cannot vary"):
         make_plan(Recipe(), [model], FileCache(), earlier=[varying])
 
 
 def test_where_banks_are_not_read_it_is_refused_and_says_why(file):
-    with pytest.raises(LoraMismatchError, match=r"holds 4 heads in place of one.*newer than 0\.33"):
+    with pytest.raises(LoraMismatchError, match=r"holds 4 heads instead of one.*newer than 0\.33"):
         plan(file, banks=False)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lora_core.errors import LoraInputError
-from lora_core.library.resolve import Asked, Found, resolve, said_of
+from lora_core.library.resolve import Asked, Found, resolve, warnings_of
 
 FILES = {  # name to size and content
     "ink.safetensors": (10, "a"),
@@ -87,7 +87,7 @@ ELSEWHERE = {
 @pytest.mark.parametrize("asked", ELSEWHERE)
 def test_a_file_found_under_another_name_is_said_with_both(asked):
     found = Library().find(*asked)
-    (said,) = said_of(Asked(*asked), found)
+    (said,) = warnings_of(Asked(*asked), found)
     assert said.code == ELSEWHERE[asked]
     assert said.fields == {"asked": asked[0], "name": "new/moved.safetensors"}
 
@@ -97,7 +97,7 @@ def test_a_file_found_under_another_name_is_said_with_both(asked):
 )
 def test_nothing_is_said_of_a_name_in_another_spelling_nor_of_a_bare_word(asked):
     """Which is how tags name files."""
-    assert said_of(Asked(asked), Library().find(asked)) == ()
+    assert warnings_of(Asked(asked), Library().find(asked)) == ()
 
 
 REFUSED = {
@@ -111,7 +111,7 @@ REFUSED = {
     "the same without suffix": (("flux\\PyTorch_lora_weights",), "no such file"),
     "a word for two": (("ink",), "several such files"),
     "a part of a name": (("mov",), "no such file"),
-    "a way out": (("../ink.safetensors", "a", 10), "no name in the loras folder"),
+    "a way out": (("../ink.safetensors", "a", 10), "not a name in the loras folder"),
     "nothing": (("",), "no such file"),
 }  # fmt: skip
 

@@ -123,16 +123,19 @@ def test_what_is_no_row_is_refused_by_its_number(row):
 
 
 BAD_VALUES = {
-    "a number": (5, "not of this form"),
-    "an object without rows": ({}, "not of this form"),
-    "rows that are no list": ({"version": 1, "rows": {}}, "not of this form"),
+    "a number": (5, "not in the right format"),
+    "an object without rows": ({}, "not in the right format"),
+    "rows that are no list": ({"version": 1, "rows": {}}, "not in the right format"),
     "a newer version": (value(ROW) | {"version": 2}, "reads up to version 1. Update LoRA Algebra"),
-    "a version that is none": (value() | {"version": "1"}, "without a version"),
-    "a version of 0": (value() | {"version": 0}, "without a version"),
-    "a version that is true": (value() | {"version": True}, "without a version"),
+    "a version that is none": (value() | {"version": "1"}, "without a valid version"),
+    "a version of 0": (value() | {"version": 0}, "without a valid version"),
+    "a version that is true": (value() | {"version": True}, "without a valid version"),
     "no JSON": ("[", "unreadable"),
     "empty text": ("", "unreadable"),
-    "NaN in JSON": ('[{"name": "ink", "strength": NaN}]', "with a number that is none"),
+    "NaN in JSON": (
+        '[{"name": "ink", "strength": NaN}]',
+        "is not valid: expected finite numbers, found NaN",
+    ),
     "a key twice": ('[{"name": "ink", "name": "light"}]', "ambiguous"),
     "deep text": ("[" * 100_000, "unreadable"),
     "long text": ('[{"note": "' + "x" * 1_000_000 + '"}]', "too long"),

@@ -119,10 +119,16 @@ def test_what_was_asked_for_is_no_part_of_the_value(model, clip, scale):
 
 def test_what_is_said_of_a_term_stays_with_its_file_whatever_is_made_of_it(flux):
     (term,) = flux.terms
-    said = Recipe((replace(term, said=(MOVED,)),))
-    for recipe in (said, 0.5 * said, said + flux, flux + said + said, said.with_files(lambda f: f)):
+    warned = Recipe((replace(term, warnings=(MOVED,)),))
+    for recipe in (
+        warned,
+        0.5 * warned,
+        warned + flux,
+        flux + warned + warned,
+        warned.with_files(lambda f: f),
+    ):
         assert codes(recipe) == ["found_by_content"]
-    assert codes(said.scheduled(Curve.parse("linear"))) == ["found_by_content"]
+    assert codes(warned.scheduled(Curve.parse("linear"))) == ["found_by_content"]
 
 
 def every_warning(tmp_path):
@@ -133,7 +139,7 @@ def every_warning(tmp_path):
     file = load(write(tmp_path / "a.safetensors", content, notes)).terms[0]
     other = load(write(tmp_path / "b.safetensors", LINEAR)).scaled(1, 0.5)
     moved = replace(MOVED, code="found_by_basename")
-    recipe = Recipe((replace(file, said=(MOVED, moved)), *other.terms))
+    recipe = Recipe((replace(file, warnings=(MOVED, moved)), *other.terms))
     model = replace(denoiser(), base="SD 1.5")
     alone = make_plan(recipe, [model], FileCache()).report
     with_clip = make_plan(recipe, [model, text_encoder()], FileCache()).report
@@ -181,8 +187,8 @@ def test_a_program_finds_them_in_the_plain_report(tmp_path):
 
 
 def test_braces_in_names_are_text():
-    said = LoraWarning.of("unknown_layers", count=1, names=few(["{count.__class__}"]))
-    assert said.text == "Unknown to the model, not applied: 1 ({count.__class__})"
+    warned = LoraWarning.of("unknown_layers", count=1, names=few(["{count.__class__}"]))
+    assert warned.text == "Unknown to the model, not applied: 1 ({count.__class__})"
 
 
 def test_of_many_names_the_first_are_said():

@@ -190,13 +190,13 @@ def _refused(error: LoraError, when: str) -> str:
 def _merged(plan: Plan, dtype: torch.dtype) -> Weights:
     """The weights that change."""
     (own,) = plan.models
-    addends = own.merged
-    return {key: _changed(key, own, dtype) for key, own in addends.items()}
+    weight_terms = own.merged
+    return {key: _changed(key, own, dtype) for key, own in weight_terms.items()}
 
 
-def _changed(key: str, addends: tuple[WeightTerm, ...], dtype: torch.dtype) -> torch.Tensor:
+def _changed(key: str, weight_terms: tuple[WeightTerm, ...], dtype: torch.dtype) -> torch.Tensor:
     weight = net(dtype).get_parameter(key).detach().clone()
-    changed = merged(weight, fuse(addends, sum_type(dtype)))
+    changed = merged(weight, fuse(weight_terms, sum_type(dtype)))
     if not changed.isfinite().all():
         raise FaultError(f"not finite: {key} in {dtype}, merged")
     return changed
@@ -211,9 +211,9 @@ def _live(dice: Random, recipe: Recipe, case: Case) -> str:
         _refused(error, "")
         return "refused"
     beside = _merged(plan, case.dtype)
-    lanes = plan.models[0].live
-    if lanes:
-        stack = Stack(lanes, model(case.dtype).shapes, case.dtype)
+    live_terms = plan.models[0].live
+    if live_terms:
+        stack = Stack(live_terms, model(case.dtype).shapes, case.dtype)
         for layer, output in _outputs(stack, varied, beside, case.dtype).items():
             if not output.isfinite().all():
                 raise FaultError(f"not finite: {layer} in {case.dtype}, live")
@@ -229,7 +229,7 @@ def _outputs(stack: Stack, recipe: Recipe, beside: Weights, dtype: torch.dtype) 
     gate.rows = stack.gate_rows(lambda file, layer: strength_of(terms[file], Moment(0.5), layer))
     handles = stack.attach(layers.get_submodule, gate)
     try:
-        names = {key.rpartition(".")[0] for key in stack.lanes}
+        names = {key.rpartition(".")[0] for key in stack.files_by_key}
         return {name: _output(name, beside, dtype) for name in names}
     finally:
         for handle in handles:

@@ -14,7 +14,7 @@ from .grammar import STORED, Draft
 
 Mutation = Callable[[Random, Draft], None]
 
-LARGEST = {dtype: torch.finfo(dtype).max for dtype in STORED}
+MOST_CHARS = {dtype: torch.finfo(dtype).max for dtype in STORED}
 PATTERNS = (
     *(
         "linear",
@@ -114,7 +114,7 @@ def fill(dice: Random, draft: Draft) -> None:
     """One number, or all, at an end of the type, or none."""
     key = _key(dice, draft)
     tensor = draft.tensors[key].clone()
-    top = LARGEST.get(tensor.dtype, 1)
+    top = MOST_CHARS.get(tensor.dtype, 1)
     values = (top, -top, top / 2, 1e-45, 0.0, 5e-324, float("nan"), float("inf"), 1.0, -1.0)
     value = torch.tensor(dice.choice(values), dtype=torch.float64).to(tensor.dtype)
     if not tensor.numel() or dice.random() < 0.5:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 OUTSIDE = "this stands outside of the folder"
 SOUND = "hostile/sound.safetensors"
 HUGE = 100_000_000
-AT_ONCE = 100
+FILES_AT_ONCE = 100
 MOST = 64 * 1024
 """Bytes of an answer."""
 
@@ -161,15 +161,19 @@ def test_a_hundred_requests_at_once_are_answered_alike(host, told):
     def ask(name: str) -> None:
         answers[name].append(asked(host, name))
 
-    threads = [threading.Thread(target=ask, args=(names[n % len(names)],)) for n in range(AT_ONCE)]
+    threads = [
+        threading.Thread(target=ask, args=(names[n % len(names)],)) for n in range(FILES_AT_ONCE)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     (host.loras_dir / "hostile" / "large.safetensors").unlink()
-    assert sum(map(len, answers.values())) == AT_ONCE
+    assert sum(map(len, answers.values())) == FILES_AT_ONCE
     assert all(len(set(same)) == 1 for same in answers.values())
-    told.append(f"{AT_ONCE} requests at once for {len(names)} names: the same answer for each")
+    told.append(
+        f"{FILES_AT_ONCE} requests at once for {len(names)} names: the same answer for each"
+    )
 
 
 @pytest.mark.usefixtures("disk")

@@ -287,4 +287,4 @@ def test_live_loras_of_a_model_for_the_negative_prompt_count(host, loras):
 def test_a_schedule_that_nobody_follows_is_refused(host, loras):
     negative = on_another(loras, "live", "linear")
     refused = host.run(guided("sd3", no_loras, negative, "refused"), expect_error=True)
-    assert "outside of the steps of its sampler" in refused.error
+    assert "outside the steps of its sampler" in refused.error

@@ -196,7 +196,7 @@ def test_images_cannot_have_a_strength_each_there(host, tmp_path):
     spread = model.lora("fused", values="0, 1")
     refused = host.run(model.graph(spread, batch=2), expect_error=True)
     assert refused.error_node == "KSampler"
-    assert "q_norm.weight together with what is around it" in refused.error
+    assert "q_norm.weight together with the layers around it" in refused.error
     model.sampled(model.lora("called", values="0, 1"), batch=2)
 
 
@@ -232,4 +232,4 @@ def test_what_is_computed_once_before_the_first_step(host, tmp_path, kinds, show
     assert model.sampled(model.lora("fused")).equal(live)
     assert host.log().count("sampling begins once more") == 1
     scheduled = host.run(model.graph(model.lora("fused", curve="0:1, 1:0")), expect_error=True)
-    assert "outside of the steps of its sampler" in scheduled.error
+    assert "outside the steps of its sampler" in scheduled.error

@@ -89,7 +89,7 @@ BAD_FILES = {
     ),
     "a checkpoint": (
         lambda _, target: write(target, {"model.diffusion_model.out.0.weight": torch.ones(3)}),
-        "is no LoRA",
+        "is not a LoRA",
         "LoadLoRA",
     ),
     "overflow": (scaled(1e20), "cannot hold", "ApplyToModel"),
@@ -140,10 +140,10 @@ def test_a_name_out_of_the_folder_is_refused(host, good, expected, name, show):
     decoy.write_bytes((host.loras_dir / good).read_bytes())
     result = host.run(render("flux", stacked_loras((name, 1.0))), expect_error=True)
     assert result.status == "invalid"
-    (objection,) = result.objections("LoadLoRA")
+    (validation_error,) = result.validation_errors("LoadLoRA")
     if name == TRAVERSALS[0]:
-        show(f"traversal name: {objection}")
-    assert "in the loras folder" in objection
+        show(f"traversal name: {validation_error}")
+    assert "in the loras folder" in validation_error
     assert latent_hash(host, good) == expected
 
 
@@ -156,10 +156,10 @@ def test_a_name_of_another_type_is_refused(host, name):
 def test_a_missing_file_names_close_ones(host, good, show):
     prompt = render("flux", stacked_loras((f"{good}s", 1.0)))
     result = host.run(prompt, expect_error=True)
-    (objection,) = result.objections("LoadLoRA")
-    show(f"missing file: {objection}")
-    assert "there is no such file" in objection
-    assert good in objection
+    (validation_error,) = result.validation_errors("LoadLoRA")
+    show(f"missing file: {validation_error}")
+    assert "there is no such file" in validation_error
+    assert good in validation_error
 
 
 def test_separators_and_case_do_not_matter_if_only_one_file_can_be_meant(host, good):
@@ -169,16 +169,16 @@ def test_separators_and_case_do_not_matter_if_only_one_file_can_be_meant(host, g
     result = host.run(
         render("flux", stacked_loras(("STYLE/FLUX.safetensors", 1))), expect_error=True
     )
-    (objection,) = result.objections("LoadLoRA")
-    assert "Style › Flux.safetensors" in objection
-    assert "style › flux.safetensors" in objection
+    (validation_error,) = result.validation_errors("LoadLoRA")
+    assert "Style › Flux.safetensors" in validation_error
+    assert "style › flux.safetensors" in validation_error
 
 
 def test_a_link_that_leads_nowhere_is_refused_in_words(host):
     (host.loras_dir / "dangling.safetensors").symlink_to(host.loras_dir / "gone")
     prompt = render("flux", stacked_loras(("dangling.safetensors", 1.0)))
-    (objection,) = host.run(prompt, expect_error=True).objections("LoadLoRA")
-    assert "a link that leads nowhere" in objection
+    (validation_error,) = host.run(prompt, expect_error=True).validation_errors("LoadLoRA")
+    assert "a broken link" in validation_error
 
 
 STRENGTHS = {
@@ -194,7 +194,7 @@ STRENGTHS = {
 def test_a_strength_that_is_no_finite_number_is_refused(host, good, expected, what, show):
     strength, status, words = STRENGTHS[what]
     result = host.run(render("flux", stacked_loras((good, strength))), expect_error=True)
-    said = result.error if status == "error" else result.objections("LoadLoRA")[0]
+    said = result.error if status == "error" else result.validation_errors("LoadLoRA")[0]
     show(f"strength {what}: {said.strip()}")
     assert result.status == status
     assert words in said

@@ -53,12 +53,12 @@ def by_hand(graph, first, second):
     return stack_loras(graph, ink, [graph.add("LoadLoRA", lora_name=second, strength=0.1), 0])
 
 
-def objection(host, rows):
+def validation_error(host, rows):
     graph = Graph()
     graph.add("TKValue", value=[graph.add("LoRARows", rows=rows), 0])
     result = host.run(graph.prompt, expect_error=True)
     assert result.status == "invalid"
-    (said,) = result.objections("LoRARows")
+    (said,) = result.validation_errors("LoRARows")
     return said
 
 
@@ -225,7 +225,7 @@ BAD = {
         lambda name: {"version": 7, "rows": [row(name)]},
         "version 7; this LoRA Algebra reads up to version 1",
     ),
-    "no rows": (lambda _: {"a": 1}, "not of this form"),
+    "no rows": (lambda _: {"a": 1}, "not in the right format"),
     "text that is no JSON": (lambda _: "[1", "unreadable"),
     "deep text": (lambda _: "[" * 50_000, "unreadable"),
     "too many": (lambda name: saved(*[row(name)] * 501), "at most 500 rows"),
@@ -235,14 +235,14 @@ BAD = {
 @pytest.mark.parametrize("what", BAD)
 def test_bad_rows_are_refused_before_anything_runs(host, loras, what, show):
     make, words = BAD[what]
-    said = objection(host, make(loras[0]))
+    said = validation_error(host, make(loras[0]))
     show(f"rows, {what}: {said}")
     assert words in said
 
 
 def test_missing_files_are_all_named_with_their_rows_and_close_names(host, loras, show):
     rows = saved(row(loras[0]), row("flux_1s.safetensors"), row("gone", on=False), row("x" * 300))
-    said = objection(host, rows)
+    said = validation_error(host, rows)
     show(f"rows, missing files: {said}")
     assert "row 2: LoRA “flux_1s.safetensors”: there is no such file" in said
     assert loras[0] in said
@@ -251,7 +251,7 @@ def test_missing_files_are_all_named_with_their_rows_and_close_names(host, loras
 
 
 def test_of_many_missing_files_the_first_are_named(host):
-    said = objection(host, saved(*(row(f"gone {n}") for n in range(20))))
+    said = validation_error(host, saved(*(row(f"gone {n}") for n in range(20))))
     assert said.count("there is no such file") == 5
     assert said.endswith("\n…")
 
@@ -261,7 +261,7 @@ def test_a_name_out_of_the_folder_is_refused(host, loras, name):
     decoy = host.loras_dir.parent / "decoy.safetensors"
     decoy.write_bytes((host.loras_dir / loras[0]).read_bytes())
     for known in ({}, {"hash": "0" * 64, "size": decoy.stat().st_size}):
-        assert "row 1: LoRA" in objection(host, saved(row(name, **known)))
+        assert "row 1: LoRA" in validation_error(host, saved(row(name, **known)))
 
 
 def test_a_file_that_is_no_lora_is_refused_with_its_row(host, tmp_path, loras):
@@ -271,7 +271,7 @@ def test_a_file_that_is_no_lora_is_refused_with_its_row(host, tmp_path, loras):
     node = graph.add("LoRARows", rows=saved(row(loras[0]), row(name)))
     graph.add("TKValue", value=[node, 0])
     result = host.run(graph.prompt, expect_error=True)
-    assert result.error.startswith('row 2: "bad.safetensors": is no safetensors file')
+    assert result.error.startswith('row 2: "bad.safetensors": is not a safetensors file')
     assert result.error_node == "LoRARows"
 
 
@@ -308,14 +308,14 @@ def test_hash_and_size_say_nothing_of_another_name(host, known, show):
     """As a script writes one into the row that the page has saved."""
     noted = known | {"noted": known["name"]}
     assert names(rows_give(host, saved(noted))) == [known["name"]]
-    said = objection(host, saved(noted | {"name": "was/hare.safetensors"}))
+    said = validation_error(host, saved(noted | {"name": "was/hare.safetensors"}))
     show(f"another name beside an old hash: {said}")
     assert "row 1: LoRA" in said
     assert "was › hare.safetensors”: there is no such file" in said
     assert "was › here.safetensors" in said  # as a close name
     move(host, known["name"], "now/elsewhere.safetensors")
     assert names(rows_give(host, saved(noted))) == ["now/elsewhere.safetensors"]
-    assert "no such file" in objection(host, saved(noted | {"name": "was/hare.safetensors"}))
+    assert "no such file" in validation_error(host, saved(noted | {"name": "was/hare.safetensors"}))
 
 
 def applied(host, *lora):
@@ -361,7 +361,7 @@ def test_another_file_of_the_same_name_is_not_taken_for_it(host, known, tmp_path
     move(host, "was/here.safetensors", "now/here.safetensors")
     write(tmp_path / "other.safetensors", pair("layer", 6, 8, seed=42))
     host.add_lora(tmp_path / "other.safetensors", "now/here.safetensors")
-    said = objection(host, saved(known))
+    said = validation_error(host, saved(known))
     assert "there is no such file" in said
     assert "now › here.safetensors" in said  # as a close name
     without = {key: known[key] for key in ("on", "name", "strength")}

@@ -261,4 +261,4 @@ def test_a_range_is_refused_where_a_node_divides_the_batch(host, loras, show):
     result = host.run(render("flux", chain, batch=4), expect_error=True)
     show(f"context windows over the batch: {result.error.strip()}")
     assert "a range over 4 images" in result.error
-    assert "given 2 at once" in result.error
+    assert "gets 2 at a time" in result.error

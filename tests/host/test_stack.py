@@ -174,7 +174,7 @@ def test_a_strength_that_varies_is_refused_and_not_flattened(host, loras, node, 
     said = refusal(host, graph, [graph.add(node, lora=varying, **order), 0])
     show(f"{node}, a schedule: {said.strip()}")
     assert loras[0] in said
-    assert "cannot say. Take the LORA before" in said
+    assert "cannot express. Use the LORA from before" in said
 
 
 def test_fields_that_are_not_read_are_told_on_the_node(host, loras):

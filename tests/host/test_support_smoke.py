@@ -166,8 +166,8 @@ def test_validation_errors_are_told(host: Host) -> None:
     prompt = workflows.render("flux", workflows.host_loras(("no such file", 1.0)))
     refused = host.run(prompt, expect_error=True)
     assert refused.status == "invalid"
-    (objection,) = refused.objections("LoraLoaderModelOnly")
-    assert "no such file" in objection
+    (validation_error,) = refused.validation_errors("LoraLoaderModelOnly")
+    assert "no such file" in validation_error
 
 
 def test_free_can_be_repeated(host: Host) -> None:

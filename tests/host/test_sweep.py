@@ -217,8 +217,8 @@ def test_values_that_make_no_sense_are_refused_before_anything_runs(host, loras,
     graph.add("TKValue", value=[node, 0])
     result = host.run(graph.prompt, expect_error=True)
     assert result.status == "invalid"
-    assert words in result.objections(node)[0]
-    show(f"sweep, {what}: {result.objections(node)[0]}")
+    assert words in result.validation_errors(node)[0]
+    show(f"sweep, {what}: {result.validation_errors(node)[0]}")
 
 
 def test_values_that_are_linked_are_refused_when_they_come(host):

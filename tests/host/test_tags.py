@@ -87,7 +87,7 @@ REFUSED = {
     "a strength that is none": ("<lora:flux_1:x>", "＜lora:flux_1:x＞: strength must be a number"),
     "no end": ("<lora:flux_1:1", "a tag needs ＞ at its end"),
     "no name": ("<lora::1>", "needs the name of a LoRA"),
-    "a way out": ("<lora:../decoy:1>", "no name in the loras folder"),
+    "a way out": ("<lora:../decoy:1>", "not a name in the loras folder"),
 }
 
 
@@ -101,7 +101,7 @@ def test_a_tag_that_cannot_be_meant_is_refused_before_anything_runs(host, loras,
     graph.add("TKValue", value=[node, 0])
     result = host.run(graph.prompt, expect_error=True)
     assert result.status == "invalid"
-    (said,) = result.objections(node)
+    (said,) = result.validation_errors(node)
     show(f"tags, {what}: {said}")
     assert words in said
 

@@ -31,10 +31,10 @@ def test_a_bad_curve_is_refused_before_anything_runs(host, loras, what, show):
     result = host.run(render("flux", chain), expect_error=True)
     assert result.status == "invalid"
     # The host says it of every input that the node looks at.
-    (objection,) = {o.partition(" - ")[2] for o in result.objections("ScheduleLoRA")}
-    show(f"curve, {what}: {objection}")
-    assert "expected" in objection
-    assert "curve" in objection or "schedule goes from 0.8 to 0.2" in objection
+    (validation_error,) = {o.partition(" - ")[2] for o in result.validation_errors("ScheduleLoRA")}
+    show(f"curve, {what}: {validation_error}")
+    assert "expected" in validation_error
+    assert "curve" in validation_error or "schedule goes from 0.8 to 0.2" in validation_error
 
 
 def test_a_linked_curve_is_refused_when_it_runs(host, loras):
@@ -68,10 +68,10 @@ def test_bad_values_are_refused_before_anything_runs(host, loras, what, show):
     chain = stacked_loras((loras["flux"][0], 1.0), values=BAD_VALUES[what])
     result = host.run(render("flux", chain), expect_error=True)
     assert result.status == "invalid"
-    (objection,) = result.objections("SpreadLoRA")
-    show(f"values, {what}: {objection}")
-    assert "values: found" in objection
-    assert "expected" in objection
+    (validation_error,) = result.validation_errors("SpreadLoRA")
+    show(f"values, {what}: {validation_error}")
+    assert "values: found" in validation_error
+    assert "expected" in validation_error
 
 
 def test_a_merge_of_a_spread_is_refused(host, loras):

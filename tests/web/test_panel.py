@@ -183,7 +183,7 @@ def test_trigger_words_are_chosen_added_and_taken_from_the_file_again(told, rows
     panel.get_by_role("textbox", name="Add a trigger word").fill("my own")
     rows.press("Enter")
     rows.expect(row(told, triggers=["ink wash", "1girl", "my own"]))
-    panel.get_by_role("button", name="As the file says").click()
+    panel.get_by_role("button", name="As in the file").click()
     rows.expect(row(told))
 
 
@@ -200,4 +200,4 @@ def test_text_from_a_file_stays_text(told, rows, shoot):
 def test_a_file_that_is_not_there_is_said_in_words(rows):
     rows.fill([row("gone/away.safetensors")])
     rows.details(0).click()
-    expect(rows.panel(0)).to_contain_text("This file is not on the host.")
+    expect(rows.panel(0)).to_contain_text("ComfyUI does not have this file.")

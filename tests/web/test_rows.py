@@ -125,7 +125,7 @@ def test_clear_takes_all_away_in_one_step(three):
         ("Solo", [row(INK), row(LIGHT, 0.5, solo=True), row(ADA, -0.25)]),
         ("Move up", [row(LIGHT, 0.5), row(INK), row(ADA, -0.25)]),
         ("Move down", [row(INK), row(ADA, -0.25), row(LIGHT, 0.5)]),
-        ("Text strength apart", [row(INK), row(LIGHT, 0.5, strength_clip=0.5), row(ADA, -0.25)]),
+        ("Separate text strength", [row(INK), row(LIGHT, 0.5, strength_clip=0.5), row(ADA, -0.25)]),
         ("Remove", [row(INK), row(ADA, -0.25)]),
     ],
 )

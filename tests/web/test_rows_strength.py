@@ -121,7 +121,7 @@ def test_a_number_is_typed_after_a_double_click(rows):
 
 
 def test_the_text_strength_is_apart_when_asked_for_and_changes_alone(rows, shoot):
-    rows.menu(0, "Text strength apart")
+    rows.menu(0, "Separate text strength")
     rows.expect(row(INK, strength_clip=1))
     rows.text_strength(0).focus()
     rows.press("ArrowDown")
@@ -131,5 +131,5 @@ def test_the_text_strength_is_apart_when_asked_for_and_changes_alone(rows, shoot
     assert changed["strength"] > 1
     assert changed["strength_clip"] == 0.95
     shoot("rows_text_strength")
-    rows.menu(0, "Text strength together")
+    rows.menu(0, "One strength for both")
     rows.expect(row(INK, changed["strength"]))

@@ -1,8 +1,9 @@
-"""Faults at every line of planning, merging, live, schedule and spread, in ComfyUI's own process.
+"""Injects faults at every line of planning, merging, live, schedule and spread, in ComfyUI's own
+process.
 
 python -m tools.faults [--faults 10000] [--seed 1] [--host 0.28]: after each fault a clean run must
-give the same bits as before. The host's own loader is put to the same test, for comparison. Fails
-if anything is wrong after a fault, but for a BaseException while the host writes weights, which the
+give the same bits as before. The host's own loader gets the same test, for comparison. It fails if
+anything is wrong after a fault, except for a BaseException while the host writes weights, which the
 host does not undo and does not raise itself; that is counted.
 """
 

@@ -1,4 +1,4 @@
-"""Lets a line of Python raise: the n-th time that it is come to, and only then."""
+"""Makes a line of Python raise, at its n-th execution only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS: dict[str, Callable[[], BaseException]] = {
 
 @dataclass(frozen=True)
 class Point:
-    """A line of a file, and which of the times that it is come to."""
+    """A line of a file, and which of its executions is meant."""
 
     file: str
     line: int
@@ -32,7 +32,7 @@ class Point:
 
 @dataclass
 class Injection:
-    """What became of it: whether it was raised, and below which functions of the host."""
+    """The result: whether the error was raised, and below which functions of the host."""
 
     point: Point
     raised: bool = False
@@ -40,13 +40,13 @@ class Injection:
 
     @property
     def while_patching(self) -> bool:
-        """Whether the host was writing weights."""
+        """Tells whether the host was writing weights."""
         return any(name.endswith(":patch_weight_to_device") for name in self.below)
 
 
 @contextmanager
 def recorded(chosen: Callable[[str], bool]) -> Iterator[Counter[tuple[str, int]]]:
-    """Counts how often each line of the chosen files is come to."""
+    """Counts how often each line of the chosen files is executed."""
     seen: Counter[tuple[str, int]] = Counter()
 
     def at(frame: FrameType) -> None:
@@ -96,9 +96,9 @@ def _traced(chosen: Callable[[str], bool], at: Callable[[FrameType], None]) -> I
 
 
 def _in_frame(file: str, at: Callable[[FrameType], None]) -> Callable[..., Any]:
-    """Passes over the second visit to a ``with``, on the way out of it.
+    """Skips the second visit to a ``with``, when its block is left.
 
-    Nothing of ours runs there, and what is raised there keeps Python from leaving the block at all.
+    None of our code runs there, and an error there keeps Python from leaving the block at all.
     """
     inside: set[int] = set()
 
@@ -125,7 +125,7 @@ def _withs(file: str) -> frozenset[int]:
 
 
 def _functions(frame: FrameType | None, host: str) -> Iterator[str]:
-    """The host's functions that have led to a frame, as file:function."""
+    """Yields the host's functions that led to a frame, as file:function."""
     while frame is not None:
         name = frame.f_code.co_filename
         if name.startswith(host) and "site-packages" not in name:

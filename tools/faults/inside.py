@@ -31,13 +31,13 @@ from tools.faults.inject import KINDS, Point, injected, recorded
 HOST, FOLDER = Path(sys.argv[1]), Path(sys.argv[2])
 STEPS, SEED = 2, 7
 LONGEST = 120
-"""Seconds. A run that takes longer waits for something that never comes; the process ends, and says where."""
+"""Seconds. A longer run waits for something that never comes; the process ends, and says where."""
 
 SOME = 8
-"""Of so many lines that a run comes to in any case, one also fails in a model that was just loaded."""
+"""One of so many lines that every run reaches also fails in a model that was just loaded."""
 
 WHOLE_EVERY = 200
-"""After so many faults everything is looked at, not only one run."""
+"""After how many faults everything is checked, not only one run."""
 
 Apply = Callable[[Any], Any]
 """A MODEL with a recipe out of a MODEL."""
@@ -62,7 +62,7 @@ def load() -> Any:
 
 
 def sampled(model: Any, batch: int) -> str:
-    """The hash of a latent."""
+    """Returns the hash of a latent."""
     from comfy import sample
 
     generator = torch.Generator().manual_seed(SEED)
@@ -80,7 +80,10 @@ def sampled(model: Any, batch: int) -> str:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A way to use LoRAs. ``batch`` is that of the latent, ``files`` has the lines that may fail."""
+    """A way to use LoRAs.
+
+    ``batch`` is the batch of the latent, ``files`` has the lines that can fail.
+    """
 
     name: str
     apply: Apply
@@ -115,7 +118,7 @@ def scenarios() -> list[Scenario]:
         return type(recipes[0])(tuple(term for recipe in recipes for term in recipe.terms))
 
     def whole(first: Any) -> Any:
-        """With one that depends on the weights, and so is merged in any case."""
+        """Returns the recipe with a file that depends on the weights, and so is merged in any case."""
         return added(first, lora("dora.safetensors", 1.0))
 
     def applied(recipe: Any, model: Any, mode: str) -> Any:
@@ -177,9 +180,10 @@ class Loop:
         return sampled(scenario.apply(self.model), scenario.batch)
 
     def points_of(self, scenario: Scenario) -> list[tuple[Point, bool]]:
-        """Every line that a run comes to: the first time, the last, and one between; in any order.
+        """Returns every line that a run reaches, in any order: the first time, the last, and one
+        between.
 
-        With each, whether it takes a model that was just loaded.
+        Each also says whether it needs a model that was just loaded.
         """
         found: set[tuple[Point, bool]] = set()
         self.fresh()
@@ -198,7 +202,7 @@ class Loop:
         return points
 
     def fresh(self) -> None:
-        """Everything as after a start, but for what is imported."""
+        """Resets everything to the state after a start, except for imports."""
         from comfy import model_management
 
         model_management.unload_all_models()
@@ -221,7 +225,7 @@ class Loop:
         faulthandler.cancel_dump_traceback_later()
 
     def one(self, scenario: Scenario, point: Point, cold: bool, kind: str) -> None:
-        """One fault, and what comes after it."""
+        """Injects one fault, and checks what comes after it."""
         if cold:
             self.fresh()
         elif self.random.randrange(2):
@@ -251,9 +255,10 @@ class Loop:
             self.fresh()
 
     def looked(self, scenario: Scenario, kept: list[Any]) -> list[str]:
-        """Which runs are not as before: of what the failed run has left, and of one or all anew.
+        """Returns which runs differ from before: from what the failed run left, and one or all of
+        them again.
 
-        In any order, since a run that is right may also put right what was left behind.
+        The order is random, since a correct run may also repair what was left behind.
         """
         every = sum(self.tally.faults.values()) % WHOLE_EVERY == 0
         runs = list(self.scenarios if every else [self.random.choice(self.scenarios)])
@@ -281,7 +286,7 @@ class Loop:
 
 
 def _made(run: Callable[[], str]) -> str:
-    """What a run gives; one that fails has been spoilt as well."""
+    """Returns the result of a run; one that fails is wrong as well."""
     try:
         return run()
     except Exception as error:  # noqa: BLE001 (whatever it is, a fault before it is to blame)
@@ -289,7 +294,8 @@ def _made(run: Callable[[], str]) -> str:
 
 
 def _as_the_host_does(error: BaseException) -> None:
-    """Of execution.py: an error is noted and dropped, and out of memory unloads all models."""
+    """Handles an error as execution.py does: it is noted and dropped, and out of memory unloads all
+    models."""
     from comfy import model_management
 
     error.__traceback__ = None

@@ -1,4 +1,5 @@
-"""``python -m tools.fidelity``: what is read, how exactly, and what ComfyUI makes of the same.
+"""``python -m tools.fidelity``: what is read, how exactly, and what ComfyUI makes of the same
+files.
 
 Every table is measured when it is printed. The exit status is 1 if anything is missing.
 """
@@ -16,7 +17,7 @@ from .table import Section, write
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit status: 0, 1 with gaps, 2 for wrong usage."""
+    """Returns the exit status: 0, 1 with gaps, 2 for wrong usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if strange := set(options.tables) - _TABLES.keys():

@@ -1,8 +1,8 @@
-"""From the host's layout of a model to diffusers', by diffusers' own code where it has some.
+"""Converts the host's layout of a model to diffusers', with diffusers' own code if it has some.
 
-Its converters are for real checkpoints and have some of their widths and depths in them; those
-constants are replaced in their source. ComfyUI renames a few weights of the original checkpoints
-while it loads them; here they get their original names back.
+Its converters are for real checkpoints and contain some of their widths and depths; those constants
+are replaced in their source. ComfyUI renames a few weights of the original checkpoints while it
+loads them; here they get their original names back.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Conversion(NamedTuple):
     """One way from the host's layout to diffusers'.
 
     Attributes:
-        source: Whose word it is, for the table.
-        convert: The weights by diffusers' names; given the model's configuration there.
+        source: The source that it relies on, for the table.
+        convert: Returns the weights by diffusers' names, given the model's configuration there.
     """
 
     source: str
@@ -36,7 +36,8 @@ class Conversion(NamedTuple):
 
 
 def of(name: str) -> Conversion | None:
-    """The conversion of an architecture; None where diffusers has none, nor the same names."""
+    """Returns the conversion of an architecture; None if diffusers has neither a conversion nor the
+    same names."""
     return _CONVERSIONS.get(name)
 
 
@@ -46,7 +47,7 @@ def _single_file(
     renamed: Callable[[str], str] = lambda key: key,
     prefix: str = "",
 ) -> Conversion:
-    """diffusers' converter of a checkpoint, with some ``constants`` of its source replaced."""
+    """Returns diffusers' converter of a checkpoint, with some ``constants`` of its source replaced."""
     converter = _patched(function, constants)
 
     def convert(weights: Weights, config: Config) -> Weights:
@@ -71,12 +72,12 @@ def _patched(function: str, constants: tuple[tuple[str, str], ...]) -> Callable[
 
 
 def _as_lora(function: str, inside: str = "", prefix: str = "", only: str = "") -> Conversion:
-    """diffusers' converter of LoRA files: a matrix is a LoRA with the identity as its down.
+    """Returns diffusers' converter of LoRA files: a matrix is a LoRA with the identity as its down.
 
     Args:
         function: Its name.
         inside: The part of the model that is diffusers' model.
-        prefix: What the converter wants in front.
+        prefix: What the converter expects before a name.
         only: The names it knows; the others are the same on both sides.
     """
     converter = getattr(lora_conversion_utils, function)
@@ -105,7 +106,7 @@ def _as_lora(function: str, inside: str = "", prefix: str = "", only: str = "") 
 
 
 def _scales(key: str) -> str:
-    """Black Forest Labs' and Chroma's norms."""
+    """Renames Black Forest Labs' and Chroma's norms."""
     return re.sub(r"(_norm|\.norms\.\d+)\.weight$", r"\1.scale", key)
 
 
@@ -126,7 +127,8 @@ def _same(weights: Weights, _: Config) -> Weights:
 
 
 def _ldm(weights: Weights, config: Config) -> Weights:
-    """Its converter of UNets wants the checkpoint's prefix, and its configuration as a dict."""
+    """Converts a UNet: the converter expects the checkpoint's prefix, and its configuration as a
+    dict."""
     return single_file_utils.convert_ldm_unet_checkpoint(
         {f"model.diffusion_model.{key}": value for key, value in weights.items()}, dict(config)
     )

@@ -1,4 +1,4 @@
-"""The tables of dialects: of denoisers by prefix, of special dialects, of partial files, of texts."""
+"""The tables of dialects: denoisers by prefix, special dialects, partial files, and text encoders."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ File = tuple[str, Layout, Dialect, Tensors]
 
 @dataclass(frozen=True)
 class Cell:
-    """What became of one file.
+    """The result for one file.
 
     Attributes:
-        kind: Of the table that it belongs to.
-        host: None where there is no host.
+        kind: The table that it belongs to.
+        host: The host's result; None if there is no host.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Cell:
 
     @property
     def gap(self) -> str:
-        """What is wrong with ours; empty if nothing."""
+        """What is wrong with our result; empty if nothing is."""
         where = f"{self.layout.name}, {self.dialect.title}, {self.kind}"
         if not self.ours.complete:
             why = self.ours.refusal or f"unknown: {', '.join(self.ours.missed[:2])}"
@@ -48,14 +48,14 @@ class Cell:
         return ""
 
     def _strays(self) -> frozenset[str]:
-        """Weights that change though a file in the host's own names does not name them."""
+        """Returns weights that change although a file in the host's own names does not name them."""
         if self.dialect.layers is not native or self.dialect.make or self.ours.refusal:
             return frozenset()
         return self.ours.weights - {ROOT + path + ".weight" for path, _ in native(self.layout)}
 
 
 def sections() -> list[Section]:
-    """All tables of this kind."""
+    """Returns all tables of this kind."""
     cells = _cells([*files(layouts()), *_text_files()])
     whole = [cell for cell in cells if cell.kind == WHOLE]
     prefixes = [cell for cell in whole if cell.dialect in PREFIXES]
@@ -71,7 +71,7 @@ def sections() -> list[Section]:
 
 
 def _noted(cells: list[Cell], written: Callable[[Cell], str]) -> str:
-    """The table of prefixes; the others say in a column of their own what the host does."""
+    """Returns the table of prefixes; the others say in their own column what the host does."""
     text = _by_model(cells, PREFIXES, written)
     ran = any(cell.host for cell in cells)
     return text if ran else f"{text}\n\nComfyUI: {NOT_RUN}"
@@ -85,7 +85,7 @@ def _text_files() -> Iterator[File]:
 
 
 def _cells(made: list[File]) -> list[Cell]:
-    """The host works in a process of its own, at the same time."""
+    """Measures all cells. The host works in its own process, at the same time."""
     asked = [("texts" if kind == TEXTS else "models", x, t) for kind, x, _, t in made]
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory() as folder:
         theirs = pool.submit(host_applied, asked)
@@ -105,7 +105,7 @@ def _gaps(cells: Iterable[Cell]) -> tuple[str, ...]:
 def _by_model(
     cells: list[Cell], dialects: Iterable[Dialect], written: Callable[[Cell], str]
 ) -> str:
-    """A row for each architecture, a column for each dialect."""
+    """Returns a row for each architecture, with a column for each dialect."""
     by_place = {(cell.layout.name, cell.dialect.title): cell for cell in cells}
     titles = [dialect.title for dialect in dialects]
     rows = []
@@ -116,7 +116,7 @@ def _by_model(
 
 
 def _by_dialect(cells: list[Cell]) -> str:
-    """A row for each dialect, its architectures together."""
+    """Returns a row for each dialect, with its architectures together."""
     groups: defaultdict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         groups[cell.kind, cell.dialect.title].append(cell)
@@ -140,13 +140,13 @@ def _models(group: list[Cell]) -> str:
 
 
 def _text(cell: Cell) -> str:
-    """Ours, and the host's where it is another."""
+    """Writes our result, and the host's if it differs."""
     ours, host = (_share([cell], side) for side in (lambda cell: cell.ours, lambda cell: cell.host))
     return ours if host in (ours, NOT_RUN) else f"{ours} (ComfyUI {host.partition('/')[0]})"
 
 
 def _mark(cell: Cell) -> str:
-    """The same in short: a tick for all keys, and the host's share where it is less."""
+    """Writes the same in short: a tick for all keys, and the host's share if it is less."""
     ours, host = cell.ours, cell.host
     mark = "✓" if ours.applied == ours.found else f"{ours.applied}/{ours.found}"
     if host is None or host.applied == host.found:

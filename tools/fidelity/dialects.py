@@ -1,7 +1,8 @@
-"""The dialects: how each of them would write a LoRA for each small model. One row for each.
+"""The dialects: how each of them would write a LoRA for each small model, one row for each.
 
-Evidence for every row is the project or the published file named at it. A row whose names a model
-cannot have (diffusers' for a model that diffusers lacks) makes no file, and its cell stays blank.
+The evidence for every row is the project or the published file named at it. A row whose names a
+model cannot have (diffusers' for a model that diffusers lacks) makes no file, and its cell stays
+blank.
 """
 
 from __future__ import annotations
@@ -45,11 +46,12 @@ class Dialect(NamedTuple):
     """A column of the table.
 
     Attributes:
-        title: A name as it writes it; N stands for a name of the host, M for one of diffusers.
-        layers: The layers it can name, by the names it gives them, without the prefix.
-        spelling: How it ends its keys.
+        title: A name as the dialect writes it; N stands for a name of the host, M for one of
+            diffusers.
+        layers: The layers it can name, by its own names for them, without the prefix.
+        spelling: How its keys end.
         only: The architectures it is known for; empty for all.
-        make: The tensors of one layer, where they are not a pair.
+        make: Makes the tensors of one layer, if they are not a pair.
     """
 
     title: str
@@ -61,10 +63,10 @@ class Dialect(NamedTuple):
     make: Callable[[str, Shape, Spelling], Tensors] | None = None
 
     def file(self, layout: Layout, keep: Callable[[str], bool] = lambda _: True) -> Tensors:
-        """The tensors of a file for this model; none where the dialect cannot name its layers.
+        """Returns the tensors of a file for this model; none if the dialect cannot name its layers.
 
         Args:
-            keep: Which of the layers, by the path that the dialect gives them.
+            keep: Tells which of the layers to keep, by the path that the dialect gives them.
         """
         if self.only and layout.name not in self.only:
             return {}
@@ -77,7 +79,7 @@ class Dialect(NamedTuple):
 
 
 def pair(name: str, shape: Shape, spelling: Spelling) -> Tensors:
-    """A pair of rank 1 for a weight of this shape."""
+    """Returns a pair of rank 1 for a weight of this shape."""
     out, into, *kernel = shape
     tensors = {
         name + spelling.up: torch.ones(out, 1, *(1 for _ in kernel), dtype=torch.float16),
@@ -87,12 +89,12 @@ def pair(name: str, shape: Shape, spelling: Spelling) -> Tensors:
 
 
 def native(layout: Layout) -> Layers:
-    """Every layer by the host's name for it."""
+    """Returns every layer by the host's name for it."""
     return [(path.removeprefix(ROOT), layout.shapes[f"{path}.weight"]) for path in layout.layers]
 
 
 def diffusers(layout: Layout) -> Layers:
-    """Every layer by diffusers' name for it."""
+    """Returns every layer by diffusers' name for it."""
     return layout.diffusers.items()
 
 
@@ -100,7 +102,8 @@ def diffusers(layout: Layout) -> Layers:
 
 
 def old_processors(layout: Layout) -> Layers:
-    """diffusers before 0.20: a LoRA belonged to an attention's processor, nothing else had one."""
+    """Names layers as diffusers before 0.20: a LoRA belonged to an attention's processor, and
+    nothing else had one."""
     for path, shape in layout.diffusers.items():
         attention, _, layer = path.rpartition(".to_")
         if attention:
@@ -117,7 +120,8 @@ XLABS: Final = {
 
 
 def xlabs(layout: Layout) -> Layers:
-    """XLabs and USO: the two projections of each attention; of a single block, q/k/v alone."""
+    """Names layers as XLabs and USO: the two projections of each attention, and only q/k/v of a
+    single block."""
     for path, shape in native(layout):
         stack, _, rest = path.partition(".")
         block, _, layer = rest.partition(".")
@@ -145,20 +149,21 @@ ORIGINAL_HUNYUAN: Final = (
 
 
 def original_hunyuan(layout: Layout) -> Layers:
-    """Tencent's own names, as diffusion-pipe and diffusers' converter know them."""
+    """Returns Tencent's own names, as diffusion-pipe and diffusers' converter know them."""
     for path, shape in native(layout):
         renamed = (re.sub(host, original, path) for host, original in ORIGINAL_HUNYUAN)
         yield next((name for name in renamed if name != path), path), shape
 
 
 def decoder(layout: Layout) -> Layers:
-    """ACE-Step 1.5: the trainers wrap the decoder alone."""
+    """Names layers of ACE-Step 1.5, whose trainers wrap only the decoder."""
     inside = "decoder."
     return [(p.removeprefix(inside), s) for p, s in native(layout) if p.startswith(inside)]
 
 
 def bfl_control(layout: Layout) -> Layers:
-    """Black Forest Labs' Canny and Depth LoRAs: every layer and every norm of q and k."""
+    """Names layers as Black Forest Labs' Canny and Depth LoRAs: every layer and every norm of q and
+    k."""
     yield from native(layout)
     for key, shape in layout.shapes.items():
         if key.endswith(("query_norm.weight", "key_norm.weight")):
@@ -166,7 +171,8 @@ def bfl_control(layout: Layout) -> Layers:
 
 
 def bfl_tensors(name: str, shape: Shape, spelling: Spelling) -> Tensors:
-    """A pair with a bias; the input's is as wide as picture and hint together; norms are set."""
+    """Returns a pair with a bias; the input's is as wide as picture and hint together, and norms
+    are set."""
     if name.endswith(".scale"):
         return {name: torch.ones(shape, dtype=torch.float16)}
     out, into = shape
@@ -176,12 +182,12 @@ def bfl_tensors(name: str, shape: Shape, spelling: Spelling) -> Tensors:
 
 
 def linear(layout: Layout) -> Layers:
-    """The linear layers alone."""
+    """Returns only the linear layers."""
     return [(path, shape) for path, shape in native(layout) if len(shape) == 2]
 
 
 def oft_blocks(name: str, shape: Shape, _: Spelling) -> Tensors:
-    """kohya's OFT: blocks of 4 rows, and the constraint as alpha."""
+    """Returns kohya's OFT: blocks of 4 rows, and the constraint as alpha."""
     count = shape[0] // 4
     if shape[0] % 4:
         return {}
@@ -284,13 +290,13 @@ BLOCK: Final = re.compile(r"(.*?[._])(\d+)[._]")
 
 
 def every_other(path: str) -> bool:
-    """Of a block-filtered file: the layers of odd blocks, and none outside of blocks."""
+    """Returns the layers of odd blocks, and none outside blocks, for a block-filtered file."""
     found = BLOCK.match(path)
     return found is not None and int(found[2]) % 2 == 1
 
 
 def first_stack(layout: Layout, dialect: Dialect) -> Callable[[str], bool]:
-    """Of a file trained on one stack alone, such as double blocks: the stack named first."""
+    """Returns the stack named first, for a file trained on one stack only, such as double blocks."""
     stacks = [found[1] for path, _ in dialect.layers(layout) if (found := BLOCK.match(path))]
     first = "double_blocks." if "double_blocks." in stacks else next(iter(stacks), "")
     return lambda path: bool(first) and path.startswith(first)
@@ -316,7 +322,7 @@ KINDS: Final = (
 def files(
     layouts: Mapping[str, Layout], kinds: Iterable[Kind] = KINDS
 ) -> Iterator[tuple[str, Layout, Dialect, Tensors]]:
-    """Every file: the kind of table it belongs to, its model, its dialect, its tensors."""
+    """Yields every file: the kind of table it belongs to, its model, its dialect, its tensors."""
     for kind in kinds:
         for layout in layouts.values():
             for dialect in kind.dialects:

@@ -268,7 +268,7 @@ MODELS: Final = {**_IMAGES, **diffusers_videos.MODELS}
 
 
 def build(name: str) -> torch.nn.Module:
-    """A fresh model, in memory."""
+    """Returns a new model, in memory."""
     kind, options = MODELS[name]
     model = getattr(diffusers, kind)(**options)
     if name == "z_image":  # a width that is no option

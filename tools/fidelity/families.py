@@ -1,4 +1,5 @@
-"""The table of families: how far each adapter's change is from its trainer's own, and the host's."""
+"""The table of families: how far each adapter's change, ours and the host's, is from its trainer's
+own."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from .table import Section, number, table
 
 HOST_STRENGTHS: Final = (1.0, 0.5)
 ROUNDINGS: Final = 0.51
-"""Of a bfloat16 weight: a half is the rounding itself; the sum is formed in float32."""
+"""Allowed steps for a bfloat16 weight: a half is the rounding itself; the sum is formed in float32."""
 
 FLOAT32: Final = 2.0**-21
 """A few roundings of the float32 sum, which count where weight and change nearly cancel."""
@@ -41,9 +42,9 @@ class Row:
     Attributes:
         errors: The relative error of the delta in float64 and float32.
         roundings: How far a bfloat16 weight is from the exact sum, in its own last place.
-        problem: Why there are none, or what else is wrong.
+        problem: Why there are no errors, or what else is wrong.
         refused: Whether the problem is a refusal that says why.
-        host: What the host's loader makes of it: an error, or in words.
+        host: The result of the host's loader: an error, or words.
     """
 
     case: Case
@@ -55,7 +56,7 @@ class Row:
 
     @property
     def gap(self) -> str:
-        """What is wrong with ours; empty if nothing."""
+        """What is wrong with our result; empty if nothing is."""
         if self.problem:
             return "" if self.refused else f"{self.case}: {self.problem}"
         high = [
@@ -67,7 +68,7 @@ class Row:
 
 
 def sections() -> list[Section]:
-    """The table of families, short for a page and long for the eye."""
+    """Returns the table of families, short for a page and long for printing."""
     with _quiet(), tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
         made = [_question(case, Path(folder) / str(i)) for i, case in enumerate(CASES)]
         answer = pool.submit(ask_host, "families", [question for question, _ in made])
@@ -91,7 +92,7 @@ def sections() -> list[Section]:
 
 @contextlib.contextmanager
 def _quiet() -> Any:
-    """The oracles speak a lot."""
+    """Silences the oracles, which print a lot."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     with warnings.catch_warnings():
@@ -121,7 +122,7 @@ def _fresh(folder: Path) -> Path:
 
 
 def _roundings(case: Case, folder: Path) -> float:
-    """How far the weights are from the exact sum, where file and weights are bfloat16."""
+    """Returns how far the weights are from the exact sum, if file and weights are bfloat16."""
     made = case.build(folder, 0, torch.bfloat16)
     weights = {key: value.clone() for key, value in made.weights.items()}
     lora_core.apply(weights, lora_core.load(made.file))
@@ -129,7 +130,7 @@ def _roundings(case: Case, folder: Path) -> float:
 
 
 def _last_places(made: Made, weights: Mapping[str, torch.Tensor], key: str) -> float:
-    """The largest distance in last places, less what float32 may lose while it adds."""
+    """Returns the largest distance in last places, less what float32 may lose while it adds."""
     base, delta = made.weights[key].double(), made.delta[key]
     exact = base + delta
     _, exponent = torch.frexp(exact)
@@ -151,7 +152,7 @@ def _question(case: Case, folder: Path) -> tuple[dict[str, Any], Made]:
 
 
 def _theirs(question: Mapping[str, Any], made: Made, patches: int, error: str) -> str | float:
-    """The host's largest error, or why there is none."""
+    """Returns the host's largest error, or why there is none."""
     if error:
         return "error"
     if not patches:
@@ -175,7 +176,7 @@ def _long(rows: Iterable[Row]) -> str:
 
 
 def _short(rows: Iterable[Row]) -> str:
-    """One row for each family and oracle: the worst of its cases."""
+    """Returns one row for each family and oracle: the worst of its cases."""
     groups: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.case.family, row.case.oracle].append(row)
@@ -199,7 +200,7 @@ def _numbers(rows: list[Row]) -> list[str]:
 
 
 def _host(rows: list[Row]) -> str:
-    """The worst error of those that it loads, and how many it does not."""
+    """Returns the worst error of those that the host loads, and how many it does not load."""
     errors = [row.host for row in rows if isinstance(row.host, float)]
     words = [row.host for row in rows if isinstance(row.host, str)]
     parts = [number(max(errors))] if errors else []

@@ -1,4 +1,4 @@
-"""Asking the host: a process of its own python, a file in and out."""
+"""Asks the host: a process of its own Python, with a file in and out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class HostFailedError(RuntimeError):
 
 
 def ask_host(command: str, question: Any = None) -> Any:
-    """What the host says to ``command``; None where no ComfyUI is found.
+    """Returns the host's answer to ``command``; None if no ComfyUI is found.
 
     Raises:
         HostFailedError: It ended without an answer.

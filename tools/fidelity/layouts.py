@@ -1,7 +1,7 @@
 """The names and shapes of small models of every architecture, as ``tools.dump_layouts`` found them.
 
-The file has a line for each. Names are kept as trees, cut at their dots, and what the host calls
-a weight by rule (its own name behind ``diffusion_model.`` or ``lora_unet_``) is not kept at all.
+The file has a line for each. Names are kept as trees, cut at their dots. Names that the host makes
+by rule (its own name after ``diffusion_model.`` or ``lora_unet_``) are not kept.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Layout:
     """One model.
 
     Attributes:
-        host_class: The class that the host's key map looks at; None of text encoders.
-        shapes: Of every weight, under the host's names.
+        host_class: The class that the host's key map looks at; None for text encoders.
+        shapes: The shape of every weight, by the host's names.
         layers: The weights of linear layers and convolutions, without ``.weight``.
         names: The host's own names for LoRA layers.
         diffusers_class: Its class in diffusers, None if it has none.
@@ -44,13 +44,13 @@ class Layout:
 
 @cache
 def layouts() -> dict[str, Layout]:
-    """The denoisers, by architecture."""
+    """Returns the denoisers, by architecture."""
     return {name: _layout(name, entry) for name, entry in _read()["models"].items()}
 
 
 @cache
 def text_layouts() -> dict[str, Layout]:
-    """The text encoders, by architecture."""
+    """Returns the text encoders, by architecture."""
     return {name: _layout(name, entry) for name, entry in _read()["texts"].items()}
 
 
@@ -76,7 +76,7 @@ def _layout(name: str, entry: Mapping[str, Any]) -> Layout:
 
 
 def by_rule(key: str, denoiser: bool) -> Iterator[str]:
-    """What the host calls a weight whatever the model."""
+    """Yields the host's names for a weight that are the same for every model."""
     if not denoiser:
         if key.endswith(".weight"):
             yield f"text_encoders.{key.removesuffix('.weight')}"
@@ -103,7 +103,7 @@ def _names(
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of a tree by their dotted names; "" is the branch itself."""
+    """Yields the leaves of a tree by their dotted names; "" is the branch itself."""
     if not isinstance(tree, dict):
         yield path, tree
         return
@@ -112,7 +112,7 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def tree(items: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of ``leaves``."""
+    """Reverses ``leaves``."""
     root: dict[str, Any] = {}
     for path, leaf in items.items():
         at = root

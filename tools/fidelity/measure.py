@@ -1,4 +1,4 @@
-"""How much of a file is applied: by us, through what the pack itself calls, and by the host."""
+"""Measures how much of a file is applied: by us, with the pack's own functions, and by the host."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from .layouts import Layout
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of one file.
+    """The result for one file.
 
     Attributes:
         found: Keys in the file.
-        applied: Those with an effect on the model.
-        missed: The first names that have none.
-        refusal: Why the file as a whole was refused, if it was.
-        names_why: Whether that says what about the file is not read, rather than that it is
-            strange.
+        applied: Keys with an effect on the model.
+        missed: The first names that have no effect.
+        refusal: Why the whole file was refused, if it was.
+        names_why: Whether the refusal names the unsupported part, and does not only call the file
+            unknown.
         weights: The weights that change.
     """
 
@@ -45,7 +45,7 @@ class Applied:
 
     @property
     def complete(self) -> bool:
-        """All of it is applied, or a refusal says why not."""
+        """Whether all of it is applied, or a refusal says why not."""
         return self.applied == self.found or self.names_why
 
 
@@ -57,14 +57,14 @@ class Ours:
         self._models: dict[int, ModelView] = {}
 
     def model(self, layout: Layout) -> ModelView:
-        """What a plan knows of a model; once for each, since names are tables."""
+        """Returns what a plan knows of a model; computed once for each, since names are tables."""
         if id(layout) not in self._models:
             weights = {k: torch.empty(s, device="meta") for k, s in layout.shapes.items()}
             self._models[id(layout)] = model_of(weights)
         return self._models[id(layout)]
 
     def applied(self, layout: Layout, tensors: Tensors, metadata: Any = None) -> Applied:
-        """What becomes of a file of these tensors."""
+        """Returns the result for a file of these tensors."""
         path = self._folder / "dialect.safetensors"
         save_file(tensors, path, metadata)
         try:
@@ -80,15 +80,15 @@ class Ours:
 
 
 def _belongs(key: str, name: str) -> bool:
-    """Whether a key is one of a module's, or the name itself."""
+    """Tells whether a key is one of a module's, or the name itself."""
     return key == name or (key.startswith(name) and key[len(name)] in "._")
 
 
 def host_applied(files: Iterable[tuple[str, Layout, Tensors]]) -> list[Applied] | None:
-    """What the host's own loader makes of files for models; None where there is no host.
+    """Returns the results of the host's own loader for files; None if there is no host.
 
     Args:
-        files: What kind of model ("models" or "texts"), the model, the tensors.
+        files: The kind of model ("models" or "texts"), the model, the tensors.
     """
     with tempfile.TemporaryDirectory() as folder:
         question: list[Mapping[str, str]] = []

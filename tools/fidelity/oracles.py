@@ -13,7 +13,7 @@ MOST = 1e-12
 
 
 def sections() -> list[Section]:
-    """One table."""
+    """Returns the one table."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rows = [_row(case) for case in CASES]

@@ -1,8 +1,8 @@
 """diffusers' pipelines as oracles: saved by the pipeline's own function, fused by its own model.
 
-The same weights lie here in the host's layout; our result goes through diffusers' own converter
-and must be diffusers' own result. Where it has no converter, our tables of names stand in for it:
-then the arithmetic and the scale are checked, and that the names reach every layer, not the names.
+The same weights are here in the host's layout. Our result goes through diffusers' own converter and
+must equal diffusers' own result. If there is no converter, our tables of names replace it: then the
+test covers the arithmetic, the scale, and that the names reach every layer, but not the names.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Row(NamedTuple):
     Attributes:
         layers: Layers that the file changes.
         error: The largest relative error of a delta, in float64.
-        source: Whose word the layout of the weights is.
+        source: The source of the layout of the weights.
         problem: Why there is no error, or what else is wrong; empty if nothing.
     """
 
@@ -106,7 +106,7 @@ class Row(NamedTuple):
 
 
 def measure(case: str) -> Row:
-    """How far our result is from diffusers' for one row."""
+    """Returns how far our result is from diffusers' for one row."""
     name, options = CASES[case]
     layout = layouts()[name]
     torch.manual_seed(0)
@@ -141,7 +141,7 @@ def _numbers(shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def _load(model: torch.nn.Module, weights: Weights) -> list[str]:
-    """Puts the weights into the model; the layers that it has got, which are those to train."""
+    """Puts the weights into the model; returns the layers that it has, which are the ones to train."""
     own = model.state_dict()
     model.load_state_dict({k: v for k, v in weights.items() if k in own}, strict=False)
     layers = [path for path, module in model.named_modules() if isinstance(module, LAYERS)]
@@ -151,7 +151,7 @@ def _load(model: torch.nn.Module, weights: Weights) -> list[str]:
 def _trained(
     model: torch.nn.Module, paths: list[str], pipeline: str, options: Mapping[str, Any]
 ) -> tuple[Weights, bytes]:
-    """What diffusers makes of the layers' weights, and the file it saves."""
+    """Returns what diffusers makes of the layers' weights, and the file it saves."""
     config = LoraConfig(r=RANK, target_modules=paths, init_lora_weights=False, **options)
     model.add_adapter(config)
     model.double()
@@ -187,7 +187,7 @@ def _error(before: torch.Tensor, ours: torch.Tensor, theirs: torch.Tensor) -> fl
 
 
 def _by_tables(model: torch.nn.Module, layout: Layout) -> Any:
-    """A conversion by our own names, for an architecture that diffusers cannot convert."""
+    """Returns a conversion by our own names, for an architecture that diffusers cannot convert."""
     names = ModelNames(layout.shapes)
     layers = [path for path, module in model.named_modules() if isinstance(module, LAYERS)]
     targets = {path: names.find(f"transformer.{path}") for path in layers}

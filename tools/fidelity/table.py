@@ -1,4 +1,4 @@
-"""Tables in Markdown, and putting them into a page between marks."""
+"""Writes tables in Markdown, and puts them into a page between marks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Section(NamedTuple):
 
     Attributes:
         name: Its mark in a page.
-        text: What goes into a page.
-        more: What is only printed.
+        text: The text that goes into a page.
+        more: Text that is only printed.
         gaps: What is missing, one line each.
     """
 
@@ -25,7 +25,7 @@ class Section(NamedTuple):
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; columns with nothing in them are left out."""
+    """Writes a table; empty columns are left out."""
     body = [list(row) for row in rows]
     kept = [i for i in range(len(headers)) if i == 0 or any(row[i] for row in body)]
     lines = [[headers[i] for i in kept], ["---"] * len(kept)]
@@ -34,7 +34,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def write(page: Path, sections: Iterable[Section]) -> list[str]:
-    """Replaces what stands between the marks of each section; the names without marks.
+    """Replaces the text between the marks of each section; returns the names without marks.
 
     The marks are ``<!-- fidelity: NAME -->`` and ``<!-- fidelity: end -->``.
     """
@@ -53,5 +53,5 @@ def write(page: Path, sections: Iterable[Section]) -> list[str]:
 
 
 def number(value: float | None) -> str:
-    """An error, short."""
+    """Writes an error in short form."""
     return "" if value is None else f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e+")

@@ -13,7 +13,7 @@ INSIDE: Final = (".encoder.layers.", ".encoder.block.", ".encoder.layer.", ".lay
 
 
 class Encoder(NamedTuple):
-    """One encoder's names: where the host keeps it, and what a project calls it."""
+    """The names of one encoder: where the host keeps it, and what a project calls it."""
 
     root: str
     prefix: str
@@ -22,7 +22,8 @@ class Encoder(NamedTuple):
 def blocks(
     *encoders: Encoder, underscored: bool = False, skip: str = ""
 ) -> Callable[[Layout], Layers]:
-    """The layers in blocks of these encoders; ``skip`` is what a project leaves off in front."""
+    """Returns a chooser of the layers in blocks of these encoders; ``skip`` is what a project omits
+    first."""
 
     def layers(layout: Layout) -> Iterator[tuple[str, tuple[int, ...]]]:
         for encoder in encoders:
@@ -40,12 +41,12 @@ def blocks(
 
 
 def own(layout: Layout) -> Layers:
-    """Every layer by the host's name for it."""
+    """Returns every layer by the host's name for it."""
     return [(path, layout.shapes[f"{path}.weight"]) for path in layout.layers]
 
 
 def composite(layout: Layout) -> Layers:
-    """The host's names without that of the encoder; it takes them for all but CLIP."""
+    """Returns the host's names without the encoder's; the host accepts them for all but CLIP."""
     for path in layout.layers:
         root, _, inner = path.partition(".")
         if not root.startswith("clip_"):

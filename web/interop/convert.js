@@ -61,10 +61,10 @@ export async function convertSelected(nodes = selectedNodes()) {
 function explain({ node, why, name = "" }) {
   const values = { node: titleOf(node), name };
   return {
-    input: t("“{node}”: {name} comes by a link.", values),
+    input: t("“{node}”: {name} is linked.", values),
     output: t("“{node}”: the output {name} is linked, and LoRA Rows has no such output.", values),
-    scaled: t("“{node}”: what comes in as {name} would have to be scaled. Select its node, too.", values),
-    muted: t("“{node}” is off, and so is what comes in as {name}.", values),
+    scaled: t("“{node}”: the input {name} would have to be scaled. Select its node, too.", values),
+    muted: t("“{node}” is off, and so is its input {name}.", values),
     strength: t("“{node}”: a strength would be more than 100.", values),
     rows: t("“{node}”: there are more than 500 LoRAs.", values),
   }[why];

@@ -39,7 +39,7 @@ export async function expandSelected(nodes = selectedNodes()) {
     (nodes) => nodes.forEach(fit),
   );
   app.canvas.selectItems(made);
-  if (left.length) say("info", [t("Loaders have no place for these:"), ...left]);
+  if (left.length) say("info", [t("Loaders cannot keep these:"), ...left]);
   return true;
 }
 
@@ -49,7 +49,7 @@ function refusalsOf(node) {
     .map(({ origin_slot: slot }) => node.outputs[slot])
     .filter(({ type }) => type !== LORA);
   const linked = texts.map(({ name }) =>
-    t("“{node}”: the output {name} is linked, and loaders have none.", { node: titleOf(node), name }),
+    t("“{node}”: the output {name} is linked, and loaders do not have it.", { node: titleOf(node), name }),
   );
   const strong = rowsOf(node).filter(
     ({ strength, strength_clip: text = 0 }) => Math.max(Math.abs(strength), Math.abs(text)) > MOST_STRENGTH,

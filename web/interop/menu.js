@@ -35,7 +35,7 @@ async function copyTags(node) {
   const tags = writeTags(activeRows(rowsOf(node)), library.names ?? [], tagOrder());
   if (!tags) return say("info", [t("There are no LoRAs switched on.")]);
   if (await copy(tags)) say("info", [t("Copied:"), tags]);
-  else say("warn", [t("The browser does not let the page copy:"), tags]);
+  else say("warn", [t("The browser does not allow copying:"), tags]);
 }
 
 /** @param {string} text @returns {Promise<boolean>} whether it worked */

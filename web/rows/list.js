@@ -59,7 +59,7 @@ export class List {
       clear: tool("clear", t("Clear"), clear),
       paste: tool("paste", t("Paste"), () => this.#paste()),
     };
-    tools.normalise.title = t("Scale the strengths that count so that they add up to 1");
+    tools.normalise.title = t("Scale the active strengths so that they add up to 1");
     tools.paste.title = t("Add rows from text on the clipboard");
     return tools;
   }

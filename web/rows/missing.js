@@ -31,7 +31,7 @@ export function offersFor(row, later) {
     return offer(t("The same file is here now:"), [answer.name], true, said);
   if (answer?.name) return offer(t("The only file of this name:"), [answer.name], false, said);
   const close = answer?.close ?? library.sameBase(row.name);
-  return offer(close.length ? t("Names like it:") : t("There is no file of a name like it."), close, false);
+  return offer(close.length ? t("Similar names:") : t("There is no file with a similar name."), close, false);
 }
 
 /** @param {string} why @param {string[]} names @param {boolean} sure @param {string} [said] @returns {Offers} */

@@ -84,8 +84,8 @@ async function askForWhole(panel, row, widget) {
 function contents(row, widget, reply) {
   if (!row.name) return [sentence(t("No file is chosen yet."))];
   if (reply === undefined) return [sentence(t("Reading the file…"))];
-  if (reply === null) return [sentence(t("The host does not tell what is in this file."), "error")];
-  if (!reply.name) return [sentence(t("This file is not on the host."), "error"), fileRow(row.name)];
+  if (reply === null) return [sentence(t("ComfyUI does not say what is in this file."), "error")];
+  if (!reply.name) return [sentence(t("ComfyUI does not have this file."), "error"), fileRow(row.name)];
   if (!reply.facts) return [sentence(reply.error ?? "", "error"), fileRow(reply.name)];
   const { facts, name } = reply;
   const run = runSentences(widget.node, row);

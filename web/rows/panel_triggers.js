@@ -28,7 +28,7 @@ export function triggerPart(row, widget, facts) {
     "div",
     { class: "triggers", role: "group", "aria-label": t("Trigger words") },
     make("p", { class: "label" }, t("Trigger words")),
-    ...(words.length ? words : [make("span", { class: "none" }, t("The file states none."))]),
+    ...(words.length ? words : [make("span", { class: "none" }, t("The file has none."))]),
     ownWord((field, word) => edit(widget, field, (triggers) => [...new Set([...(triggers ?? stated), word])])),
     ...(chosen.length ? [copyButton("triggers", chosen.join(", "), t("Copy the chosen trigger words"))] : []),
     ...(row.triggers ? [resetButton(({ currentTarget }) => edit(widget, currentTarget, () => undefined))] : []),
@@ -72,6 +72,6 @@ function ownWord(add) {
 
 /** @param {(event: Pressed) => void} reset */
 function resetButton(reset) {
-  const title = t("Forget the choice, and use the words that the file states");
-  return make("button", { type: "button", "data-key": "reset", title, onclick: reset }, t("As the file says"));
+  const title = t("Clear the choice and use the file's own words");
+  return make("button", { type: "button", "data-key": "reset", title, onclick: reset }, t("As in the file"));
 }

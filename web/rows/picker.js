@@ -251,7 +251,7 @@ function makeSearch() {
     type: "text",
     role: "combobox",
     "aria-label": t("Search"),
-    placeholder: t("Search by words of name or folder"),
+    placeholder: t("Search by words in the name or folder"),
     "aria-autocomplete": "list",
     "aria-expanded": "true",
     "aria-controls": "lora-algebra-options",

@@ -135,7 +135,7 @@ export class RowView {
     const { element } = this.textStrength;
     if (apart === undefined && !setting("TextStrength")) element.remove();
     else if (!element.isConnected || element.parentNode !== this.strengths) this.strengths.append(element);
-    const title = apart === undefined ? t("Text strength, the same so far") : t("Text strength");
+    const title = apart === undefined ? t("Text strength, same as the model's") : t("Text strength");
     setAttributes(element, { title });
     setAttributes(this.strength.element, { title: apart === undefined ? t("Strength") : t("Model strength") });
     this.textStrength.update(apart ?? strength, t("Text strength of {name}", { name: shortName(this.row) }));
@@ -160,7 +160,7 @@ export class RowView {
     const offers = offersFor(this.row, () => this.list.refresh());
     fillOffers(this.offers, offers, (name) => this.#offer(name, offers.sure));
     if (!this.offers.isConnected) this.line.after(this.offers);
-    const title = t("The host does not list {name}", { name: this.row.name });
+    const title = t("ComfyUI does not list {name}", { name: this.row.name });
     if (offers.said === undefined) return { state: "missing", text: t("missing"), title };
     const run = outcomeOf(this.list.node, this.row);
     if (run?.state === "refused") return run;
@@ -289,7 +289,7 @@ export class RowView {
       item(row.solo ? t("End solo") : t("Solo"), () => this.edit(edits.toggleSolo)),
       item(t("Move up"), () => this.edit(edits.move, this.index - 1), index === 0),
       item(t("Move down"), () => this.edit(edits.move, this.index + 1), index === this.list.views.length - 1),
-      item(apart ? t("Text strength together") : t("Text strength apart"), () => this.edit(edits.toggleTextStrength)),
+      item(apart ? t("One strength for both") : t("Separate text strength"), () => this.edit(edits.toggleTextStrength)),
       item(t("Note"), () => this.openNote()),
       item(t("Remove"), () => this.remove()),
     ];

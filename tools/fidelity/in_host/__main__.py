@@ -1,4 +1,4 @@
-"""What only ComfyUI can say. Run by its own python: ``python -O in_host HOST COMMAND FILE``.
+"""What only ComfyUI can say. It is run by its own Python: ``python -O in_host HOST COMMAND FILE``.
 
 ``-O``, since one of its models asserts the real width. FILE is where the answer goes, as JSON; for
 some commands it also holds the question.

@@ -1,4 +1,4 @@
-"""A bank of heads in place of one, patched by the host itself into its own MiniMax-H3."""
+"""A bank of heads instead of one, patched by the host itself into its own MiniMax-H3."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAD = "diffusion_model.final_layer.video_out"
 
 
 def banks(_: str) -> dict[str, Any]:
-    """What becomes of the head's weight and bias; whether the host would say it reads banks."""
+    """Returns what becomes of the head's weight and bias, and whether the host says it reads banks."""
     if "minimax_h3" not in host_models.MODELS:
         return {}
     nodes = _pack()
@@ -53,12 +53,14 @@ def _adapter(nodes: Any, key: str, value: torch.Tensor) -> Any:
     targets = sys.modules[f"{PACK}.lora_core.naming.targets"]
     slot = "bias" if key.endswith("bias") else "weight"
     delta = families.Replacement(value, slot)
-    addend = core.Addend(targets.Target(key), delta, 1.0, 0.0, "pdd", shape=tuple(value.shape))
-    return nodes.host.adapter.FusedAdapter.of((addend,))
+    weight_term = core.WeightTerm(
+        targets.Target(key), delta, 1.0, 0.0, "pdd", shape=tuple(value.shape)
+    )
+    return nodes.host.adapter.FusedAdapter.of((weight_term,))
 
 
 def _pack() -> ModuleType:
-    """The pack as the host imports it, without its nodes."""
+    """Returns the pack as the host imports it, without its nodes."""
     file = REPOSITORY / "__init__.py"
     spec = importlib.util.spec_from_file_location(
         PACK, file, submodule_search_locations=[str(REPOSITORY)]

@@ -13,7 +13,7 @@ _LAYERS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
 def dump(_: str) -> dict[str, Any]:
-    """Of every architecture: its denoiser and, where there is a row, its text encoders."""
+    """Returns every architecture: its denoiser and, if there is a row, its text encoders."""
     models = {name: _denoiser(name) for name in host_models.MODELS}
     return {"models": models, "texts": {name: _texts(name) for name in host_texts.TEXTS}}
 
@@ -45,7 +45,8 @@ def _described(model: torch.nn.Module, key_map: dict[str, Any]) -> dict[str, Any
 
 
 def _target(target: Any) -> list[Any]:
-    """A target as [key], [key, dimension, start, length], or with whether halves are swapped."""
+    """Returns a target as [key], [key, dimension, start, length], or also whether halves are
+    swapped."""
     if isinstance(target, str):
         return [target]
     key, offset, *function = target

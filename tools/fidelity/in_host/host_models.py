@@ -20,7 +20,7 @@ from host_rows import HostModel
 
 
 def _there(row: HostModel) -> bool:
-    """Whether this host has the model."""
+    """Tells whether this host has the model."""
     return hasattr(comfy.model_base, row.base)
 
 
@@ -32,7 +32,8 @@ MODELS = {
 
 
 def build(name: str) -> torch.nn.Module:
-    """A model as the host's key map sees one: its class, its configuration and its denoiser."""
+    """Returns a model as the host's key map sees one: its class, its configuration and its
+    denoiser."""
     row = MODELS[name]
     path, _, inside = row.module.partition(":")
     make = getattr(importlib.import_module(f"comfy.{path}"), inside)

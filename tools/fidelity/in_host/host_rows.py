@@ -1,4 +1,4 @@
-"""What a row of the host's models is, and the options that several share."""
+"""A row of the host's models, and the options that several rows share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class HostModel(NamedTuple):
 
 
 def unet(levels: int, depth: list[int], **options: Any) -> HostModel:
-    """A UNet of two residual blocks a level; ``depth`` has a number for each of them."""
+    """Returns a UNet of two residual blocks a level; ``depth`` has a number for each of them."""
     output = [
         d for level in range(levels) for d in (*depth[2 * level : 2 * level + 2], depth[2 * level])
     ]

@@ -80,7 +80,7 @@ TEXTS: dict[str, dict[str, Kind]] = {
 
 
 def build_texts(name: str) -> torch.nn.Module:
-    """The text encoders of one architecture, named as the host names them."""
+    """Returns the text encoders of one architecture, named as the host names them."""
     model = torch.nn.Module()
     for root, (kind, options) in TEXTS[name].items():
         path, _, inside = kind.partition(":")

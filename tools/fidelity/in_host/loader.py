@@ -25,7 +25,7 @@ UNDERSCORED = ("lora_unet_", "lycoris_", "lora_transformer_")
 
 
 class _Misses(logging.Handler):
-    """What the host says in its log about keys that it leaves out; it says it nowhere else."""
+    """Collects what the host logs about keys that it leaves out; it says it nowhere else."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class _Misses(logging.Handler):
 
 
 def _load(file: str, key_map: dict[str, Any]) -> tuple[dict[Any, Any], list[str]]:
-    """The patches and the keys left out, by the calls of comfy.sd.load_lora_for_models."""
+    """Returns the patches and the keys left out, with the calls of comfy.sd.load_lora_for_models."""
     misses = _Misses()
     logging.getLogger().handlers = [misses]
     tensors = comfy.lora_convert.convert_lora(comfy.utils.load_torch_file(file, safe_load=True))
@@ -46,7 +46,7 @@ def _load(file: str, key_map: dict[str, Any]) -> tuple[dict[Any, Any], list[str]
 
 
 def dialects(file: str) -> list[tuple[list[str], str]]:
-    """For each file: the keys that are left out, and the error if it raises."""
+    """Returns for each file the keys that are left out, and the error if it raises."""
     logging.disable(logging.NOTSET)
     return [_misses(**question) for question in json.loads(Path(file).read_text())]
 
@@ -66,7 +66,7 @@ def _key_map(kind: str, name: str) -> dict[str, Any]:
 
 
 def families(file: str) -> list[tuple[int, str]]:
-    """For each adapter: how many weights get a patch, and the error if it raises.
+    """Returns for each adapter how many weights get a patch, and the error if it raises.
 
     The weights as patched at a strength go to the files that the question names.
     """
@@ -96,7 +96,7 @@ def _generic_map(base: dict[str, torch.Tensor]) -> Iterator[tuple[str, str]]:
 def _applied(
     base: dict[str, torch.Tensor], patches: dict[Any, Any], strength: float
 ) -> dict[str, torch.Tensor]:
-    """As ModelPatcher patches a weight: in float32, on a copy."""
+    """Patches a weight as ModelPatcher does: in float32, on a copy."""
     after = {}
     for key, weight in base.items():
         entries = [(strength, patches[key], 1.0, None, None)] if key in patches else []
