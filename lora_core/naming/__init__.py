@@ -1,12 +1,17 @@
 """What a trainer's name for a layer means: a weight of the model, or some rows of one."""
 
 from .architectures import ARCHITECTURES, HEAD_BANKS, architecture_named
+from .blocks import KINDS, PARTS, Layer, Layers
 from .model_names import ModelNames
 from .targets import Names, Part, Rows, Shape, Target, part_of
 
 __all__ = [
     "ARCHITECTURES",
     "HEAD_BANKS",
+    "KINDS",
+    "PARTS",
+    "Layer",
+    "Layers",
     "ModelNames",
     "Names",
     "Part",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .architecture import Architecture, Layout, has
+from .architecture import Architecture, BlockList, Layout, has
 from .tables import Paths, Shapes, indices, native_path, renamed
 from .targets import Target
 
@@ -44,9 +44,20 @@ ACE_STEP_15: Final = Architecture(
         has("proj_in_conv.weight", "layers.0.cross_attn.to_q.weight"),
     ),
     layouts=(Layout((has("decoder.layers.0.self_attn.q_proj.weight"),), paths),),
+    blocks=(
+        BlockList("lyric encoder", ("encoder.lyric_encoder.layers.",)),
+        BlockList("timbre encoder", ("encoder.timbre_encoder.layers.",)),
+        BlockList("tokenizer", ("tokenizer.attention_pooler.layers.",)),
+        BlockList("detokenizer", ("detokenizer.layers.",)),
+        BlockList("layer", ("decoder.layers.", "layers.")),
+    ),
 )
 
 ACE_STEP: Final = Architecture(
     "ACE-Step",
     signs=(has("lyric_encoder.embed.out.0.weight", "genre_embedder.weight"),),
+    blocks=(
+        BlockList("lyric encoder", ("lyric_encoder.encoders.",)),
+        BlockList("block", ("transformer_blocks.",)),
+    ),
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from . import cosmos
-from .architecture import Architecture, Layout, has
+from .architecture import Architecture, BlockList, Layout, has
 from .tables import Paths, Shapes, native_path
 from .targets import Target
 
@@ -29,4 +29,8 @@ ANIMA: Final = Architecture(
     layouts=(Layout((_SIGN,), paths), cosmos.LAYOUT_PREDICT2),
     stated=("anima",),
     kin="Cosmos-Predict2",
+    blocks=(
+        BlockList("adapter", ("llm_adapter.blocks.", "text_conditioner.blocks.")),
+        *cosmos.BLOCKS,
+    ),
 )

@@ -84,6 +84,44 @@ class Clue:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class BlockList:
+    """A list of blocks, as people call it.
+
+    Attributes:
+        name: Its name in the singular, such as "double".
+        paths: What the names of its layers begin with, up to the block's number: in the model's own
+            layout, and in that of diffusers. Empty if it is one block without a number.
+        places: The numbers of blocks that have none in their layers' names, or another one, by what
+            these names begin with.
+        part: The part of the picture's or text's side that its layers belong to if their names do
+            not say it; None if most belong to none.
+    """
+
+    name: str
+    paths: tuple[str, ...] = ()
+    places: Mapping[str, int] = field(default_factory=dict[str, int])
+    part: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trait:
+    """What layers are whose names do not say it by the general rules of ``blocks``.
+
+    Attributes:
+        pattern: A pattern that is searched for in the path of a layer.
+        names: The kinds and parts of such layers.
+    """
+
+    pattern: re.Pattern[str]
+    names: tuple[str, ...]
+
+
+def trait(pattern: str, *names: str) -> Trait:
+    """Returns the trait of layers with ``pattern`` in their path."""
+    return Trait(re.compile(pattern), names)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Architecture:
     """All that we know about one architecture.
 
@@ -102,6 +140,10 @@ class Architecture:
             together with the noise.
         head_banks: The layers that PDD LoRAs (Parallel Decoding Distillation) replace with a bank
             of heads, one above the other. The host blends the heads that a step spans.
+        blocks: Its lists of blocks, in the order in which it runs them. Numbered lists that are
+            not here are no blocks.
+        traits: What some of its layers are, against the general rules; the first that says a kind
+            counts, and the first that says a part.
     """
 
     name: str
@@ -113,6 +155,8 @@ class Architecture:
     kin: str | None = None
     widened: str | None = None
     head_banks: tuple[str, ...] = ()
+    blocks: tuple[BlockList, ...] = ()
+    traits: tuple[Trait, ...] = ()
 
     def fits(self, shapes: Shapes) -> bool:
         """Tells whether a component with weights of these ``shapes`` can be this architecture."""

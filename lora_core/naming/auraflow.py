@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, Clue, Layout, has
+from .architecture import Architecture, BlockList, Clue, Layout, has, trait
 from .tables import Stack, Table
 
 # Its attention calls the text's side 1 and the picture's side 2; where they are joined, all is 1.
@@ -68,4 +68,9 @@ AURAFLOW: Final = Architecture(
     layouts=(Layout((_SIGN,), _TABLE.paths),),
     stated=("auraflow",),
     clues=(Clue(re.compile(r"joint_transformer_blocks|(double|single)_layers")),),
+    blocks=(
+        BlockList("double", ("double_layers.", "joint_transformer_blocks."), part="img"),
+        BlockList("single", ("single_layers.", "single_transformer_blocks.")),
+    ),
+    traits=(trait(r"^double_layers\.\d+\.(attn\.w1.|mlpC\.|modC\.)", "txt"),),
 )

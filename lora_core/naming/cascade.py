@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .architecture import Architecture, Layout, has
+from .architecture import Architecture, BlockList, Layout, has, trait
 from .tables import Paths, Shapes, fused, renamed
 
 _OUTER: Final = {"clip_mapper": "clip_txt_pooled_mapper"}
@@ -35,5 +35,17 @@ def _attentions(shapes: Shapes) -> list[str]:
 _SIGN: Final = has("down_blocks.0.0.channelwise.0.weight")
 
 STABLE_CASCADE: Final = Architecture(
-    "Stable Cascade", signs=(_SIGN,), layouts=(Layout((_SIGN,), paths),)
+    "Stable Cascade",
+    signs=(_SIGN,),
+    layouts=(Layout((_SIGN,), paths),),
+    blocks=(
+        BlockList("down", ("down_blocks.", "down_downscalers.")),
+        BlockList("up", ("up_blocks.", "up_upscalers.", "up_repeat_mappers.")),
+    ),
+    traits=(
+        trait(r"\.mapper(_sca|_crp)?$", "mod"),
+        trait(r"\.kv_mapper\.", "attn"),
+        trait(r"\.channelwise\.", "ff"),
+        trait(r"^(down_downscalers|up_upscalers|up_repeat_mappers)\.", "conv"),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .architecture import Architecture, Layout, has
+from .architecture import Architecture, BlockList, Layout, has
 from .tables import Stack, Table
 
 _TABLE: Final = Table(
@@ -46,4 +46,5 @@ COGVIDEOX: Final = Architecture(
         has("patch_embed.text_proj.weight", "transformer_blocks.0.norm1.linear.weight"),
     ),
     layouts=(Layout((_SIGN,), _TABLE.paths),),
+    blocks=(BlockList("block", ("blocks.", "transformer_blocks.")),),
 )

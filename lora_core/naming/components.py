@@ -120,6 +120,12 @@ def components(shapes: Mapping[str, Shape], declared: str | None) -> tuple[Compo
     )
 
 
+def denoiser_root(shapes: Shapes) -> str:
+    """Returns what a model puts before the names of its denoiser's weights; "" if it is one."""
+    roots = (root for root, roles in _ROOTS.items() if roles is _DENOISER)
+    return next((root for root in roots if any(key.startswith(root) for key in shapes)), "")
+
+
 def _declared_roles(shapes: Shapes, declared: str) -> tuple[Role, ...]:
     roles = _DECLARED.get(declared)
     if roles is None:

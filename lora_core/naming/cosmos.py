@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .architecture import Architecture, Layout, has
+from .architecture import Architecture, BlockList, Layout, has, trait
 from .tables import Paths, Shapes, Stack, Table, indices, renamed
 
 _OUTER: Final = {
@@ -99,6 +99,8 @@ def paths(shapes: Shapes) -> Paths:
 
 _SIGN_1: Final = has("blocks.block0.blocks.0.block.attn.to_q.0.weight")
 
+BLOCKS: Final = (BlockList("block", ("blocks.", "transformer_blocks.")),)
+
 COSMOS: Final = Architecture(
     "Cosmos",
     signs=(
@@ -106,6 +108,12 @@ COSMOS: Final = Architecture(
         has("learnable_pos_embed.pos_emb_t", "time_embed.t_embedder.linear_1.weight"),
     ),
     layouts=(Layout((_SIGN_1,), paths),),
+    blocks=(BlockList("block", ("blocks.block", "transformer_blocks.")),),
+    traits=(
+        # a block is attention, cross attention and feed-forward, by number
+        trait(r"^blocks\.block\d+\.blocks\.1\.block\.", "attn", "cross attn"),
+        trait(r"^blocks\.block\d+\.blocks\.2\.block\.", "ff"),
+    ),
 )
 
 _SIGN_PREDICT2: Final = has("blocks.0.adaln_modulation_self_attn.1.weight")
@@ -119,4 +127,5 @@ COSMOS_PREDICT2: Final = Architecture(
         has("patch_embed.proj.weight", "time_embed.t_embedder.linear_1.weight"),
     ),
     layouts=(LAYOUT_PREDICT2,),
+    blocks=BLOCKS,
 )

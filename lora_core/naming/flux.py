@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, Clue, Layout, Sign, has
+from .architecture import Architecture, BlockList, Clue, Layout, Sign, has, trait
 from .tables import Paths, Shapes, divided, fused, indices, renamed
 from .targets import Target
 
@@ -181,6 +181,18 @@ _LAYOUT: Final = Layout((has("txt_in.weight", "single_blocks.0.linear1.weight"),
 _MODULATED: Final = ("txt_in.weight", "double_blocks.0.img_mod.lin.weight")
 _READS_CLIP: Final = "vector_in.in_layer.weight"
 
+_BLOCKS: Final = (
+    BlockList("double", ("double_blocks.", "transformer_blocks."), part="img"),
+    BlockList("single", ("single_blocks.", "single_transformer_blocks.")),
+)
+
+# q, k, v and the feed-forward are one layer here, or both ways out of them are
+_FUSED: Final = trait(
+    r"^single_blocks\.\d+\.linear[12]$"
+    r"|^single_transformer_blocks\.\d+\.(proj_out|attn\.to_qkv_mlp_proj|attn\.to_out(\.0)?)$",
+    "fused",
+)
+
 FLUX: Final = Architecture(
     "Flux",
     signs=(
@@ -191,6 +203,8 @@ FLUX: Final = Architecture(
     stated=("flux",),
     clues=(Clue(re.compile(r"single_transformer_blocks|(double|single)_blocks")),),
     widened="img_in.weight",
+    blocks=_BLOCKS,
+    traits=(_FUSED,),
 )
 
 FLUX_2: Final = Architecture(
@@ -202,6 +216,8 @@ FLUX_2: Final = Architecture(
     layouts=(_LAYOUT,),
     stated=("flux_2", "flux-2", "flux.2", "flux2"),
     clues=(Clue(re.compile(r"(double|single)_stream_modulation|time_guidance_embed")),),
+    blocks=_BLOCKS,
+    traits=(_FUSED,),
 )
 
 CHROMA: Final = Architecture(
@@ -211,6 +227,8 @@ CHROMA: Final = Architecture(
     stated=("chroma",),
     clues=(Clue(re.compile(r"distilled_guidance_layer")),),
     kin="Flux",
+    blocks=_BLOCKS,
+    traits=(_FUSED,),
 )
 
 CHROMA_RADIANCE: Final = Architecture(
@@ -218,6 +236,8 @@ CHROMA_RADIANCE: Final = Architecture(
     signs=(has("distilled_guidance_layer.in_proj.weight", "img_in_patch.weight"),),
     layouts=(_LAYOUT,),
     kin="Flux",
+    blocks=(*_BLOCKS, BlockList("nerf", ("nerf_blocks.",))),
+    traits=(_FUSED,),
 )
 
 LONGCAT_IMAGE: Final = Architecture(
@@ -228,6 +248,8 @@ LONGCAT_IMAGE: Final = Architecture(
     ),
     layouts=(_LAYOUT,),
     kin="Flux",
+    blocks=_BLOCKS,
+    traits=(_FUSED,),
 )
 
 OVIS_IMAGE: Final = Architecture(
@@ -237,4 +259,6 @@ OVIS_IMAGE: Final = Architecture(
         has("context_embedder_norm.weight", "timestep_embedder.linear_1.weight"),
     ),
     layouts=(_LAYOUT,),
+    blocks=_BLOCKS,
+    traits=(_FUSED,),
 )

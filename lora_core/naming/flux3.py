@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, Clue, Layout, has
+from .architecture import Architecture, BlockList, Clue, Layout, has
 from .tables import Paths, Shapes, indices, renamed
 
 _OUTER: Final = {
@@ -65,4 +65,9 @@ FLUX_3: Final = Architecture(
     layouts=(Layout((_SIGN,), paths),),
     stated=("flux_3", "flux-3", "flux.3", "flux3"),
     clues=(Clue(re.compile(r"(txt|content)_mode_blocks|(^|[\n._])mode_blocks")),),
+    blocks=(
+        BlockList("text block", ("txt_mode_blocks.",), part="txt"),
+        BlockList("image block", ("content_mode_blocks.image.", "mode_blocks.image."), part="img"),
+        BlockList("single", ("single_blocks.", "single_transformer_blocks.")),
+    ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .architecture import Architecture, Layout, has
+from .architecture import Architecture, BlockList, Layout, has
 from .tables import Stack, Table
 
 _TABLE: Final = Table(
@@ -61,4 +61,5 @@ HUNYUAN_DIT: Final = Architecture(
     "HunyuanDiT",
     signs=(_SIGN, has("time_extra_emb.pooler.q_proj.weight", "blocks.0.attn1.to_q.weight")),
     layouts=(Layout((_SIGN,), _TABLE.paths),),
+    blocks=(BlockList("block", ("blocks.",)),),
 )

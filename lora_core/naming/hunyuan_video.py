@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from . import flux
-from .architecture import Architecture, Clue, Layout, has
+from .architecture import Architecture, BlockList, Clue, Layout, has, trait
 from .tables import Paths, Shapes, Stack, Table, indices, renamed
 from .targets import Target
 
@@ -167,6 +167,22 @@ def _linear1(shapes: Shapes, block: str) -> Paths:
 
 _LAYOUT: Final = Layout((has("img_in.proj.weight", "double_blocks.0.img_attn.qkv.weight"),), paths)
 
+_TEXT_REFINER: Final = BlockList(
+    "refiner",
+    (
+        "txt_in.individual_token_refiner.blocks.",
+        "context_embedder.token_refiner.refiner_blocks.",
+        "context_embedder_2.token_refiner.refiner_blocks.",
+    ),
+)
+_DOUBLE: Final = BlockList("double", ("double_blocks.", "transformer_blocks."), part="img")
+_SINGLE: Final = BlockList("single", ("single_blocks.", "single_transformer_blocks."))
+_BLOCKS: Final = (_TEXT_REFINER, _DOUBLE, _SINGLE)
+
+_FUSED: Final = trait(
+    r"^single_blocks\.\d+\.linear[12]$|^single_transformer_blocks\.\d+\.proj_out$", "fused"
+)
+
 HUNYUAN_VIDEO: Final = Architecture(
     "HunyuanVideo",
     signs=(
@@ -176,6 +192,8 @@ HUNYUAN_VIDEO: Final = Architecture(
     layouts=(_LAYOUT,),
     stated=("hunyuan_video", "hunyuan-video", "framepack"),
     clues=(Clue(re.compile(r"(individual_)?token_refiner"), "HunyuanVideo or -Image"),),
+    blocks=_BLOCKS,
+    traits=(_FUSED,),
 )
 
 HUNYUAN_VIDEO_15: Final = Architecture(
@@ -186,6 +204,7 @@ HUNYUAN_VIDEO_15: Final = Architecture(
     ),
     layouts=(_LAYOUT,),
     stated=("hunyuan_video_1_5", "hunyuan-video-1.5"),
+    blocks=(_TEXT_REFINER, _DOUBLE),
 )
 
 HUNYUAN_IMAGE: Final = Architecture(
@@ -199,4 +218,6 @@ HUNYUAN_IMAGE: Final = Architecture(
     ),
     layouts=(_LAYOUT,),
     stated=("hunyuan-image", "hunyuan_image"),
+    blocks=_BLOCKS,
+    traits=(_FUSED,),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .architecture import Architecture, Layout, has
+from .architecture import Architecture, BlockList, Layout, has
 from .tables import Stack, Table
 
 _TABLE: Final = Table(
@@ -27,4 +27,5 @@ IDEOGRAM_4: Final = Architecture(
     signs=(has("embed_image_indicator.weight"),),
     layouts=(Layout((_SIGN,), _TABLE.paths),),
     stated=("ideogram",),
+    blocks=(BlockList("layer", ("layers.",)),),
 )

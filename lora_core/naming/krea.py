@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, Clue, Layout, has
+from .architecture import Architecture, BlockList, Clue, Layout, has
 from .tables import Stack, Table
 
 _BLOCK: Final = {
@@ -65,4 +65,9 @@ KREA_2: Final = Architecture(
     layouts=(Layout((_SIGN,), _TABLE.paths),),
     stated=("krea",),
     clues=(Clue(re.compile(r"txtfusion|text_fusion[._](layerwise|refiner)_blocks")),),
+    blocks=(
+        BlockList("layerwise", ("txtfusion.layerwise_blocks.", "text_fusion.layerwise_blocks.")),
+        BlockList("refiner", ("txtfusion.refiner_blocks.", "text_fusion.refiner_blocks.")),
+        BlockList("block", ("blocks.", "transformer_blocks.")),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .architecture import Architecture, Layout, has
+from .architecture import Architecture, BlockList, Layout, has, trait
 from .tables import Paths, Shapes, indices, renamed
 
 _OUTER: Final = {
@@ -97,6 +97,19 @@ _LAYOUT: Final = Layout(
     (has("adaln_single.emb.timestep_embedder.linear_1.weight", "patchify_proj.weight"),), paths
 )
 
+_BLOCKS: Final = "transformer_blocks."
+
+# Between picture and sound, a layer belongs to the way that it is on. The tables of such a way
+# belong to the side that they scale.
+_SIDES: Final = (
+    trait(r"audio_to_video|a2v_gate", "audio_to_video"),
+    trait(r"video_to_audio|v2a_gate", "video_to_audio"),
+    trait(r"a2v_ca_video|ca_video_scale", "video"),
+    trait(r"a2v_ca_audio|(^|[._])audio(_|$)", "audio"),
+    trait(r"^(patchify_proj|adaln_single|caption_projection|video_|proj_out|proj_in)", "video"),
+    trait(r"audio_to_video|video_to_audio", "attn", "cross attn"),
+)
+
 LTX_VIDEO: Final = Architecture(
     "LTX-Video",
     signs=(
@@ -105,6 +118,7 @@ LTX_VIDEO: Final = Architecture(
     ),
     layouts=(_LAYOUT,),
     stated=("ltx",),
+    blocks=(BlockList("block", (_BLOCKS,)),),
 )
 
 LTX_2: Final = Architecture(
@@ -115,4 +129,14 @@ LTX_2: Final = Architecture(
     ),
     layouts=(_LAYOUT,),
     stated=("ltx2", "ltx-2"),
+    blocks=(
+        BlockList(
+            "video connector", ("video_embeddings_connector.transformer_1d_blocks.",), part="video"
+        ),
+        BlockList(
+            "audio connector", ("audio_embeddings_connector.transformer_1d_blocks.",), part="audio"
+        ),
+        BlockList("block", (_BLOCKS,), part="video"),
+    ),
+    traits=_SIDES,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, Clue, Layout, has
+from .architecture import Architecture, BlockList, Clue, Layout, has
 from .tables import Paths, Shapes, Stack, Table, indices
 from .targets import Target
 
@@ -91,6 +91,12 @@ _QKV: Final = "layers.0.attention.qkv.weight"
 
 _LAYOUT: Final = Layout((has(_QKV, "noise_refiner.0.attention.qkv.weight"),), paths)
 
+BLOCKS: Final = (
+    BlockList("noise refiner", ("noise_refiner.",)),
+    BlockList("context refiner", ("context_refiner.",)),
+    BlockList("layer", ("layers.",)),
+)
+
 LUMINA: Final = Architecture(
     "Lumina",
     signs=(
@@ -99,6 +105,7 @@ LUMINA: Final = Architecture(
     ),
     layouts=(_LAYOUT,),
     stated=("lumina",),
+    blocks=BLOCKS,
 )
 
 Z_IMAGE: Final = Architecture(
@@ -107,4 +114,5 @@ Z_IMAGE: Final = Architecture(
     layouts=(_LAYOUT,),
     stated=("z_image", "z-image", "zimage"),
     clues=(Clue(re.compile(r"(^|[\n._])layers[._]\d+[._]attention"), "Z-Image or Lumina"),),
+    blocks=BLOCKS,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, Clue, Layout, has
+from .architecture import Architecture, BlockList, Clue, Layout, has
 from .tables import Paths, Shapes, Stack, Table, fused, indices, renamed
 
 # --- H3 -------------------------------------------------------------------------------------------
@@ -67,6 +67,10 @@ MINIMAX_H3: Final = Architecture(
     stated=("minimax_h3", "minimax-h3"),
     clues=(Clue(re.compile(r"attn[._]qkv_proj")),),
     head_banks=("final_layer.video_out", "final_layer.audio_out"),
+    blocks=(
+        BlockList("refiner", ("token_refiner.blocks.", "token_refiner.refiner_blocks.")),
+        BlockList("block", ("blocks.", "transformer_blocks.")),
+    ),
 )
 
 
@@ -110,4 +114,5 @@ MINIMAX_MUSIC_3: Final = Architecture(
     ),
     layouts=(Layout((_MUSIC_3_SIGN,), _MUSIC_3.paths),),
     stated=("minimax_music", "minimax-music"),
+    blocks=(BlockList("layer", (f"{_INSIDE}transformer.layers.", "transformer_blocks.")),),
 )

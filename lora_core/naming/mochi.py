@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .architecture import Architecture, Layout, has
+from .architecture import Architecture, BlockList, Layout, has, trait
 from .tables import Paths, Shapes, Stack, Table, indices, renamed
 
 _TABLE: Final = Table(
@@ -67,4 +67,6 @@ MOCHI: Final = Architecture(
     "Mochi",
     signs=(_SIGN, has("time_embed.caption_proj.weight", "time_embed.pooler.to_kv.weight")),
     layouts=(Layout((_SIGN,), paths),),
+    blocks=(BlockList("block", ("blocks.", "transformer_blocks."), part="img"),),
+    traits=(trait(r"^blocks\..*_y(\.|$)", "txt"),),
 )

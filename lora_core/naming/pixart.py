@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .architecture import Architecture, Layout, has
+from .architecture import Architecture, BlockList, Layout, has
 from .tables import Stack, Table
 
 _TABLE: Final = Table(
@@ -53,4 +53,5 @@ PIXART: Final = Architecture(
     signs=(_SIGN, has("adaln_single.linear.weight", "pos_embed.proj.weight")),
     layouts=(Layout((_SIGN,), _TABLE.paths),),
     stated=("pixart",),
+    blocks=(BlockList("block", ("blocks.", "transformer_blocks.")),),
 )

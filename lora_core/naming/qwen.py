@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, Clue, Layout, Sign, has
+from .architecture import Architecture, BlockList, Clue, Layout, Sign, has
 from .tables import Stack, Table
 
 _TABLE_21: Final = Table(
@@ -26,6 +26,8 @@ _TABLE_21: Final = Table(
 
 _GATED: Final = "transformer_blocks.0.img_mlp.gate_up.weight"
 
+_BLOCKS: Final = (BlockList("block", ("transformer_blocks.",), part="img"),)
+
 QWEN_IMAGE_21: Final = Architecture(
     "Qwen-Image 2.1",
     signs=(
@@ -34,6 +36,7 @@ QWEN_IMAGE_21: Final = Architecture(
     ),
     layouts=(Layout((has(_GATED),), _TABLE_21.paths),),
     kin="Qwen-Image",
+    blocks=_BLOCKS,
 )
 
 _WEIGHTS: Final = ("transformer_blocks.0.img_mod.1.weight", "transformer_blocks.0.attn.to_q.weight")
@@ -44,6 +47,7 @@ QWEN_IMAGE: Final = Architecture(
     signs=(has(*_WEIGHTS),),
     stated=("qwen",),
     clues=(Clue(re.compile(r"transformer_blocks[._]\d+[._]img_m(od|lp)")),),
+    blocks=_BLOCKS,
 )
 
 # Mage-Flow is built like Qwen-Image, but reads the text of a smaller language model.
@@ -52,4 +56,5 @@ MAGE_FLOW: Final = Architecture(
     signs=(Sign(_WEIGHTS, shapes={"txt_norm.weight": (2560,)}),),
     stated=("mage",),
     kin="Qwen-Image",
+    blocks=_BLOCKS,
 )

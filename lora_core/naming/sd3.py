@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, Clue, Layout, has
+from .architecture import Architecture, BlockList, Clue, Layout, has, trait
 from .tables import Paths, Shapes, fused, indices, renamed
 
 _OUTER: Final = {
@@ -75,5 +75,10 @@ SD3: Final = Architecture(
     clues=(
         Clue(re.compile(r"joint_blocks")),
         Clue(re.compile(r"attn[._]add_[qkv]_proj"), "SD3 or Flux"),
+    ),
+    blocks=(BlockList("joint", ("joint_blocks.", "transformer_blocks."), part="img"),),
+    traits=(
+        # the second attention of SD 3.5's blocks does not read the text
+        trait(r"\.attn2\.", "attn"),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .architecture import Architecture, Layout, has
+from .architecture import Architecture, BlockList, Layout, has
 from .tables import Paths, Shapes, Stack, Table, divided, indices
 from .targets import Target
 
@@ -100,6 +100,8 @@ def _third_paths(shapes: Shapes) -> Paths:
             yield from divided(f"{_BLOCKS}{block}.{_FUSED}", pieces, shapes)
 
 
+_BLOCKS_OF_ALL: Final = (BlockList("layer", (_LAYERS, _BLOCKS)),)
+
 STABLE_AUDIO: Final = Architecture(
     "Stable Audio",
     signs=(
@@ -109,6 +111,7 @@ STABLE_AUDIO: Final = Architecture(
     layouts=(
         Layout((has("transformer.project_in.weight", "timestep_features.weight"),), _OPEN.paths),
     ),
+    blocks=_BLOCKS_OF_ALL,
 )
 
 _SIGN_3: Final = has("transformer.global_cond_embedder.0.weight")
@@ -117,4 +120,5 @@ STABLE_AUDIO_3: Final = Architecture(
     "Stable Audio 3",
     signs=(_SIGN_3, has("transformer_blocks.0.to_scale_shift_gate")),
     layouts=(Layout((_SIGN_3,), _third_paths),),
+    blocks=_BLOCKS_OF_ALL,
 )

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import Final
 
-from .architecture import Architecture, Clue, Layout, Sign, has
+from .architecture import Architecture, BlockList, Clue, Layout, Sign, has
 from .tables import Paths, Shapes, renamed
 from .targets import Target
 
@@ -111,6 +111,28 @@ _SIZE_EMBEDDINGS: Final = ("label_emb.0.0.weight", "add_embedding.linear_1.weigh
 # of SD 2 and of SDXL's refiner, which we do not name
 _OTHER_TEXT_WIDTHS: Final = (1024, 1280)
 
+# diffusers numbers levels, and what is inside of each; both orders are the same
+_DOWN: Final = {
+    f"down_blocks.{level}.{kind}.{at}.": 3 * level + at + 1
+    for level in range(4)
+    for kind, places in (("resnets", (0, 1)), ("attentions", (0, 1)))
+    for at in places
+}
+_DOWNSAMPLERS: Final = {f"down_blocks.{level}.downsamplers.": 3 * level + 3 for level in range(4)}
+_UP: Final = {
+    f"up_blocks.{level}.{kind}.{at}.": 3 * level + at
+    for level in range(4)
+    for kind in ("resnets", "attentions")
+    for at in (0, 1, 2)
+}
+_UPSAMPLERS: Final = {f"up_blocks.{level}.upsamplers.": 3 * level + 2 for level in range(4)}
+
+BLOCKS: Final = (
+    BlockList("in", ("input_blocks.",), {"conv_in.": 0, **_DOWN, **_DOWNSAMPLERS}),
+    BlockList("mid", places={"middle_block.": 0, "mid_block.": 0}),
+    BlockList("out", ("output_blocks.",), {**_UP, **_UPSAMPLERS}),
+)
+
 SDXL: Final = Architecture(
     "SDXL",
     signs=tuple(
@@ -122,6 +144,7 @@ SDXL: Final = Architecture(
     stated=("sdxl", "stable-diffusion-xl"),
     clues=(Clue(re.compile(r"lora_te2_|text_encoder_2\.")),),
     text_width=2048,
+    blocks=BLOCKS,
 )
 
 SD_15: Final = Architecture(
@@ -130,6 +153,7 @@ SD_15: Final = Architecture(
     layouts=(LAYOUT,),
     stated=("sd_v1", "sd_1.5", "stable-diffusion-v1"),
     text_width=768,
+    blocks=BLOCKS,
 )
 
 SD_2: Final = Architecture(
@@ -137,4 +161,5 @@ SD_2: Final = Architecture(
     layouts=(LAYOUT,),
     stated=("sd_v2", "sd_2", "stable-diffusion-v2"),
     text_width=1024,
+    blocks=BLOCKS,
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, Clue, Layout, has
+from .architecture import Architecture, BlockList, Clue, Layout, has
 from .tables import Paths, Shapes, fused, indices, renamed
 
 _OUTER: Final = {
@@ -134,5 +134,10 @@ WAN: Final = Architecture(
     stated=("wan",),
     clues=(
         Clue(re.compile(r"(^|[\n._])blocks[._]\d+[._](self|cross)_attn[._][qkvo](_img)?(\n|$)")),
+    ),
+    blocks=(
+        BlockList("block", ("blocks.",)),
+        BlockList("vace", ("vace_blocks.",)),
+        BlockList("face", ("face_adapter.fuser_blocks.", "face_adapter.")),
     ),
 )
