@@ -3,6 +3,7 @@
 No tensor is read here.
 """
 
+from .block_weights import BlockWeights, read_blocks
 from .curve import Curve
 from .file_id import FileId
 from .modifier import Moment
@@ -11,21 +12,24 @@ from .recipe import Recipe
 from .recipe_json import check_version
 from .spread import Values, parse_list, parse_spread
 from .strength import NUMBER, exact_strength, typed_strength
-from .term import Term, strength_of
+from .term import Term, check_layers, strength_of
 
 __all__ = [
     "NUMBER",
+    "BlockWeights",
     "Curve",
     "FileId",
     "Moment",
     "Recipe",
     "Term",
     "Values",
+    "check_layers",
     "check_version",
     "exact_strength",
     "parse_list",
     "parse_spread",
     "progress_at",
+    "read_blocks",
     "strength_of",
     "typed_strength",
 ]

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final, TypeAlias
 
 from ..errors import LoraInputError
+from ..naming import Layer
 from ..strict_json import Json
 from .json_fields import field_of, objects_of
 from .modifier import Axis, Modifier, Moment
@@ -87,11 +88,11 @@ class Curve(Modifier):
             return 0.0
         return self._value((progress - start) / (end - start))
 
-    def factors(self, moment: Moment, layer: str) -> tuple[float, ...]:
+    def factors(self, moment: Moment, layer: Layer | None) -> tuple[float, ...]:
         """Returns the factor at a moment."""
         return (self.at(moment.progress),)
 
-    def max_abs(self) -> float:
+    def max_abs(self, layer: Layer | None = None) -> float:
         """Returns the largest magnitude of the factor. Shapes stay between their points."""
         return float(max(abs(value) for _, value in self.points))
 

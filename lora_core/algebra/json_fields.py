@@ -28,6 +28,15 @@ def list_of(entry: dict[str, Json], key: str) -> list[Json]:
     return value
 
 
+def texts_of(entry: dict[str, Json], key: str) -> Iterator[str]:
+    """Yields the texts of the list ``key``, none if the list is missing; LoraInputError if it is
+    anything else."""
+    for item in list_of(entry, key):
+        if not isinstance(item, str):
+            raise _misplaced(key, "a list of texts", type(item).__name__)
+        yield item
+
+
 def field_of(entry: dict[str, Json], key: str, kind: type[T]) -> T:
     """Returns the value of ``key``; LoraInputError if it is not of this ``kind``."""
     value = entry.get(key)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar, Final, Literal, TypeAlias
 
+from ..naming import Layer, Layers
 from ..strict_json import Json
 
 Axis: TypeAlias = Literal["step", "image", "layer", "place", "prompt"]
@@ -72,17 +73,21 @@ class Modifier(ABC):
         """What the modifier does, for people, such as "scheduled 0:0, 1:1"."""
 
     @abstractmethod
-    def factors(self, moment: Moment, layer: str) -> tuple[float, ...]:
+    def factors(self, moment: Moment, layer: Layer | None) -> tuple[float, ...]:
         """Returns the factor for each image, or a single one for all of them.
 
         Args:
             moment: The moment of sampling.
-            layer: The name of the weight in the model.
+            layer: The weight of the model; None if no modifier depends on it.
         """
 
     @abstractmethod
-    def max_abs(self) -> float:
-        """Returns the largest magnitude of the factor, whatever it depends on."""
+    def max_abs(self, layer: Layer | None = None) -> float:
+        """Returns the largest magnitude of the factor, for a layer or for any, whatever else it
+        depends on."""
+
+    def check(self, model: Layers) -> None:  # noqa: B027 (most modifiers fit every model)
+        """Refuses a model for which the modifier makes no sense (LoraInputError)."""
 
     @abstractmethod
     def __lt__(self, other: object) -> bool:

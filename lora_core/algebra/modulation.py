@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from ..naming import Layer, Layers
 from ..strict_json import Json
+from .block_weights import BlockWeights
 from .curve import Curve
 from .modifier import Axis, Modifier, Moment
 from .spread import Spread, same_length
 
-MODIFIERS: Final[tuple[type[Modifier], ...]] = (Curve, Spread)
+MODIFIERS: Final[tuple[type[Modifier], ...]] = (Curve, Spread, BlockWeights)
 """The kinds of modifiers. New ones come last: fingerprints depend on the order."""
 
 
@@ -66,16 +68,21 @@ class Modulation:
         """Returns the product of both."""
         return Modulation(self.modifiers + other.modifiers)
 
-    def factors(self, moment: Moment, layer: str) -> tuple[float, ...]:
+    def factors(self, moment: Moment, layer: Layer | None) -> tuple[float, ...]:
         """Returns the factor for each image, or a single one for all of them; see
         ``Modifier.factors``."""
         each = [modifier.factors(moment, layer) for modifier in self.modifiers]
         images = max(map(len, each), default=1)
         return tuple(math.prod(own[n % len(own)] for own in each) for n in range(images))
 
-    def max_abs(self) -> float:
-        """Returns the largest magnitude of the factor."""
-        return math.prod(modifier.max_abs() for modifier in self.modifiers)
+    def max_abs(self, layer: Layer | None = None) -> float:
+        """Returns the largest magnitude of the factor, for a layer or for any."""
+        return math.prod(modifier.max_abs(layer) for modifier in self.modifiers)
+
+    def check(self, model: Layers) -> None:
+        """Refuses a model for which a modifier makes no sense (LoraInputError)."""
+        for modifier in self.modifiers:
+            modifier.check(model)
 
     def to_json(self) -> dict[str, Json]:
         """Returns the fields that ``modifiers_in`` reads."""

@@ -15,6 +15,7 @@ from fractions import Fraction
 from functools import reduce
 from numbers import Real
 
+from .block_weights import read_blocks
 from .curve import Curve
 from .file_id import FileId
 from .modifier import Axis, Modifier
@@ -26,7 +27,7 @@ from .term import Term
 from .term_json import read_term, written_modulated, written_term
 
 FORMAT = "lora-algebra recipe"
-VERSION = 3
+VERSION = 4
 """The newest version of the JSON form.
 
 A recipe is written in the oldest version that can express it.
@@ -82,6 +83,22 @@ class Recipe:
         """Returns every term times ``values`` for the denoiser, one value for each image of the
         batch."""
         return self.modulated(values)
+
+    def blocks(self, text: str) -> Recipe:
+        """Returns every term times block weights: lines such as "double 0-6: 0".
+
+        Text encoders keep their strength, unless a line names them: "text: 0".
+
+        Raises:
+            LoraInputError: The text cannot be read. A name that a model does not have is refused
+                when the recipe meets it.
+        """
+        weights, encoders = read_blocks(text)
+        weighted = self.modulated(weights)
+        return weighted if encoders == 1 else weighted._times_clip(encoders)
+
+    def _times_clip(self, factor: Fraction) -> Recipe:
+        return Recipe(tuple(term.times(Fraction(1), factor) for term in self.terms))
 
     @property
     def images(self) -> int | None:

@@ -15,6 +15,7 @@ from functools import reduce
 from typing import ClassVar, Final, TypeAlias
 
 from ..errors import LoraInputError
+from ..naming import Layer
 from ..strict_json import Json
 from .curve import LARGEST_VALUE, NUMBER, number
 from .json_fields import list_of, objects_of
@@ -105,11 +106,11 @@ class Spread(Modifier):
         """Returns the factor for each image of a batch of ``images``."""
         return self.values or reduce(_product, (each.over(images) for each in self.ranges))
 
-    def factors(self, moment: Moment, layer: str) -> tuple[float, ...]:
+    def factors(self, moment: Moment, layer: Layer | None) -> tuple[float, ...]:
         """Returns the factor for each image of the batch."""
         return tuple(map(float, self.over(moment.images)))
 
-    def max_abs(self) -> float:
+    def max_abs(self, layer: Layer | None = None) -> float:
         """Returns the largest magnitude of the factor for any image."""
         ends = [float(max(abs(each.first), abs(each.last))) for each in self.ranges]
         return math.prod(ends) * float(max(map(abs, self.values), default=Fraction(1)))

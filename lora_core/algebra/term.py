@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeAlias
 
+from ..naming import Layer, Layers
 from ..text import printable
 from ..warning import LoraWarning, united
 from .file_id import FileId
@@ -101,20 +103,30 @@ class Term:
         modulated = (*products, (modulation, self.strength_model))
         return replace(self, strength_model=Fraction(0), modulated=modulated)
 
-    def max_strength(self) -> float:
-        """Returns the largest magnitude of the strength for the denoiser, whatever it depends on."""
-        most = sum(abs(float(strength)) * known.max_abs() for known, strength in self.modulated)
+    def max_strength(self, layer: Layer | None = None) -> float:
+        """Returns the largest magnitude of the strength for the denoiser, or for one layer of it,
+        whatever else it depends on."""
+        most = sum(
+            abs(float(strength)) * known.max_abs(layer) for known, strength in self.modulated
+        )
         return abs(float(self.strength_model)) + most
 
 
-def strength_of(term: Term, moment: Moment, layer: str = "") -> tuple[float, ...]:
+def check_layers(terms: Iterable[Term], model: Layers) -> None:
+    """Refuses terms whose modifiers make no sense for a model (LoraInputError)."""
+    for term in terms:
+        for modulation, _ in term.modulated:
+            modulation.check(model)
+
+
+def strength_of(term: Term, moment: Moment, layer: Layer | None = None) -> tuple[float, ...]:
     """Returns the strength of a term for the denoiser: one for each image, or a single one for all
     of them.
 
     Args:
         term: A term of a recipe.
         moment: The moment of sampling.
-        layer: The name of the weight in the model.
+        layer: The weight of the model; None if the strength is the same for all of them.
     """
     if not term.modulated:  # this runs for every layer of every file
         return (float(term.strength_model),)

@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 
 from ..algebra import FileId, Moment, Recipe, Term, strength_of
 from ..errors import LoraInputError, LoraMismatchError
+from ..naming import Layer
 from .file_match import FileMatch
 from .live_term import LiveTerm, can_go_live
 from .match import MatchedDelta, ModelView, WeightTerm
@@ -78,12 +79,14 @@ class Assignment:
         live: What goes next to the layer of each weight.
         strongest: What goes next to the layer of each weight, at its largest strength.
         counts: How many deltas of each file go live.
+        untouched: How many of them change nothing, since their blocks have the factor 0.
     """
 
     merged: WeightTerms
     live: LiveTerms
     strongest: WeightTerms
     counts: Mapping[FileId, int]
+    untouched: Mapping[FileId, int]
 
 
 def assign(
@@ -105,26 +108,31 @@ def assign(
     live_terms: defaultdict[str, list[LiveTerm]] = defaultdict(list)
     strongest: defaultdict[str, list[WeightTerm]] = defaultdict(list)
     counts: Counter[FileId] = Counter()
+    untouched: Counter[FileId] = Counter()
     for match in matches:
         file = match.file.id
         strong, own, stuck = merge.get(file), live.get(file), list[MatchedDelta]()
-        most = own.max_strength() if own is not None else 0.0
         for matched in match.deltas:
             if matched.model != index:
                 continue
             weight_term, key = matched.weight_term, matched.weight_term.target.key
-            strength = _merged_strength(strong, matched)
-            if own is not None and _acts(own, matched) and goes_live(matched, view):
+            strength = _merged_strength(strong, matched, view)
+            if _is_zero(strong, matched, view) and _is_zero(own, matched, view):
+                untouched[file] += 1
+                continue
+            acts = own is not None and _acts(own, matched, view)
+            if own is not None and acts and goes_live(matched, view):
                 live_terms[key].append(LiveTerm(file, weight_term.target.rows, weight_term.delta))
+                most = own.max_strength(_layer(own, key, view))
                 strongest[key].append(weight_term.times(most))
                 counts[file] += 1
             elif own is not None:
-                strength += _merged_strength(own, matched)
-                stuck += [matched] if own.needs_live and _acts(own, matched) else []
+                strength += _merged_strength(own, matched, view)
+                stuck += [matched] if own.needs_live and acts else []
             if strength:  # a strength of 0 is dropped before any arithmetic
                 merged[key].append(weight_term.times(strength))
         _refuse_stuck(file, own, stuck)
-    return Assignment(_fixed(merged), _fixed(live_terms), _fixed(strongest), counts)
+    return Assignment(_fixed(merged), _fixed(live_terms), _fixed(strongest), counts, untouched)
 
 
 def goes_live(matched: MatchedDelta, view: ModelView) -> bool:
@@ -138,19 +146,37 @@ def goes_live(matched: MatchedDelta, view: ModelView) -> bool:
     )
 
 
-def _acts(term: Term, matched: MatchedDelta) -> bool:
-    return matched.weight_term.target.part == "model" and bool(
-        term.strength_model or term.modulated
+def _acts(term: Term, matched: MatchedDelta, view: ModelView) -> bool:
+    """Tells whether a term changes a weight of the denoiser at all."""
+    return (
+        matched.weight_term.target.part == "model"
+        and bool(term.strength_model or term.modulated)
+        and not _is_zero(term, matched, view)
     )
 
 
-def _merged_strength(term: Term | None, matched: MatchedDelta) -> float:
+def _is_zero(term: Term | None, matched: MatchedDelta, view: ModelView) -> bool:
+    """Tells whether a term's factor for a layer is 0; also if there is no term."""
+    target = matched.weight_term.target
+    if term is None:
+        return True
+    if target.part != "model" or "layer" not in term.axes:
+        return False
+    return term.max_strength(_layer(term, target.key, view)) == 0
+
+
+def _layer(term: Term, key: str, view: ModelView) -> Layer | None:
+    """Returns what a weight is, if the strength depends on it."""
+    return view.layers[key] if "layer" in term.axes else None
+
+
+def _merged_strength(term: Term | None, matched: MatchedDelta, view: ModelView) -> float:
     if term is None:
         return 0.0
     target = matched.weight_term.target
     if target.part == "clip":
         return float(term.strength_clip)
-    return strength_of(term, AT_ANY_MOMENT, target.key)[0]
+    return strength_of(term, AT_ANY_MOMENT, _layer(term, target.key, view))[0]
 
 
 def _fixed(lists: Mapping[str, list[T]]) -> dict[str, tuple[T, ...]]:

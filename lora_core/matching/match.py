@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from ..errors import LoraFileError, LoraMismatchError
 from ..families import Delta, Diagonal, LowRank, Replacement, Slot, regrouped
-from ..naming import HEAD_BANKS, Names, Part, Shape, Target, architecture_named, part_of
+from ..naming import HEAD_BANKS, Layers, Names, Part, Shape, Target, architecture_named, part_of
 from ..reading import LoraFile, base_of_file
 
 
@@ -26,6 +26,7 @@ class ModelView:
         branches: The parameters of layers that can have a branch next to them.
         quantised: Whether merging would round its weights to a few bits again.
         banks: Whether it reads a bank of heads instead of one.
+        layers: What each weight of the denoiser is, found out when somebody asks.
     """
 
     names: Names
@@ -36,6 +37,10 @@ class ModelView:
     branches: frozenset[str] = frozenset()
     quantised: bool = False
     banks: bool = False
+    layers: Layers = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", Layers(self.shapes, self.base))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

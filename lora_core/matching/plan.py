@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..algebra import FileId, Recipe
+from ..algebra import FileId, Recipe, check_layers
 from ..naming import Part
 from ..reading import FileCache, LoraFile
 from .assign import Assignment, LiveTerms, MergeLiveSplit, Mode, WeightTerms, assign, split_recipe
@@ -81,10 +81,14 @@ def make_plan(
         known: What is known of files on the same ``views``.
 
     Raises:
-        LoraInputError: No merged weight can have a strength, and the mode is ``merge``.
+        LoraInputError: No merged weight can have a strength, and the mode is ``merge``; or block
+            weights name what a model does not have.
         LoraFileError: A file is damaged or ambiguous.
         LoraMismatchError: A file does not fit, would overflow a weight, or cannot vary as asked.
     """
+    for view in views:
+        if "model" in (view.parts or BOTH):
+            check_layers(recipe.terms, view.layers)
     added = [_split_for(view, recipe, mode) for view in views]
     before = [*earlier] or [NOTHING for _ in views]
     splits = [old.plus(new) for old, new in zip(before, added, strict=True)]
@@ -99,11 +103,12 @@ def make_plan(
         check_replaced(own.merged)
         check_range(own.merged, view.dtypes)
         check_live_range(own.strongest, view.dtypes)
-    live = Counter[FileId]()
+    live, untouched = Counter[FileId](), Counter[FileId]()
     for own in assigned:
         live.update(own.counts)
+        untouched.update(own.untouched)
     reports = (
-        match.report.at(term, live[term.file])
+        match.report.at(term, live[term.file], untouched[term.file])
         for term, match in zip(terms, matches.values(), strict=True)
     )
     models = (

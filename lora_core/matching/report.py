@@ -32,6 +32,7 @@ class PartReport:
         through: How many of the live ones change the weight that the model reads, since it does not
             run their layer.
         unused: How many of the live ones the model did not use.
+        untouched: How many of the applied ones change nothing, since their blocks have the factor 0.
     """
 
     part: Part
@@ -44,6 +45,7 @@ class PartReport:
     apart: bool = False
     through: int = 0
     unused: int = 0
+    untouched: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,17 @@ class LoraReport:
     extra_warnings: tuple[LoraWarning, ...] = ()
     carried: bool = False
 
-    def at(self, term: Term, live: int = 0) -> LoraReport:
-        """Returns the same report with the strengths of ``term`` and ``live`` of its layers next to
-        the model's."""
+    def at(self, term: Term, live: int = 0, untouched: int = 0) -> LoraReport:
+        """Returns the same report with the strengths of ``term``, ``live`` of its layers next to
+        the model's, and ``untouched`` ones."""
         model, *others = self.parts
         modulations = tuple(f"{float(s):g} {modulation}" for modulation, s in term.modulated)
         model = replace(
-            model, strength=float(term.strength_model), live=live, modulations=modulations
+            model,
+            strength=float(term.strength_model),
+            live=live,
+            modulations=modulations,
+            untouched=untouched,
         )
         clip = (
             replace(part, strength=float(term.strength_clip), apart=term.apart) for part in others
@@ -218,6 +224,7 @@ def _plain_part(part: PartReport) -> dict[str, object]:
         "apart": part.apart,
         "through": part.through,
         "unused": part.unused,
+        "untouched": part.untouched,
     }
 
 
@@ -324,13 +331,14 @@ def _effect(part: PartReport) -> str:
 
 def _where(part: PartReport) -> str:
     """Says what is live. Merging is the usual case and is not mentioned."""
+    left = f", {part.untouched} of them untouched" if part.untouched else ""
     if not part.live:
-        return ""
-    merged = part.applied - part.live
+        return left
+    merged = part.applied - part.live - part.untouched
     how = f", {part.live} live and {merged} merged" if merged else ", live"
     reached = {"through the weight": part.through, "not used by the model": part.unused}
     details = ", ".join(f"{count} {where}" for where, count in reached.items() if count)
-    return f"{how} ({details})" if details else how
+    return f"{how} ({details}){left}" if details else how + left
 
 
 def _layers(count: int) -> str:

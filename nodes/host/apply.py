@@ -21,7 +21,7 @@ from ...lora_core.matching import (
     cache_of,
     make_plan,
 )
-from ...lora_core.naming import Part, Shape
+from ...lora_core.naming import Layers, Part, Shape
 from ...lora_core.reading import LoraFile, shared_cache
 from .adapter import FusedAdapter
 from .files import current
@@ -127,7 +127,7 @@ def apply_recipe(
         log.info("%s", lora.headline)
     later = partial(_tell_reached, plan, tell) if tell else None
     changes: dict[Part, _Change] = {
-        part: _Change(own, before, view.shapes, plan.files, later)
+        part: _Change(own, before, view.shapes, view.layers, plan.files, later)
         for part, own, before, view in zip(sides, plan.models, earlier, views, strict=True)
         if own.changes
     }
@@ -163,6 +163,7 @@ class _Change:
     plan: ModelPlan
     earlier: Applied
     shapes: Mapping[str, Shape]
+    layers: Layers
     files: tuple[LoraFile, ...]
     later: Callable[[Reached], None] | None
 
@@ -198,7 +199,7 @@ def _change(clone: ModelPatcher, change: _Change) -> None:
     entries = _patch(clone, plan, earlier.before) if plan.merged else {}
     if plan.live:
         live_key = stacks.get(key, clone, plan.live, change.shapes)
-        attach(clone, Live(live_key, plan.split.live, change.later))
+        attach(clone, Live(live_key, plan.split.live, change.layers, change.later))
     changed = {term.file for term in plan.split.whole.terms}
     metadata = carry(clone, (file for file in change.files if file.id in changed))
     applied = Applied(

@@ -14,6 +14,7 @@ from comfy.patcher_extension import CallbacksMP, PatcherInjection, WrappersMP
 from ...lora_core.algebra import FileId, Moment, Recipe, progress_at, strength_of
 from ...lora_core.applying import Reach, Stack
 from ...lora_core.errors import LoraInputError
+from ...lora_core.naming import Layers
 from ..plain_errors import plain_errors
 from .live_stack import LiveStack
 from .options import fresh_control, is_compiled, without_caches
@@ -39,6 +40,7 @@ class Live:
 
     live_stack: LiveStack
     recipe: Recipe
+    layers: Layers
     tell: Callable[[Reached], None] | None = None
     """Receives what the first evaluation of a run has shown, if not all layers were reached as
     usual."""
@@ -173,8 +175,8 @@ class Live:
         terms = {term.file: term for term in self.recipe.terms}
 
         @functools.cache
-        def strength(file: FileId, layer: str) -> tuple[float, ...]:
-            return strength_of(terms[file], moment, layer)
+        def strength(file: FileId, key: str) -> tuple[float, ...]:
+            return strength_of(terms[file], moment, self.layers[key] if key else None)
 
         by_layer = {file for file, term in terms.items() if "layer" in term.axes}
         return self.live_stack.stack.gate_rows(
