@@ -77,7 +77,8 @@ class FromLoRATags(io.ComfyNode):
             tags, rest = read_tags(text, order)
             terms = terms_of((Asked(tag.name), tag.model, tag.clip) for tag in tags)
             ui = notice((tag.name, tag.ignored) for tag in tags)
-            whole = Recipe((*terms, *(lora or Recipe()).terms))
+            own = (Recipe((t,)).blocks(tag.blocks) for t, tag in zip(terms, tags, strict=True))
+            whole = Recipe.sum((*own, lora or Recipe()))
             return io.NodeOutput(whole, rest, ui=ui or None)
 
 

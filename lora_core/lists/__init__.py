@@ -1,5 +1,7 @@
 """LoRAs as nodes and other packs list them: rows, tags, LORA_STACK, sweeps."""
 
+from .block_presets import PRESETS, elements, preset
+from .block_vectors import from_block_select, from_vector
 from .lora_stack import check_constant, listed, read_stack, written_stack
 from .rows import Row, active_rows, read_rows
 from .sweep import ONE, check_count, columns_of, headers, parse_values, sweep
@@ -8,6 +10,7 @@ from .tags import ORDERS, Order, check_readable, hashes_line, read_tags, written
 __all__ = [
     "ONE",
     "ORDERS",
+    "PRESETS",
     "Order",
     "Row",
     "active_rows",
@@ -15,10 +18,14 @@ __all__ = [
     "check_count",
     "check_readable",
     "columns_of",
+    "elements",
+    "from_block_select",
+    "from_vector",
     "hashes_line",
     "headers",
     "listed",
     "parse_values",
+    "preset",
     "read_rows",
     "read_stack",
     "read_tags",

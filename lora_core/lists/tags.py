@@ -16,6 +16,8 @@ from ..library import folded
 from ..short_names import base_name, without_suffix
 from ..strict_json import MOST_CHARS
 from ..text import printable
+from .block_presets import elements, preset
+from .block_vectors import from_vector
 
 Order: TypeAlias = Literal["model first", "text encoder first"]
 
@@ -30,6 +32,8 @@ QUOTED: Final = re.compile(r'\s*"([^"]*)"\s*(?::(.*))?', re.DOTALL)
 UNSAYABLE: Final = re.compile(r'[<>"\n]')
 NO_ALIAS: Final = re.compile(r'[:,"]')
 NAMED: Final = ("unet", "te")
+BLOCKS: Final = ("in", "mid", "out")
+"""SD.Next's names for the blocks of a UNet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,14 @@ class Tag:
         model: The strength for the denoiser.
         clip: The strength for the text encoders.
         ignored: What else is in the tag and is not understood.
+        blocks: Its block weights, as lines; empty if it has none.
     """
 
     name: str
     model: Fraction
     clip: Fraction
     ignored: tuple[str, ...] = ()
+    blocks: str = ""
 
 
 def read_tags(text: str, order: Order = "model first") -> tuple[tuple[Tag, ...], str]:
@@ -120,7 +126,8 @@ def _tag(body: str, order: Order) -> Tag:
             expected=error.expected,
             found=error.found,
         ) from error
-    return Tag(name, model, clip, tuple(ignored))
+    blocks, unread = _blocks(ignored)
+    return Tag(name, model, clip, unread, blocks)
 
 
 def _divided(body: str) -> tuple[str, list[str]]:
@@ -166,6 +173,36 @@ def _understood(arguments: Iterable[str]) -> tuple[list[str], dict[str, str], li
         else:
             placed.append(argument)
     return [*placed, "", ""][:2], named, ignored
+
+
+def _blocks(arguments: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """Returns the block weights among arguments, as lines, and what is something else.
+
+    ``lbwe=`` counts after ``lbw=``, as in hako-mikan's LoRA Block Weight. Names that nobody knows
+    are not understood, since everybody can make their own there.
+    """
+    lines: list[str] = []
+    later: list[str] = []
+    unread: list[str] = []
+    for argument in arguments:
+        key, equals, value = (part.strip() for part in argument.partition("="))
+        try:
+            if key.lower() == "lbwe":
+                later.append(elements(value))
+            elif equals and key.lower() in BLOCKS and NUMBER.fullmatch(value):
+                lines.append(f"{key.lower()}: {value}")
+            elif key.lower() == "lbw" or not equals:
+                lines.append(_weights(value if equals else key))
+            else:
+                unread.append(argument)
+        except LoraError:
+            unread.append(argument)
+    return "\n".join(filter(None, (*lines, *later))), tuple(unread)
+
+
+def _weights(text: str) -> str:
+    """Returns the lines of a vector or of the name of a preset."""
+    return from_vector(text) if "," in text else preset(text)
 
 
 def _written(name: str, term: Term, order: Order) -> str:

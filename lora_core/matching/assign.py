@@ -60,7 +60,8 @@ def split_recipe(recipe: Recipe, mode: Mode, *, quantised: bool) -> MergeLiveSpl
         return MergeLiveSplit(live=recipe)
     live = tuple(term for term in recipe.terms if term.needs_live)
     if live and mode == "merge":
-        (modulation, _), name = live[0].modulated[0], live[0].file.name
+        name = live[0].file.name
+        modulation = next(known for known, _ in live[0].modulated if known.needs_live)
         raise LoraInputError(
             f"{name} is {modulation}, so it cannot be merged. Set the mode to auto or live.",
             key="mode",

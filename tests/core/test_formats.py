@@ -108,6 +108,14 @@ FORMATS: dict[str, Callable[[], object]] = {
     "recipe_1": lambda: json.loads((INK + LIGHT.scaled(2, 0)).to_json()),
     "recipe_2": lambda: json.loads((scheduled() + LIGHT).to_json()),
     "recipe_3": lambda: json.loads(INK.spread(parse_spread("0..1")).to_json()),
+    "recipe_4": lambda: json.loads(
+        (
+            scheduled().blocks(
+                "double 0-6: 0; double 7-18 img attn: 0.25..1; other: 0.5; text: 0.5"
+            )
+            + LIGHT
+        ).to_json()
+    ),
     "fingerprints": lambda: [r.fingerprint for r in (INK + LIGHT, scheduled(), Recipe())],
     "report": lambda: report().to_dict(),
     "outcomes": lambda: outcomes_of(report()),
@@ -126,7 +134,7 @@ def test_is_as_it_always_was(name: str) -> None:
     assert text_of(FORMATS[name]()) == (EXAMPLES / f"{name}.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["recipe_1", "recipe_2", "recipe_3"])
+@pytest.mark.parametrize("name", ["recipe_1", "recipe_2", "recipe_3", "recipe_4"])
 def test_an_old_recipe_is_still_read(name: str) -> None:
     saved = (EXAMPLES / f"{name}.json").read_text(encoding="utf-8")
     assert text_of(json.loads(Recipe.from_json(saved).to_json())) == saved

@@ -152,7 +152,7 @@ def test_a_newer_recipe_is_refused_with_both_versions():
     with pytest.raises(LoraInputError) as refused:
         Recipe.from_json(document(version=7))
     assert "version 7" in str(refused.value)
-    assert "up to version 3" in str(refused.value)
+    assert "up to version 4" in str(refused.value)
     assert (refused.value.expected, refused.value.found) == ("at most 3", "7")
 
 
