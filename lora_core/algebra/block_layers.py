@@ -44,7 +44,7 @@ def _factors(line: Line, layers: Sequence[Layer], names: _Names) -> dict[str, Fr
     if line.first == line.last:
         return dict.fromkeys((layer.key for layer in layers), line.first)
     places = {layer.key: names.places[_block(layer)] for layer in layers if layer.block}
-    if not places:
+    if layers and not places:
         raise _nothing(line.name, names.model)
     order = {place: at for at, place in enumerate(sorted(set(places.values())), start=1)}
     step = (line.last - line.first) / max(1, len(order) - 1)
@@ -82,13 +82,17 @@ class _Names:
         return cls(model, tests, lists, {block: place for place, block in enumerate(blocks)})
 
     def layers(self, selector: Selector) -> list[Layer]:
-        """Returns the layers that a selector names, in the model's order; never none."""
+        """Returns the layers that a selector names, in the model's order.
+
+        None is a mistake, except that models with few blocks may have none in their middle.
+        """
         names = [*self._joined(selector.words, selector), *self._joined(selector.more, selector)]
         if selector.numbers:
             self._check_numbers(selector, [self.lists[n] for n in names if n in self.lists])
         tests = [self.tests[name] for name in names]
         found = [layer for layer in self.model.values() if _is_named(layer, selector, tests)]
-        if not found:
+        only_spans = bool(self.places) and {*names} <= {*SPANS, MID} and not selector.patterns
+        if not (found or only_spans):
             raise _nothing(str(selector), self.model)
         return found
 
@@ -125,7 +129,7 @@ def _block(layer: Layer) -> Block:
 def _spans(blocks: Sequence[Block]) -> dict[str, Test]:
     """Returns the thirds of all blocks of a model, and the even and odd ones."""
     thirds = {
-        name: {blocks[n] for n in range(len(blocks)) if 3 * n // len(blocks) == third}
+        name: {block for n, block in enumerate(blocks) if (6 * n + 3) // (2 * len(blocks)) == third}
         for third, name in enumerate(("early", "middle", "late"))
     }
     halves = {

@@ -137,7 +137,7 @@ def preset(name: str, seed: int | None = None) -> str:
 # --- hako-mikan's elements ------------------------------------------------------------------------
 
 ELEMENTS: Final[Mapping[str, str]] = {
-    "ATTNON": "::attn:1",
+    "ATTNON": ":attn:1",
     "ATTNDEEPON": "IN05-OUT05:attn:1",
     "ATTNDEEPOFF": "IN05-OUT05:attn:0",
     "PROJDEEPOFF": "IN05-OUT05:proj:0",
@@ -162,7 +162,7 @@ def elements(text: str) -> str:
         LoraInputError: It cannot be read.
     """
     spec = ELEMENTS.get(text.strip().upper(), text)
-    found = _ELEMENT.fullmatch(spec.removeprefix(":"))
+    found = _ELEMENT.fullmatch(spec)
     if found is None:
         raise _refused(text)
     blocks = [own for part in found[1].upper().split() for own in _blocks(part, text)]
