@@ -33,14 +33,20 @@ def drawn(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def smaller(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a matrix with at most 24 rows and columns: some are as large as in real models."""
+    return shape if len(shape) < 2 else tuple(min(size, 24) for size in shape)
+
+
 def lora_of(name: str, folder: Path) -> tuple[Path, Weights, Weights]:
     """A LoRA of every layer of an architecture, weights of the model, and its change in float64."""
     layout = layouts()[name]
+    shapes = {key: smaller(shape) for key, shape in layout.shapes.items()}
     content: Weights = {}
     changes: Weights = {}
-    weights = {key: drawn(1, *shape).double() for key, shape in layout.shapes.items()}
+    weights = {key: drawn(1, *shape).double() for key, shape in shapes.items()}
     for seed, layer in enumerate(layout.layers):
-        out, into, *kernel = layout.shapes[f"{layer}.weight"]
+        out, into, *kernel = shapes[f"{layer}.weight"]
         up, down = drawn(seed, out, RANK, *[1] * len(kernel)), drawn(-seed - 1, RANK, into, *kernel)
         content |= {
             f"{layer}.lora_up.weight": up,
