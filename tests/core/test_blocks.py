@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
+from lora_core.algebra.block_text import SPANS
+from lora_core.lists.block_presets import PRESETS
 from lora_core.naming import KINDS, PARTS, Layers, ModelNames
 from lora_core.naming.architectures import ARCHITECTURES, architecture_named
 from tools.fidelity.layouts import layouts
@@ -215,3 +218,20 @@ def test_only_the_denoiser_has_layers() -> None:
         "text_encoders.clip_l.transformer.text_model.encoder.layers.0.mlp.fc1.weight": (8, 8)
     }
     assert {*Layers({**encoder, **shapes}, "Flux")} == {*shapes}
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "blocks.md").read_text(encoding="utf-8")
+
+
+def test_the_guide_has_the_names_of_every_architecture() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| ((?:`[a-z0-9 ]+`(?:, )?)+) \|$", GUIDE, re.MULTILINE)
+    said = {name: blocks for names, blocks in rows for name in names.split(", ")}
+    expected = {
+        name: ", ".join(f"`{own.name}`" for own in known.blocks) for name, known in EVERY.items()
+    }
+    assert said == expected
+
+
+def test_the_guide_has_every_kind_part_and_preset() -> None:
+    for name in (*KINDS, *PARTS, *SPANS, *PRESETS, "other", "text"):
+        assert f"`{name}`" in GUIDE, name
