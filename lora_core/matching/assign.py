@@ -120,7 +120,6 @@ def assign(
             strength = _merged_strength(strong, matched, view)
             if _is_zero(strong, matched, view) and _is_zero(own, matched, view):
                 untouched[file] += 1
-                continue
             acts = own is not None and _acts(own, matched, view)
             if own is not None and acts and goes_live(matched, view):
                 live_terms[key].append(LiveTerm(file, weight_term.target.rows, weight_term.delta))

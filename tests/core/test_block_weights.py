@@ -216,6 +216,7 @@ def test_the_text_encoders_are_no_block():
         ("dobule 0-6: 0", "dobule 0-6"),
         ("double 0-19: 0", "double 0-19"),
         ("double 19-: 0", "double 19-"),
+        ("double 3,25-: 0", "double 3,25-"),
         ("single 0: 1; layer 3: 0", "layer 3"),
         ("attn 3: 0", "attn 3"),
         ("double single: 0", "double single"),
