@@ -265,7 +265,7 @@ def test_the_text_of_a_value_is_read_as_that_value(text):
     assert BlockWeights(value.text) == value
     assert BlockWeights(value.text).lines == value.lines
     assert weights(value.text) == weights(text)
-    assert [*BlockWeights.from_json(value.to_json())] == [value]
+    assert [*BlockWeights.from_json({**value.to_json()})] == [value]
 
 
 @given(texts)
