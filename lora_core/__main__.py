@@ -14,10 +14,11 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from . import __version__
-from .algebra import Recipe
+from .algebra import Recipe, read_blocks
 from .applying import bake
 from .errors import LoraError
 from .library import inspect_file
+from .lists import block_lines
 from .reading import identify, read_file
 
 
@@ -48,11 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument(
         "-l",
         "--lora",
-        metavar="FILE[=STRENGTH]",
+        metavar="FILE[=STRENGTH[@BLOCKS]]",
         type=_lora,
         action="append",
         required=True,
-        help="a LoRA file and its strength (1 by default); can be repeated",
+        help="a LoRA file, its strength (1 by default) and its block weights: a preset, numbers, or "
+        "lines with ; between them; can be repeated",
     )
     apply.add_argument("-o", "--out", metavar="OUT", type=Path, required=True)
     apply.set_defaults(command=_apply)
@@ -68,15 +70,26 @@ def _called_as() -> str:
     return script if script == "lora-algebra" else "python -m lora_core"
 
 
-def _lora(text: str) -> tuple[Path, float]:
-    """Reads FILE or FILE=STRENGTH; a file whose own name holds "=" can be given as it is."""
-    path, equals, strength = text.rpartition("=")
+def _lora(text: str) -> tuple[Path, float, str]:
+    """Reads FILE, FILE=STRENGTH or FILE=STRENGTH@BLOCKS; a file whose own name holds "=" can be
+    given as it is."""
+    path, equals, numbers = text.rpartition("=")
     if not equals or Path(text).exists():
-        return Path(text), 1.0
+        return Path(text), 1.0, ""
+    strength, at, blocks = numbers.partition("@")
     try:
-        return Path(path), float(strength)
+        return Path(path), float(strength), _blocks(blocks) if at else ""
     except ValueError:
         raise argparse.ArgumentTypeError(f"{strength!r} is not a valid strength") from None
+
+
+def _blocks(text: str) -> str:
+    try:
+        lines = block_lines(text)
+        read_blocks(lines)
+    except LoraError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return lines
 
 
 def _inspect(options: argparse.Namespace) -> int:
@@ -86,7 +99,10 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _apply(options: argparse.Namespace) -> int:
-    recipe = Recipe.sum(Recipe.of(identify(path), strength) for path, strength in options.lora)
+    recipe = Recipe.sum(
+        Recipe.of(identify(path), strength).blocks(blocks)
+        for path, strength, blocks in options.lora
+    )
     report = bake(options.base, recipe, options.out, None if options.json else _bar)
     written = str(options.out)
     print(json.dumps({"out": written, **report.to_dict()}) if options.json else report)

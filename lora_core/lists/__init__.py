@@ -1,6 +1,6 @@
 """LoRAs as nodes and other packs list them: rows, tags, LORA_STACK, sweeps."""
 
-from .block_presets import PRESETS, elements, preset
+from .block_presets import PRESETS, block_lines, elements, preset
 from .block_vectors import from_block_select, from_vector
 from .lora_stack import check_constant, listed, read_stack, written_stack
 from .rows import Row, active_rows, read_rows
@@ -14,6 +14,7 @@ __all__ = [
     "Order",
     "Row",
     "active_rows",
+    "block_lines",
     "check_constant",
     "check_count",
     "check_readable",

@@ -134,6 +134,17 @@ def preset(name: str, seed: int | None = None) -> str:
     )
 
 
+def block_lines(text: str) -> str:
+    """Returns the lines that ``text`` means: lines themselves, a vector, or the name of a preset.
+
+    Raises:
+        LoraInputError: It is no preset, and no vector of a known length.
+    """
+    if ":" in text:
+        return text
+    return from_vector(text) if "," in text else preset(text)
+
+
 # --- hako-mikan's elements ------------------------------------------------------------------------
 
 ELEMENTS: Final[Mapping[str, str]] = {

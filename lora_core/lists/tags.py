@@ -16,8 +16,7 @@ from ..library import folded
 from ..short_names import base_name, without_suffix
 from ..strict_json import MOST_CHARS
 from ..text import printable
-from .block_presets import elements, preset
-from .block_vectors import from_vector
+from .block_presets import block_lines, elements
 
 Order: TypeAlias = Literal["model first", "text encoder first"]
 
@@ -192,17 +191,12 @@ def _blocks(arguments: Iterable[str]) -> tuple[str, tuple[str, ...]]:
             elif equals and key.lower() in BLOCKS and NUMBER.fullmatch(value):
                 lines.append(f"{key.lower()}: {value}")
             elif key.lower() == "lbw" or not equals:
-                lines.append(_weights(value if equals else key))
+                lines.append(block_lines(value if equals else key))
             else:
                 unread.append(argument)
         except LoraError:
             unread.append(argument)
     return "\n".join(filter(None, (*lines, *later))), tuple(unread)
-
-
-def _weights(text: str) -> str:
-    """Returns the lines of a vector or of the name of a preset."""
-    return from_vector(text) if "," in text else preset(text)
 
 
 def _written(name: str, term: Term, order: Order) -> str:

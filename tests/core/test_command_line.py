@@ -101,6 +101,30 @@ def test_apply_writes_the_sum_and_says_where_it_came_from(run, tmp_path, base, i
     assert stat.S_IMODE(again.stat().st_mode) == stat.S_IMODE((tmp_path / "usual").stat().st_mode)
 
 
+def test_block_weights_follow_the_strength(run, tmp_path):
+    both = [f"input_blocks.{n}.1.transformer_blocks.0.attn1.to_q" for n in (4, 5)]
+    weights = {f"model.diffusion_model.{name}.weight": torch.zeros(8, 8) for name in both}
+    content: dict[str, torch.Tensor] = {}
+    for name in both:
+        content |= pair(f"diffusion_model.{name}", 8, 8)
+    file, base = write(tmp_path / "l.safetensors", content), tmp_path / "b.safetensors"
+    layers = {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(8, 4, 3, 3)}
+    write(base, weights | layers)
+    out = tmp_path / "o.safetensors"
+    for blocks in ("in 5: 0.5; in 4: 0", "*.5.*: 0.5\n*.4.*: 0"):
+        said = run("apply", base, "-l", f"{file}=2@{blocks}", "-o", out)
+        assert "weighted by block" in said.stdout, said
+        (four, five), made = weights, load_file(out)
+        assert not made[four].any()
+        change = pair("x", 8, 8)
+        torch.testing.assert_close(
+            made[five], change["x.lora_up.weight"] @ change["x.lora_down.weight"]
+        )
+    refused = run("apply", base, "-l", f"{file}=2@in 7: 0", "-o", out)
+    assert refused.returncode == 1
+    assert "in 4-5" in refused.stderr or "in 0-5" in refused.stderr
+
+
 def test_apply_speaks_json(run, tmp_path, base, ink):
     out = tmp_path / "out.safetensors"
     told = json.loads(run("apply", base, "-l", ink, "-o", out, "--json").stdout)
@@ -220,7 +244,14 @@ def test_a_folder_that_cannot_be_written_is_refused(run, tmp_path, base, ink):
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("apply",), ("inspect",), ("dance",), ("apply", "b", "-l", "x=abc", "-o", "o")],
+    [
+        (),
+        ("apply",),
+        ("inspect",),
+        ("dance",),
+        ("apply", "b", "-l", "x=abc", "-o", "o"),
+        ("apply", "b", "-l", "x=1@NOTHING", "-o", "o"),
+    ],
 )
 def test_wrong_usage_ends_with_2(run, arguments):
     assert run(*arguments).returncode == 2

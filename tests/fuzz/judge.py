@@ -226,7 +226,7 @@ def _outputs(stack: Stack, recipe: Recipe, beside: Weights, dtype: torch.dtype) 
     """What the layers give with branches, and with ``beside`` in their weights."""
     gate, layers = Gate(), net(dtype)
     terms = {term.file: term for term in recipe.terms}
-    gate.rows = stack.gate_rows(lambda file, layer: strength_of(terms[file], Moment(0.5), layer))
+    gate.rows = stack.gate_rows(lambda file, _: strength_of(terms[file], Moment(0.5)))
     handles = stack.attach(layers.get_submodule, gate)
     try:
         names = {key.rpartition(".")[0] for key in stack.files_by_key}
