@@ -153,7 +153,7 @@ def test_a_newer_recipe_is_refused_with_both_versions():
         Recipe.from_json(document(version=7))
     assert "version 7" in str(refused.value)
     assert "up to version 4" in str(refused.value)
-    assert (refused.value.expected, refused.value.found) == ("at most 3", "7")
+    assert (refused.value.expected, refused.value.found) == ("at most 4", "7")
 
 
 @pytest.mark.parametrize(
