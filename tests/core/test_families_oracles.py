@@ -13,6 +13,8 @@ from harness.oracles import CASES, RARE
 pytest.importorskip("peft")
 pytest.importorskip("lycoris")
 
+pytestmark = pytest.mark.thorough
+
 MAY_BE_ZERO = {"alpha", "on_input"}
 
 

@@ -22,9 +22,15 @@ from lora_core.reading.reader import FileCache
 pytest.importorskip("peft")
 pytest.importorskip("lycoris")
 
+pytestmark = pytest.mark.thorough
+
 KEY = "layer.weight"
 STRENGTHS = (0.75, -0.5, 1.25, 0.3)
-DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+DTYPES = (
+    torch.float32,
+    torch.bfloat16,
+    *(pytest.param(dtype, marks=pytest.mark.slow) for dtype in (torch.float64, torch.float16)),
+)
 
 STACKS = {
     "linear": (

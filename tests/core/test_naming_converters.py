@@ -9,6 +9,8 @@ from lora_core.naming.model_names import ModelNames
 from lora_core.naming.targets import Shape, Target
 from tools.fidelity.layouts import layouts
 
+pytestmark = pytest.mark.thorough
+
 single_file = pytest.importorskip("diffusers.loaders.single_file_utils")
 lora = pytest.importorskip("diffusers.loaders.lora_conversion_utils")
 

@@ -19,6 +19,8 @@ from lora_core.formats.pattern_syntax import DEEPEST, MOST_COPIES
 from lora_core.formats.patterns import Lookups, Patterns, Wanted
 from lora_core.formats.settings import FileConfig
 
+pytestmark = pytest.mark.thorough
+
 EXAMPLES = 1000
 
 

@@ -10,6 +10,8 @@ from PIL import Image
 
 from tools import picture
 
+pytestmark = pytest.mark.thorough
+
 SHOWN = Path(__file__).parents[2] / "docs" / "picture.png"
 
 

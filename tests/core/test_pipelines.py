@@ -13,6 +13,8 @@ with warnings.catch_warnings():
     from tools.fidelity import diffusers_models, pipelines
     from tools.fidelity.layouts import layouts
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", pipelines.CASES)

@@ -12,6 +12,7 @@ import torch
 from harness import workflows
 from harness.workflows import one_after_another, stacked_loras
 from tests.host.files import apart, largest_error, patched_weights, sampled, saved
+from tests.host.kinds import UNET, slow_but
 from tests.support.trained import ALGORITHMS, train
 
 pytest.importorskip("lycoris")
@@ -123,7 +124,7 @@ GOES_LIVE = {"LoRA", "LoRA, Tucker", "LoHa", "LoKr"}
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("kind", ["sd15", "flux"])
+@pytest.mark.parametrize("kind", [UNET, "flux"])
 def test_live_is_what_merge_is_for_every_family(host, tmp_path, show, kind, algorithm):
     places = PLACES[kind]
     keys = json.dumps(sorted({place.weight for place in places}))
@@ -148,7 +149,7 @@ def test_live_is_what_merge_is_for_every_family(host, tmp_path, show, kind, algo
 MIXED = {"DoRA": 0.75, "OFT": -0.5, "LoKr, full": 1.25, "LoRA": 0.3}
 
 
-@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize("kind", slow_but(("flux",), PLACES))
 def test_applied_one_after_another_in_any_order(host, tmp_path, show, kind):
     """Every ApplyToModel adds to what the ones before have made of the model: its sum all the same."""
     places = PLACES[kind]
@@ -184,7 +185,7 @@ def text_encoder_weights(host, chain, name, keys="[]"):
 
 
 @pytest.mark.usefixtures("clip_models_dir")
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", slow_but(("LoRA", "DoRA", "OFT"), ALGORITHMS))
 def test_a_file_of_every_family_for_a_text_encoder(host, tmp_path, show, algorithm):
     keys = json.dumps([place.weight for place in TEXT_ENCODER])
     base = text_encoder_weights(host, workflows.no_loras, "base", keys)

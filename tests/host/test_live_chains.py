@@ -27,6 +27,7 @@ from tests.host.files import (
     patched_weights,
     sampled,
 )
+from tests.host.kinds import QUICK, UNET
 
 CLOSE = 5e-6
 
@@ -46,7 +47,7 @@ def bases(host):
         assert_nothing_is_left(host, kind, base)
 
 
-@pytest.mark.parametrize("kind", ["sd15", "flux"])
+@pytest.mark.parametrize("kind", [UNET, "flux"])
 @pytest.mark.parametrize(
     "modes",
     [("live", "live"), ("merge", "live"), ("live", "merge"), ("auto", "live"), ("live", "auto")],
@@ -86,7 +87,7 @@ def test_a_schedule_is_taken_back_like_a_strength(host, loras):
     assert (told["hooks"], told["injected"]) == (0, False)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", QUICK)
 @pytest.mark.parametrize(
     "modes", [("live", "live"), ("live", "merge"), ("merge", "live")], ids="+".join
 )
@@ -121,7 +122,7 @@ def unsliced(host, loras, tmp_path_factory):
 
 @pytest.mark.every_host
 @pytest.mark.parametrize("order", ["ours first", "theirs first", "on both sides"])
-@pytest.mark.parametrize("kind", ["sd15", "sd3"])
+@pytest.mark.parametrize("kind", [UNET, "sd3"])
 def test_the_hosts_own_bypass_beside_ours(host, loras, unsliced, kind, order, show):
     files = [(loras[kind][0], 0.4), (unsliced[kind], 0.4), (loras[kind][2], 0.4)]
     ours, more = (stacked_loras(file, mode="live") for file in (files[0], files[2]))

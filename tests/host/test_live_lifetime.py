@@ -15,6 +15,7 @@ from tests.host.files import (
     make_loras,
     sampled,
 )
+from tests.host.kinds import UNET
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def gates():
     return graph.prompt
 
 
-@pytest.mark.parametrize("kind", ["sd15", "flux"])
+@pytest.mark.parametrize("kind", [UNET, "flux"])
 def test_a_failure_in_the_middle_of_sampling_closes_the_gate(host, loras, kind):
     base = base_hash(host, kind)
     chain = stacked_loras((loras[kind][0], 1.0), curve="0:1, 1:0")
@@ -145,7 +146,7 @@ def test_many_live_prompts_leave_nothing_behind(start_host, tmp_path, show):
 
 
 @pytest.mark.parametrize("how", [*HOW, "mixed"])
-@pytest.mark.parametrize("kind", ["flux", "sd15"])
+@pytest.mark.parametrize("kind", ["flux", UNET])
 def test_a_copy_for_another_device_computes_the_same(host, loras, kind, how):
     base = base_hash(host, kind)
     a, b = loras[kind]
@@ -178,7 +179,7 @@ def test_a_copy_and_its_original_in_one_prompt_do_not_meet(host, loras):
     assert all(apart(each, expected) < 1e-6 for each in found)
 
 
-@pytest.mark.parametrize("kind", ["sd15", "flux"])
+@pytest.mark.parametrize("kind", [UNET, "flux"])
 def test_gates_are_open_only_while_the_model_computes(host, loras, kind):
     """Between two calls another clone of the same model may compute, which knows nothing of ours."""
     chain = stacked_loras((loras[kind][0], 0.75), mode="live")

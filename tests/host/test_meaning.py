@@ -15,6 +15,8 @@ from examples.tiny import in_host
 from examples.tiny.measure import MEADOW, SCENE, SEEDS, brightness, ground, saturation, sky
 from harness.workflows import stacked_loras
 
+pytestmark = pytest.mark.slow
+
 STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
@@ -47,7 +49,6 @@ def steps(values: list[float]) -> list[float]:
     return [after - before for before, after in pairwise(values)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "sign"), [("ink", -1), ("light", 1)])
 def test_saturation_follows_the_strength_also_below_zero(draw, show, name, sign):
     rows = {seed: row(draw, saturation, seed, name) for seed in SEEDS}
@@ -86,7 +87,6 @@ def apart(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a.astype(int) - b).mean())
 
 
-@pytest.mark.slow
 def test_ink_that_is_switched_off_halfway_lies_between_off_and_on(draw, show):
     """Nearer to off: the first half decides on shapes, the second on colours."""
     for seed in SEEDS:
@@ -100,7 +100,6 @@ def test_ink_that_is_switched_off_halfway_lies_between_off_and_on(draw, show):
         assert 1 < from_off < from_on < whole + 1
 
 
-@pytest.mark.slow
 def test_the_later_ink_is_switched_off_the_less_colour_there_is(draw, show):
     for seed in SEEDS:
         off = saturation(draw(SCENE, seed, ink=0.0))

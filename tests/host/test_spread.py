@@ -25,6 +25,7 @@ from tests.host.files import (
     make_loras,
     sampled,
 )
+from tests.host.kinds import QUICK, UNET
 
 EIGHT = "0..1.4 x 8"
 UNEVEN = "0.9, -0.3, 0, 1.2, 0.05"
@@ -51,7 +52,7 @@ def worst(batch, singles):
 
 
 @pytest.mark.usefixtures("clip_models_dir")
-@pytest.mark.parametrize("kind", [*KINDS, pytest.param("sd15clip", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", [*QUICK, pytest.param("sd15clip", marks=pytest.mark.slow)])
 def test_eight_strengths_in_one_pass_are_eight_runs(host, loras, kind, show):
     files = [(loras[kind][0], 0.7), (loras[kind][1], 0.4)]
     sampled(host, kind, stacked_loras(*files, values=EIGHT), batch=8, seed=1)
@@ -77,7 +78,7 @@ def test_eight_strengths_in_one_pass_are_eight_runs(host, loras, kind, show):
     assert not any(written.values())
 
 
-@pytest.mark.parametrize("kind", ["sd15", "flux"])
+@pytest.mark.parametrize("kind", [UNET, "flux"])
 def test_uneven_values_on_one_of_two_loras(host, loras, kind):
     """The other LoRA is the same for all, merged (auto) or live."""
     values = [0.9, -0.3, 0.0, 1.2, 0.05]
@@ -91,7 +92,7 @@ def test_uneven_values_on_one_of_two_loras(host, loras, kind):
         assert worst(sampled(host, kind, chain, batch=5), singles) < 1e-5
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", QUICK)
 def test_a_spread_of_a_schedule(host, loras, kind, show):
     lora, curve = (loras[kind][0], 1.0), "0:0.2, 0.5:1.5, 1:0"
     chain = stacked_loras(lora, curve=curve, values="1, 0.5, -1")
@@ -120,7 +121,7 @@ def _by_chunk(rows, images):
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
-@pytest.mark.parametrize("kind", ["sd15", "flux"])
+@pytest.mark.parametrize("kind", [UNET, "flux"])
 def test_another_number_of_images_is_refused_before_anything_is_loaded(
     host, loras, kind, batch, show
 ):
@@ -195,7 +196,7 @@ def saved(host, name):
     return load_file(host.output_dir / f"{name}.safetensors")["samples"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", QUICK)
 @pytest.mark.parametrize("curve", [None, "0:0.2, 0.5:1.5, 1:0"])
 def test_a_range_takes_its_number_from_the_batch(host, loras, kind, curve, show):
     """Of each of the samplers behind one and the same model."""

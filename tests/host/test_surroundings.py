@@ -9,6 +9,8 @@ import pytest
 
 from harness.host import PACKS, REPOSITORY, Host
 
+pytestmark = pytest.mark.slow
+
 
 def test_two_copies_of_the_pack_do_not_keep_the_host_from_starting(
     host_install, models_dir, tmp_path
@@ -21,7 +23,6 @@ def test_two_copies_of_the_pack_do_not_keep_the_host_from_starting(
     assert sorted(ours) == ["/api/lora_algebra/lora", "/lora_algebra/lora"]
 
 
-@pytest.mark.slow
 def test_without_a_server_there_is_no_route_and_an_error_is_what_it_is(host_install, tmp_path):
     (tmp_path / "pack").symlink_to(REPOSITORY, target_is_directory=True)
     script = f"""

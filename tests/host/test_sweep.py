@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from harness.samples import pair, write
 from harness.workflows import Graph, apply_lora, load, sample, stack_loras
 from tests.host.files import assert_nothing_is_left, base_hash, make_loras
+from tests.host.kinds import UNET
 from tests.support.pixels import places
 
 KINDS = ("flux", "sd15")
@@ -82,7 +83,7 @@ def alone(host, kind, names, strengths):
     return image[0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["flux", UNET])
 def test_an_xy_plot_is_one_prompt_and_each_cell_is_a_render_of_its_own(host, loras, kind, show):
     graph = Graph()
     sweep = cross(graph, loras[kind])
@@ -114,6 +115,7 @@ def test_an_xy_plot_is_one_prompt_and_each_cell_is_a_render_of_its_own(host, lor
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clip_models_dir")
 def test_the_text_encoder_goes_along(host, loras, tmp_path):
     """Each cell is a render of its own, and not the one of the text encoder as it was."""

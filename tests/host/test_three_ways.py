@@ -22,7 +22,7 @@ with warnings.catch_warnings():
     from examples.tiny import in_diffusers
 from harness.workflows import stacked_loras
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 CASES = {
     "base": {},

@@ -98,6 +98,6 @@ def test_every_node_has_a_help_page(any_host, node):
 def test_the_page_shows_the_help(page, shoot):
     page.open_help(page.add("ApplyToModel"))
     page.expect_text("Adds a LoRA, or a whole stack, to a model and its text encoder")
-    page.expect_text("It is dimmed while a new run has not renewed it")
+    page.expect_text("the report is dimmed until it is updated")
     shoot("help")
     page.close_help()

@@ -20,7 +20,10 @@ def stored(kind, suffix=".json"):
     return json.loads((WORKFLOWS / f"{kind}{suffix}").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [each if each == "flux" else pytest.param(each, marks=pytest.mark.slow) for each in KINDS],
+)
 class TestStored:
     def test_it_renders_and_shows_its_report(self, page, host, kind, shoot):
         page.load(stored(kind))

@@ -18,6 +18,8 @@ from tests.support.pixels import places
 from tests.web.page import Page
 from tests.web.save_workflows import XY_PLOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def host(host_install, tmp_path_factory):
