@@ -34,7 +34,7 @@ demo: $(READY)
 
 # each part has servers of its own; on two cores, more than two parts at a time only wait for each other
 test: lint
-	$(MAKE) --no-print-directory --jobs=$(JOBS) $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) \
+	$(MAKE) --no-print-directory --keep-going --jobs=$(JOBS) $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) \
 		test-rest test-classic test-core test-sampling test-nodes2 test-newer
 
 test-classic test-nodes2: test-%: $(READY)
