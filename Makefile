@@ -22,6 +22,7 @@ FAULTS ?= 10000
 PROMPTS ?= 2000
 SEED ?= 1
 HOST ?= 0.28
+JOBS ?= 2
 
 .PHONY: demo check test $(addprefix test-,classic nodes2 sampling rest newer) test-slow fuzz faults soak web-cases fidelity bench docs shots setup lint lint-js test-core test-host test-web clean
 
@@ -31,10 +32,10 @@ demo check test-core $(addprefix test-,classic nodes2 sampling rest newer) test-
 demo: $(READY)
 	$(BIN)/python -m tools.demo
 
-# hosts and pages wait for much of their time, so more parts run side by side than there are cores
+# each part has servers of its own; on two cores, more than two parts at a time only wait for each other
 test: lint
-	$(MAKE) --no-print-directory --jobs=4 $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) \
-		test-classic test-rest test-sampling test-core test-newer test-nodes2
+	$(MAKE) --no-print-directory --keep-going --jobs=$(JOBS) $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) \
+		test-rest test-classic test-core test-sampling test-nodes2 test-newer
 
 test-classic test-nodes2: test-%: $(READY)
 	$(BIN)/python -m pytest -q tests/web --part $*

@@ -110,7 +110,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _browser_notice() -> str | None:
-    browsers = ("chromium", "chromium-browser", "google-chrome")
+    browsers = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     if os.environ.get("CHROMIUM") or any(map(shutil.which, browsers)):
         return None
     return "WEB TESTS SKIPPED: no Chromium found (CHROMIUM). Nothing ran in the real page."

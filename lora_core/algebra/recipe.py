@@ -49,7 +49,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", _normal(self.terms))
-        _ = self.images  # refuses modifiers for batches of different sizes
+        if any(term.modulated for term in self.terms):
+            _ = self.images  # refuses modifiers for batches of different sizes
 
     @classmethod
     def of(cls, file: FileId, strength: float = 1.0) -> Recipe:
@@ -210,8 +211,5 @@ def _normal(terms: Iterable[Term]) -> tuple[Term, ...]:
     for term in terms:
         by_file.setdefault(term.file, []).append(term)
     sums = (reduce(Term.plus, same) for same in by_file.values())
-    return tuple(sorted(filter(_counts, sums), key=lambda term: term.file))
-
-
-def _counts(term: Term) -> bool:
-    return bool(term.strength_model or term.strength_clip or term.modulated)
+    left = (t for t in sums if t.strength_model or t.strength_clip or t.modulated)
+    return tuple(sorted(left, key=lambda term: term.file))

@@ -69,10 +69,13 @@ def fuse(
             (weight_term.target.rows, weight_term.width, weight_term.shape), []
         )
         group.append((weight_term.strength, weight_term.delta))
-    return tuple(
-        replace(_patch(rows, width, deltas, dtype), shape=shape)
-        for (rows, width, shape), deltas in groups.items()
-    )
+    patches: list[Patch] = []
+    for (rows, width, shape), deltas in groups.items():
+        static = [(s, delta) for s, delta in deltas if isinstance(delta, Static)]
+        others = tuple((s, delta) for s, delta in deltas if not isinstance(delta, Static))
+        own = _fused(rows, width, static, dtype)
+        patches.append(replace(own, weight_dependent=others, shape=shape))
+    return tuple(patches)
 
 
 def resolved(patch: Patch, weight: torch.Tensor) -> Patch:
@@ -90,12 +93,6 @@ def resolved(patch: Patch, weight: torch.Tensor) -> Patch:
     ]
     own = _fused(patch.rows, patch.width, terms, incoming.dtype)
     return _joined(patch, own, incoming)
-
-
-def _patch(rows: Rows, width: int | None, deltas: Sequence[Scaled], dtype: torch.dtype) -> Patch:
-    static = [(s, delta) for s, delta in deltas if isinstance(delta, Static)]
-    weight_dependent = tuple((s, delta) for s, delta in deltas if not isinstance(delta, Static))
-    return replace(_fused(rows, width, static, dtype), weight_dependent=weight_dependent)
 
 
 def _fused(

@@ -11,8 +11,8 @@ from ..families import CHUNK_ENTRIES, sum_type
 from ..naming import Shape
 from .fuse import Patch, resolved
 
-Piece = tuple[Patch, int, int]
-"""A patch, and the rows [first, last) of the weight that it changes here."""
+Piece = tuple[Patch, slice, slice]
+"""A patch, the rows that it changes of some rows of the weight, and its own rows for them."""
 
 
 def wider_shape(patches: Sequence[Patch]) -> Shape | None:
@@ -56,7 +56,7 @@ def merge_(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0
     """
     rows = weight if weight.ndim else weight.view(1)
     wide = sum_type(weight.dtype)
-    against = [resolved(patch, _rows_of(rows, patch)) for patch in patches]
+    against = [resolved(p, rows if p.rows is None else rows.narrow(0, *p.rows)) for p in patches]
     ready = [_folded(patch, strength, weight.device, wide) for patch in against]
     whole = wide == weight.dtype and all(patch.column is None for patch in ready)
     step = len(rows) if whole else max(1, CHUNK_ENTRIES * len(rows) // max(1, rows.numel()))
@@ -66,10 +66,6 @@ def merge_(weight: torch.Tensor, patches: Sequence[Patch], strength: float = 1.0
         _merge_rows(sums, start, ready, strength)
         if sums is not chunk:
             chunk.copy_(sums)
-
-
-def _rows_of(weight: torch.Tensor, patch: Patch) -> torch.Tensor:
-    return weight if patch.rows is None else weight.narrow(0, *patch.rows)
 
 
 def _folded(patch: Patch, strength: float, device: torch.device, dtype: torch.dtype) -> Patch:
@@ -102,36 +98,33 @@ def _merge_rows(
         for patch in patches
         if (piece := _overlap(patch, start, len(weight))) is not None
     ]
-    _keep(weight, pieces, start, strength)
-    for patch, first, last in pieces:
-        _add(weight[first - start : last - start], patch, _own(patch, first, last), strength)
+    _keep(weight, pieces, strength)
+    for patch, here, own in pieces:
+        _add(weight[here], patch, own, strength)
 
 
-def _overlap(patch: Patch, start: int, length: int) -> tuple[int, int] | None:
-    """Returns the rows [first, last) of the weight that a patch changes, counted from ``start``."""
-    begin, count = patch.rows if patch.rows else (start, length)
+def _overlap(patch: Patch, start: int, length: int) -> tuple[slice, slice] | None:
+    """Returns which of ``length`` rows of the weight from ``start`` on a patch changes, and its own
+    rows for them; None if it changes none of them."""
+    begin, count = patch.rows if patch.rows else (0, start + length)
     first, last = max(begin, start), min(begin + count, start + length)
-    return (first, last) if first < last else None
+    if first >= last:
+        return None
+    return slice(first - start, last - start), slice(first - begin, last - begin)
 
 
-def _own(patch: Patch, first: int, last: int) -> slice:
-    """Returns the patch's own rows for the rows [first, last) of the weight."""
-    origin = patch.rows[0] if patch.rows else 0
-    return slice(first - origin, last - origin)
-
-
-def _keep(weight: torch.Tensor, pieces: Sequence[Piece], start: int, strength: float) -> None:
+def _keep(weight: torch.Tensor, pieces: Sequence[Piece], strength: float) -> None:
     """Scales each entry by 1 + strength · Σ (the patches' factors on the weight itself)."""
     if all(p.keep == 1.0 and p.row is None and p.column is None for p, *_ in pieces):
         return
     columns = any(patch.column is not None for patch, *_ in pieces)
     width = weight[0].numel() if columns else 1
     factor = torch.ones((len(weight), width), dtype=weight.dtype, device=weight.device)
-    for patch, first, last in pieces:
-        share = factor[first - start : last - start]
+    for patch, here, own in pieces:
+        share = factor[here]
         share += strength * (patch.keep - 1.0)
         if patch.row is not None:
-            share += strength * patch.row[_own(patch, first, last), None].to(share)
+            share += strength * patch.row[own, None].to(share)
         if patch.column is not None:
             share += strength * _spread(patch.column, width).to(share)
     weight.mul_(factor.view(weight.shape if columns else (-1, *[1] * (weight.ndim - 1))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias
 
 from ..algebra import FileId, Moment, Recipe, Term, strength_of
 from ..errors import LoraInputError, LoraMismatchError
@@ -14,16 +14,14 @@ from .file_match import FileMatch
 from .live_term import LiveTerm, can_go_live
 from .match import MatchedDelta, ModelView, WeightTerm
 
-T = TypeVar("T")
-
 Mode: TypeAlias = Literal["auto", "merge", "live"]
 
 MODES: Final[tuple[Mode, ...]] = ("auto", "merge", "live")
 
-WeightTerms: TypeAlias = "Mapping[str, tuple[WeightTerm, ...]]"
+WeightTerms: TypeAlias = "Mapping[str, Sequence[WeightTerm]]"
 """What is merged, by weight."""
 
-LiveTerms: TypeAlias = "Mapping[str, tuple[LiveTerm, ...]]"
+LiveTerms: TypeAlias = "Mapping[str, Sequence[LiveTerm]]"
 """What goes live, by weight."""
 
 AT_ANY_MOMENT: Final = Moment()
@@ -132,7 +130,7 @@ def assign(
             if strength:  # a strength of 0 is dropped before any arithmetic
                 merged[key].append(weight_term.times(strength))
         _refuse_stuck(file, own, stuck)
-    return Assignment(_fixed(merged), _fixed(live_terms), _fixed(strongest), counts, untouched)
+    return Assignment(dict(merged), dict(live_terms), dict(strongest), counts, untouched)
 
 
 def goes_live(matched: MatchedDelta, view: ModelView) -> bool:
@@ -177,10 +175,6 @@ def _merged_strength(term: Term | None, matched: MatchedDelta, view: ModelView) 
     if target.part == "clip":
         return float(term.strength_clip)
     return strength_of(term, AT_ANY_MOMENT, _layer(term, target.key, view))[0]
-
-
-def _fixed(lists: Mapping[str, list[T]]) -> dict[str, tuple[T, ...]]:
-    return {key: tuple(items) for key, items in lists.items()}
 
 
 def _refuse_stuck(file: FileId, term: Term | None, stuck: Sequence[MatchedDelta]) -> None:

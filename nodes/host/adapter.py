@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import Any, Final
@@ -29,24 +29,24 @@ class FusedAdapter(WeightAdapterBase):
     def __init__(self, loaded_keys: set[str], weights: tuple[Any, ...]) -> None:
         self.loaded_keys = loaded_keys
         self._weights = weights
-        self._addends: tuple[WeightTerm, ...] = ()
+        self._weight_terms: Sequence[WeightTerm] = ()
 
     @classmethod
-    def of(cls, weight_terms: tuple[WeightTerm, ...]) -> FusedAdapter:
+    def of(cls, weight_terms: Sequence[WeightTerm]) -> FusedAdapter:
         """Makes an adapter of what is added; it is fused when the host comes to the weight, if it
         ever does."""
         adapter = cls(set(), ())
-        adapter._addends = weight_terms
+        adapter._weight_terms = weight_terms
         return adapter
 
     @property
     def weights(self) -> tuple[Any, ...]:
         """(wider shape or None, the packed patches)."""
-        weight_terms = self._addends  # only once: another thread may be here, too
+        weight_terms = self._weight_terms  # only once: another thread may be here, too
         if weight_terms:
             patches = fuse(weight_terms)
             self._weights = (wider_shape(patches), packed(patches))
-            self._addends = ()
+            self._weight_terms = ()
         return self._weights
 
     def calculate_shape(self, key: str) -> tuple[int, ...] | None:

@@ -97,17 +97,9 @@ def apply_recipe(
     Raises:
         LoraError: Something is wrong; both models stay unchanged.
     """
-    recipe = current(recipe)
-    if model is None and clip is None:
-        raise LoraInputError(
-            "Apply LoRA To Model has nothing to apply to: connect a MODEL, a CLIP, or both.",
-            key="model",
-            expected="MODEL or CLIP",
-            found="neither",
-        )
+    recipe, sides = current(recipe), _sides(model, clip)
     if not recipe:
         return model, clip, Report(())
-    sides = _sides(model, clip)
     earlier = [_applied(side) for side in sides.values()]
     views = tuple(
         view_of(part, s, own.entries) for (part, s), own in zip(sides.items(), earlier, strict=True)
@@ -131,20 +123,11 @@ def apply_recipe(
         for part, own, before, view in zip(sides, plan.models, earlier, views, strict=True)
         if own.changes
     }
-    return (*_changed(model, clip, changes), plan.report)
-
-
-def _changed(
-    model: ModelPatcher | None, clip: CLIP | None, changes: Mapping[Part, _Change]
-) -> tuple[ModelPatcher | None, CLIP | None]:
-    new_model, new_clip = model, clip
     if model is not None and "model" in changes:
-        new_model = model.clone()
-        _change(new_model, changes["model"])
+        _change(model := model.clone(), changes["model"])
     if clip is not None and "clip" in changes:
-        new_clip = clip.clone()
-        _change(new_clip.patcher, changes["clip"])
-    return new_model, new_clip
+        _change((clip := clip.clone()).patcher, changes["clip"])
+    return model, clip, plan.report
 
 
 def _sides(model: ModelPatcher | None, clip: CLIP | None) -> dict[Part, ModelPatcher]:
@@ -153,6 +136,13 @@ def _sides(model: ModelPatcher | None, clip: CLIP | None) -> dict[Part, ModelPat
         sides["model"] = model
     if clip is not None:
         sides["clip"] = clip.patcher
+    if not sides:
+        raise LoraInputError(
+            "Apply LoRA To Model has nothing to apply to: connect a MODEL, a CLIP, or both.",
+            key="model",
+            expected="MODEL or CLIP",
+            found="neither",
+        )
     return sides
 
 
@@ -198,8 +188,8 @@ def _change(clone: ModelPatcher, change: _Change) -> None:
         return
     entries = _patch(clone, plan, earlier.before) if plan.merged else {}
     if plan.live:
-        live_key = stacks.get(key, clone, plan.live, change.shapes)
-        attach(clone, Live(live_key, plan.split.live, change.layers, change.later))
+        live_stack = stacks.get(key, clone, plan.live, change.shapes)
+        attach(clone, Live(live_stack, plan.split.live, change.layers, change.later))
     changed = {term.file for term in plan.split.whole.terms}
     metadata = carry(clone, (file for file in change.files if file.id in changed))
     applied = Applied(

@@ -17,7 +17,7 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from ...lora_core.applying import Factor, Gate, Stack
-from ...lora_core.matching import LiveTerm
+from ...lora_core.matching import LiveTerms
 from ...lora_core.naming import Shape
 from .reach import Routes, Run
 
@@ -163,7 +163,7 @@ class StackCache:
         self,
         key: str,
         patcher: ModelPatcher,
-        live_terms: Mapping[str, tuple[LiveTerm, ...]],
+        live_terms: LiveTerms,
         shapes: Mapping[str, Shape],
     ) -> LiveStack:
         """Returns the stack of ``live_terms``, by weight, for the model of ``patcher``."""

@@ -133,7 +133,7 @@ def copies(made: Sequence[Made], order: Sequence[int], folder: Path) -> list[Pat
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("stack", STACKS)
-def test_every_order_of_addends_gives_the_same_weights(tmp_path, show, stack, dtype):
+def test_every_order_of_terms_gives_the_same_weights(tmp_path, show, stack, dtype):
     made = make(stack, tmp_path, torch.float32)
     base, size = made[0].weights[KEY].to(dtype), summands(made)
     recipe = stacked([one.file for one in made])

@@ -65,17 +65,24 @@ class Stand:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """In the oldest page as it comes, and with the mark ``every_page`` also in the newest one with the
-    other renderer."""
+    """Runs a test in the oldest page as it comes; with the mark ``newest_page`` in the newest one with the
+    other renderer instead, and with ``every_page`` in both."""
     if "stand" not in metafunc.fixturenames:
         return
     stands = [Stand(RENDERERS[0], OWN)]
     if metafunc.config.getoption(SLOW):
         stands = [Stand(renderer, served) for served in EVERY for renderer in RENDERERS]
-    elif metafunc.definition.get_closest_marker("every_page"):
+    elif mark := _page_mark(metafunc.definition):
         # The oldest host can serve the newest page as well.
-        stands.append(Stand(RENDERERS[1], NEWEST if find_host(NEWER) else OLD_WITH_NEWEST))
+        newest = Stand(RENDERERS[1], NEWEST if find_host(NEWER) else OLD_WITH_NEWEST)
+        stands = [*stands, newest] if mark == "every_page" else [newest]
     metafunc.parametrize("stand", stands, indirect=True, scope="session", ids=str)
+
+
+def _page_mark(test: pytest.Item) -> str | None:
+    """The nearest of the marks that say where a test runs."""
+    names = (mark.name for mark in test.iter_markers())
+    return next((name for name in names if name in ("every_page", "newest_page")), None)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,8 @@ WINDOW = {"width": 1600, "height": 1000}
 STARTED = "window.app?.extensionManager && app.canvas?.graph"
 RESTORED = "app.extensionManager.workflow.activeWorkflow"
 
-PATIENCE = 5.0
+PATIENCE = 20.0
+"""Seconds. The page has two cores with others here, and needs up to ten for what it loads only when asked."""
 STEP_MILLISECONDS = 70
 TRIES = 3
 JPEG_QUALITY = 80
@@ -56,6 +57,9 @@ HOSTS_OWN_STACK = "autogrowInputDisconnected"
 """In that of an error the newer page throws when a node with linked growing inputs is removed."""
 
 
+expect.set_options(timeout=1000 * PATIENCE)
+
+
 class Page:
     """One open page. ``ids`` are those of the graph that is shown."""
 
@@ -65,7 +69,7 @@ class Page:
         self.complaints: list[str] = []
         _write_settings(host, QUIET | {"Comfy.VueNodes.Enabled": RENDERERS[renderer]})
         self.browser_page = browser.new_page(viewport=WINDOW, locale="en-US")
-        self.browser_page.set_default_timeout(2 * PATIENCE * 1000)
+        self.browser_page.set_default_timeout(1000 * PATIENCE)
         self.browser_page.add_init_script(path=DRIVER)
         self.browser_page.on("console", self._hear)
         self.browser_page.on("pageerror", self._catch)
@@ -279,7 +283,7 @@ class Page:
         self.browser_page.wait_for_function(STARTED, timeout=60_000)
         self.browser_page.wait_for_load_state("networkidle")
         with contextlib.suppress(TimeoutError):  # there may be none
-            self.browser_page.wait_for_function(RESTORED, timeout=1000 * PATIENCE)
+            self.browser_page.wait_for_function(RESTORED, timeout=5000)
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not HOSTS_OWN.search(message.text):

@@ -33,7 +33,7 @@ CHROMIUM_ARGUMENTS = (
 
 def find_chromium() -> str | None:
     """The browser named by CHROMIUM, or one on the path."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 

@@ -64,7 +64,6 @@ def test_a_run_shows_it(page, apply_node, shoot):
     shoot("report")
 
 
-@pytest.mark.every_page
 def test_it_is_one_line_until_somebody_wants_to_read_it(page, apply_node, shoot):
     page.run()
     page.show([apply_node])
@@ -326,7 +325,6 @@ def test_a_file_name_is_text_whatever_it_says(page, host, apply_node, lora_node,
     page.browser_page.wait_for_timeout(100)
 
 
-@pytest.mark.every_page
 @pytest.mark.parametrize("what", [{"curve": "linear"}, {"scale": (0.5, 1.0)}], ids=str)
 def test_nothing_is_said_of_text_where_nobody_has_asked_for_it(page, what):
     """A LoRA without text layers, and no CLIP: most for Flux are used so."""
@@ -340,7 +338,7 @@ def test_nothing_is_said_of_text_where_nobody_has_asked_for_it(page, what):
     expect(page.browser_page.get_by_text("nothing for the text encoder")).to_have_count(0)
 
 
-@pytest.mark.every_page
+@pytest.mark.newest_page
 def test_a_warning_is_the_same_sentence_in_the_line_the_text_and_the_toast(page, host, shoot):
     name = f"odd {time.monotonic()}.safetensors"
     content = load_file(host.loras_dir / FIRST) | {"who.knows": torch.ones(1)}

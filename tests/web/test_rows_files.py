@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from tests.web.rows import Rows, row
 from tests.web.stage import SHELF
 
-pytestmark = pytest.mark.every_page
+pytestmark = pytest.mark.newest_page
 
 INK = SHELF[0]
 OWN = "shelf/own.safetensors"

@@ -11,7 +11,7 @@ pytest.importorskip("playwright")
 from tests.web.rows import Rows, row
 from tests.web.stage import SHELF, lora_names, unfolded
 
-pytestmark = pytest.mark.every_page
+pytestmark = pytest.mark.newest_page
 
 INK, LIGHT, NIGHT, ADA, BOB, CLEO = SHELF
 

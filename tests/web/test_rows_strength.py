@@ -9,9 +9,11 @@ pytest.importorskip("playwright")
 from tests.web.rows import Rows, row
 from tests.web.stage import SHELF
 
-pytestmark = pytest.mark.every_page
-
 INK = SHELF[0]
+
+
+def slow(keys, strength):
+    return pytest.param(keys, strength, marks=pytest.mark.slow)
 
 
 @pytest.fixture
@@ -22,6 +24,7 @@ def rows(page):
     return shown
 
 
+@pytest.mark.every_page
 def test_a_drag_changes_it_in_one_step_of_undo(rows):
     rows.one_undo_step(lambda: rows.drag(rows.strength(0), right=40))
     (raised,) = rows.saved()
@@ -47,6 +50,7 @@ def test_escape_takes_a_drag_back(rows):
     rows.expect(row(INK))
 
 
+@pytest.mark.every_page
 def test_the_wheel_changes_it_once_it_has_the_focus(rows):
     scale = rows.page.scale()
     rows.strength(0).focus()
@@ -83,16 +87,16 @@ def test_the_wheel_without_the_focus_is_left_to_the_page(rows):
     ("keys", "strength"),
     [
         ("ArrowUp", 1.05),
-        ("ArrowRight ArrowRight", 1.1),
-        ("ArrowDown", 0.95),
-        ("PageDown", 0.5),
+        slow("ArrowRight ArrowRight", 1.1),
+        slow("ArrowDown", 0.95),
+        slow("PageDown", 0.5),
         ("Shift+ArrowUp", 1.5),
         ("Control+ArrowUp", 1.005),
         ("0 . 8 Enter", 0.8),
-        ("Enter - 1 , 2 5 Enter", -1.25),
+        slow("Enter - 1 , 2 5 Enter", -1.25),
         ("Enter 5 Escape", 1),
-        ("Enter x y Enter", 1),
-        ("Enter 9 9 9 Enter", 100),
+        slow("Enter x y Enter", 1),
+        slow("Enter 9 9 9 Enter", 100),
     ],
 )
 def test_keys_change_it(rows, keys, strength):
@@ -120,6 +124,7 @@ def test_a_number_is_typed_after_a_double_click(rows):
     rows.expect(row(INK, 0.35))
 
 
+@pytest.mark.every_page
 def test_the_text_strength_is_apart_when_asked_for_and_changes_alone(rows, shoot):
     rows.menu(0, "Separate text strength")
     rows.expect(row(INK, strength_clip=1))

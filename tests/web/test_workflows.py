@@ -50,7 +50,7 @@ class TestStored:
         assert sorted(page.workflow()["links"]) == sorted(stored(kind)["links"])
 
 
-@pytest.mark.every_page
+@pytest.mark.newest_page
 class TestBuiltByHand:
     """StackLoRAs over three loaders, in the order of NAMES, and ApplyToModel behind it."""
 
