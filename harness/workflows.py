@@ -128,10 +128,12 @@ def stacked_loras(
     scale: float | tuple[float, float] | None = None,
     curve: str | tuple[str, float, float] | None = None,
     values: str | None = None,
+    blocks: str | None = None,
 ) -> Chain:
     """Add the pack's nodes: every (name, strength) loaded, stacked if several, and applied once.
 
-    ``scale`` (of all, or of model and text), ``curve`` (alone, or with its window) and ``values`` each put their node in between.
+    ``scale`` (of all, or of model and text), ``curve`` (alone, or with its window), ``values`` and
+    ``blocks`` each put their node in between.
     """
 
     def chain(graph: Graph, model: Link, clip: Link | None) -> tuple[Link, Link | None]:
@@ -150,6 +152,8 @@ def stacked_loras(
             stack = [graph.add("ScheduleLoRA", lora=stack, curve=text, **window), 0]
         if values is not None:
             stack = [graph.add("SpreadLoRA", lora=stack, values=values), 0]
+        if blocks is not None:
+            stack = [graph.add("LoRABlockWeights", lora=stack, weights=blocks), 0]
         return apply_lora(graph, stack, model, clip, mode)
 
     return chain

@@ -4,6 +4,7 @@ from .apply_to_model import ApplyToModel
 from .from_lora_stack import FromLoRAStack
 from .from_lora_tags import FromLoRATags
 from .load_lora import LoadLoRA
+from .lora_block_weights import LoRABlockWeights
 from .lora_grid import LoRAGrid
 from .lora_rows import LoRARows
 from .scale_lora import ScaleLoRA
@@ -28,4 +29,5 @@ NODES = [
     ToLoRATags,
     SweepLoRA,
     LoRAGrid,
+    LoRABlockWeights,
 ]

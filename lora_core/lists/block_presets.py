@@ -135,14 +135,20 @@ def preset(name: str, seed: int | None = None) -> str:
 
 
 def block_lines(text: str) -> str:
-    """Returns the lines that ``text`` means: lines themselves, a vector, or the name of a preset.
+    """Returns the lines that ``text`` means: in place of a line there can be a list of numbers of
+    another tool, or the name of a preset.
 
     Raises:
-        LoraInputError: It is no preset, and no vector of a known length.
+        LoraInputError: A line is no preset, and no list of a known length.
     """
-    if ":" in text:
-        return text
-    return from_vector(text) if "," in text else preset(text)
+    return "\n".join(map(_meant, text.splitlines()))
+
+
+def _meant(line: str) -> str:
+    own = line.partition("#")[0].strip()
+    if not own or ":" in own:
+        return line
+    return from_vector(own) if "," in own else preset(own)
 
 
 # --- hako-mikan's elements ------------------------------------------------------------------------

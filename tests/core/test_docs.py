@@ -15,6 +15,7 @@ import pytest
 import lora_core
 from harness.samples import bits, net, pair, write
 from lora_core.__main__ import main
+from lora_core.algebra.block_weights import read_blocks
 from lora_core.algebra.curve import Curve
 from lora_core.algebra.spread import parse_spread
 from lora_core.lists.rows import read_rows
@@ -156,6 +157,7 @@ def test_the_messages_that_troubleshooting_lists_are_said():
         ("ScheduleLoRA", Curve.parse),
         ("SpreadLoRA", parse_spread),
         ("SweepLoRA", parse_values),
+        ("LoRABlockWeights", read_blocks),
         ("FromLoRATags", read_tags),
     ],
 )
