@@ -1,5 +1,6 @@
 """The nodes by name. Each is a schema, one call into the core, and one return."""
 
+from .apply_to_conditioning import ApplyToConditioning
 from .apply_to_model import ApplyToModel
 from .from_lora_stack import FromLoRAStack
 from .from_lora_tags import FromLoRATags
@@ -7,6 +8,7 @@ from .load_lora import LoadLoRA
 from .lora_block_weights import LoRABlockWeights
 from .lora_grid import LoRAGrid
 from .lora_rows import LoRARows
+from .mask_lora import MaskLoRA
 from .scale_lora import ScaleLoRA
 from .schedule_lora import ScheduleLoRA
 from .spread_lora import SpreadLoRA
@@ -30,4 +32,6 @@ NODES = [
     SweepLoRA,
     LoRAGrid,
     LoRABlockWeights,
+    MaskLoRA,
+    ApplyToConditioning,
 ]

@@ -7,10 +7,11 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..lora_core.algebra import Recipe
-from ..lora_core.matching import MODES, Mode, Report, outcomes_of
+from ..lora_core.matching import MODES, Mode
 from .host import apply_recipe
 from .notices import report_later, report_refusals
 from .plain_errors import plain_errors
+from .shown import Shown
 from .types import CATEGORY, Lora
 
 
@@ -52,27 +53,9 @@ class ApplyToModel(io.ComfyNode):
     def execute(
         cls, lora: Recipe | None = None, model: Any = None, clip: Any = None, mode: Mode = "auto"
     ) -> io.NodeOutput:
-        shown, tell = _Shown(), report_later()
+        shown, tell = Shown(), report_later()
         with plain_errors(), report_refusals():
             model, clip, report = apply_recipe(
                 lora or Recipe(), model, clip, mode, lambda later: tell(shown.of(later))
             )
         return io.NodeOutput(model, clip, str(report), ui=shown.of(report))
-
-
-class _Shown:
-    """What the page shows on the node.
-
-    The host keeps these objects and sends them again when the node is not run, so the results of a
-    run are written into them.
-    """
-
-    def __init__(self) -> None:
-        self._loras: list[dict[str, object]] = []
-
-    def of(self, report: Report) -> dict[str, object]:
-        outcomes = outcomes_of(report)
-        self._loras = self._loras or outcomes
-        for known, new in zip(self._loras, outcomes, strict=True):
-            known.update(new)
-        return {"text": (str(report),), "loras": self._loras}

@@ -75,7 +75,8 @@ def _mounts(model: Any) -> Iterator[tuple[Any, Any]]:
 def _strengths(gate: Any, stack: Any) -> list[float] | None:
     if gate.rows is None:
         return None
-    return (gate.rows[:, 0].double() / float(stack._scales[0])).tolist()
+    rows = gate.rows.sum(1) if gate.rows.ndim > 2 else gate.rows  # of all masks together
+    return (rows[:, 0].double() / float(stack._scales[0])).tolist()
 
 
 def _sigma_at(model: Any, progress: float) -> float:

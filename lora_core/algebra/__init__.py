@@ -6,10 +6,13 @@ No tensor is read here.
 from .block_weights import BlockWeights, read_blocks
 from .curve import Curve
 from .file_id import FileId
+from .mask import Mask
 from .modifier import Moment
 from .progress import progress_at
+from .prompt import Prompt
 from .recipe import Recipe
 from .recipe_json import check_version
+from .region import Region, regions_of
 from .spread import Values, parse_list, parse_spread
 from .strength import NUMBER, exact_strength, typed_strength
 from .term import Term, check_layers, strength_of
@@ -19,8 +22,11 @@ __all__ = [
     "BlockWeights",
     "Curve",
     "FileId",
+    "Mask",
     "Moment",
+    "Prompt",
     "Recipe",
+    "Region",
     "Term",
     "Values",
     "check_layers",
@@ -30,6 +36,7 @@ __all__ = [
     "parse_spread",
     "progress_at",
     "read_blocks",
+    "regions_of",
     "strength_of",
     "typed_strength",
 ]

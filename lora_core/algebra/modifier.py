@@ -97,6 +97,10 @@ class Modifier(ABC):
     def times(self, other: Modifier) -> Modifier | None:
         """Returns the product with another modifier of its kind; None if it stays a product of two."""
 
+    def identity(self) -> dict[str, list[Json]]:
+        """Returns what a fingerprint takes of it: its JSON fields, or less if that tells it apart."""
+        return self.to_json()
+
     @abstractmethod
     def to_json(self) -> dict[str, list[Json]]:
         """Returns the fields that describe it; those of all modifiers of a product are joined."""

@@ -12,10 +12,12 @@ from ..naming import Layer, Layers
 from ..strict_json import Json
 from .block_weights import BlockWeights
 from .curve import Curve
+from .mask import Mask
 from .modifier import Axis, Modifier, Moment
+from .prompt import Prompt
 from .spread import Spread, same_length
 
-MODIFIERS: Final[tuple[type[Modifier], ...]] = (Curve, Spread, BlockWeights)
+MODIFIERS: Final[tuple[type[Modifier], ...]] = (Curve, Spread, BlockWeights, Mask, Prompt)
 """The kinds of modifiers. New ones come last: fingerprints depend on the order."""
 
 
@@ -86,11 +88,11 @@ class Modulation:
 
     def to_json(self) -> dict[str, Json]:
         """Returns the fields that ``modifiers_in`` reads."""
-        fields: dict[str, list[Json]] = {name: [] for name in ALWAYS_WRITTEN}
-        for modifier in self.modifiers:
-            for name, values in modifier.to_json().items():
-                fields.setdefault(name, []).extend(values)
-        return {**fields}
+        return _joined(modifier.to_json() for modifier in self.modifiers)
+
+    def identity(self) -> dict[str, Json]:
+        """Returns what a fingerprint takes of it."""
+        return _joined(modifier.identity() for modifier in self.modifiers)
 
     def __str__(self) -> str:
         return ", ".join(modifier.words for modifier in self.modifiers)
@@ -99,6 +101,14 @@ class Modulation:
         return tuple(
             _product([own for own in self.modifiers if type(own) is kind]) for kind in MODIFIERS
         )
+
+
+def _joined(each: Iterable[dict[str, list[Json]]]) -> dict[str, Json]:
+    fields: dict[str, list[Json]] = {name: [] for name in ALWAYS_WRITTEN}
+    for own in each:
+        for name, values in own.items():
+            fields.setdefault(name, []).extend(values)
+    return {**fields}
 
 
 def _product(modifiers: Iterable[Modifier]) -> tuple[Modifier, ...]:

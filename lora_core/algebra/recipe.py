@@ -18,16 +18,17 @@ from numbers import Real
 from .block_weights import read_blocks
 from .curve import Curve
 from .file_id import FileId
+from .mask import Mask
 from .modifier import Axis, Modifier
 from .modulation import Modulation, images_of
 from .recipe_json import read_document
 from .spread import Spread
 from .strength import exact_strength
 from .term import Term
-from .term_json import read_term, written_modulated, written_term
+from .term_json import identity_of, read_term, written_term
 
 FORMAT = "lora-algebra recipe"
-VERSION = 4
+VERSION = 5
 """The newest version of the JSON form.
 
 A recipe is written in the oldest version that can express it.
@@ -84,6 +85,10 @@ class Recipe:
         """Returns every term times ``values`` for the denoiser, one value for each image of the
         batch."""
         return self.modulated(values)
+
+    def masked(self, mask: Mask) -> Recipe:
+        """Returns every term times ``mask`` for the denoiser, at each place in the picture."""
+        return self.modulated(mask)
 
     def blocks(self, text: str) -> Recipe:
         """Returns every term times block weights: lines such as "double 0-6: 0".
@@ -203,7 +208,7 @@ def _modulated(term: Term) -> list[str]:
 
     Without any it is as before there were modifiers.
     """
-    return [json.dumps(written_modulated(term.modulated))] if term.modulated else []
+    return [json.dumps(identity_of(term.modulated))] if term.modulated else []
 
 
 def _normal(terms: Iterable[Term]) -> tuple[Term, ...]:

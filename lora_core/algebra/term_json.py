@@ -37,6 +37,14 @@ def written_modulated(modulated: Modulated) -> Json:
     ]
 
 
+def identity_of(modulated: Modulated) -> Json:
+    """Returns what a fingerprint takes of strengths with modifiers."""
+    return [
+        {"strength": written(strength), **modulation.identity()}
+        for modulation, strength in modulated
+    ]
+
+
 def read_term(entry: Json) -> Term:
     """Reads the term written as ``entry``; LoraInputError if it is not one."""
     if not isinstance(entry, dict):

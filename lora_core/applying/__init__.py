@@ -6,15 +6,20 @@ No file can make it fail.
 from .apply import applied, apply, load, model_of
 from .bake import bake
 from .branches import Branch, Factor, takes_branch
-from .live import Gate, Stack
+from .latent_masks import on_latent
+from .live import Gate, PlacesOf, Stack
+from .places import Places, Scene
 from .reach import Reach, Route, Seen, Watch
 
 __all__ = [
     "Branch",
     "Factor",
     "Gate",
+    "Places",
+    "PlacesOf",
     "Reach",
     "Route",
+    "Scene",
     "Seen",
     "Stack",
     "Watch",
@@ -23,5 +28,6 @@ __all__ = [
     "bake",
     "load",
     "model_of",
+    "on_latent",
     "takes_branch",
 ]

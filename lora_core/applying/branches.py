@@ -58,7 +58,12 @@ class Branch(torch.nn.Module):
     columns: slice
 
     def forward(
-        self, layer: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, gate: torch.Tensor
+        self,
+        layer: torch.nn.Module,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        gate: torch.Tensor,
+        places: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Returns ``y`` with the branch added, in place if nothing else can need it.
 
@@ -66,8 +71,10 @@ class Branch(torch.nn.Module):
             layer: The layer whose output is ``y``.
             x: (batch, …), the layer's input.
             y: (batch, …), the layer's output.
-            gate: (images or 1, R). The entries of the batch that belong to one image are next to
-                each other.
+            gate: (images or 1, R), or with places (batch, P, R). The entries of the batch that belong
+                to one image are next to each other.
+            places: (batch or 1, L or 1, P), the factor of each of P parts at each of L places; None if
+                it is the same everywhere.
 
         Raises:
             LoraInputError: The batch does not divide into so many images.
@@ -76,13 +83,15 @@ class Branch(torch.nn.Module):
             y = y.clone()
         elif not isinstance(layer, CONVOLUTIONS):  # convolutions may keep their channels last
             y = y.contiguous()
-        self.add(layer, x, y, gate[:, self.columns].to(x.device))
+        own = gate[..., self.columns].to(x.device)
+        self.add(layer, x, y, own if places is None else _at_places(own, places))
         return y
 
     def add(
         self, layer: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, gate: torch.Tensor
     ) -> None:
-        """Adds the branch to ``y``; the gate has only the branch's own columns."""
+        """Adds the branch to ``y``; the gate has only the branch's own columns, and perhaps a row for
+        each place: (batch, L, r)."""
         raise NotImplementedError
 
     def merged(self, weight: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
@@ -188,7 +197,7 @@ class VectorBranch(Branch):
         dim = 1 if isinstance(layer, (*CONVOLUTIONS, torch.nn.GroupNorm)) else y.ndim - 1
         normed = _normed(layer, x) if self.gain else None
         for table, (rows, columns) in zip(self.vectors, self.places, strict=True):
-            own = gate[:, columns]
+            own = gate[..., columns]
             values = cast(Factor, table).used(
                 x, lambda _, table, own=own: own @ table.to(own.dtype)
             )
@@ -267,8 +276,19 @@ def _gated(hidden: torch.Tensor, gate: torch.Tensor, dim: int) -> torch.Tensor:
     return hidden.mul(_per_image(gate, hidden, dim)).to(hidden.dtype)
 
 
+def _at_places(gate: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Returns (batch, L, r), or (batch, r) if all places are alike, from (batch, P, r)."""
+    own = places.to(gate.device) @ gate
+    return own[:, 0] if places.shape[1] == 1 else own
+
+
 def _per_image(values: torch.Tensor, like: torch.Tensor, dim: int) -> torch.Tensor:
-    """Turns values (images or 1, n) into factors for a tensor (batch, …, n along ``dim``, …)."""
+    """Turns values (images or 1, n), or (batch, L, n), into factors for a tensor (batch, …, n along
+    ``dim``, …)."""
+    if values.ndim == 3:
+        if dim % like.ndim == like.ndim - 1:
+            return values.view(*like.shape[:-1], -1)
+        return values.transpose(1, 2).reshape(len(values), -1, *like.shape[2:])
     batch, images = len(like), len(values)
     if images > 1:
         # vectors may be repeated in any order, but tokens and pixels stay with their image

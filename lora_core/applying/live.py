@@ -25,19 +25,24 @@ StrengthOf: TypeAlias = Callable[[FileId, str], Sequence[float]]
 """Returns the strength of a file's delta for a parameter of the model: one for each image, or one
 for all."""
 
+PlacesOf: TypeAlias = Callable[[str, torch.nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Returns (batch or 1, L or 1, P) for a parameter, its layer, and the layer's input and output."""
+
 
 class Gate:
     """The strengths that the branches look up; while it is closed, they add nothing.
 
     Attributes:
-        rows: (images or 1, R), strength · scale of every column of all branches; None while the
-            gate is closed.
+        rows: (images or 1, R), strength · scale of every column of all branches; (batch, P, R) if
+            there are P parts with places; None while the gate is closed.
+        places: Says which factor each part has at each place; None if it is the same everywhere.
         elsewhere: Parameters that are changed by another route than their branch.
         reached: Collects the parameters whose layers run; None if nobody asks.
     """
 
     def __init__(self) -> None:
         self.rows: torch.Tensor | None = None
+        self.places: PlacesOf | None = None
         self.elsewhere: frozenset[str] = frozenset()
         self.reached: set[str] | None = None
 
@@ -201,6 +206,7 @@ def _hook(branch: Branch, key: str, gate: Gate) -> Callable[..., torch.Tensor]:
         if rows is None or key in gate.elsewhere:
             return output
         x = args[0] if args else next(iter(kwargs.values()))
-        return branch(layer, x, output, rows)
+        open_places = gate.places if rows.ndim > 2 else None
+        return branch(layer, x, output, rows, open_places and open_places(key, layer, x, output))
 
     return add

@@ -1,5 +1,6 @@
 """What a trainer's name for a layer means: a weight of the model, or some rows of one."""
 
+from .architecture import Tokens
 from .architectures import ARCHITECTURES, HEAD_BANKS, architecture_named
 from .blocks import KINDS, PARTS, Layer, Layers
 from .model_names import ModelNames
@@ -18,6 +19,7 @@ __all__ = [
     "Rows",
     "Shape",
     "Target",
+    "Tokens",
     "architecture_named",
     "part_of",
 ]

@@ -33,4 +33,5 @@ ANIMA: Final = Architecture(
         BlockList("adapter", ("llm_adapter.blocks.", "text_conditioner.blocks.")),
         *cosmos.BLOCKS,
     ),
+    tokens=cosmos.TOKENS,
 )

@@ -122,6 +122,31 @@ def trait(pattern: str, *names: str) -> Trait:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """Where the picture is in what the layers of a model read.
+
+    A layer reads the picture alone, or behind the text; references stand next to the picture.
+
+    Attributes:
+        patch: How many cells of the latent image one token covers, with the frames of a video in
+            front; None if a model has several sizes of picture and says which (UNets).
+        apart: A pattern for the paths of layers that read no picture: text, time, vectors.
+        joined: A pattern for the paths of layers that read the text and behind it the picture; None
+            if there are none.
+        multiple: The tokens of the picture are filled up to a multiple of this number.
+        before, after: The host's names for references that stand in front of the picture and behind
+            it.
+    """
+
+    patch: tuple[int, ...] | None
+    apart: re.Pattern[str]
+    joined: re.Pattern[str] | None = None
+    multiple: int = 1
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Architecture:
     """All that we know about one architecture.
 
@@ -144,6 +169,7 @@ class Architecture:
             not here are no blocks.
         traits: What some of its layers are, against the general rules; the first that says a kind
             counts, and the first that says a part.
+        tokens: Where the picture is in what its layers read; None if we do not know.
     """
 
     name: str
@@ -157,6 +183,7 @@ class Architecture:
     head_banks: tuple[str, ...] = ()
     blocks: tuple[BlockList, ...] = ()
     traits: tuple[Trait, ...] = ()
+    tokens: Tokens | None = None
 
     def fits(self, shapes: Shapes) -> bool:
         """Tells whether a component with weights of these ``shapes`` can be this architecture."""

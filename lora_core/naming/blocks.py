@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, TypeVar, cast
 
-from .architecture import Architecture, BlockList
+from .architecture import Architecture, BlockList, Tokens
 from .architectures import ARCHITECTURES, architecture_named
 from .components import denoiser_root
 from .targets import Shape
@@ -104,6 +104,11 @@ class Layers(Mapping[str, Layer]):
             if layer.block:
                 found.setdefault(layer.block, set()).add(layer.index)
         return {name: tuple(sorted(own)) for name, own in found.items() if own}
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """Where the picture is in what the layers read; None if we do not know."""
+        return self._known.tokens
 
     def answer(self, question: Hashable, find: Callable[[], T]) -> T:
         """Returns what ``find`` said to an equal ``question`` before, or says now."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from .architecture import Architecture, BlockList, Layout, has, trait
+from .architecture import Architecture, BlockList, Layout, Tokens, has, trait
 from .tables import Paths, Shapes, Stack, Table, indices, renamed
 
 _OUTER: Final = {
@@ -120,6 +121,10 @@ _SIGN_PREDICT2: Final = has("blocks.0.adaln_modulation_self_attn.1.weight")
 
 LAYOUT_PREDICT2: Final = Layout((_SIGN_PREDICT2,), _PREDICT2.paths)
 
+TOKENS: Final = Tokens(
+    (1, 2, 2), re.compile(r"cross_attn\.[kv]_(proj|norm)|^llm_adapter|^t_embed|adaln_modulation")
+)
+
 COSMOS_PREDICT2: Final = Architecture(
     "Cosmos-Predict2",
     signs=(
@@ -128,4 +133,5 @@ COSMOS_PREDICT2: Final = Architecture(
     ),
     layouts=(LAYOUT_PREDICT2,),
     blocks=BLOCKS,
+    tokens=TOKENS,
 )

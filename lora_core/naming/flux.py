@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, BlockList, Clue, Layout, Sign, has, trait
+from .architecture import Architecture, BlockList, Clue, Layout, Sign, Tokens, has, trait
 from .tables import Paths, Shapes, divided, fused, indices, renamed
 from .targets import Target
 
@@ -193,6 +193,11 @@ _FUSED: Final = trait(
     "fused",
 )
 
+_APART: Final = re.compile(
+    r"(^|\.)txt_|^(time|vector|guidance)_in|_mod\.|modulation|^distilled_guidance_layer"
+)
+_SINGLE_BLOCKS: Final = re.compile(r"^single_blocks\.")
+
 FLUX: Final = Architecture(
     "Flux",
     signs=(
@@ -205,6 +210,7 @@ FLUX: Final = Architecture(
     widened="img_in.weight",
     blocks=_BLOCKS,
     traits=(_FUSED,),
+    tokens=Tokens((2, 2), _APART, _SINGLE_BLOCKS, after=("ref_latents",)),
 )
 
 FLUX_2: Final = Architecture(
@@ -218,6 +224,7 @@ FLUX_2: Final = Architecture(
     clues=(Clue(re.compile(r"(double|single)_stream_modulation|time_guidance_embed")),),
     blocks=_BLOCKS,
     traits=(_FUSED,),
+    tokens=Tokens((1, 1), _APART, _SINGLE_BLOCKS, after=("ref_latents",)),
 )
 
 CHROMA: Final = Architecture(
@@ -229,6 +236,7 @@ CHROMA: Final = Architecture(
     kin="Flux",
     blocks=_BLOCKS,
     traits=(_FUSED,),
+    tokens=Tokens((2, 2), _APART, _SINGLE_BLOCKS),
 )
 
 CHROMA_RADIANCE: Final = Architecture(

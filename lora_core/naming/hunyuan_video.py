@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from . import flux
-from .architecture import Architecture, BlockList, Clue, Layout, has, trait
+from .architecture import Architecture, BlockList, Clue, Layout, Tokens, has, trait
 from .tables import Paths, Shapes, Stack, Table, indices, renamed
 from .targets import Target
 
@@ -183,6 +183,9 @@ _FUSED: Final = trait(
     r"^single_blocks\.\d+\.linear[12]$|^single_transformer_blocks\.\d+\.proj_out$", "fused"
 )
 
+_APART: Final = re.compile(r"(^|\.)txt_|^(time|vector|guidance|byt5|vision)_|_mod\.|modulation")
+_SINGLE_BLOCKS: Final = re.compile(r"^single_blocks\.")
+
 HUNYUAN_VIDEO: Final = Architecture(
     "HunyuanVideo",
     signs=(
@@ -194,6 +197,7 @@ HUNYUAN_VIDEO: Final = Architecture(
     clues=(Clue(re.compile(r"(individual_)?token_refiner"), "HunyuanVideo or -Image"),),
     blocks=_BLOCKS,
     traits=(_FUSED,),
+    tokens=Tokens((1, 2, 2), _APART, _SINGLE_BLOCKS, before=("ref_latent",)),
 )
 
 HUNYUAN_VIDEO_15: Final = Architecture(
@@ -205,6 +209,7 @@ HUNYUAN_VIDEO_15: Final = Architecture(
     layouts=(_LAYOUT,),
     stated=("hunyuan_video_1_5", "hunyuan-video-1.5"),
     blocks=(_TEXT_REFINER, _DOUBLE),
+    tokens=Tokens((1, 1, 1), _APART, before=("ref_latent",)),
 )
 
 HUNYUAN_IMAGE: Final = Architecture(

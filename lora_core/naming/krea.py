@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, BlockList, Clue, Layout, has
+from .architecture import Architecture, BlockList, Clue, Layout, Tokens, has
 from .tables import Stack, Table
 
 _BLOCK: Final = {
@@ -69,5 +69,11 @@ KREA_2: Final = Architecture(
         BlockList("layerwise", ("txtfusion.layerwise_blocks.", "text_fusion.layerwise_blocks.")),
         BlockList("refiner", ("txtfusion.refiner_blocks.", "text_fusion.refiner_blocks.")),
         BlockList("block", ("blocks.", "transformer_blocks.")),
+    ),
+    tokens=Tokens(
+        (1, 2, 2),
+        re.compile(r"^(txt|tmlp|tproj)|\.mod(\.|$)|modulation"),
+        joined=re.compile(r"^(blocks|last)\."),
+        after=("ref_latents",),
     ),
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from .architecture import Architecture, BlockList, Layout, has, trait
+from .architecture import Architecture, BlockList, Layout, Tokens, has, trait
 from .tables import Paths, Shapes, indices, renamed
 
 _OUTER: Final = {
@@ -119,6 +120,10 @@ LTX_VIDEO: Final = Architecture(
     layouts=(_LAYOUT,),
     stated=("ltx",),
     blocks=(BlockList("block", (_BLOCKS,)),),
+    tokens=Tokens(
+        (1, 1, 1),
+        re.compile(r"attn2\.(to_[kv]|norm_k|k_norm)|^caption|adaln|^time|scale_shift"),
+    ),
 )
 
 LTX_2: Final = Architecture(

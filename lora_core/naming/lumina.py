@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, BlockList, Clue, Layout, has
+from .architecture import Architecture, BlockList, Clue, Layout, Tokens, has
 from .tables import Paths, Shapes, Stack, Table, indices
 from .targets import Target
 
@@ -97,6 +97,11 @@ BLOCKS: Final = (
     BlockList("layer", ("layers.",)),
 )
 
+_APART: Final = re.compile(
+    r"^(cap_embedder|context_refiner|t_embedder|time|clip_text)|adaLN_modulation"
+)
+_JOINED: Final = re.compile(r"^(layers|final_layer)\.")
+
 LUMINA: Final = Architecture(
     "Lumina",
     signs=(
@@ -106,6 +111,7 @@ LUMINA: Final = Architecture(
     layouts=(_LAYOUT,),
     stated=("lumina",),
     blocks=BLOCKS,
+    tokens=Tokens((2, 2), _APART, _JOINED, multiple=32),
 )
 
 Z_IMAGE: Final = Architecture(
@@ -115,4 +121,5 @@ Z_IMAGE: Final = Architecture(
     stated=("z_image", "z-image", "zimage"),
     clues=(Clue(re.compile(r"(^|[\n._])layers[._]\d+[._]attention"), "Z-Image or Lumina"),),
     blocks=BLOCKS,
+    tokens=Tokens((2, 2), _APART, _JOINED, multiple=32),
 )

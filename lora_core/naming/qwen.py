@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, BlockList, Clue, Layout, Sign, has
+from .architecture import Architecture, BlockList, Clue, Layout, Sign, Tokens, has
 from .tables import Stack, Table
 
 _TABLE_21: Final = Table(
@@ -48,6 +48,11 @@ QWEN_IMAGE: Final = Architecture(
     stated=("qwen",),
     clues=(Clue(re.compile(r"transformer_blocks[._]\d+[._]img_m(od|lp)")),),
     blocks=_BLOCKS,
+    tokens=Tokens(
+        (1, 2, 2),
+        re.compile(r"(^|\.)txt_|add_[qkv]_proj|to_add_out|norm_added|^time|img_mod|^norm_out"),
+        after=("ref_latents",),
+    ),
 )
 
 # Mage-Flow is built like Qwen-Image, but reads the text of a smaller language model.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, BlockList, Clue, Layout, has, trait
+from .architecture import Architecture, BlockList, Clue, Layout, Tokens, has, trait
 from .tables import Paths, Shapes, fused, indices, renamed
 
 _OUTER: Final = {
@@ -81,4 +81,5 @@ SD3: Final = Architecture(
         # the second attention of SD 3.5's blocks does not read the text
         trait(r"\.attn2\.", "attn"),
     ),
+    tokens=Tokens((2, 2), re.compile(r"(^|\.)context_|adaLN|^[ty]_embedder")),
 )

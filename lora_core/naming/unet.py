@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import Final
 
-from .architecture import Architecture, BlockList, Clue, Layout, Sign, has
+from .architecture import Architecture, BlockList, Clue, Layout, Sign, Tokens, has
 from .tables import Paths, Shapes, renamed
 from .targets import Target
 
@@ -133,6 +133,10 @@ BLOCKS: Final = (
     BlockList("out", ("output_blocks.",), {**_UP, **_UPSAMPLERS}),
 )
 
+TOKENS: Final = Tokens(
+    None, re.compile(r"attn2\.to_[kv]$|emb_layers|time_embed|label_emb|time_emb_proj")
+)
+
 SDXL: Final = Architecture(
     "SDXL",
     signs=tuple(
@@ -145,6 +149,7 @@ SDXL: Final = Architecture(
     clues=(Clue(re.compile(r"lora_te2_|text_encoder_2\.")),),
     text_width=2048,
     blocks=BLOCKS,
+    tokens=TOKENS,
 )
 
 SD_15: Final = Architecture(
@@ -154,6 +159,7 @@ SD_15: Final = Architecture(
     stated=("sd_v1", "sd_1.5", "stable-diffusion-v1"),
     text_width=768,
     blocks=BLOCKS,
+    tokens=TOKENS,
 )
 
 SD_2: Final = Architecture(
@@ -162,4 +168,5 @@ SD_2: Final = Architecture(
     stated=("sd_v2", "sd_2", "stable-diffusion-v2"),
     text_width=1024,
     blocks=BLOCKS,
+    tokens=TOKENS,
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .architecture import Architecture, BlockList, Clue, Layout, has
+from .architecture import Architecture, BlockList, Clue, Layout, Tokens, has
 from .tables import Paths, Shapes, fused, indices, renamed
 
 _OUTER: Final = {
@@ -139,5 +139,13 @@ WAN: Final = Architecture(
         BlockList("block", ("blocks.",)),
         BlockList("vace", ("vace_blocks.",)),
         BlockList("face", ("face_adapter.fuser_blocks.", "face_adapter.")),
+    ),
+    tokens=Tokens(
+        (1, 2, 2),
+        re.compile(
+            r"cross_attn\.(to_)?(add_)?(k|v|norm_k)(_img|_proj)?$|^(text|time|img|ref|head\.mod)"
+        ),
+        before=("reference_latent",),
+        after=("context_latents", "time_dim_concat"),
     ),
 )

@@ -1,6 +1,6 @@
 """All code that touches ComfyUI's models and folders: files, views of models, applying, live."""
 
-from .apply import apply_recipe
+from .apply import apply_for_prompts, apply_recipe
 from .files import (
     Library,
     content_of,
@@ -10,14 +10,17 @@ from .files import (
     lora_names,
     resolve_lora,
 )
+from .regions import named
 
 __all__ = [
     "Library",
+    "apply_for_prompts",
     "apply_recipe",
     "content_of",
     "current",
     "find_lora",
     "listed_states",
     "lora_names",
+    "named",
     "resolve_lora",
 ]

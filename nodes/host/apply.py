@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ...lora_core.algebra import Recipe, Term
+from ...lora_core.algebra import Prompt, Recipe, Term
 from ...lora_core.errors import LoraInputError, LoraMismatchError
 from ...lora_core.matching import (
     MergeLiveSplit,
@@ -100,6 +100,42 @@ def apply_recipe(
     recipe, sides = current(recipe), _sides(model, clip)
     if not recipe:
         return model, clip, Report(())
+    return _add(recipe, model, clip, sides, mode, tell)
+
+
+def apply_for_prompts(
+    recipe: Recipe, model: ModelPatcher, tell: Callable[[Report], None] | None = None
+) -> tuple[ModelPatcher, str, Report]:
+    """Adds ``recipe`` to a clone of ``model`` for those conditionings only that carry a name.
+
+    The same recipe is added once, however many prompts it is for.
+
+    Returns:
+        The model, the name that conditionings have to carry (see ``named``), and the report.
+
+    Raises:
+        LoraError: Something is wrong; the model stays unchanged.
+    """
+    recipe = current(recipe)
+    prompt = Prompt(recipe.fingerprint)
+    if not recipe:
+        return model, prompt.name, Report(())
+    own = _applied(model).split.live.terms
+    known = {m for term in own for modulation, _ in term.modulated for m in modulation.modifiers}
+    added = Recipe() if prompt in known else recipe.modulated(prompt)
+    applied, _, report = _add(added, model, None, {"model": model}, "auto", tell)
+    return applied or model, prompt.name, report
+
+
+def _add(
+    recipe: Recipe,
+    model: ModelPatcher | None,
+    clip: CLIP | None,
+    sides: Mapping[Part, ModelPatcher],
+    mode: Mode,
+    tell: Callable[[Report], None] | None,
+) -> tuple[ModelPatcher | None, CLIP | None, Report]:
+    """Plans ``recipe`` as the sum with what of ours is there, and changes clones."""
     earlier = [_applied(side) for side in sides.values()]
     views = tuple(
         view_of(part, s, own.entries) for (part, s), own in zip(sides.items(), earlier, strict=True)

@@ -4,6 +4,7 @@ computing."""
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -19,6 +20,7 @@ from ..plain_errors import plain_errors
 from .live_stack import LiveStack
 from .options import fresh_control, is_compiled, without_caches
 from .reach import until_complete
+from .regions import Regions, names_in
 
 if TYPE_CHECKING:
     from comfy.model_base import BaseModel
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 Reached: TypeAlias = "Mapping[FileId, tuple[int, int]]"
 """How many deltas of each file go through the weight, and how many the model did not use."""
+
+log: Final = logging.getLogger("lora-algebra")
 
 NO_SIGMA: Final = -1.0
 """Replaces a noise level if there is no schedule."""
@@ -45,9 +49,17 @@ class Live:
     """Receives what the first evaluation of a run has shown, if not all layers were reached as
     usual."""
 
-    _rows: dict[tuple[float, torch.device, int], torch.Tensor] = field(default_factory=dict)
+    regions: Regions = field(init=False)
+    """Where the parts of the recipe act."""
+
+    _rows: dict[tuple[float, torch.device, int], tuple[torch.Tensor, ...]] = field(
+        default_factory=dict
+    )
     _sampled: list[int] = field(default_factory=list)
     """How many images each running sampler has, the innermost last."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "regions", Regions.of(self.recipe, self.layers))
 
     def outer_sample(self, executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Refuses a batch of another size before anything is loaded, and samples until no change is
@@ -55,6 +67,7 @@ class Live:
         self._rows.clear()  # the same noise level can be another progress in another clone
         with plain_errors():
             _check_images(self.recipe.images, 1, len(noise))
+        self._warn_of_unused(executor.class_obj.conds)
         self._sampled.append(len(noise))
         try:
             return until_complete(executor.class_obj, lambda: executor(noise, *args, **kwargs))
@@ -64,9 +77,9 @@ class Live:
     def expect(self, patcher: ModelPatcher) -> None:
         """Prepares for a sampler to use the model: every use needs the stack from now on."""
         own = self.live_stack.attached(patcher.model)
-        own.gate.outer = own.gate.rows if own.gate.expected else None
+        own.gate.outer = (own.gate.rows, own.gate.places) if own.gate.expected else (None, None)
         own.gate.expected = True
-        own.gate.usual = None if self.recipe.needs_live else self._constant(patcher.load_device)
+        own.gate.usual = None if self.recipe.needs_live else self._constant(patcher.load_device)[0]
         own.run.prepare(patcher.model, self.live_stack.stack_of(patcher), own.gate)
 
     def forget(self, patcher: ModelPatcher) -> None:
@@ -75,7 +88,7 @@ class Live:
         The gate is closed again, in case an interrupt kept an evaluation from doing so.
         """
         own = self.live_stack.attached(patcher.model)
-        own.gate.rows = own.gate.outer
+        own.gate.rows, own.gate.places = own.gate.outer
         own.gate.expected = False
         own.run.end()
 
@@ -97,7 +110,8 @@ class Live:
             return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
         chunks = len(options.get("cond_or_uncond", (0,)))
         with plain_errors():
-            rows = self._at(model, t, x.device, self._images(chunks, len(x)))
+            strengths = self._at(model, t, x.device, self._images(chunks, len(x)))
+            rows, places = self.regions.gate(strengths, model, x, options, kwargs)
         if _scheduled(self.recipe):
             options = without_caches(options)
         patcher, stack = model.current_patcher, self.live_stack.stack
@@ -105,19 +119,19 @@ class Live:
             self.live_stack.inject(patcher)  # a dropped clone may have taken it away
             stack = self.live_stack.stack_of(patcher)
         own = self.live_stack.attached(model)
-        before = own.gate.rows
+        before = own.gate.rows, own.gate.places
 
         def run() -> Any:
             return executor(x, t, c_concat, c_crossattn, fresh_control(control), options, **kwargs)
 
         try:
-            own.gate.rows = rows if len(rows) == 1 else rows.repeat(chunks, 1)
+            own.gate.rows, own.gate.places = rows, places
             with plain_errors():
                 result = own.run.evaluate(
                     model, stack, own.gate, run, compiled=is_compiled(model, options)
                 )
         finally:
-            own.gate.rows = before
+            own.gate.rows, own.gate.places = before
         if own.run.first:
             self._tell(stack, own.run.reach)
         return result
@@ -148,8 +162,8 @@ class Live:
 
     def _at(
         self, model: BaseModel, sigmas: torch.Tensor, device: torch.device, images: int
-    ) -> torch.Tensor:
-        """Returns the gate at a noise level, the same for all evaluations there."""
+    ) -> tuple[torch.Tensor, ...]:
+        """Returns the strengths of each region at a noise level, the same for all evaluations there."""
         if not _scheduled(self.recipe):
             return self._constant(device, images)
         sigma, sampling = float(sigmas.flatten()[0]), model.model_sampling
@@ -163,25 +177,39 @@ class Live:
             self._rows[sigma, device, images] = known
         return known
 
-    def _constant(self, device: torch.device, images: int = 0) -> torch.Tensor:
-        """Returns the gate of strengths that follow no schedule."""
+    def _constant(self, device: torch.device, images: int = 0) -> tuple[torch.Tensor, ...]:
+        """Returns the strengths of each region, which follow no schedule."""
         known = self._rows.get((NO_SIGMA, device, images))
         if known is None:
             known = self._rows[NO_SIGMA, device, images] = self._made(0.0, device, images)
         return known
 
-    def _made(self, progress: float, device: torch.device, images: int) -> torch.Tensor:
+    def _made(self, progress: float, device: torch.device, images: int) -> tuple[torch.Tensor, ...]:
         moment = Moment(progress, images or 1)
-        terms = {term.file: term for term in self.recipe.terms}
+        return tuple(self._strengths(own, moment).to(device) for own in self.regions.parts.values())
+
+    def _strengths(self, recipe: Recipe, moment: Moment) -> torch.Tensor:
+        terms = {term.file: term for term in recipe.terms}
 
         @functools.cache
         def strength(file: FileId, key: str) -> tuple[float, ...]:
-            return strength_of(terms[file], moment, self.layers[key] if key else None)
+            term = terms.get(file)
+            return strength_of(term, moment, self.layers[key] if key else None) if term else (0.0,)
 
         by_layer = {file for file, term in terms.items() if "layer" in term.axes}
         return self.live_stack.stack.gate_rows(
             lambda file, key: strength(file, key if file in by_layer else "")
-        ).to(device)
+        )
+
+    def _warn_of_unused(self, conds: Mapping[str, Any]) -> None:
+        """Says in the log that a LoRA for one prompt changes nothing, since no prompt here has it."""
+        unused = self.regions.names - names_in(conds)
+        if unused:
+            log.warning(
+                "%d of the LoRAs for one prompt are not used: none of this sampler's prompts comes from "
+                "their Apply LoRA To Conditioning",
+                len(unused),
+            )
 
 
 def attach(clone: ModelPatcher, live: Live) -> None:
@@ -191,6 +219,10 @@ def attach(clone: ModelPatcher, live: Live) -> None:
     clone.set_injections(key, [PatcherInjection(live_stack.inject, live_stack.eject)])
     clone.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, key, live.outer_sample)
     clone.add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, live.apply_model)
+    if not live.regions.everywhere:
+        clone.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, key, live.regions.calc_cond_batch)
+    if live.regions.masked:
+        clone.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, key, live.regions.diffusion_model)
     clone.add_callback_with_key(CallbacksMP.ON_PRE_RUN, key, live.expect)
     clone.add_callback_with_key(CallbacksMP.ON_CLEANUP, key, live.forget)
 
@@ -200,7 +232,8 @@ def detach(clone: ModelPatcher, key: str) -> None:
     clone.remove_additional_models(key)
     clone.remove_injections(key)
     clone.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, key)
-    clone.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, key)
+    for own in (WrappersMP.APPLY_MODEL, WrappersMP.CALC_COND_BATCH, WrappersMP.DIFFUSION_MODEL):
+        clone.remove_wrappers_with_key(own, key)
     clone.remove_callbacks_with_key(CallbacksMP.ON_PRE_RUN, key)
     clone.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, key)
 

@@ -16,7 +16,7 @@ import comfy.ops
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from ...lora_core.applying import Factor, Gate, Stack
+from ...lora_core.applying import Factor, Gate, PlacesOf, Stack
 from ...lora_core.matching import LiveTerms
 from ...lora_core.naming import Shape
 from .reach import Routes, Run
@@ -62,21 +62,21 @@ class HostGate(Gate):
     Attributes:
         expected: Whether a sampler is using the model that the stack belongs to.
         usual: The rows for such uses, if strengths do not vary.
-        outer: The rows of a sampler whose evaluation contains this one; None if there is none.
+        outer: The rows and places of a sampler whose evaluation contains this one, if there is one.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.expected = False
-        self.outer: torch.Tensor | None = None
+        self.outer: tuple[torch.Tensor | None, PlacesOf | None] = (None, None)
         self.usual: torch.Tensor | None = None
 
     def rows_when_closed(self) -> torch.Tensor | None:
         if self.expected and self.usual is None:
             raise ValueError(
                 "a layer of this model is used outside the steps of its sampler, by a ControlNet or "
-                "for the negative prompt, where a schedule or a spread has no meaning. Use one "
-                "strength for this model."
+                "for the negative prompt, where schedules, spreads, masks and prompts have no "
+                "meaning. Use one strength for this model."
             )
         return self.usual if self.expected else None
 

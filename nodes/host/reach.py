@@ -166,13 +166,13 @@ class _Change:
         rows = self._gate.rows_when_closed() if self._gate.rows is None else self._gate.rows
         if rows is None:
             return weight
-        if len(rows) > 1:
+        if len(rows) > 1 or rows.ndim > 2:
             raise LoraInputError(
-                f"ComfyUI computes {self.key} together with the layers around it, so images cannot "
-                "have different strengths there. Use one strength for all images.",
+                f"ComfyUI computes {self.key} together with the layers around it, so images, places and "
+                "prompts cannot have different strengths there. Use one strength for all.",
                 key=self.key,
                 expected="one strength",
-                found=f"{len(rows)} strengths",
+                found="several strengths",
             )
         return self._branch.merged(weight, rows)
 
