@@ -7,7 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import watch, watchdog
 from .adapters import TKAdapters, TKTamper
-from .built import TKBuilt
+from .built import TKBuilt, TKMatrices
 from .gates import TKDeepClone, TKGates
 from .latents import TKConditioning, TKHash, TKImages, TKPixels, TKSaveTensor, TKText
 from .recipes import TKRecipe
@@ -26,6 +26,7 @@ NODES = [
     TKHash,
     TKImages,
     TKLoadModel,
+    TKMatrices,
     TKPartial,
     TKPixels,
     TKProbe,

@@ -12,102 +12,8 @@ from comfy import model_management, ops, sd, supported_models
 from comfy.model_patcher import CoreModelPatcher
 from comfy_api.latest import io
 
-LTX = {
-    "attention_head_dim": 64,
-    "num_attention_heads": 2,
-    "cross_attention_dim": 128,
-    "num_layers": 2,
-}
-
-CONFIGS = {
-    "z_image": (
-        "ZImage",
-        {
-            "image_model": "lumina2",
-            "patch_size": 2,
-            "in_channels": 16,
-            "dim": 256,
-            "cap_feat_dim": 64,
-            "n_layers": 2,
-            "n_refiner_layers": 1,
-            "qk_norm": True,
-            "n_heads": 4,
-            "n_kv_heads": 4,
-            "axes_dims": [16, 24, 24],
-            "axes_lens": [64, 64, 64],
-            "rope_theta": 256.0,
-            "ffn_dim_multiplier": 2.0,
-            "z_image_modulation": True,
-            "time_scale": 1000.0,
-        },
-    ),
-    "cosmos": (
-        "CosmosT2IPredict2",
-        {
-            "image_model": "cosmos_predict2",
-            "max_img_h": 240,
-            "max_img_w": 240,
-            "max_frames": 128,
-            "in_channels": 16,
-            "out_channels": 16,
-            "patch_spatial": 2,
-            "patch_temporal": 1,
-            "model_channels": 128,
-            "concat_padding_mask": True,
-            "crossattn_emb_channels": 64,
-            "pos_emb_cls": "rope3d",
-            "pos_emb_learnable": True,
-            "pos_emb_interpolation": "crop",
-            "min_fps": 1,
-            "max_fps": 30,
-            "use_adaln_lora": True,
-            "adaln_lora_dim": 32,
-            "num_blocks": 2,
-            "num_heads": 2,
-            "extra_per_block_abs_pos_emb": False,
-            "rope_h_extrapolation_ratio": 4.0,
-            "rope_w_extrapolation_ratio": 4.0,
-            "rope_t_extrapolation_ratio": 1.0,
-            "extra_h_extrapolation_ratio": 1.0,
-            "extra_w_extrapolation_ratio": 1.0,
-            "extra_t_extrapolation_ratio": 1.0,
-            "rope_enable_fps_modulation": False,
-        },
-    ),
-    "ltx": ("LTXV", {"image_model": "ltxv", **LTX}),
-    "wan_i2v": (
-        "WAN21_I2V",
-        {
-            "image_model": "wan2.1",
-            "model_type": "i2v",
-            "in_dim": 36,
-            "out_dim": 16,
-            "dim": 128,
-            "ffn_dim": 256,
-            "freq_dim": 64,
-            "text_dim": 64,
-            "num_heads": 2,
-            "num_layers": 1,
-        },
-    ),
-    "h3": (
-        "MiniMaxH3",
-        {
-            "image_model": "minimax_h3",
-            "hidden_size": 128,
-            "num_layers": 2,
-            "token_refiner_num_layers": 1,
-            "num_attention_heads": 2,
-            "attention_head_dim": 64,
-            "ffn_hidden_size": 128,
-            "text_dim": 64,
-            "time_embed_hidden_size": 64,
-            "time_embed_dim": 64,
-            "rope_inv_freq_len": 8,
-        },
-    ),
-}
-"""The host's class of each, and what its loader would have detected."""
+from .configs import CONFIGS, LTX
+from .reporting import ReportNode, report
 
 GAIN = 0.6
 
@@ -194,3 +100,25 @@ class TKBuilt(io.ComfyNode):
                 stored, model_options={"dtype": torch.float32}, metadata=metadata
             )
         )
+
+
+class TKMatrices(ReportNode):
+    """The layers of a small model that a low-rank pair fits, with the shapes of their weights."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKMatrices",
+            category="testkit",
+            is_output_node=True,
+            inputs=[io.Model.Input("model")],
+        )
+
+    @classmethod
+    def execute(cls, model: CoreModelPatcher) -> io.NodeOutput:
+        layers = {
+            name: list(layer.weight.shape)
+            for name, layer in model.model.diffusion_model.named_modules()
+            if isinstance(layer, (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Conv3d))
+        }
+        return report({"layers": layers})

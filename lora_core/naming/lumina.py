@@ -111,7 +111,7 @@ LUMINA: Final = Architecture(
     layouts=(_LAYOUT,),
     stated=("lumina",),
     blocks=BLOCKS,
-    tokens=Tokens((2, 2), _APART, _JOINED, multiple=32),
+    tokens=Tokens((2, 2), _APART, _JOINED),
 )
 
 Z_IMAGE: Final = Architecture(
