@@ -8,7 +8,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import watch, watchdog
 from .adapters import TKAdapters, TKTamper
 from .built import TKBuilt, TKMatrices
-from .gates import TKDeepClone, TKGates
+from .gates import TKDeepClone, TKGates, TKTiles
 from .latents import TKConditioning, TKHash, TKImages, TKPixels, TKSaveTensor, TKText
 from .recipes import TKRecipe
 from .reports import TKBase, TKCounters, TKProbe, TKSame
@@ -39,6 +39,7 @@ NODES = [
     TKTamper,
     TKText,
     TKTextEncoder,
+    TKTiles,
     TKValue,
     TKWeights,
 ]

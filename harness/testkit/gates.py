@@ -152,3 +152,26 @@ class TKDeepClone(io.ComfyNode):
     @classmethod
     def execute(cls, model: ModelPatcher) -> io.NodeOutput:
         return io.NodeOutput(model.deepclone_multigpu(new_load_device=torch.device("cpu")))
+
+
+class TKTiles(io.ComfyNode):
+    """A model that is evaluated in two tiles, as packs for large pictures do."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKTiles",
+            category="testkit",
+            inputs=[io.Model.Input("model")],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def execute(cls, model: Any) -> io.NodeOutput:
+        def in_tiles(apply_model: Any, given: Any) -> torch.Tensor:
+            tiles = given["input"].chunk(2, -1)
+            return torch.cat([apply_model(t, given["timestep"], **given["c"]) for t in tiles], -1)
+
+        clone = model.clone()
+        clone.set_model_unet_function_wrapper(in_tiles)
+        return io.NodeOutput(clone)
