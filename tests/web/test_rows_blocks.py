@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+
+pytest.importorskip("playwright")
+
 from playwright.sync_api import expect
 
 from tests.web.rows import Rows, row
@@ -87,15 +91,23 @@ def test_the_editor_is_reached_by_keys_and_looking_is_no_edit(rows):
     rows.expect(row(INK), row(LIGHT, 0.5))
 
 
-def test_block_weights_outlive_a_reload_and_reach_the_prompt(rows):
+def test_block_weights_outlive_a_reload_and_reach_the_prompt(rows, stand):
+    page = rows.page
     kept = [row(INK), row(LIGHT, 0.5, blocks="double 0-6: 0; <b>x</b>: 1")]
     rows.enter(kept)
     rows.menu(1, "Duplicate")
     kept.append(kept[1])
     rows.expect(*kept)
-    rows.page.reload()
+    file = page.save_as(f"blocks {stand}")
+    page.reload()
+    page.load(json.loads(file.read_text(encoding="utf-8")))
+    page.show([rows.node_id])
     rows.expect(*kept)
     expect(chip(rows)).to_have_text(kept[1]["blocks"])
+    (node,) = page.prompt().values()
+    assert [each.get("blocks") for each in node["inputs"]["rows"]["rows"]] == [
+        each.get("blocks") for each in kept
+    ]
 
 
 def test_block_weights_of_a_pasted_tag_come_along(rows):
