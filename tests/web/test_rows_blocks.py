@@ -80,6 +80,8 @@ def test_the_editor_is_reached_by_keys_and_looking_is_no_edit(rows):
     assert has_focus(chip(rows))
     rows.press("Enter")
     lines(rows).press_sequentially("; other: 0")
+    rows.press("Shift+Tab")
+    assert has_focus(editor(rows).get_by_role("combobox"))
     rows.press("Escape")
     assert editor(rows).count() == 0
     assert has_focus(chip(rows))
