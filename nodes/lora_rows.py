@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from comfy_api.latest import io
 
@@ -69,12 +69,11 @@ class LoRARows(io.ComfyNode):
     def execute(cls, rows: object = None, lora: Recipe | None = None) -> io.NodeOutput:
         with plain_errors(), report_refusals():
             active = active_rows(read_rows(rows))
-            own = terms_of((row.asked, row.model, row.clip) for row in active)
-            incoming = (lora or Recipe()).terms
-            constant = [term for term in incoming if not term.modulated]
-            whole = Recipe((*own, *incoming))
-            tags = written_tags(_in_order([*own, *constant]), lora_names())
-            return io.NodeOutput(whole, ", ".join(_words(active, own)), tags)
+            named = terms_of((row.asked, row.model, row.clip) for row in active)
+            terms = [*_weighted(active, named), *(lora or Recipe()).terms]
+            constant = (term for term in terms if not term.modulated)
+            tags = written_tags(_in_order(constant), lora_names())
+            return io.NodeOutput(Recipe(tuple(terms)), ", ".join(_words(active, named)), tags)
 
 
 def _asked(rows: object) -> Iterable[Asked]:
@@ -84,6 +83,12 @@ def _asked(rows: object) -> Iterable[Asked]:
 def _words_of(row: Row) -> More:
     """Returns what gives a row's words, if they are those of its file."""
     return stated_triggers if row.triggers is None else None
+
+
+def _weighted(rows: Iterable[Row], terms: Iterable[Term]) -> Iterator[Term]:
+    """Yields the terms with the block weights of their rows; none of a file that these switch off."""
+    for row, term in zip(rows, terms, strict=True):
+        yield from Recipe((term,)).blocks(row.blocks).terms if row.blocks else (term,)
 
 
 def _words(rows: Iterable[Row], terms: Iterable[Term]) -> Iterable[str]:

@@ -45,13 +45,20 @@ declare namespace Host {
     init?(app: App): Promise<void> | void;
     setup?(app: App): Promise<void> | void;
     getCustomWidgets?(app: App): Record<string, WidgetMaker>;
-    beforeRegisterNodeDef?(nodeType: { prototype: Node }, nodeData: { name: string }, app: App): void;
+    beforeRegisterNodeDef?(nodeType: { prototype: Node }, nodeData: NodeDef, app: App): void;
     nodeCreated?(node: Node, app: App): void;
     refreshComboInNodes?(): Promise<void> | void;
     onNodeOutputsUpdated?(outputs: Record<string, unknown>): void;
     getNodeMenuItems?(node: Node): (MenuItem | null)[];
     getCanvasMenuItems?(canvas: Canvas): (MenuItem | null)[];
     getSelectionToolboxCommands?(item: Selectable): string[];
+  }
+
+  type InputSpec = [type: string | string[], options?: Record<string, unknown>];
+
+  interface NodeDef {
+    name: string;
+    input?: { required?: Record<string, InputSpec>; optional?: Record<string, InputSpec> };
   }
 
   type WidgetMaker = (

@@ -88,8 +88,9 @@ def check_constant(term: Term, where: str) -> None:
     """Refuses a term whose strength varies, which ``where`` cannot express."""
     if term.modulated:
         raise LoraInputError(
-            f"its strength varies over the steps or the images, which {where} cannot express. "
-            "Use the LORA from before Schedule LoRA or Spread LoRA.",
+            f"its strength varies over the steps, the images or the blocks, which {where} cannot "
+            "express. Use the LORA from before Schedule LoRA, Spread LoRA or LoRA Block Weights, and "
+            "rows without block weights.",
             file=term.file.name,
             key="lora",
             expected="one strength",

@@ -10,10 +10,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final, TypeVar, cast
 
-from ..algebra import check_version, typed_strength
+from ..algebra import check_version, read_blocks, typed_strength
 from ..errors import LoraError, LoraInputError
 from ..library import Asked, folded
 from ..strict_json import MOST_CHARS, Json, read_json, refused
+from .block_presets import block_lines
 
 VERSION: Final = 1
 MOST_ROWS: Final = 500
@@ -36,6 +37,7 @@ class Row:
         model: The strength for the denoiser.
         clip: The strength for the text encoders.
         triggers: The trigger words chosen for it; None to use those that the file states.
+        blocks: Its block weights, as lines; empty if it has none.
     """
 
     asked: Asked
@@ -44,6 +46,7 @@ class Row:
     model: Fraction
     clip: Fraction
     triggers: tuple[str, ...] | None = None
+    blocks: str = ""
 
 
 def read_rows(value: object) -> tuple[Row, ...]:
@@ -129,6 +132,7 @@ def _row(number: int, row: Json) -> Row:
             model,
             model if clip is None else typed_strength(clip, "strength_clip"),
             _words(row.get("triggers")),
+            _blocks(row.get("blocks")),
         )
     except LoraError as error:
         raise error.in_row(number) from None
@@ -190,6 +194,15 @@ def _words(value: Json) -> tuple[str, ...] | None:
         if not isinstance(word, str):
             raise _wrong("triggers", "a list of words", word)
     return tuple(cast("list[str]", value))
+
+
+def _blocks(value: Json) -> str:
+    """Returns the lines of block weights, of which only a model can say whether it has the names."""
+    if value is None:
+        return ""
+    lines = block_lines(_text("blocks", value))
+    read_blocks(lines)  # refuses what cannot be read
+    return lines
 
 
 def _wrong(key: str | None, expected: str, value: Json) -> LoraInputError:

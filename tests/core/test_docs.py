@@ -173,7 +173,11 @@ def test_the_texts_that_the_help_teaches_are_read(page, parse):
 def test_the_rows_that_the_help_teaches_are_read():
     text = (ROOT / "web" / "docs" / "LoRARows.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
-    assert [row.on for row in read_rows(code)] == [True, False]
+    assert [(row.on, bool(row.blocks)) for row in read_rows(code)] == [
+        (True, False),
+        (False, False),
+        (True, True),
+    ]
 
 
 def test_every_node_is_described():

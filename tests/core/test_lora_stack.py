@@ -163,6 +163,7 @@ def test_a_changed_entry_goes_by_what_it_says(change):
     [
         Recipe.of(INK).scheduled(Curve.parse("linear")),
         Recipe.of(INK).spread(parse_spread("0, 1")),
+        Recipe.of(INK).blocks("double 0: 0"),
     ],
 )
 def test_what_varies_is_refused_and_not_flattened(varying):

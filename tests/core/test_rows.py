@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lora_core.algebra import FileId, Recipe
 from lora_core.errors import LoraInputError
 from lora_core.library.resolve import Asked
+from lora_core.lists.block_presets import PRESETS
+from lora_core.lists.block_vectors import from_vector
 from lora_core.lists.rows import active_rows, read_rows
 
+INK = Recipe.of(FileId("/loras/ink.safetensors", 1, 1, 1, "ink.safetensors"))
 HASH = "0a" * 32
 ROW = {"on": True, "name": "ink.safetensors", "strength": 0.8}
 
@@ -100,6 +104,7 @@ BAD_ROWS = {
     "size": [-1, 1.5, "5", True],
     "noted": [5, True, ["ink"], {}],
     "triggers": ["ink", [1], {}, [None]],
+    "blocks": [0, False, ["mid: 0"], {"mid": 0}],
 }  # fmt: skip
 
 
@@ -165,6 +170,43 @@ def test_a_deep_object_is_refused():
         deep = deep[0]
 
 
+BLOCKS = {
+    "double 0-6: 0": "double 0-6: 0",
+    "in: 0; mid: 1\nout 3-: 0.2..1": "in: 0; mid: 1\nout 3-: 0.2..1",
+    "FLUX-FACE\nother: 0.5": f"{PRESETS['FLUX-FACE']}\nother: 0.5",
+    "1,0,0,0,0,0,0,0,0,0,0,0": from_vector("1,0,0,0,0,0,0,0,0,0,0,0"),
+}
+
+
+@pytest.mark.parametrize("written", BLOCKS)
+def test_block_weights_are_lines_a_preset_or_numbers(written):
+    (row,) = read_rows(json.dumps(value(ROW | {"blocks": written})))
+    assert row.blocks == BLOCKS[written]
+    assert INK.blocks(row.blocks) == INK.blocks(BLOCKS[written]) != INK
+
+
+@pytest.mark.parametrize("nothing", [{}, {"blocks": ""}, {"blocks": None}], ids=repr)
+def test_a_row_without_block_weights_is_as_it_was(nothing):
+    assert read_rows([ROW | nothing]) == read_rows([ROW])
+    assert INK.blocks(read_rows([ROW | nothing])[0].blocks) == INK
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("double 0-6", "row 2: there are no block weights called 'double 0-6'"),
+        ("double 0: much", "row 2: block weights: 'double 0: much' needs a name and a factor"),
+        ("1,0,0", "row 2: a vector of block weights needs"),
+        ("text: 0..1", "row 2: block weights: 'text: 0..1' needs one factor"),
+    ],
+)
+def test_block_weights_that_cannot_be_read_are_refused_by_row(written, words):
+    with pytest.raises(LoraInputError) as refused:
+        read_rows([ROW, ROW | {"blocks": written}])
+    assert refused.value.row == 2
+    assert str(refused.value).startswith(words)
+
+
 def test_500_rows_are_read():
     assert len(read_rows([ROW] * 500)) == 500
 
@@ -201,6 +243,7 @@ rows = st.fixed_dictionaries(
         "noted": words,
         "note": words,
         "triggers": st.lists(words, max_size=3),
+        "blocks": st.sampled_from(["", "MIDD", "in: 0\nout: 0.5", "mid: 0; in 3-: 2 # more"]),
         "later": st.recursive(st.none() | words, lambda inner: st.lists(inner, max_size=2)),
     },
 )

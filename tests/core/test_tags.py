@@ -13,6 +13,7 @@ from lora_core.algebra.file_id import FileId
 from lora_core.algebra.term import Term
 from lora_core.errors import LoraInputError
 from lora_core.library.resolve import Asked, resolve
+from lora_core.lists.block_presets import block_lines
 from lora_core.lists.tags import (
     ORDERS,
     check_readable,
@@ -32,13 +33,9 @@ def called(entry):
 def test_tags_say_what_the_table_says(entry):
     tags, rest = read_tags(entry["text"], entry["order"])
     assert rest == entry["rest"]
-    # the page has no place for block weights yet
-    read = [
-        each["ignored"] if tag.blocks else []
-        for tag, each in zip(tags, entry["entries"], strict=True)
-    ]
-    assert [(tag.name, [*tag.ignored, *own]) for tag, own in zip(tags, read, strict=True)] == [
-        (each["name"], each["ignored"]) for each in entry["entries"]
+    assert [(tag.name, [*tag.ignored], tag.blocks) for tag in tags] == [
+        (each["name"], each["ignored"], block_lines(each.get("blocks", "")))
+        for each in entry["entries"]
     ]
     assert [(tag.model, tag.clip) for tag in tags] == [
         (Fraction(str(each["model"])), Fraction(str(each["clip"]))) for each in entry["entries"]

@@ -90,6 +90,41 @@ def test_rows_are_the_image_of_the_nodes_they_stand_for(host, loras):
     assert from_rows != latent(lambda graph: [graph.add("LoRARows", rows=saved(row(first))), 0])
 
 
+def test_a_row_with_block_weights_is_the_image_of_the_nodes_it_stands_for(host, loras):
+    first, second, _ = loras
+    lines = "double 0: 0; other: 0.5"
+
+    def nodes(graph):
+        ink = [graph.add("LoadLoRA", lora_name=first, strength=0.7), 0]
+        ink = [graph.add("LoRABlockWeights", lora=ink, weights=lines), 0]
+        return stack_loras(graph, ink, [graph.add("LoadLoRA", lora_name=second, strength=0.1), 0])
+
+    def latent(make):
+        def chain(graph, model, clip):
+            return apply_lora(graph, make(graph), model, clip)
+
+        return host.run(render("flux", chain)).report("TKHash")["sha256"]
+
+    def from_rows(**others):
+        rows = saved(row(first, 0.7, **others), row(second, 0.1))
+        return lambda graph: [graph.add("LoRARows", rows=rows), 0]
+
+    assert latent(from_rows(blocks=lines)) == latent(nodes) != latent(from_rows())
+
+
+def test_a_row_with_block_weights_is_no_tag_and_keeps_its_words(host, loras):
+    first, second, third = loras
+    rows = saved(
+        row(first, 0.5, blocks="double 0: 0", triggers=["ink"]),
+        row(second, 0.5, blocks="ALL0.5", triggers=["light"]),
+        row(third, 0.5, blocks="NONE", triggers=["night"]),
+    )
+    given = rows_give(host, rows)
+    assert given["tags"] == "<lora:flux_2:0.25>"
+    assert given["triggers"] == "ink, light, night"
+    assert names(given) == [first, second]
+
+
 FORMS = {
     "an object": lambda rows: {"version": 1, "rows": rows},
     "an object with keys from the future": lambda rows: {
@@ -219,6 +254,14 @@ BAD = {
     "true": (lambda name: saved(row(name, True)), "row 1: strength must be a number"),
     "1e38": (lambda name: saved(row(name, 1e38)), "from -100 to 100"),
     "text strength": (lambda name: saved(row(name, strength_clip="x")), "row 1: strength_clip"),
+    "block weights": (
+        lambda name: saved(row(name), row(name, blocks="double 0: x")),
+        "row 2: block weights: ‘double 0: x’ needs",
+    ),
+    "block weights that are no text": (
+        lambda name: saved(row(name, blocks=[1, 0])),
+        "row 1: blocks must be text",
+    ),
     "a switch that is none": (lambda name: saved(row(name, on="off")), "row 1: on must be"),
     "a name that is none": (lambda name: saved(row(name), row(5)), "row 2: name must be text"),
     "a newer version": (

@@ -7,10 +7,14 @@ import { test } from "node:test";
 import { findTags, TagError, writeTags } from "../../web/interop/tags.js";
 
 const table = JSON.parse(readFileSync(new URL("../data/tags.json", import.meta.url), "utf8"));
+const PRESETS = ["MIDD", "OUTALL"];
 const ORDERS = { "model first": "model", "text encoder first": "clip" };
 
 for (const { text, order, entries } of table.good)
-  test(`${order}: ${text}`, () => assert.deepEqual(findTags(text, ORDERS[order]), entries));
+  test(`${order}: ${text}`, () => {
+    const expected = entries.map((entry) => ({ blocks: "", ...entry }));
+    assert.deepEqual(findTags(text, ORDERS[order], PRESETS), expected);
+  });
 
 for (const { text, order, why } of table.bad)
   test(`refused, ${why}: ${text}`, () => {
@@ -33,8 +37,9 @@ test("one bad tag does not hide the others", () => {
 });
 
 test("a word in place of the second number takes its place", () => {
-  const entries = findTags("<lora:ink:0.8:MIDD:0.4>", "model");
-  assert.deepEqual(entries, [{ name: "ink", model: 0.8, clip: 0.8, ignored: ["MIDD", "0.4"] }]);
+  const [entry] = findTags("<lora:ink:0.8:MIDD:0.4>", "model", PRESETS);
+  assert.deepEqual(entry, { name: "ink", model: 0.8, clip: 0.8, ignored: ["0.4"], blocks: "MIDD" });
+  assert.deepEqual(findTags("<lora:ink:0.8:MIDD>", "model")[0].ignored, ["MIDD"]);
 });
 
 const ROWS = [

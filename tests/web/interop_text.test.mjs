@@ -45,6 +45,14 @@ test("tags in any text, in the order that is asked for", () => {
   assert.deepEqual(read(text, "clip")[0], row("ink.safetensors", 0.25, { strength_clip: 0.5 }));
 });
 
+test("block weights of a tag are those of its row, and what means nothing is its note", () => {
+  const text = "<lora:ink:0.5:lbw=MIDD:out=0:lbwe=ATTNON> <lora:v1.5:in=0>";
+  assert.deepEqual(readRows(text, "model", NAMES, ["MIDD"]), [
+    row("ink.safetensors", 0.5, { note: "lbwe=ATTNON", blocks: "MIDD\nout: 0" }),
+    row("v1.5.safetensors", 1, { blocks: "in: 0" }),
+  ]);
+});
+
 test("an unreadable tag is a row that is off and says why", () => {
   assert.deepEqual(read("<lora:ink:much> <lora::1>"), [
     row("ink.safetensors", 1, { on: false, note: "<lora:ink:much>" }),
@@ -52,7 +60,10 @@ test("an unreadable tag is a row that is off and says why", () => {
 });
 
 test("a row, a list of rows, and the value of the widget, with all they hold", () => {
-  const rows = [row("ink.safetensors", 0.5, { note: "n", mine: { deep: 1 }, triggers: ["x"] }), row("", 1)];
+  const rows = [
+    row("ink.safetensors", 0.5, { note: "n", mine: { deep: 1 }, triggers: ["x"], blocks: "mid: 0" }),
+    row("", 1),
+  ];
   assert.deepEqual(json(rows[0]), [rows[0]]);
   assert.deepEqual(json(rows), rows);
   assert.deepEqual(json({ version: 1, rows }), rows);

@@ -24,7 +24,17 @@ test("keys that are not ours stay, on rows and above them, and so does a later v
 });
 
 test("keys of ours with values that cannot be are as if they were not there", () => {
-  const bad = { solo: 1, hash: 3, size: -1, noted: "", note: 5, triggers: "x", strength_clip: "much", weather: 1 };
+  const bad = {
+    solo: 1,
+    hash: 3,
+    size: -1,
+    noted: "",
+    note: 5,
+    triggers: "x",
+    strength_clip: "much",
+    blocks: 0,
+    weather: 1,
+  };
   assert.deepEqual(edits.readValue([row("a", 1, bad)]).rows, [row("a", 1, { weather: 1 })]);
 });
 
@@ -51,6 +61,7 @@ test("no edit changes the rows that it is given, and all leave other rows the sa
     [edits.toggleSolo, 1],
     [edits.toggleTextStrength, 1],
     [edits.setNote, 1, "x"],
+    [edits.setBlocks, 1, "mid: 0"],
     [edits.rename, 1, "z"],
   ];
   for (const [edit, ...given] of calls) {
@@ -112,9 +123,21 @@ test("text strength begins with that of the model, and goes without a trace", ()
   assert.deepEqual(edits.toggleTextStrength(apart, 0), [B]);
 });
 
+test("block weights are kept as they are written, and go without a trace", () => {
+  const weighted = edits.setBlocks([A, B], 1, " double 0-6: 0\n\nMIDD ");
+  assert.deepEqual(weighted, [A, { ...B, blocks: "double 0-6: 0\n\nMIDD" }]);
+  assert.equal(edits.setBlocks(weighted, 1, weighted[1].blocks), weighted);
+  assert.deepEqual(edits.setBlocks(weighted, 1, " "), [A, B]);
+  assert.deepEqual(edits.readValue(weighted).rows, weighted);
+  assert.deepEqual(edits.readValue([{ ...A, blocks: "" }]).rows, [A]);
+  assert.deepEqual(edits.forPrompt({ version: 1, rows: weighted }).rows, weighted);
+});
+
 test("another file takes nothing along that was said of the former", () => {
-  const before = [row("a", 0.7, { strength_clip: 0, hash: "h", size: 3, triggers: ["x"], note: "n", weather: 1 })];
-  const kept = row("b", 0.7, { strength_clip: 0, note: "n", weather: 1 });
+  const before = [
+    row("a", 0.7, { strength_clip: 0, hash: "h", size: 3, triggers: ["x"], note: "n", blocks: "MIDD", weather: 1 }),
+  ];
+  const kept = row("b", 0.7, { strength_clip: 0, note: "n", blocks: "MIDD", weather: 1 });
   assert.deepEqual(edits.rename(before, 0, "b"), [kept]);
   assert.deepEqual(edits.rename(before, 0, "b", { hash: "g", size: 4 }), [{ ...kept, hash: "g", size: 4, noted: "b" }]);
 });

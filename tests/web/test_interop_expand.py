@@ -47,6 +47,18 @@ class TestExpansion:
         assert interop.expand(rows)
         assert interop.links() == {("LoadLoRA", "LORA_RECIPE", "ApplyToModel", "lora")}
 
+    def test_block_weights_are_a_node_behind_the_others(self, page, interop, rows):
+        one = row(A, 0.5, strength_clip=1, blocks="double 0: 0")
+        page.set(rows, {"rows": {"version": 1, "rows": [one]}})
+        assert interop.expand(rows)
+        assert interop.links() == {
+            ("LoadLoRA", "LORA_RECIPE", "ScaleLoRA", "lora"),
+            ("ScaleLoRA", "LORA_RECIPE", "LoRABlockWeights", "lora"),
+            ("LoRABlockWeights", "LORA_RECIPE", "ApplyToModel", "lora"),
+        }
+        (node,) = (n for n in page.workflow()["nodes"] if n["type"] == "LoRABlockWeights")
+        assert node["widgets_values"] == ["double 0: 0", "custom"]
+
     def test_more_rows_than_a_sum_has_sockets(self, page, interop, rows):
         many = [row(A, strength / 100) for strength in range(1, 53)]
         page.set(rows, {"rows": {"version": 1, "rows": many}})

@@ -90,22 +90,25 @@ function fit(node) {
 }
 
 /**
- * Adds a loader, and behind it a factor where text encoders have a strength of their own.
+ * Adds a loader, and behind it a factor where text encoders have a strength of their own, and block weights where
+ * the row has some.
  *
  * @param {Node} list @param {Row} row @param {number} index @param {boolean} isActive @returns {Node[]}
  */
-function addTerm(list, { name, strength, strength_clip: text }, index, isActive) {
+function addTerm(list, { name, strength, strength_clip: text, blocks }, index, isActive) {
   const load = addNode("LoadLoRA", list);
   setValues(load, { lora_name: name, strength: text === undefined ? strength : 1 });
   const nodes = [load];
-  if (text !== undefined) {
-    const scale = addNode("ScaleLoRA", list);
-    setValues(scale, { strength_model: strength, strength_clip: text });
-    load.connect(0, scale, slotOf(scale.inputs, LORA));
-    nodes.push(scale);
-  }
+  const addBehind = (/** @type {string} */ type, /** @type {Record<string, unknown>} */ values) => {
+    const node = addNode(type, list);
+    setValues(node, values);
+    nodes[nodes.length - 1].connect(0, node, slotOf(node.inputs, LORA));
+    nodes.push(node);
+  };
+  if (text !== undefined) addBehind("ScaleLoRA", { strength_model: strength, strength_clip: text });
+  if (blocks) addBehind("LoRABlockWeights", { weights: blocks });
   nodes.forEach((node, column) => {
-    node.pos = [list.pos[0] + (column - 2) * ACROSS, list.pos[1] + index * DOWN];
+    node.pos = [list.pos[0] + (column - Math.max(2, nodes.length)) * ACROSS, list.pos[1] + index * DOWN];
     node.mode = list.mode || (isActive ? 0 : MUTED);
   });
   return nodes;

@@ -298,18 +298,25 @@ function listOf(text) {
 
 /**
  * Reads the rows of all tags in a text. A tag whose strength cannot be read gives a row that is off, with the tag as
- * its note.
+ * its note; so have parts of other tags that mean nothing here.
  *
- * @param {unknown} text @param {import("./tags.js").Order} order @returns {Row[]}
+ * @param {unknown} text @param {import("./tags.js").Order} order
+ * @param {string[]} [presets] the names of block weights
+ * @returns {Row[]}
  */
-export function rowsOfTags(text, order) {
+export function rowsOfTags(text, order, presets = []) {
   if (typeof text !== "string") return [];
-  return findTags(text, order)
+  return findTags(text, order, presets)
     .filter((found) => !(found instanceof TagError) || found.lora)
     .map((found) =>
       found instanceof TagError
         ? { on: false, name: found.lora, strength: 1, note: found.tag }
-        : row(true, found.name, found.model, found.clip),
+        : withMore(row(true, found.name, found.model, found.clip), found),
     )
     .filter(isThere);
+}
+
+/** @param {Row | undefined} made @param {import("./tags.js").Entry} entry @returns {Row | undefined} */
+function withMore(made, { ignored, blocks }) {
+  return made && { ...made, ...(ignored.length ? { note: ignored.join(":") } : {}), ...(blocks ? { blocks } : {}) };
 }

@@ -2,8 +2,8 @@
  * Reads and writes `<lora:NAME:STRENGTH:STRENGTH>` in texts, as lora_core/lists/tags.py does. tests/data/tags.json holds
  * both to the same.
  *
- * @typedef {{ name: string, model: number, clip: number, ignored: string[] }} Entry
- *   `ignored` are the parts that mean nothing here, such as block weights
+ * @typedef {{ name: string, model: number, clip: number, ignored: string[], blocks: string }} Entry
+ *   `ignored` are the parts that mean nothing here, `blocks` are the lines of block weights
  * @typedef {"model" | "clip"} Order which of two numbers without a name comes first
  */
 
@@ -13,6 +13,10 @@ const TAG = /<\s*(?:lora|lyco)\s*:([^<>]*)(>?)/giu;
 const QUOTED = /^\s*"([^"]*)"\s*(?=:|$)/u;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/iu;
 const NAMED = /^(te|unet)\s*=\s*(.*)$/isu;
+const BLOCKS = /^(in|mid|out)\s*=\s*(.*)$/isu; // SD.Next's, of a UNet
+const WEIGHTS = /^(?:lbw\s*=)?\s*(.*)$/isu;
+const WEIGHT = /^\s*(?:[abx]|[+-]?(?:\d+\.?\d*|\.\d+))\s*$/iu;
+const FEWEST_WEIGHTS = 12; // shorter lists are of no tool
 const UNSAYABLE = /[<>"\p{Cc}]/gu;
 const SUFFIX = /\.safetensors$/iu;
 const MOST_STRENGTH = 100;
@@ -34,14 +38,15 @@ export class TagError extends Error {
 /**
  * Finds every tag of a text. A tag that cannot be read is returned as its error.
  *
- * @param {string} text @param {Order} order
+ * @param {string} text @param {Order} order @param {string[]} [presets] the names of block weights
  * @returns {(Entry | TagError)[]}
  */
-export function findTags(text, order) {
+export function findTags(text, order, presets = []) {
   return [...text.matchAll(TAG)].map(([tag, body, end]) => {
     try {
       if (!end) throw new TagError("closed", tag);
-      return readTag(tag, body, order);
+      const { ignored, ...read } = readTag(tag, body, order);
+      return { ...read, ...readBlocks(ignored, presets) };
     } catch (error) {
       if (!(error instanceof TagError)) throw error;
       return error;
@@ -49,7 +54,7 @@ export function findTags(text, order) {
   });
 }
 
-/** @param {string} tag @param {string} body @param {Order} order @returns {Entry} @throws {TagError} */
+/** @param {string} tag @param {string} body @param {Order} order @throws {TagError} */
 function readTag(tag, body, order) {
   const { name, parts } = divide(tag, body);
   const { placed, named, ignored } = understand(parts);
@@ -92,6 +97,28 @@ function understand(parts) {
     }
   }
   return { placed, named, ignored: ignored.filter(Boolean) };
+}
+
+/**
+ * Finds the block weights among the parts that are no strengths. A name that nobody knows stays ignored, since
+ * everybody can make their own elsewhere. `lbwe=` needs a table that only Python has.
+ *
+ * @param {string[]} parts @param {string[]} presets
+ */
+function readBlocks(parts, presets) {
+  const lines = parts.map((part) => lineOf(part, presets));
+  return { ignored: parts.filter((_, index) => !lines[index]), blocks: lines.filter(Boolean).join("\n") };
+}
+
+/** @param {string} part @param {string[]} presets @returns {string} empty if it means nothing here */
+function lineOf(part, presets) {
+  const [, block, factor = ""] = BLOCKS.exec(part) ?? [];
+  if (block !== undefined) return NUMBER.test(factor) ? `${block.toLowerCase()}: ${factor}` : "";
+  const text = WEIGHTS.exec(part)?.[1] ?? "";
+  const preset = text.toUpperCase().replace(/[ _]/g, "-").replace(/^SD-/, "");
+  const list = text.split(";", 1)[0].split(",");
+  const isList = list.length >= FEWEST_WEIGHTS && list.every((each) => WEIGHT.test(each));
+  return isList || presets.includes(preset) ? text : "";
 }
 
 /** @param {string} text @param {() => TagError} failure */

@@ -18,12 +18,13 @@ const MOST_LINES = 1000;
 /**
  * @param {string} text @param {import("./tags.js").Order} order of two numbers in a tag
  * @param {string[]} names those that the host lists
+ * @param {string[]} [presets] the names of block weights
  * @returns {Row[]}
  */
-export function readRows(text, order, names) {
+export function readRows(text, order, names, presets = []) {
   const found = rowsOfJson(parse(text));
   if (found.length) return withListedNames(found, names);
-  const tagged = withListedNames(rowsOfTags(text, order), names);
+  const tagged = withListedNames(rowsOfTags(text, order, presets), names);
   return tagged.length ? tagged : rowsOfLines(text, names);
 }
 

@@ -3,7 +3,7 @@
  * change stays the same object, by which the list on the page recognises it.
  *
  * @typedef {{ on: boolean, solo?: boolean, name: string, strength: number, strength_clip?: number,
- *   hash?: string, size?: number, noted?: string, note?: string, triggers?: string[] }} Row unknown keys are kept
+ *   hash?: string, size?: number, noted?: string, note?: string, triggers?: string[], blocks?: string }} Row unknown keys are kept
  * @typedef {{ version: number, rows: Row[] }} Value unknown keys are kept
  * @typedef {{ hash?: string, size?: number }} Identity the hash and the size of a file
  */
@@ -64,6 +64,7 @@ const KINDS = {
   noted: (value) => typeof value === "string" && value !== "",
   note: (value) => typeof value === "string" && value !== "",
   triggers: (value) => Array.isArray(value) && value.every((word) => typeof word === "string"),
+  blocks: (value) => typeof value === "string" && value !== "",
 };
 
 /** @param {Record<string, unknown>} stored @returns {Row} */
@@ -185,6 +186,12 @@ export function toggleTextStrength(rows, index) {
 
 /** @param {Row[]} rows @param {number} index @param {string} note */
 export const setNote = (rows, index, note) => set(rows, index, { note: note.trim() || undefined });
+
+/** @param {Row[]} rows @param {number} index @param {string} blocks lines of block weights; empty for none */
+export function setBlocks(rows, index, blocks) {
+  const text = blocks.trim() || undefined;
+  return text === rows[index].blocks ? rows : set(rows, index, { blocks: text });
+}
 
 /**
  * Gives a row another file. What was known of the former file is removed, unless both are the same.

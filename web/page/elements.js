@@ -77,6 +77,7 @@ const PATHS = {
   grid: "M2.5 2.5h4.5v4.5h-4.5ZM9 2.5h4.5v4.5H9ZM2.5 9h4.5v4.5h-4.5ZM9 9h4.5v4.5H9Z",
   paste: "M5.5 3.5h-2v10h9v-10h-2M5.5 2.5h5v2.5h-5Z",
   balance: "M3 13V9M8 13V5M13 13V7M2 13.5h12",
+  blocks: "M2.5 2.5h11v3h-11ZM2.5 6.5h11v3h-11ZM2.5 10.5h11v3h-11Z",
   clear: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.6 9h5.8l.6-9",
   power: "M8 2.5v5M4.8 4.8a4.5 4.5 0 1 0 6.4 0",
 };

@@ -54,7 +54,7 @@ export function keepFocus(element) {
   element.addEventListener("keydown", (event) => {
     if (event.key !== "Tab") return;
     /** @type {NodeListOf<HTMLElement>} */
-    const stops = element.querySelectorAll("input, textarea, button, [role=treeitem][tabindex='0']");
+    const stops = element.querySelectorAll("input, textarea, select, button, [role=treeitem][tabindex='0']");
     const seen = [...stops].filter((stop) => stop.offsetParent !== null);
     const at = focusedOf(seen);
     event.preventDefault();

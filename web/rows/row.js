@@ -5,8 +5,10 @@ import { splitName } from "../model/filenames.js";
 import * as edits from "../model/value.js";
 import { icon, isolated, make, setAttributes, setText } from "../page/elements.js";
 import { setting } from "../page/settings.js";
+import { printable } from "../page/text.js";
 import { t } from "../page/words.js";
 import { outcomeOf } from "../runs/feedback.js";
+import { askForBlocks } from "./blocks_box.js";
 import { dragRow } from "./drag.js";
 import { openMenu } from "./menu.js";
 import { fillOffers, isMissing, offersFor, pathName, shortName } from "./missing.js";
@@ -40,6 +42,10 @@ export class RowView {
     });
     this.file = button("lora-algebra-file", "", { "aria-haspopup": "dialog", onclick: () => list.choose(this) });
     this.badge = make("span", { class: "lora-algebra-badge" });
+    this.blocks = button("lora-algebra-blocks", "", {
+      "aria-haspopup": "dialog",
+      onclick: () => this.openBlocks(this.blocks),
+    });
     this.state = make("span", { class: "lora-algebra-state" });
     this.strength = new Strength((value, how) => this.#setStrength("strength", value, how));
     this.textStrength = new Strength((value, how) => this.#setStrength("strength_clip", value, how));
@@ -102,6 +108,7 @@ export class RowView {
     setText(this.badge, row.solo ? t("Solo") : "");
     this.strength.update(row.strength, t("Strength of {name}", { name: shortName(row) }));
     this.#showTextStrength();
+    this.#showBlocks();
     this.#showState();
     this.#showNote();
     this.#showPanel();
@@ -139,6 +146,25 @@ export class RowView {
     setAttributes(element, { title });
     setAttributes(this.strength.element, { title: apart === undefined ? t("Strength") : t("Model strength") });
     this.textStrength.update(apart ?? strength, t("Text strength of {name}", { name: shortName(this.row) }));
+  }
+
+  /** Shows the first line of block weights, which is the name of a preset where there is one. */
+  #showBlocks() {
+    const { blocks = "" } = this.row;
+    if (!blocks) return this.blocks.remove();
+    const lines = printable(blocks);
+    const label = t("Block weights of {name}", { name: shortName(this.row) });
+    setAttributes(this.blocks, { "aria-label": `${label}: ${lines}`, title: lines });
+    if (this.blocks.dataset.lines !== lines) {
+      this.blocks.dataset.lines = lines;
+      this.blocks.replaceChildren(icon("blocks"), isolated(lines.split("\n", 1)[0]));
+    }
+    if (!this.blocks.parentNode) this.badge.after(this.blocks);
+  }
+
+  /** @param {HTMLElement} opener */
+  openBlocks(opener) {
+    askForBlocks(opener, shortName(this.row), this.row.blocks ?? "", (lines) => this.edit(edits.setBlocks, lines));
   }
 
   #showState() {
@@ -290,6 +316,7 @@ export class RowView {
       item(t("Move up"), () => this.edit(edits.move, this.index - 1), index === 0),
       item(t("Move down"), () => this.edit(edits.move, this.index + 1), index === this.list.views.length - 1),
       item(apart ? t("One strength for both") : t("Separate text strength"), () => this.edit(edits.toggleTextStrength)),
+      item(t("Block weights…"), () => this.openBlocks(this.more)),
       item(t("Note"), () => this.openNote()),
       item(t("Remove"), () => this.remove()),
     ];
