@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..lora_core.algebra import Recipe
 from ..lora_core.errors import LoraError
-from ..lora_core.lists import ONE, check_count, parse_values, sweep
+from ..lora_core.lists import ONE, check_count, parse_blocks, parse_values, sweep
 from .plain_errors import plain_errors, validation_error
 from .types import CATEGORY, Lora, lora_input
 
@@ -50,6 +50,15 @@ class SweepLoRA(io.ComfyNode):
                     default=DEFAULT,
                     tooltip="The strengths of the second one. They have no effect without it",
                 ),
+                io.String.Input(
+                    "blocks",
+                    multiline=True,
+                    default="",
+                    optional=True,
+                    tooltip='Block weights to try, one per line, in place of a second LoRA: "only double '
+                    '0-18" (each of these blocks alone), "without single 7", a preset, or lines with ; '
+                    "between them",
+                ),
             ],
             outputs=[
                 Lora.Output(
@@ -75,13 +84,14 @@ class SweepLoRA(io.ComfyNode):
         values: str | None = DEFAULT,
         across: object = UNLINKED,
         across_values: str | None = DEFAULT,
+        blocks: str | None = "",
     ) -> bool | str:
         """Says what is wrong before anything runs; linked inputs are only known later."""
         try:
             columns = ONE if values is None else parse_values(values)
             crossed = across is not UNLINKED and across_values is not None
             rows = parse_values(across_values or "", "across_values") if crossed else ONE
-            check_count(columns, rows)
+            check_count(len(columns), len(parse_blocks(blocks or "")) or len(rows))
         except LoraError as error:
             return validation_error(error)
         return True
@@ -93,11 +103,12 @@ class SweepLoRA(io.ComfyNode):
         across_values: str = DEFAULT,
         lora: Recipe | None = None,
         across: Recipe | None = None,
+        blocks: str = "",
     ) -> io.NodeOutput:
         with plain_errors():
             columns = parse_values(values)
             rows = ONE if across is None else parse_values(across_values, "across_values")
-            items = sweep(lora or Recipe(), columns, across, rows)
+            items = sweep(lora or Recipe(), columns, across, rows, parse_blocks(blocks))
         return io.NodeOutput(
             [item.recipe for item in items], [item.label for item in items], len(columns)
         )

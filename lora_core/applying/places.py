@@ -99,8 +99,9 @@ class Places:
             start = length - picture - scene.after - filled
             fits = start >= scene.before
         else:
-            start = scene.before
-            fits = length - picture - start - scene.after in (0, filled)
+            # behind the last block, the references are cut off
+            start = 0 if length == picture else scene.before
+            fits = length - picture - start - scene.after in (0, filled) or length == picture
         in_order = x.ndim == 3 or tuple(x.shape[1:-1]) == (1,) * (x.ndim - 2 - len(grid)) + grid
         flat = all(frames == 1 for frames in scene.size[: -len(grid)])
         fits = fits and in_order and flat and len(x) == scene.masks.shape[1]

@@ -1,6 +1,7 @@
 """LoRAs as nodes and other packs list them: rows, tags, LORA_STACK, sweeps."""
 
 from .block_presets import PRESETS, block_lines, elements, preset
+from .block_sweep import Blocks, parse_blocks
 from .block_vectors import from_block_select, from_vector
 from .lora_stack import check_constant, listed, read_stack, written_stack
 from .rows import Row, active_rows, read_rows
@@ -11,6 +12,7 @@ __all__ = [
     "ONE",
     "ORDERS",
     "PRESETS",
+    "Blocks",
     "Order",
     "Row",
     "active_rows",
@@ -25,6 +27,7 @@ __all__ = [
     "hashes_line",
     "headers",
     "listed",
+    "parse_blocks",
     "parse_values",
     "preset",
     "read_rows",

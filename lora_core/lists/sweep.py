@@ -3,6 +3,7 @@
 ink 0, then ink 0.5              one LoRA
 ink 0, light 1                   two of them: the first says the column, the second the row
 0.5 (ink + light)                a stack, with the factor that it is multiplied by
+ink 1, only double 3             one with block weights: the second says the row
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 
 from ..algebra import Recipe, Values, parse_list
 from ..errors import LoraInputError
+from .block_sweep import Blocks
 from .tags import tag_names
 
 MOST_ITEMS: Final = 256
@@ -50,11 +52,11 @@ def parse_values(text: str, name: str = "values") -> Values:
         ) from error
 
 
-def check_count(values: Values, across_values: Values = ONE) -> None:
+def check_count(columns: int, rows: int = 1) -> None:
     """Refuses a sweep of more than ``MOST_ITEMS`` (LoraInputError)."""
-    count = len(values) * len(across_values)
+    count = columns * rows
     if count > MOST_ITEMS:
-        product = f"{len(values)} x {len(across_values)} = " if len(across_values) > 1 else ""
+        product = f"{columns} x {rows} = " if rows > 1 else ""
         raise LoraInputError(
             f"this sweep makes {product}{count} images; at most {MOST_ITEMS} are made at once. "
             "Give fewer values.",
@@ -65,10 +67,14 @@ def check_count(values: Values, across_values: Values = ONE) -> None:
 
 
 def sweep(
-    lora: Recipe, values: Values, across: Recipe | None = None, across_values: Values = ONE
+    lora: Recipe,
+    values: Values,
+    across: Recipe | None = None,
+    across_values: Values = ONE,
+    blocks: Sequence[Blocks] = (),
 ) -> tuple[Item, ...]:
-    """Returns ``lora`` times each value; with ``across``, plus that times each of its own values,
-    row by row.
+    """Returns ``lora`` times each value; row by row, with ``across`` plus that times each of its own
+    values, or with ``blocks`` times each of these block weights.
 
     >>> from ..algebra import FileId
     >>> ink, light = (Recipe.of(FileId(n, 1, 1, 1, n)) for n in ("ink", "light"))
@@ -78,14 +84,34 @@ def sweep(
     terms = (*lora.terms, *(across or Recipe()).terms)
     names = tag_names((term.file.name for term in terms), ())
     columns = [Item(value * lora, _label(lora, value, names)) for value in values]
+    if blocks:
+        return _with_blocks(columns, blocks, across)
     if across is None:
-        check_count(values)
+        check_count(len(values))
         return tuple(columns)
-    check_count(values, across_values)
+    check_count(len(values), len(across_values))
     rows = [Item(value * across, _label(across, value, names)) for value in across_values]
     return tuple(
         Item(column.recipe + row.recipe, column.label + SEPARATOR + row.label)
         for row in rows
+        for column in columns
+    )
+
+
+def _with_blocks(
+    columns: Sequence[Item], blocks: Sequence[Blocks], across: Recipe | None
+) -> tuple[Item, ...]:
+    if across is not None:
+        raise LoraInputError(
+            "Sweep LoRA has a second LoRA and blocks, and both are rows of the plot. Use one of them.",
+            key="blocks",
+            expected="a second LoRA or blocks",
+            found="both",
+        )
+    check_count(len(columns), len(blocks))
+    return tuple(
+        Item(column.recipe.blocks(own.lines), column.label + SEPARATOR + own.label)
+        for own in blocks
         for column in columns
     )
 

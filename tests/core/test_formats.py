@@ -12,9 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from lora_core.algebra.curve import Curve
 from lora_core.algebra.file_id import FileId
+from lora_core.algebra.mask import Mask
+from lora_core.algebra.prompt import Prompt
 from lora_core.algebra.recipe import Recipe
 from lora_core.algebra.spread import parse_spread
 from lora_core.library.facts import Facts
@@ -138,3 +141,14 @@ def test_is_as_it_always_was(name: str) -> None:
 def test_an_old_recipe_is_still_read(name: str) -> None:
     saved = (EXAMPLES / f"{name}.json").read_text(encoding="utf-8")
     assert text_of(json.loads(Recipe.from_json(saved).to_json())) == saved
+
+
+def test_a_saved_mask_is_still_the_same() -> None:
+    """Not byte by byte: another zlib packs it in another way."""
+    recipe = Recipe.from_json((EXAMPLES / "recipe_5.json").read_text(encoding="utf-8"))
+    values = torch.tensor([[[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.3]]])
+    expected = INK.masked(Mask.of(values, 0.25)).modulated(Prompt("a" * 64))
+    assert recipe == expected
+    assert recipe.fingerprint == (
+        "43aa345ebee124b54dd1c566077c3d7b89c2b5c5f07ac6a49fee4e7555603cdf"
+    )

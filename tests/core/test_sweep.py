@@ -12,6 +12,7 @@ from lora_core.algebra.curve import Curve
 from lora_core.algebra.file_id import FileId
 from lora_core.algebra.recipe import Recipe
 from lora_core.errors import LoraInputError
+from lora_core.lists.block_sweep import parse_blocks
 from lora_core.lists.sweep import (
     MOST_ITEMS,
     check_count,
@@ -123,14 +124,17 @@ def many(count):
 
 @pytest.mark.parametrize("sizes", [(MOST_ITEMS,), (16, 16), (1, MOST_ITEMS), (2, 128)])
 def test_so_many_are_made(sizes):
-    check_count(*(many(n) if n > 1 else (Fraction(1),) for n in sizes))
+    check_count(*sizes)
 
 
 @pytest.mark.parametrize("sizes", [(MOST_ITEMS + 1,), (16, 17), (4096, 4096)])
 def test_more_are_refused_before_any_is_made(sizes):
-    for refuses in (check_count, lambda *v: sweep(INK, v[0], *((LIGHT, v[1]) if v[1:] else ()))):
+    def swept(columns, rows=1):
+        return sweep(INK, many(columns), *((LIGHT, many(rows)) if rows > 1 else ()))
+
+    for refuses in (check_count, swept):
         with pytest.raises(LoraInputError) as refused:
-            refuses(*map(many, sizes))
+            refuses(*sizes)
         product = 1
         for size in sizes:
             product *= size
@@ -160,3 +164,37 @@ def test_a_table_may_repeat_itself():
     said = ["a, x", "a, x", "a, y", "a, y"]
     assert columns_of(said) == 2
     assert headers(said, 2) == (["a", "a"], ["x", "y"])
+
+
+BLOCKS = """
+only double 0-2
+without single 7   # one block less
+MIDD
+late: 0; cross attn: 0.5
+"""
+
+
+def test_each_line_of_blocks_is_a_row_of_the_plot():
+    rows = parse_blocks(BLOCKS)
+    labels = [own.label for own in rows]
+    assert labels[:4] == ["only double 0", "only double 1", "only double 2", "without single 7"]
+    assert labels[4:] == ["MIDD", "late: 0; cross attn: 0.5"]
+    assert rows[1].lines == "other: 0\ndouble 1: 1"
+    assert rows[3].lines == "single 7: 0"
+    items = sweep(INK, parse_values("0.5, 1"), blocks=rows)
+    assert [item.recipe for item in items[:2]] == [
+        value * INK.blocks(rows[0].lines) for value in (0.5, 1)
+    ]
+    top, left = headers([item.label for item in items], 2)
+    assert (top, left) == (["ink 0.5", "ink 1"], labels)
+
+
+@pytest.mark.parametrize("text", ["only double 3-1", "MIDD0.7", "double 0", "1,0,0"])
+def test_blocks_that_cannot_be_read_are_refused(text):
+    with pytest.raises(LoraInputError):
+        parse_blocks(text)
+
+
+def test_a_second_lora_and_blocks_are_not_both_rows():
+    with pytest.raises(LoraInputError, match="both are rows"):
+        sweep(INK, many(2), LIGHT, many(2), parse_blocks("MIDD"))
