@@ -79,7 +79,7 @@ class Live:
         own = self.live_stack.attached(patcher.model)
         own.gate.outer = (own.gate.rows, own.gate.places) if own.gate.expected else (None, None)
         own.gate.expected = True
-        own.gate.usual = None if self.recipe.needs_live else self._constant(patcher.load_device)[0]
+        own.gate.usual = self._usual(patcher.load_device)
         own.run.prepare(patcher.model, self.live_stack.stack_of(patcher), own.gate)
 
     def forget(self, patcher: ModelPatcher) -> None:
@@ -183,6 +183,13 @@ class Live:
         if known is None:
             known = self._rows[NO_SIGMA, device, images] = self._made(0.0, device, images)
         return known
+
+    def _usual(self, device: torch.device) -> torch.Tensor | None:
+        """Returns the gate for uses outside of evaluations, where nothing has a place; None if it
+        would not be the same for all of them."""
+        if self.recipe.axes <= {"layer", "place"}:
+            return self.regions.elsewhere(self._constant(device))
+        return None
 
     def _made(self, progress: float, device: torch.device, images: int) -> tuple[torch.Tensor, ...]:
         moment = Moment(progress, images or 1)

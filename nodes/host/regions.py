@@ -160,6 +160,11 @@ class Regions:
             self.layers[key], module, x, y
         )
 
+    def elsewhere(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Returns the strengths (1, R) of what has no place, from those of each region."""
+        factors = (_elsewhere(region.masks) for region in self.parts)
+        return torch.stack([f * own for f, own in zip(factors, rows, strict=True)]).sum(0)
+
     def _chunks(self, options: Mapping[str, Any]) -> list[Chunk]:
         count = len(options.get("cond_or_uncond", (0,)))
         ids: list[object] = options.get("uuids") or []
@@ -213,7 +218,7 @@ class Regions:
         if known is None:
             images = len(x) // len(chunks)
             parts = [_on_input(own, size, frames, areas, images) for own in masks]
-            elsewhere = [math.prod(float(mask.elsewhere) for mask in own) for own in masks]
+            elsewhere = [*map(_elsewhere, masks)]
             scene = Scene(
                 tokens,
                 torch.stack(parts).to(x.device),
@@ -239,6 +244,10 @@ def named(conditioning: Any, name: str) -> list[Any]:
 def names_in(conds: Mapping[str, Sequence[Mapping[str, Any]]]) -> frozenset[str]:
     """Returns all names that the conditionings of a sampler carry."""
     return frozenset().union(*(c.get(NAMES, ()) for some in conds.values() for c in some or ()))
+
+
+def _elsewhere(masks: Sequence[Mask]) -> float:
+    return math.prod(float(mask.elsewhere) for mask in masks)
 
 
 def _for_batch(

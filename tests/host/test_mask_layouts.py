@@ -79,10 +79,10 @@ class Small:
     def built(self, graph):
         return [graph.add("TKBuilt", kind=self.kind, weights="float32"), 0]
 
-    def drawn(self, make, steps=2):
+    def drawn(self, make, steps=2, *, tied=False):
         graph = Graph()
         model, lora = self.built(graph), make(graph)
-        if lora is not None:
+        if lora is not None and not tied:
             model, _ = apply_lora(graph, lora, model, mode="live")
         text = {
             "tokens": 8,
@@ -90,17 +90,22 @@ class Small:
             "pooled_dim": self.pooled,
             "mask": self.kind == "ltx",
         }
+        positive, negative = (
+            [graph.add("TKConditioning", seed=seed, **text), 0] for seed in (1, 2)
+        )
+        if tied:
+            prompts = {"positive": positive, "negative": negative}
+            node = graph.add("ApplyToConditioning", lora=lora, model=model, **prompts)
+            model, positive, negative = ([node, index] for index in range(3))
         sampled = graph.add(
             "KSampler",
             model=model,
-            positive=[graph.add("TKConditioning", seed=1, **text), 0],
-            negative=[graph.add("TKConditioning", seed=2, **text), 0],
+            positive=positive,
+            negative=negative,
             latent_image=[graph.add(self.node, **self.size, batch_size=1), 0],
             seed=5,
             steps=steps,
-            cfg=1.0
-            if self.kind == "ltx"
-            else 2.0,  # attention on a CPU takes no mask for two prompts
+            cfg=1.0 if self.kind == "ltx" else 2.0,  # attention on a CPU takes no mask for two
             sampler_name="euler",
             scheduler="simple",
             denoise=1.0,
@@ -110,7 +115,7 @@ class Small:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_masks_are_where_they_should_be(host, tmp_path, kind, show):
+def test_masks_and_prompts_are_where_they_should_be(host, tmp_path, kind, show):
     model = Small(host, tmp_path, kind)
     base = model.drawn(lambda _: None)
     whole = model.drawn(lambda graph: loaded(graph, model.all))
@@ -127,6 +132,7 @@ def test_masks_are_where_they_should_be(host, tmp_path, kind, show):
     assert apart(whole, base) > 1e-3
     assert torch.equal(model.drawn(both), whole)
     assert torch.equal(model.drawn(nowhere), base)
+    assert torch.equal(model.drawn(lambda graph: loaded(graph, model.all), tied=True), whole)
 
     before = model.drawn(lambda _: None, steps=1)
     after = model.drawn(lambda graph: masked(graph, loaded(graph, model.end), "left"), steps=1)
