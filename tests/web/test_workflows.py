@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from harness.tiny_loras import KINDS
+from harness.tiny_loras import KINDS as EVERY
+from harness.workflows import KINDS, Graph, load
 
 pytest.importorskip("playwright")
 
@@ -22,7 +23,7 @@ def stored(kind, suffix=".json"):
 
 @pytest.mark.parametrize(
     "kind",
-    [each if each == "flux" else pytest.param(each, marks=pytest.mark.slow) for each in KINDS],
+    [each if each == "flux" else pytest.param(each, marks=pytest.mark.slow) for each in EVERY],
 )
 class TestStored:
     def test_it_renders_and_shows_its_report(self, page, host, kind, shoot):
@@ -206,6 +207,56 @@ class TestExample:
         card.click()
         page.wait(lambda: page.byType("ScaleLoRA"))
         page.expect_no_error()
+
+
+@pytest.mark.every_page
+class TestWhere:
+    """Block weights, a mask and one prompt, in one workflow."""
+
+    @pytest.fixture
+    def prompt(self):
+        graph = Graph()
+        model = load(graph, "flux").model
+        lora = [graph.add("LoadLoRA", lora_name=lora_names("flux")[0], strength=0.8), 0]
+        weights = {"weights": "double 0: 0.5\nlate: 0.2..1", "preset": "EVENS"}
+        lora = [graph.add("LoRABlockWeights", lora=lora, **weights), 0]
+        mask = [graph.add("SolidMask", value=0.5, width=64, height=64), 0]
+        lora = [graph.add("MaskLoRA", lora=lora, mask=mask, elsewhere=0.25), 0]
+        graph.add("TKRecipe", lora=lora)
+        texts = [graph.add("TKConditioning", seed=n, **KINDS["flux"].conditioning) for n in (1, 2)]
+        node = graph.add("ApplyToConditioning", lora=lora, model=model, positive=[texts[0], 0])
+        size = {"width": 64, "height": 64, "batch_size": 1}
+        sampled = graph.add(
+            "KSampler",
+            model=[node, 0],
+            positive=[node, 1],
+            negative=[texts[1], 0],
+            latent_image=[graph.add("EmptySD3LatentImage", **size), 0],
+            seed=7,
+            steps=2,
+            cfg=2.0,
+            sampler_name="euler",
+            scheduler="simple",
+            denoise=1.0,
+        )
+        graph.add("TKHash", latent=[sampled, 0])
+        return graph.prompt
+
+    def test_saved_and_opened_again_it_is_the_same_recipe_and_picture(self, page, host, prompt):
+        headless = outcome(host, prompt)
+        page.loadPrompt(prompt)
+        page.load(page.workflow())
+        page.expect_no_error()
+        assert outcome(host, page.prompt()) == headless
+        page.run()
+        page.expect_report("for one prompt only")
+
+
+def outcome(host, prompt):
+    """The fingerprint of a prompt's recipe, and the hash of its picture."""
+    run = host.run(prompt)
+    told = {node["class_type"]: id for id, node in prompt.items()}
+    return run.report(told["TKRecipe"])["fingerprint"], run.report(told["TKHash"])["sha256"]
 
 
 def meaning(page, class_type):

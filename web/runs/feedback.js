@@ -17,7 +17,7 @@ import { against, counts, outcomeNamed, worst } from "../model/outcomes.js";
 import { refreshAll, rowsWidgets, widgetOf } from "../model/registry.js";
 import { printable, short } from "../page/text.js";
 import { loadWords, t } from "../page/words.js";
-import { APPLY, applyNodes, follow, isStale, outputOf, placeOf } from "./runs.js";
+import { applies, applyNodes, follow, isStale, outputOf, placeOf } from "./runs.js";
 import { sentencesOn, warningText } from "./sentences.js";
 import { rowsAbove } from "./upstream.js";
 
@@ -184,7 +184,7 @@ function nodeAt(executionId) {
  * @param {import("./runs.js").Output} output @param {Host.Node | undefined} node
  */
 function warn({ loras = [], text = [] }, node) {
-  for (const outcome of node?.comfyClass === APPLY ? loras : [])
+  for (const outcome of applies(node?.comfyClass) ? loras : [])
     for (const warning of outcome.warnings ?? [])
       if (!QUIET.includes(warning.code))
         warnOnce(`${outcome.name} ${warning.code}`, outcome.name, warningText(warning));

@@ -1,5 +1,5 @@
 /**
- * Shows on every "Apply LoRA To Model" node what became of its LoRAs: one line, and below it, if the user opens
+ * Shows on every node that applies LoRAs what became of its LoRAs: one line, and below it, if the user opens
  * it, the whole report.
  *
  * Which reports are open is remembered until the page is left, and not in the workflow: to read a report does not
@@ -15,7 +15,7 @@ import { countsOf, titlesIn } from "../model/outcomes.js";
 import { afterwards } from "../page/hooks.js";
 import { loadStyle } from "../page/style.js";
 import { loadWords, t } from "../page/words.js";
-import { APPLY, follow, isStale, outputOf, placeOf } from "./runs.js";
+import { applies, follow, isStale, outputOf, placeOf } from "./runs.js";
 
 const WIDGET = "lora_algebra_report";
 
@@ -52,7 +52,7 @@ app.registerExtension({
   },
 
   beforeRegisterNodeDef({ prototype }, { name }) {
-    if (name === APPLY) afterwards(prototype, "onSerialize", saveWithoutText);
+    if (applies(name)) afterwards(prototype, "onSerialize", saveWithoutText);
   },
 
   setup: () => follow(showOutput),

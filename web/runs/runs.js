@@ -1,5 +1,5 @@
 /**
- * What the last run has said of every "Apply LoRA To Model" node, and whether that still counts.
+ * What the last run has said of every node that applies LoRAs, and whether that still counts.
  *
  * The host remembers what a node has sent, and that is our only state: so it comes back after undo, and when the
  * user returns from the tab of another workflow. An output is stale from when a run starts until that run renews
@@ -14,7 +14,10 @@ import { app } from "../../../scripts/app.js";
 import { afterwards } from "../page/hooks.js";
 import { allNodes, openWorkflow } from "../page/workflow.js";
 
-export const APPLY = "ApplyToModel";
+const APPLY = new Set(["ApplyToModel", "ApplyToConditioning"]);
+
+/** Tells whether nodes of this class apply LoRAs and report it. @param {string | undefined} name */
+export const applies = (name) => name !== undefined && APPLY.has(name);
 
 /** @type {WeakSet<Host.Node>} */
 const stale = new WeakSet();
@@ -26,7 +29,7 @@ app.registerExtension({
   name: "LoraAlgebra.Runs",
 
   beforeRegisterNodeDef({ prototype }, { name }) {
-    if (name !== APPLY) return;
+    if (!applies(name)) return;
     afterwards(prototype, "onExecutionStart", markStale);
     afterwards(prototype, "onExecuted", renew);
   },
@@ -55,7 +58,7 @@ export const outputOf = (node) => /** @type {Output | undefined} */ (app.nodeOut
 export const isStale = (node) => stale.has(node);
 
 /** Returns the Apply nodes of the open workflow, also those inside subgraphs. */
-export const applyNodes = () => allNodes().filter((node) => node.comfyClass === APPLY);
+export const applyNodes = () => allNodes().filter(({ comfyClass }) => applies(comfyClass));
 
 /** Returns the host's name for a node among all outputs. @param {Host.Node} node */
 function locator({ graph, id }) {

@@ -6,7 +6,7 @@
  */
 
 import { allNodes } from "../page/workflow.js";
-import { APPLY } from "./runs.js";
+import { applies } from "./runs.js";
 
 const ROWS = "LoRARows";
 const OUTSIDE = -10; // LiteGraph's id for the inputs of the subgraph that a link is in
@@ -21,7 +21,7 @@ export function rowsAbove(apply) {
   const lora = apply.inputs.filter(({ name }) => name === "lora");
   const waiting = originsOf(apply, lora);
   for (let node = waiting.pop(); node; node = waiting.pop()) {
-    if (seen.has(node) || node.mode === MUTED || node.comfyClass === APPLY) continue;
+    if (seen.has(node) || node.mode === MUTED || applies(node.comfyClass)) continue;
     seen.add(node);
     if (node.comfyClass === ROWS && node.mode !== BYPASSED) found.push(node);
     waiting.push(...originsOf(node, throughPassed(node)));
