@@ -22,6 +22,7 @@ import torch
 from ..naming import Shape
 from .base_weight import BaseWeight
 from .finite import largest_magnitude
+from .linear_algebra import norm
 
 Slot = Literal["weight", "bias"]
 
@@ -59,6 +60,10 @@ class Delta(ABC):
     @property
     def pair_rank(self) -> int | None:
         """The rank of the low-rank pair that it equals on any weight; None if it is not one."""
+        return None
+
+    def norm(self) -> float | None:
+        """Returns its Frobenius norm; None if that takes the weight, or as long as to merge it."""
         return None
 
     @property
@@ -175,6 +180,12 @@ class LowRank(Static):
     def max_abs(self) -> float:
         return float((self.up.double() @ self.down.double() * self.scale).abs().max())
 
+    def norm(self) -> float:
+        """Returns the root of the trace of upᵀ · up · down · downᵀ, which takes no large matrix."""
+        up, down = self.up.double(), self.down.double()
+        square = float(((up.T @ up) * (down @ down.T)).sum())
+        return abs(self.scale) * math.sqrt(max(square, 0.0))
+
     def with_halves_swapped(self) -> LowRank:
         return replace(self, up=swap_halves(self.up))
 
@@ -207,6 +218,9 @@ class Dense(Static):
 
     def max_abs(self) -> float:
         return float(self.diff.abs().max())
+
+    def norm(self) -> float:
+        return float(norm(self.diff.double()))
 
     def with_halves_swapped(self) -> Dense:
         return replace(self, diff=swap_halves(self.diff))

@@ -3,6 +3,7 @@ write it)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -25,7 +26,7 @@ from .delta import (
 )
 from .family import Family, Form
 from .finite import largest_magnitude
-from .linear_algebra import kron
+from .linear_algebra import kron, norm
 from .source import Source, check_pair, tucker, wide
 
 
@@ -103,6 +104,13 @@ class Kronecker(WeightDependent):
             return abs(self.scale) * float(first.max() * second.max())
         rows = first.amax(1)[:, None] * second.amax(1)
         return abs(self.scale) * float(self._own(rows.flatten()).max())
+
+    def norm(self) -> float | None:
+        """Returns the product of both sides' norms, where all rows are meant."""
+        if self.rows is not None:
+            return None
+        sides = (_product([*map(wide, side)]) for side in (self.first, self.second))
+        return abs(self.scale) * math.prod(float(norm(side)) for side in sides)
 
     def cut(self, rows: slice) -> Kronecker:
         """Returns the blocks of the second side that hold these rows, and which of their rows are

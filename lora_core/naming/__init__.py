@@ -1,6 +1,7 @@
 """What a trainer's name for a layer means: a weight of the model, or some rows of one."""
 
 from .architectures import ARCHITECTURES, HEAD_BANKS, architecture_named
+from .block_names import BlockNames
 from .blocks import KINDS, PARTS, Layer, Layers
 from .model_names import ModelNames
 from .targets import Names, Part, Rows, Shape, Target, part_of
@@ -10,6 +11,7 @@ __all__ = [
     "HEAD_BANKS",
     "KINDS",
     "PARTS",
+    "BlockNames",
     "Layer",
     "Layers",
     "ModelNames",
