@@ -1,0 +1,59 @@
+/**
+ * What is known of the blocks of the LoRAs above a node.
+ *
+ * @typedef {import("../library/library.js").Reply} Reply
+ * @typedef {import("./text.js").Block & { size: number | null }} Sized a block, and the largest change in it
+ * @typedef {{ name: string, hash?: string, size?: number }} Asked
+ */
+
+import { findTags, TagError } from "../interop/tags.js";
+import { library } from "../library/library.js";
+import { widgetOf } from "../model/registry.js";
+import { activeRows, identityOf } from "../model/value.js";
+import { nodesAbove } from "../runs/upstream.js";
+
+/** What nodes name files with. @type {Record<string, (node: Host.Node) => Asked[]>} */
+const NAMING = {
+  LoadLoRA: (node) => [{ name: textOf(node, "lora_name") }],
+  LoRARows: (node) => activeRows(widgetOf(node)?.rows() ?? []).map((row) => ({ name: row.name, ...identityOf(row) })),
+  FromLoRATags: (node) =>
+    findTags(textOf(node, "text"), "model").flatMap((tag) => (tag instanceof TagError ? [] : { name: tag.name })),
+};
+
+/** @param {Host.Node} node @param {string} widget */
+export const textOf = (node, widget) => String(node.widgets?.find(({ name }) => name === widget)?.value ?? "");
+
+/** Returns the files above a node, each once. @param {Host.Node} node @returns {Asked[]} */
+export function filesAbove(node) {
+  const files = nodesAbove(node).flatMap((above) => NAMING[above.comfyClass ?? ""]?.(above) ?? []);
+  return [...new Map(files.filter(({ name }) => name).map((file) => [file.name, file])).values()];
+}
+
+/**
+ * Returns what the host has said of a file's blocks, and asks for it if nobody has.
+ *
+ * @param {Asked} file @returns {Reply | null | undefined}
+ */
+export function replyOn({ name, ...identity }) {
+  const more = { ...identity, blocks: true };
+  const known = library.answer(name, more);
+  if (known === undefined) library.ask(name, more);
+  return known;
+}
+
+/** Returns the blocks of all files, in the order in which the model runs them. @param {Reply[]} replies */
+export function blocksOf(replies) {
+  /** @type {Map<string, Map<number, number | null>>} */
+  const lists = new Map();
+  for (const { name, blocks } of replies.flatMap((reply) => reply.blocks ?? [])) {
+    const sizes = lists.get(name) ?? new Map();
+    lists.set(name, sizes);
+    for (const [number, size] of blocks) sizes.set(number, largest(sizes.get(number), size));
+  }
+  return [...lists].flatMap(([list, sizes]) =>
+    [...sizes].sort(([a], [b]) => a - b).map(([number, size]) => /** @type {Sized} */ ({ list, number, size })),
+  );
+}
+
+/** @param {number | null | undefined} former @param {number | null} size */
+const largest = (former, size) => (former === null || size === null ? null : Math.max(former ?? 0, size));
