@@ -22,7 +22,7 @@ import torch
 from ..naming import Shape
 from .base_weight import BaseWeight
 from .finite import largest_magnitude
-from .linear_algebra import norm
+from .linear_algebra import norm, product_norm
 
 Slot = Literal["weight", "bias"]
 
@@ -181,10 +181,7 @@ class LowRank(Static):
         return float((self.up.double() @ self.down.double() * self.scale).abs().max())
 
     def norm(self) -> float:
-        """Returns the root of the trace of upᵀ · up · down · downᵀ, which takes no large matrix."""
-        up, down = self.up.double(), self.down.double()
-        square = float(((up.T @ up) * (down @ down.T)).sum())
-        return abs(self.scale) * math.sqrt(max(square, 0.0))
+        return abs(self.scale) * product_norm(self.up, self.down)
 
     def with_halves_swapped(self) -> LowRank:
         return replace(self, up=swap_halves(self.up))
@@ -220,7 +217,7 @@ class Dense(Static):
         return float(self.diff.abs().max())
 
     def norm(self) -> float:
-        return float(norm(self.diff.double()))
+        return float(norm(self.diff.float()))
 
     def with_halves_swapped(self) -> Dense:
         return replace(self, diff=swap_halves(self.diff))

@@ -26,7 +26,7 @@ from .delta import (
 )
 from .family import Family, Form
 from .finite import largest_magnitude
-from .linear_algebra import kron, norm
+from .linear_algebra import kron, norm, product_norm
 from .source import Source, check_pair, tucker, wide
 
 
@@ -109,8 +109,7 @@ class Kronecker(WeightDependent):
         """Returns the product of both sides' norms, where all rows are meant."""
         if self.rows is not None:
             return None
-        sides = (_product([*map(wide, side)]) for side in (self.first, self.second))
-        return abs(self.scale) * math.prod(float(norm(side)) for side in sides)
+        return abs(self.scale) * math.prod(map(_norm, (self.first, self.second)))
 
     def cut(self, rows: slice) -> Kronecker:
         """Returns the blocks of the second side that hold these rows, and which of their rows are
@@ -165,6 +164,11 @@ def _bound(factors: tuple[torch.Tensor, ...]) -> float:
     for factor in factors:
         size *= largest_magnitude("factor", factor)
     return size
+
+
+def _norm(factors: tuple[torch.Tensor, ...]) -> float:
+    first, *others = factors
+    return product_norm(first, others[0]) if others else float(norm(first.float()))
 
 
 def _product(factors: Sequence[torch.Tensor]) -> torch.Tensor:

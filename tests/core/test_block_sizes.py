@@ -142,6 +142,17 @@ def test_a_convolution_has_a_size(tmp_path):
     assert told["mid"] == (0.0,)
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (4096, 2), (1, 200_000)])
+def test_no_matrix_is_larger_than_the_factors(tmp_path, shape):
+    """A file can have any shapes: of these, the squares would not fit into memory."""
+    rank, size = shape
+    layer = pair("diffusion_model.single_blocks.0.linear1", size, size, rank)
+    told = sizes(tmp_path, layer)["single"]
+    up, down = layer.values()
+    expected = float((up @ down).norm()) if size < 100 else float(up.norm() * down.norm())
+    assert told == (pytest.approx(expected, rel=1e-3),)
+
+
 @pytest.mark.parametrize("factors", [("lokr_w2",), ("lokr_w2_a", "lokr_w2_b")])
 def test_lokr_has_a_size(tmp_path, factors):
     shapes = {"lokr_w1": (2, 3), "lokr_w2": (4, 5), "lokr_w2_a": (4, 2), "lokr_w2_b": (2, 5)}
