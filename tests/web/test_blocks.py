@@ -139,8 +139,9 @@ def test_keys_do_the_same(page, bars):
 
 
 def test_looking_is_no_edit(page, bars):
-    bars.write("doubles 0-3 : .5\nattn: 0")
     workflow = page.workflow()
+    (saved,) = [each for each in workflow["nodes"] if each["type"] == "LoRABlockWeights"]
+    saved["widgets_values"] = ["doubles 0-3 : .5\nattn: 0", "custom"]
     page.load(workflow)
     bars.expect(double_3=0.5)
     bars.bar("double 3").hover()
