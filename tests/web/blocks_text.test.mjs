@@ -6,14 +6,13 @@ import { test } from "node:test";
 
 import { writeFactors } from "../../web/blocks/edit.js";
 import { factorsOf, known } from "../../web/blocks/text.js";
+import { blocksOf } from "../../web/blocks/union.js";
 
 const { models, presets, cases } = JSON.parse(readFileSync(new URL("../data/blocks.json", import.meta.url), "utf8"));
 
-const blocksOf = (lists) =>
+const allOf = (lists) =>
   Object.entries(lists).flatMap(([list, count]) => Array.from({ length: count }, (_, number) => ({ list, number })));
-const KNOWN = Object.fromEntries(
-  Object.entries(models).map(([model, lists]) => [model, known(blocksOf(lists), presets)]),
-);
+const KNOWN = Object.fromEntries(Object.entries(models).map(([model, lists]) => [model, known(allOf(lists), presets)]));
 const FLUX = KNOWN.flux;
 
 function assertClose(found, expected) {
@@ -127,4 +126,37 @@ test("writing what is there changes no factor, whatever the text", () => {
       factorsOf(writeFactors(text, "", KNOWN[model], factorsOf(text, KNOWN[model]).factors), KNOWN[model]).factors,
       factors,
     );
+});
+
+test("several files have the blocks of all of them, with the largest change in each", () => {
+  const first = {
+    name: "double",
+    blocks: [
+      [0, 1],
+      [2, null],
+      [3, null],
+    ],
+  };
+  const second = {
+    name: "double",
+    blocks: [
+      [0, 3],
+      [1, 2],
+      [2, 5],
+      [3, null],
+    ],
+  };
+  const other = { name: "in", blocks: [[0, 4]] };
+  const found = blocksOf([{ blocks: [first] }, {}, { blocks: [other, second] }]);
+  const expected = [
+    ["double", 0, 3],
+    ["double", 1, 2],
+    ["double", 2, 5],
+    ["double", 3, null],
+    ["in", 0, 4],
+  ];
+  assert.deepEqual(
+    found,
+    expected.map(([list, number, size]) => ({ list, number, size })),
+  );
 });

@@ -153,6 +153,24 @@ def test_looking_is_no_edit(page, bars):
     assert "lora_algebra_blocks" not in json.dumps(workflow)
 
 
+def test_it_shows_all_files_above_through_other_nodes(page, bars, flux):
+    page.disconnect(bars.node, "lora")
+    rows, tags, scaled = page.add("LoRARows"), page.add("FromLoRATags"), page.add("ScaleLoRA")
+    off = {"on": False, "name": "sd15_2.safetensors", "strength": 1}
+    page.set(
+        rows, {"rows": {"version": 1, "rows": [{"on": True, "name": flux, "strength": 1}, off]}}
+    )
+    page.connect(rows, 0, scaled, "lora")
+    page.connect(scaled, 0, bars.node, "lora")
+    bars.expect(single_37=1)
+    expect(bars.element.get_by_role("slider")).to_have_count(DOUBLE + SINGLE)
+    page.set(tags, {"text": "ink, <lora:sd15_1:0.5>"})
+    page.connect(tags, 0, rows, "lora")
+    bars.expect(out_11=1)
+    expect(bars.element.get_by_role("slider")).to_have_count(DOUBLE + SINGLE + 25)
+    expect(bars.element).to_contain_text("2 LoRAs")
+
+
 def test_without_a_lora_it_says_what_to_do(page, bars):
     page.disconnect(bars.node, "lora")
     expect(bars.element).to_contain_text("Connect a LoRA to see its blocks.")

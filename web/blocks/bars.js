@@ -1,7 +1,7 @@
 /**
  * Draws a bar for each block, which the user drags, paints or steps by keys.
  *
- * @typedef {import("./source.js").Sized} Sized
+ * @typedef {import("./union.js").Sized} Sized
  * @typedef {{ paint: (factors: number[]) => void, done: () => void, cancel: () => void, tell: (place: number) => void }}
  *   Host `paint` shows other factors, `done` makes what was painted one edit, `cancel` takes it back; `tell` is called
  *   with the bar that is looked at, or -1

@@ -18,8 +18,9 @@ import { allNodes, captureStep } from "../page/workflow.js";
 import { Bars, nameOf } from "./bars.js";
 import { writeFactors } from "./edit.js";
 import { openPresets } from "./presets.js";
-import { blocksOf, filesAbove, replyOn, textOf } from "./source.js";
+import { filesAbove, replyOn, textOf } from "./source.js";
 import { factorsOf, known } from "./text.js";
+import { blocksOf } from "./union.js";
 
 /** @typedef {import("../library/library.js").Reply} Reply */
 
@@ -63,7 +64,7 @@ function refreshAll() {
 class BlockBars {
   /** @type {unknown[]} what is drawn, to see when that has changed */
   #drawn = [];
-  /** @type {import("./source.js").Sized[]} */
+  /** @type {import("./union.js").Sized[]} */
   #blocks = [];
   /** @type {number[]} */
   #factors = [];
@@ -222,8 +223,8 @@ function hintFor(files, replies) {
 const noteOn = (undrawn) => (undrawn.length ? t("Not drawn: {lines}", { lines: undrawn.join("; ") }) : "");
 
 /**
- * @param {import("./source.js").Sized} block @param {number} factor
- * @param {readonly import("./source.js").Sized[]} blocks
+ * @param {import("./union.js").Sized} block @param {number} factor
+ * @param {readonly import("./union.js").Sized[]} blocks
  */
 function said(block, factor, blocks) {
   const text = `${nameOf(block)}: ${short(factor)}`;
