@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,9 @@ from server import PromptServer
 
 from ..lora_core.algebra import FileId
 from ..lora_core.errors import LoraError, LoraInputError
-from ..lora_core.library import Asked, Facts, close_names, facts_of, warnings_of
+from ..lora_core.library import Asked, Facts, block_sizes, close_names, facts_of, warnings_of
+from ..lora_core.lists import PRESETS
+from ..lora_core.reading import shared_cache
 from ..lora_core.text import shortened
 from .host import content_of, find_lora, lora_names, resolve_lora
 
@@ -48,11 +50,11 @@ def add_routes() -> None:
 
     async def lora(request: web.Request) -> web.Response:
         try:
-            asked, content = _question(request.query)
+            question = _question(request.query)
         except LoraInputError as error:
             return _answer(_written({"error": error.message}), 400)
         async with turns:  # a slow disk must not block the event loop or all threads
-            return _answer(await asyncio.to_thread(_answer_about, asked, content))
+            return _answer(await asyncio.to_thread(_answer_about, question))
 
     server.routes.get(PATH)(lora)
 
@@ -63,17 +65,32 @@ def _answer(body: bytes, status: int = 200) -> web.Response:
     )
 
 
-def _question(query: Any) -> tuple[Asked, bool]:
-    """Returns the file that is asked for, and whether its content's hash is wanted.
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What the page wants to know.
+
+    Attributes:
+        asked: The file that is asked for.
+        content: Whether its content's hash is wanted,
+        blocks: and how much it changes in each block. Both take the whole file.
+    """
+
+    asked: Asked
+    content: bool
+    blocks: bool
+
+
+def _question(query: Any) -> _Question:
+    """Returns what is asked.
 
     Raises:
         LoraInputError: A parameter is missing, given twice, too long, or in the wrong format.
     """
     name = _parameter(query, "name", re.compile(r".+", re.DOTALL))
     hash_, size = _parameter(query, "hash", HASH, ""), _parameter(query, "size", SIZE, "")
-    content = _parameter(query, "content", FLAG, "0")
+    content, blocks = (_parameter(query, key, FLAG, "0") == "1" for key in ("content", "blocks"))
     asked = Asked(name, hash_.lower() or None, int(size) if size else None)
-    return asked, content == "1"
+    return _Question(asked, content, blocks)
 
 
 def _parameter(query: Any, key: str, form: re.Pattern[str], default: str | None = None) -> str:
@@ -86,15 +103,21 @@ def _parameter(query: Any, key: str, form: re.Pattern[str], default: str | None 
     return value
 
 
-def _answer_about(asked: Asked, content: bool) -> bytes:
+def _answer_about(question: _Question) -> bytes:
     """Returns the answer about a file; an error with it is part of the answer."""
+    asked = question.asked
     answer: dict[str, Any] = dict.fromkeys(("name", "how", "facts", "error"))
     answer |= {"asked": asked.name, "close": [], "warnings": []}
+    if question.blocks:
+        answer |= {"blocks": [], "presets": dict(PRESETS)}
     try:
         found = resolve_lora(asked)
         answer |= {"name": found.name, "how": found.how}
         answer["warnings"] = [warning.to_dict() for warning in warnings_of(asked, found)]
-        facts = _facts(find_lora(found.name), content)
+        file = find_lora(found.name)
+        facts = _facts(file, question.content)
+        if question.blocks and not facts.error:
+            answer["blocks"] = [each.to_dict() for each in block_sizes(shared_cache.read(file))]
     except LoraError as error:
         close = [] if answer["name"] else close_names(asked.name, lora_names())
         return _written(

@@ -116,7 +116,7 @@ declare namespace Host {
   }
 
   interface Api {
-    fetchApi(route: string): Promise<Response>;
+    fetchApi(route: string, options?: RequestInit): Promise<Response>;
     apiURL(route: string): string;
     /** Language -> section -> words. */
     getCustomNodesI18n(): Promise<Record<string, Record<string, Record<string, string>> | undefined>>;

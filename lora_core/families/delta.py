@@ -22,6 +22,7 @@ import torch
 from ..naming import Shape
 from .base_weight import BaseWeight
 from .finite import largest_magnitude
+from .linear_algebra import norm, product_norm
 
 Slot = Literal["weight", "bias"]
 
@@ -59,6 +60,10 @@ class Delta(ABC):
     @property
     def pair_rank(self) -> int | None:
         """The rank of the low-rank pair that it equals on any weight; None if it is not one."""
+        return None
+
+    def norm(self) -> float | None:
+        """Returns its Frobenius norm; None if that takes the weight, or as long as to merge it."""
         return None
 
     @property
@@ -175,6 +180,9 @@ class LowRank(Static):
     def max_abs(self) -> float:
         return float((self.up.double() @ self.down.double() * self.scale).abs().max())
 
+    def norm(self) -> float:
+        return abs(self.scale) * product_norm(self.up, self.down)
+
     def with_halves_swapped(self) -> LowRank:
         return replace(self, up=swap_halves(self.up))
 
@@ -207,6 +215,9 @@ class Dense(Static):
 
     def max_abs(self) -> float:
         return float(self.diff.abs().max())
+
+    def norm(self) -> float:
+        return float(norm(self.diff.float()))
 
     def with_halves_swapped(self) -> Dense:
         return replace(self, diff=swap_halves(self.diff))

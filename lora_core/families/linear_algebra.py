@@ -17,6 +17,17 @@ def norm(tensor: torch.Tensor, dim: int | tuple[int, ...] | None = None) -> torc
     return _linalg.vector_norm(tensor, dim=dim)
 
 
+def product_norm(left: torch.Tensor, right: torch.Tensor) -> float:
+    """Computes the Frobenius norm of left · right, and makes no matrix larger than these are.
+
+    It is the root of the trace of leftᵀ · left · right · rightᵀ. Not exact: it is for people to see.
+    """
+    left, right = (m if m.dtype == torch.float64 else m.float() for m in (left, right))
+    if len(right) > min(len(left), right.shape[1]):
+        return float(norm(left @ right))
+    return float(((left.T @ left) * (right @ right.T)).sum().clamp(min=0).sqrt())
+
+
 def kron(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Computes the Kronecker product (a · c, b · d) of (a, b) and (c, d).
 

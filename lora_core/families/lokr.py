@@ -3,6 +3,7 @@ write it)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -25,7 +26,7 @@ from .delta import (
 )
 from .family import Family, Form
 from .finite import largest_magnitude
-from .linear_algebra import kron
+from .linear_algebra import kron, norm, product_norm
 from .source import Source, check_pair, tucker, wide
 
 
@@ -104,6 +105,12 @@ class Kronecker(WeightDependent):
         rows = first.amax(1)[:, None] * second.amax(1)
         return abs(self.scale) * float(self._own(rows.flatten()).max())
 
+    def norm(self) -> float | None:
+        """Returns the product of both sides' norms, where all rows are meant."""
+        if self.rows is not None:
+            return None
+        return abs(self.scale) * math.prod(map(_norm, (self.first, self.second)))
+
     def cut(self, rows: slice) -> Kronecker:
         """Returns the blocks of the second side that hold these rows, and which of their rows are
         meant."""
@@ -157,6 +164,11 @@ def _bound(factors: tuple[torch.Tensor, ...]) -> float:
     for factor in factors:
         size *= largest_magnitude("factor", factor)
     return size
+
+
+def _norm(factors: tuple[torch.Tensor, ...]) -> float:
+    first, *others = factors
+    return product_norm(first, others[0]) if others else float(norm(first.float()))
 
 
 def _product(factors: Sequence[torch.Tensor]) -> torch.Tensor:

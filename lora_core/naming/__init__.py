@@ -2,6 +2,7 @@
 
 from .architecture import Tokens
 from .architectures import ARCHITECTURES, HEAD_BANKS, architecture_named
+from .block_names import BlockNames
 from .blocks import KINDS, PARTS, Layer, Layers
 from .model_names import ModelNames
 from .targets import Names, Part, Rows, Shape, Target, part_of
@@ -11,6 +12,7 @@ __all__ = [
     "HEAD_BANKS",
     "KINDS",
     "PARTS",
+    "BlockNames",
     "Layer",
     "Layers",
     "ModelNames",

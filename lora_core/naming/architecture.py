@@ -77,10 +77,12 @@ class Clue:
     Attributes:
         pattern: A pattern that is searched for in all names of the file, one per line.
         means: What messages call it if several architectures have such names; None if only one has.
+        alike: Whether all of these call their blocks alike.
     """
 
     pattern: re.Pattern[str]
     means: str | None = None
+    alike: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,12 +97,15 @@ class BlockList:
             these names begin with.
         part: The part of the picture's or text's side that its layers belong to if their names do
             not say it; None if most belong to none.
+        count: How many blocks every model of the architecture has; None if models differ, or if
+            nobody has counted.
     """
 
     name: str
     paths: tuple[str, ...] = ()
     places: Mapping[str, int] = field(default_factory=dict[str, int])
     part: str | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,7 +31,7 @@ from . import (
     unet,
     wan,
 )
-from .architecture import Architecture, Layout
+from .architecture import Architecture, BlockList, Layout
 from .tables import Paths, Shapes
 
 ARCHITECTURES: Final[tuple[Architecture, ...]] = (
@@ -117,6 +117,13 @@ def architecture_named(name: str | None) -> Architecture:
     ours."""
     known = (known for known in ARCHITECTURES if known.name == name)
     return next(known, Architecture(name or ""))
+
+
+def blocks_named(name: str | None) -> tuple[BlockList, ...]:
+    """Returns the lists of blocks of the architecture of that name, which can also be what messages
+    call several that have the same lists."""
+    alike = (k for k in ARCHITECTURES for clue in k.clues if clue.alike and clue.means == name)
+    return architecture_named(name).blocks or next((known.blocks for known in alike), ())
 
 
 def other_paths(shapes: Shapes) -> Paths:

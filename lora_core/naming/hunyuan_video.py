@@ -194,7 +194,7 @@ HUNYUAN_VIDEO: Final = Architecture(
     ),
     layouts=(_LAYOUT,),
     stated=("hunyuan_video", "hunyuan-video", "framepack"),
-    clues=(Clue(re.compile(r"(individual_)?token_refiner"), "HunyuanVideo or -Image"),),
+    clues=(Clue(re.compile(r"(individual_)?token_refiner"), "HunyuanVideo or -Image", alike=True),),
     blocks=_BLOCKS,
     traits=(_FUSED,),
     tokens=Tokens((1, 2, 2), _APART, _SINGLE_BLOCKS, before=("ref_latent",)),

@@ -119,7 +119,9 @@ Z_IMAGE: Final = Architecture(
     signs=(has(_QKV, "layers.0.adaLN_modulation.0.weight"), has("all_x_embedder.2-1.weight")),
     layouts=(_LAYOUT,),
     stated=("z_image", "z-image", "zimage"),
-    clues=(Clue(re.compile(r"(^|[\n._])layers[._]\d+[._]attention"), "Z-Image or Lumina"),),
+    clues=(
+        Clue(re.compile(r"(^|[\n._])layers[._]\d+[._]attention"), "Z-Image or Lumina", alike=True),
+    ),
     blocks=BLOCKS,
     tokens=Tokens((2, 2), _APART, _JOINED, multiple=32),
 )

@@ -61,5 +61,5 @@ STABLE_VIDEO_DIFFUSION: Final = Architecture(
     "Stable Video Diffusion",
     signs=(_SIGN, has("down_blocks.0.resnets.0.temporal_res_block.conv1.weight")),
     layouts=(unet.LAYOUT, Layout((_SIGN,), paths)),
-    blocks=unet.BLOCKS,
+    blocks=unet.blocks(12),
 )

@@ -127,11 +127,16 @@ _UP: Final = {
 }
 _UPSAMPLERS: Final = {f"up_blocks.{level}.upsamplers.": 3 * level + 2 for level in range(4)}
 
-BLOCKS: Final = (
-    BlockList("in", ("input_blocks.",), {"conv_in.": 0, **_DOWN, **_DOWNSAMPLERS}),
-    BlockList("mid", places={"middle_block.": 0, "mid_block.": 0}),
-    BlockList("out", ("output_blocks.",), {**_UP, **_UPSAMPLERS}),
-)
+
+def blocks(count: int) -> tuple[BlockList, ...]:
+    """Returns the lists of blocks of a UNet with ``count`` blocks on its way in, and as many out."""
+    into = {"conv_in.": 0, **_DOWN, **_DOWNSAMPLERS}
+    return (
+        BlockList("in", ("input_blocks.",), into, count=count),
+        BlockList("mid", places={"middle_block.": 0, "mid_block.": 0}, count=1),
+        BlockList("out", ("output_blocks.",), {**_UP, **_UPSAMPLERS}, count=count),
+    )
+
 
 TOKENS: Final = Tokens(
     None, re.compile(r"attn2\.to_[kv]$|emb_layers|time_embed|label_emb|time_emb_proj")
@@ -148,7 +153,7 @@ SDXL: Final = Architecture(
     stated=("sdxl", "stable-diffusion-xl"),
     clues=(Clue(re.compile(r"lora_te2_|text_encoder_2\.")),),
     text_width=2048,
-    blocks=BLOCKS,
+    blocks=blocks(9),
     tokens=TOKENS,
 )
 
@@ -158,7 +163,7 @@ SD_15: Final = Architecture(
     layouts=(LAYOUT,),
     stated=("sd_v1", "sd_1.5", "stable-diffusion-v1"),
     text_width=768,
-    blocks=BLOCKS,
+    blocks=blocks(12),
     tokens=TOKENS,
 )
 
@@ -167,6 +172,6 @@ SD_2: Final = Architecture(
     layouts=(LAYOUT,),
     stated=("sd_v2", "sd_2", "stable-diffusion-v2"),
     text_width=1024,
-    blocks=BLOCKS,
+    blocks=blocks(12),
     tokens=TOKENS,
 )

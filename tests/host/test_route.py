@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import math
 import os
+import struct
 import threading
 import unicodedata
 from contextlib import closing, contextmanager
@@ -39,7 +41,8 @@ def ask(host, name, **more):
     assert len(body) <= 64 * 1024
     assert str(host.folder) not in body.decode()
     told = json.loads(body, parse_constant=no_constant)
-    assert told.keys() == {"asked", "name", "how", "close", "warnings", "facts", "error"}
+    more = {"blocks", "presets"} if more.get("blocks") else set()
+    assert told.keys() == {"asked", "name", "how", "close", "warnings", "facts", "error"} | more
     assert told["asked"] == name
     return told
 
@@ -95,6 +98,20 @@ class TestWhatItTells:
     def test_the_hash_of_its_content_if_asked(self, host, good, hash_):
         assert ask(host, good, content=1)["facts"]["hash"] == hash_
         assert ask(host, good, content=0)["facts"]["hash"] is None
+
+    def test_its_blocks_and_the_presets_if_asked(self, host, good):
+        told = ask(host, good, blocks=1)
+        into, middle, out = told["blocks"]
+        assert (into["name"], middle["name"], out["name"]) == ("in", "mid", "out")
+        assert [number for number, _ in into["blocks"]] == [*range(12)]
+        assert any(size > 0 for _, size in into["blocks"])
+        assert told["presets"]["ODDS"] == "evens: 0"
+
+    def test_no_blocks_of_a_file_that_is_damaged_inside(self, host):
+        damaged = raw(TENSORS, struct.pack("<4f", 1, 1, 1, math.nan))
+        with listed(host, "nan.safetensors", damaged):
+            told = ask(host, "nan.safetensors", blocks=1)
+        assert (told["blocks"], "NaN" in told["error"]) == ([], True)
 
     @pytest.mark.parametrize("asked", [f"{FOLDER}\\INK.safetensors", f"{FOLDER}/ink.SAFETENSORS"])
     def test_a_name_of_another_system(self, host, good, asked):
@@ -258,6 +275,7 @@ WRONG = {
     "a size of 5,000 digits": f"name=a&size={'9' * 5000}",
     "a size in other digits": f"name=a&size={quote('٣')}",
     "another flag": "name=a&content=yes",
+    "two flags": "name=a&blocks=1&blocks=1",
 }
 
 

@@ -137,6 +137,16 @@ window.lab = (() => {
         node(from).connect(output, target, slot);
       }),
 
+    disconnect: (id, input) => change(() => void node(id).disconnectInput(node(id).findInputSlot(input))),
+
+    widgetValue: (id, name) => plain(node(id).widgets.find((widget) => widget.name === name).value),
+
+    /** Whether the page marks the open workflow as changed, after it has compared. */
+    isEdited: async () => {
+      await change(() => {});
+      return app.extensionManager.workflow.activeWorkflow.isModified;
+    },
+
     set: (id, values) =>
       change(() => {
         for (const widget of node(id).widgets)

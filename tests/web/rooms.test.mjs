@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 /** From the lowest to the highest; those in one line do not know each other. */
-const ORDER = [["model"], ["page"], ["library", "curve"], ["runs", "interop"], ["rows"], ["commands.js"]];
+const ORDER = [["model"], ["page"], ["library", "curve"], ["runs", "interop"], ["rows", "blocks"], ["commands.js"]];
 
 const WEB = fileURLToPath(new URL("../../web/", import.meta.url));
 const FILES = readdirSync(WEB, { recursive: true }).filter((file) => file.endsWith(".js"));

@@ -6,6 +6,7 @@ Run by hand: ``python -m tests.web.save_workflows``.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from examples.tiny import in_host
 from harness.installs import find_host
+from harness.samples import pair
+from harness.samples import write as write_file
 from harness.tiny_loras import KINDS, write_lora
 from harness.workflows import Prompt
 from tests.web.page import Page
@@ -39,6 +42,9 @@ DOCS = ROOT / "docs"
 EXAMPLE = "lora_algebra"
 ROWS_EXAMPLE = "lora_rows"
 GRID_EXAMPLE = "lora_grid"
+WEIGHTED = "style/ink flux.safetensors"
+FLUX = {"double_blocks_{}_img_attn_qkv": 19, "single_blocks_{}_linear1": 38}
+"""Names of layers, and how many blocks have one."""
 
 # id -> x, y, width, height; in the order of stage.example()
 LAYOUT = {
@@ -273,6 +279,31 @@ def picture_schedule(page: Page) -> None:
     page.take_picture(DOCS / f"schedule_{page.renderer}.png", [node])
 
 
+def write_flux(file: Path) -> None:
+    """A LoRA that changes all blocks of Flux, the middle ones most."""
+    content: dict[str, torch.Tensor] = {}
+    for layer, count in FLUX.items():
+        for number in range(count):
+            alpha = 0.3 + math.sin(math.pi * number / count) ** 2
+            content |= pair(f"lora_unet_{layer.format(number)}", 8, 8, 2, number, alpha)
+    file.parent.mkdir(exist_ok=True)
+    write_file(file, content)
+
+
+def picture_blocks(page: Page) -> None:
+    """Block weights of a LoRA, as the page's renderer shows them."""
+    page.clear()
+    write_flux(page.host.loras_dir / WEIGHTED)
+    source = page.add("LoadLoRA", "Load LoRA", [0, -400])
+    node = page.add("LoRABlockWeights", "LoRA Block Weights")
+    page.set(source, {"lora_name": WEIGHTED})
+    page.connect(source, 0, node, "lora")
+    page.layOut({node: (0, 0, 420, 400)})
+    page.set(node, {"weights": "double 0-6: 0\nlate: 0.5\nsingle 30-33: 1.2"})
+    page.browser_page.get_by_role("slider", name="double 3", exact=True).wait_for()
+    page.take_picture(DOCS / f"blocks_{page.renderer}.png", [node])
+
+
 def write(file: Path, content: object) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -301,11 +332,13 @@ def main() -> None:
         picture_report(page)
         picture_rows(page)
         picture_schedule(page)
+        picture_blocks(page)
         page.close()
         page = Page(browser, host, "nodes2")
         picture_report(page)
         picture_rows(page)
         picture_schedule(page)
+        picture_blocks(page)
         page.close()
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -35,8 +35,8 @@ const RAMP = [
 ];
 
 // Python and JavaScript mean different characters by \s, so these are named
-const BLANK = "[ \\t\\n\\r\\f\\v]";
-const NUMBER = "([+-]?(?:\\d{1,40}(?:\\.\\d{0,40})?|\\.\\d{1,40})(?:[eE][+-]?\\d{1,3})?)";
+export const BLANK = "[ \\t\\n\\r\\f\\v]";
+export const NUMBER = "([+-]?(?:\\d{1,40}(?:\\.\\d{0,40})?|\\.\\d{1,40})(?:[eE][+-]?\\d{1,3})?)";
 const ENDS = "(?=[ \\t\\n\\r\\f\\v,;]|$)";
 const GAP = /[ \t\n\r\f\v,;]*/y;
 const POINT = new RegExp(`${NUMBER}${BLANK}*:${BLANK}*${NUMBER}${ENDS}`, "y");

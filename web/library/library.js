@@ -8,10 +8,14 @@
  *   author: string | null, description: string | null, notes: string | null,
  *   recommended: import("../model/outcomes.js").Recommended | null,
  *   metadata: Record<string, string> }} Facts what our route says of one file
+ * @typedef {{ name: string, blocks: [number: number, size: number | null][] }} List of blocks, and how much a file
+ *   changes in each; null if nobody knows
  * @typedef {{ asked: string, name: string | null, how: string | null, close: string[], facts: Facts | null,
- *   error: string | null, warnings?: import("../model/outcomes.js").Warning[] }} Reply of our route
- * @typedef {import("../model/value.js").Identity & { content?: boolean }} More what is asked besides the name:
- *   by `hash` and `size` a file is found under another name; `content` asks for its hash
+ *   error: string | null, warnings?: import("../model/outcomes.js").Warning[], blocks?: List[],
+ *   presets?: Record<string, string> }} Reply of our route
+ * @typedef {import("../model/value.js").Identity & { content?: boolean, blocks?: boolean }} More what is asked besides
+ *   the name: by `hash` and `size` a file is found under another name; `content` asks for its hash, `blocks` for what
+ *   it changes in which block, and for our presets of block weights
  * @typedef {{ promise: Promise<Reply | null>, value: Reply | null | undefined }} Asked undefined until it has come
  */
 
@@ -161,13 +165,14 @@ class Library {
 }
 
 /** @param {string} name @param {More} more */
-function queryOf(name, { hash, size, content }) {
+function queryOf(name, { hash, size, content, blocks }) {
   const query = new URLSearchParams({ name });
   if (hash && size !== undefined) {
     query.set("hash", hash);
     query.set("size", String(size));
   }
   if (content) query.set("content", "1");
+  if (blocks) query.set("blocks", "1");
   return query.toString();
 }
 

@@ -1,5 +1,5 @@
 /**
- * Finds the LoRA Rows nodes that a LoRA comes from, by the links of the open workflow.
+ * Finds the nodes that a LoRA comes from, by the links of the open workflow.
  *
  * `app.graphToPrompt` would tell it, too, but asks the widgets of all nodes for their values, and some of these
  * then take a picture or draw another random number.
@@ -14,16 +14,19 @@ const [MUTED, BYPASSED] = [2, 4]; // LiteGraph's modes
 
 /** @typedef {Host.Node | null | undefined} Origin undefined or null where a link leads nowhere */
 
-/** @param {Host.Node} apply @returns {Host.Node[]} */
-export function rowsAbove(apply) {
+/** @param {Host.Node} apply */
+export const rowsAbove = (apply) => nodesAbove(apply).filter(({ comfyClass }) => comfyClass === ROWS);
+
+/** Returns the active nodes above the input `lora` of a node. @param {Host.Node} below @returns {Host.Node[]} */
+export function nodesAbove(below) {
   const seen = new Set();
   const found = [];
-  const lora = apply.inputs.filter(({ name }) => name === "lora");
-  const waiting = originsOf(apply, lora);
+  const lora = below.inputs.filter(({ name }) => name === "lora");
+  const waiting = originsOf(below, lora);
   for (let node = waiting.pop(); node; node = waiting.pop()) {
     if (seen.has(node) || node.mode === MUTED || applies(node.comfyClass)) continue;
     seen.add(node);
-    if (node.comfyClass === ROWS && node.mode !== BYPASSED) found.push(node);
+    if (node.mode !== BYPASSED) found.push(node);
     waiting.push(...originsOf(node, throughPassed(node)));
   }
   return found;

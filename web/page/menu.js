@@ -1,13 +1,13 @@
 /** Shows a menu on the page. */
 
-import { focusedOf, make } from "../page/elements.js";
-import { openPopup } from "../page/popup.js";
+import { focusedOf, make } from "./elements.js";
+import { openPopup } from "./popup.js";
 
 /** @typedef {{ text: string, action: () => void, disabled?: boolean }} Item */
 
 /**
  * @param {string} label @param {Item[]} items
- * @param {Element | import("../page/popup.js").Rect} anchor an element, or a place in the window
+ * @param {Element | import("./popup.js").Rect} anchor an element, or a place in the window
  * @param {HTMLElement} opener gets the focus back
  */
 export function openMenu(label, items, anchor, opener) {

@@ -1,0 +1,64 @@
+"""Which block of an architecture a name in a LoRA file means, without a model."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .architecture import BlockList
+from .architectures import blocks_named
+from .prefixes import PREFIXES
+from .targets import part_of
+
+LARGEST_NUMBER: Final = 199
+"""The largest number of a block that is believed; a file can write any."""
+
+_PREFIXES: Final = tuple(
+    prefix.text for prefix in PREFIXES if prefix.role in ("denoiser", "whichever")
+)
+
+
+class BlockNames:
+    """The blocks of one architecture, by the names of layers in files.
+
+    Attributes:
+        lists: Its lists of blocks; none if it is not known.
+    """
+
+    def __init__(self, base: str | None) -> None:
+        self.lists = blocks_named(base)
+        self._starts = [
+            (re.compile(_underscored(start) + end), own, number)
+            for own in self.lists
+            for start, number, end in _starts(own)
+        ]
+
+    def find(self, name: str) -> tuple[str, int] | None:
+        """Returns the list and the number of the block that a file's module name means, or None if
+        it means none."""
+        if part_of(name) != "model":
+            return None
+        paths = (name[len(prefix) :] for prefix in _PREFIXES if name.startswith(prefix))
+        blocks = (self._block(_underscored(path)) for path in paths)
+        return next((block for block in blocks if block), None)
+
+    def _block(self, path: str) -> tuple[str, int] | None:
+        for pattern, own, fixed in self._starts:
+            found = pattern.match(f"{path}_")
+            if found:
+                number = int(found[1]) if fixed is None else fixed
+                return (own.name, number) if number <= LARGEST_NUMBER else None
+        return None
+
+
+def _underscored(path: str) -> str:
+    """Writes a path as kohya does, who has no other sign between words: all spellings are compared
+    like that."""
+    return path.replace(".", "_")
+
+
+def _starts(own: BlockList) -> list[tuple[str, int | None, str]]:
+    """Returns how names in a list's blocks begin, the number if it is not in the name, and the
+    pattern of what follows."""
+    fixed = [(start, number, "") for start, number in own.places.items()]
+    return [*fixed, *((start, None, r"(\d{1,3})_") for start in own.paths)]
