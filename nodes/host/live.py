@@ -64,6 +64,7 @@ class Live:
     def outer_sample(self, executor: Any, noise: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Refuses a batch of another size before anything is loaded, and samples until no change is
         missed."""
+        self.regions.begin()
         self._rows.clear()  # the same noise level can be another progress in another clone
         with plain_errors():
             _check_images(self.recipe.images, 1, len(noise))

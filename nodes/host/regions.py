@@ -85,6 +85,10 @@ class Regions:
         """Whether there are no masks and no prompts."""
         return not (self.names or self.masked)
 
+    def begin(self) -> None:
+        """Forgets what was noted of an earlier sampling."""
+        self._sampling.chunks, self._sampling.size, self._sampling.images = {}, (), 0
+
     # --- what the host calls ---------------------------------------------------------------------
 
     def calc_cond_batch(
@@ -169,7 +173,8 @@ class Regions:
         count = len(options.get("cond_or_uncond", (0,)))
         ids: list[object] = options.get("uuids") or []
         known = self._sampling.chunks
-        if self.names and (len(ids) != count or not all(own in known for own in ids)):
+        told = len(ids) == count
+        if self.names and not (told and all(own in known for own in ids)):
             raise LoraInputError(
                 "a LoRA is for one prompt only, but a node here evaluates the model without saying for "
                 "which prompt. Take that node out, or use Apply LoRA To Model.",
@@ -177,7 +182,7 @@ class Regions:
                 expected="the prompts of the batch",
                 found="none",
             )
-        return [known.get(own, Chunk()) for own in ids] or [Chunk()] * count
+        return [known.get(own, Chunk()) for own in ids] if told else [Chunk()] * count
 
     def _active(self, chunk: Chunk) -> tuple[bool, ...]:
         return tuple(region.prompts <= chunk.names for region in self.parts)
