@@ -34,7 +34,7 @@ class LoRABlockWeights(io.ComfyNode):
                     default="",
                     tooltip='A line for each name, such as "double 0-6: 0", "cross attn: 0.5", '
                     '"late: 1.2" or "other: 0". Later lines count more. A list of numbers as in other '
-                    "tools (12, 17, 20, 26, 57, 58 or 61) works, too",
+                    "tools (12, 17, 20, 21, 26, 27, 57, 58 or 61) works, too",
                 ),
                 io.Combo.Input(
                     "preset",

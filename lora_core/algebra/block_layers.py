@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from itertools import chain
 from typing import Final, TypeAlias
 
 from ..errors import LoraInputError
@@ -56,7 +57,7 @@ class _Names:
     """The names that a model has for its layers.
 
     Attributes:
-        tests: What each name says of a layer.
+        tests: What each name says of a layer, unless it is a name of a list.
         lists: The lists of blocks, by each of their names.
         places: Where each block comes in the order in which the model runs them.
     """
@@ -74,37 +75,51 @@ class _Names:
             for more in (f"{name} block", f"{name} layer", name.replace(" ", "_")):
                 lists.setdefault(more, name)
         lists |= {name: name for name in model.numbers}
-        tests = {
-            **_spans(blocks),
-            **_properties(),
-            **{n: _in_list(own) for n, own in lists.items()},
-        }
+        tests = {**_spans(blocks), **_properties()}
         return cls(model, tests, lists, {block: place for place, block in enumerate(blocks)})
 
     def layers(self, selector: Selector) -> list[Layer]:
-        """Returns the layers that a selector names, in the model's order.
+        """Returns the layers that a selector names.
 
         None is a mistake, except that models with few blocks may have none in their middle.
         """
         names = [*self._joined(selector.words, selector), *self._joined(selector.more, selector)]
+        lists = [self.lists[name] for name in names if name in self.lists]
         if selector.numbers:
-            self._check_numbers(selector, [self.lists[n] for n in names if n in self.lists])
-        tests = [self.tests[name] for name in names]
-        found = [layer for layer in self.model.values() if _is_named(layer, selector, tests)]
+            self._check_numbers(selector, lists)
+        tests = [self.tests[name] for name in names if name not in self.lists]
+        layers = self._in_lists(lists, selector.numbers)
+        found = [layer for layer in layers if _is_named(layer, selector.patterns, tests)]
         only_spans = bool(self.places) and {*names} <= {*SPANS, MID} and not selector.patterns
         if not (found or only_spans):
             raise _nothing(str(selector), self.model)
         return found
 
+    def _in_lists(self, lists: Sequence[str], numbers: Numbers) -> Iterable[Layer]:
+        """Returns the layers of some blocks, or all without a list; no block is in two lists.
+
+        Most lines name one block, so the rest of a model is not looked at for each of them.
+        """
+        if not lists:
+            return self.model.values()
+        if len({*lists}) > 1:
+            return ()
+        blocks = self.model.blocks[lists[0]]
+        own = _numbers(numbers, blocks) if numbers else blocks
+        return chain.from_iterable(blocks[number] for number in own)
+
     def _joined(self, words: Sequence[str], selector: Selector) -> Iterator[str]:
         """Joins words to names that the model has, always the longest one."""
         while words:
             lengths = range(len(words), 0, -1)
-            length = next((n for n in lengths if " ".join(words[:n]) in self.tests), 0)
+            length = next((n for n in lengths if self._has(" ".join(words[:n]))), 0)
             if not length:
                 raise _nothing(str(selector), self.model)
             yield " ".join(words[:length])
             words = words[length:]
+
+    def _has(self, name: str) -> bool:
+        return name in self.lists or name in self.tests
 
     def _check_numbers(self, selector: Selector, lists: Sequence[str]) -> None:
         """Refuses numbers without a list, and those that the list does not have."""
@@ -114,12 +129,8 @@ class _Names:
                 raise _nothing(str(selector), self.model)
 
 
-def _is_named(layer: Layer, selector: Selector, tests: Sequence[Test]) -> bool:
-    return (
-        all(test(layer) for test in tests)
-        and (not selector.numbers or _numbered(layer, selector.numbers))
-        and all(_fits(pattern, layer) for pattern in selector.patterns)
-    )
+def _is_named(layer: Layer, patterns: Sequence[str], tests: Sequence[Test]) -> bool:
+    return all(test(layer) for test in tests) and all(_fits(own, layer) for own in patterns)
 
 
 def _block(layer: Layer) -> Block:
@@ -154,14 +165,11 @@ def _of_part(part: str) -> Test:
     return lambda layer: part in layer.parts
 
 
-def _in_list(name: str) -> Test:
-    return lambda layer: layer.block == name
-
-
-def _numbered(layer: Layer, numbers: Numbers) -> bool:
-    return any(
-        first <= layer.index <= (layer.index if last is None else last) for first, last in numbers
-    )
+def _numbers(ranges: Numbers, known: Collection[int]) -> Iterator[int]:
+    """Yields those of the known numbers that are in some ranges."""
+    for first, last in ranges:
+        end = max(known, default=0) if last is None else last
+        yield from (number for number in range(first, end + 1) if number in known)
 
 
 def _fits(pattern: str, layer: Layer) -> bool:

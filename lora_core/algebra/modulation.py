@@ -74,6 +74,8 @@ class Modulation:
         """Returns the factor for each image, or a single one for all of them; see
         ``Modifier.factors``."""
         each = [modifier.factors(moment, layer) for modifier in self.modifiers]
+        if len(each) == 1:  # this runs for every layer of every file
+            return each[0]
         images = max(map(len, each), default=1)
         return tuple(math.prod(own[n % len(own)] for own in each) for n in range(images))
 
@@ -134,8 +136,8 @@ def images_of(modulations: Iterable[Modulation]) -> int | None:
     Raises:
         LoraInputError: They are for batches of different sizes.
     """
-    modifiers = (modifier for modulation in modulations for modifier in modulation.modifiers)
-    sizes = [modifier.images for modifier in modifiers if modifier.images is not None]
+    each = [modifier.images for known in modulations for modifier in known.modifiers]
+    sizes = [size for size in each if size is not None]
     for size in sizes[1:]:
         same_length(sizes[0], size)
     return sizes[0] if sizes else None

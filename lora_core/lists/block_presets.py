@@ -45,6 +45,16 @@ _SDXL: Final[Mapping[str, str]] = {
     "SDXL-OUTALL": _vector((1, "1"), (5, "0"), (6, "1")),
 }
 
+_WITH_CONVOLUTIONS: Final[Mapping[str, str]] = {
+    "LYC-INALL": _vector((12, "1"), (15, "0")),
+    "LYC-MIDALL": _vector((1, "1"), (11, "0"), (3, "1"), (12, "0")),
+    "LYC-OUTALL": _vector((1, "1"), (14, "0"), (12, "1")),
+    "SDXL-LYC-INALL": _vector((9, "1"), (12, "0")),
+    "SDXL-LYC-MIDALL": _vector((1, "1"), (8, "0"), (3, "1"), (9, "0")),
+    "SDXL-LYC-OUTALL": _vector((1, "1"), (11, "0"), (9, "1")),
+}
+"""Inspire's for files that also change the blocks without attention, SD 1.5 first."""
+
 _FLUX: Final[Mapping[str, str]] = {
     "FLUX-DBL-ALL": _vector((20, "1")),
     "FLUX-DBL-FRONT7": _vector((8, "1"), (12, "0")),
@@ -100,13 +110,19 @@ PRESETS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **_ANY,
         **{name: from_vector(vector) for name, vector in _SD.items() if "R" not in vector},
-        **{name: from_vector(vector) for name, vector in _SDXL.items()},
+        **{name: from_vector(vector) for name, vector in {**_SDXL, **_WITH_CONVOLUTIONS}.items()},
         "FLUX-NONE": "other: 0\ntext: 0",
         **{name: flux_from_base_and_blocks(vector) for name, vector in _FLUX.items()},
         **_SETS,
     }
 )
 """The text of each preset, by name. ``ROUT`` is not among them: it is random."""
+
+_ALSO: Final[Mapping[str, str]] = {
+    "FLUXALL": "FLUX-ALL",
+    **{f"{of}{name}": name for of in ("SDXL-", "LYC-", "SDXL-LYC-") for name in ("NONE", "ALL")},
+}
+"""Other names of the same presets: hako-mikan's, and Inspire's for each kind of model."""
 
 
 def preset(name: str, seed: int | None = None) -> str:
@@ -121,6 +137,7 @@ def preset(name: str, seed: int | None = None) -> str:
         LoraInputError: There is no preset of that name, or it is random and there is no seed.
     """
     known = name.strip().upper().replace(" ", "-").replace("_", "-").removeprefix("SD-")
+    known = _ALSO.get(known, known)
     if known in PRESETS:
         return PRESETS[known]
     if known in _SD:
@@ -168,7 +185,8 @@ _LISTS: Final = ("in", "mid", "out")
 
 
 def elements(text: str) -> str:
-    """Returns the lines of ``lbwe=``: a name of ``ELEMENTS``, or blocks:words:factor.
+    """Returns the lines of ``lbwe=``: a name of ``ELEMENTS``, or blocks:words:factor. What names
+    neither blocks nor words is for the text encoders, too.
 
     >>> print(elements("IN05-OUT04:attn1:0.8"))
     in 5- *attn1*: 0.8
@@ -183,13 +201,20 @@ def elements(text: str) -> str:
     if found is None:
         raise _refused(text)
     blocks = [own for part in found[1].upper().split() for own in _blocks(part, text)]
-    words = [f"*{word}*" for word in found[2].split()]
+    words = [_word(word) for word in found[2].split()]
     names = [
-        " ".join(filter(None, (block, word)))
-        for block in blocks or [""]
-        for word in words or ([""] if blocks else ["*"])
+        " ".join(filter(None, (block, word))) for block in blocks or [""] for word in words or [""]
     ]
-    return "\n".join(f"{name}: {found[3]}" for name in names)
+    return "\n".join(f"{name}: {found[3]}" for name in (names if any(names) else ("*", "text")))
+
+
+def _word(word: str) -> str:
+    """Returns a pattern for a word; names have underscores there where ours have dots.
+
+    >>> _word("ff_net")
+    '*ff?net*'
+    """
+    return f"*{word.replace('_', '?')}*"
 
 
 def _blocks(part: str, text: str) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """Block weights as other tools write them, turned into ours.
 
 A vector is a list of numbers, one for each block that LoRAs have in an architecture. Its length
-says which: hako-mikan's and Inspire's of 12, 17, 20 and 26 for UNets, Inspire's of 58, hako-mikan's
-of 61 and Realtime-Lora's of 57 for Flux. sd-scripts' ``--lbws`` takes those for UNets. They say
-nothing of the other blocks of a UNet, which therefore get 0.
+says which: for UNets hako-mikan's and Inspire's of 12 and 17, hako-mikan's of 20 and 26 and
+Inspire's of 21 and 27, for Flux Inspire's of 58, hako-mikan's of 61 and Realtime-Lora's of 57. The
+other blocks of a UNet get 0, as in hako-mikan.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ UNETS: Final[Mapping[int, tuple[int, tuple[int, ...], tuple[int, ...]]]] = {
     12: (9, (4, 5, 7, 8), tuple(range(6))),
     17: (12, _SD_IN, _SD_OUT),
     20: (9, tuple(range(9)), tuple(range(9))),
+    21: (9, tuple(range(1, 9)), tuple(range(9))),
     26: (12, tuple(range(12)), tuple(range(12))),
+    27: (12, tuple(range(1, 12)), tuple(range(12))),
 }
 """For each length: the number of in and out blocks, and those that the vector has, after its number
-for all that is in no block. One for the block in the middle is between them."""
+for all that is in no block. Between them is one number for the block in the middle, or one for each
+of the three modules in it."""
 
 DOUBLE, SINGLE = 19, 38
 """The blocks of Flux."""
@@ -118,15 +121,25 @@ def _number(token: str) -> Fraction:
 
 def _unet(values: Sequence[Fraction]) -> str:
     count, into, out = UNETS[len(values)]
-    base, middle = values[0], values[1 + len(into)]
-    first, second = values[1 : 1 + len(into)], values[2 + len(into) :]
+    base, first = values[0], values[1 : 1 + len(into)]
+    middle, second = values[1 + len(into) : -len(out)], values[-len(out) :]
     lines = [
         *_runs("in", dict(zip(into, first, strict=True)), count),
-        f"mid: {_decimal(middle)}",
+        *_middle(middle),
         *_runs("out", dict(zip(out, second, strict=True)), count),
         *_rest(base, base),
     ]
     return "\n".join(lines)
+
+
+def _middle(values: Sequence[Fraction]) -> Iterator[str]:
+    """Yields a line for the block in the middle, or one for each module in it, by its name in the
+    original layout."""
+    if len({*values}) == 1:
+        yield f"mid: {_decimal(values[0])}"
+    else:
+        for at, value in enumerate(values):
+            yield f"*middle_block.{at}.*: {_decimal(value)}"
 
 
 def _flux(values: Sequence[Fraction]) -> str:

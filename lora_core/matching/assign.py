@@ -116,7 +116,8 @@ def assign(
                 continue
             weight_term, key = matched.weight_term, matched.weight_term.target.key
             strength = _merged_strength(strong, matched, view)
-            if _is_zero(strong, matched, view) and _is_zero(own, matched, view):
+            nothing = not strength and _is_zero(strong, matched, view)
+            if nothing and _is_zero(own, matched, view):
                 untouched[file] += 1
             acts = own is not None and _acts(own, matched, view)
             if own is not None and acts and goes_live(matched, view):

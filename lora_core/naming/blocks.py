@@ -97,13 +97,18 @@ class Layers(Mapping[str, Layer]):
         return len(self._layers)
 
     @cached_property
-    def numbers(self) -> Mapping[str, tuple[int, ...]]:
-        """The numbers of the blocks of each list, in the order in which the model runs them."""
-        found: dict[str, set[int]] = {own.name: set() for own in self._known.blocks}
+    def blocks(self) -> Mapping[str, Mapping[int, Sequence[Layer]]]:
+        """The layers in blocks, by list and number, in the order in which the model runs them."""
+        found: dict[str, dict[int, list[Layer]]] = {own.name: {} for own in self._known.blocks}
         for layer in self.values():
             if layer.block:
-                found.setdefault(layer.block, set()).add(layer.index)
-        return {name: tuple(sorted(own)) for name, own in found.items() if own}
+                found.setdefault(layer.block, {}).setdefault(layer.index, []).append(layer)
+        return {name: dict(sorted(own.items())) for name, own in found.items() if own}
+
+    @cached_property
+    def numbers(self) -> Mapping[str, tuple[int, ...]]:
+        """The numbers of the blocks of each list, in the order in which the model runs them."""
+        return {name: tuple(own) for name, own in self.blocks.items()}
 
     @property
     def tokens(self) -> Tokens | None:

@@ -116,6 +116,34 @@ def test_the_vectors_of_flux(step):
     assert [float(factor) for factor in found.values()] == [*blocks[:19], *[1] * 40]
 
 
+def convolutions(model: Layers) -> Layers:
+    """The same model with the other two modules of its block in the middle."""
+    more = {f"middle_block.{n}.in_layers.2.weight": (8, 8, 3, 3) for n in (0, 2)}
+    return Layers({**dict.fromkeys(model, (8, 8)), **more}, model.base)
+
+
+@pytest.mark.parametrize(("count", "model"), [(21, SDXL), (27, SD)])
+def test_the_vectors_of_inspire_for_files_with_convolutions(count, model):
+    """They have no number for the first block, and three for the one in the middle."""
+    whole = convolutions(model)
+    outs = len(model.numbers["out"])
+    numbers = [n / 100 for n in range(1, count + 1)]
+    base, first, middle = numbers[0], numbers[1:outs], numbers[outs : outs + 3]
+    found, encoders = by_path(from_vector(",".join(map(str, numbers))), whole)
+    values = dict(zip(range(outs), [0, *first], strict=True))
+    ends = dict(zip(range(outs), numbers[outs + 3 :], strict=True))
+    for path, factor in found.items():
+        layer = whole[f"{path}.weight"]
+        own = {"in": values, "out": ends, "": {0: base}}.get(layer.block)
+        place = int(path.split(".")[1]) if layer.block else 0
+        assert float(factor) == (middle[place] if own is None else own[layer.index])
+    assert float(encoders) == base
+
+
+def test_three_equal_numbers_for_the_middle_fit_every_layout():
+    assert "mid: 1" in preset("SD-LyC-MIDALL").splitlines()
+
+
 def test_a_vector_for_sd_fits_sdxl_where_both_have_the_blocks():
     found, _ = by_path(preset("OUTS"), SDXL)
     on = {path for path, factor in found.items() if factor}
@@ -248,6 +276,39 @@ def test_the_presets_of_flux(name, double, single):
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "on"),
+    [
+        ("SD-LyC-INALL", SD, {("in", n) for n in range(1, 12)}),
+        ("SD-LyC-MIDALL", SD, {("mid", 0)}),
+        ("SD-LyC-OUTALL", SD, {("out", n) for n in range(12)}),
+        ("SDXL-LyC-INALL", SDXL, {("in", n) for n in range(1, 9)}),
+        ("SDXL-LyC-MIDALL", SDXL, {("mid", 0)}),
+        ("SDXL-LyC-OUTALL", SDXL, {("out", n) for n in range(9)}),
+    ],
+)
+def test_the_presets_of_inspire_for_files_with_convolutions(name, model, on):
+    found, encoders = by_path(preset(name), model)
+    layers = [model[f"{path}.weight"] for path, factor in found.items() if factor]
+    assert {(layer.block, layer.index) for layer in layers} == {*on, ("", 0)}
+    assert encoders == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("FLUXALL", "FLUX-ALL"),
+        ("SD-NONE", "NONE"),
+        ("SDXL-NONE", "NONE"),
+        ("SDXL-ALL", "ALL"),
+        ("SD-LyC-ALL", "ALL"),
+        ("SDXL-LyC-NONE", "NONE"),
+    ],
+)
+def test_other_names_of_the_same_presets(name, same):
+    assert preset(name) == preset(same)
+
+
 def test_an_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(LoraInputError) as refused:
         preset("MIDDLING")
@@ -278,7 +339,13 @@ def test_elements_change_some_layers_of_some_blocks():
         "middle_block.1.proj_in",
         *(f"output_blocks.{n}.1.proj_in" for n in range(6)),
     }
-    assert {*by_path(elements("ALL0"), SDXL)[0].values()} == {0}
+    off, encoders = by_path(elements("ALL0"), SDXL)
+    assert {*off.values(), encoders} == {0}
+    found, encoders = by_path(elements(":attn1_to:0"), SDXL)
+    assert {path for path, factor in found.items() if not factor} == {
+        path for path in found if path.endswith("attn1.to_q")
+    }
+    assert encoders == 1
     for name in ELEMENTS:
         read_blocks(elements(name))
 
