@@ -192,6 +192,34 @@ def stack_loras(graph: Graph, *loras: Link) -> Link:
     return [graph.add("StackLoRAs", **slots), 0]
 
 
+def half_mask(graph: Graph, side: str, size: int = 64) -> Link:
+    """Add a square mask that is white on one side ("left" or "right")."""
+    black, white = (
+        [graph.add("SolidMask", value=value, width=width, height=size), 0]
+        for value, width in ((0.0, size), (1.0, size // 2))
+    )
+    place = {"x": 0 if side == "left" else size // 2, "y": 0}
+    made = graph.add("MaskComposite", destination=black, source=white, **place, operation="add")
+    return [made, 0]
+
+
+def mask_lora(graph: Graph, lora: Link, side: str, elsewhere: float = 0.0) -> Link:
+    """Add MaskLoRA: the LORA on one side of the picture only."""
+    node = graph.add("MaskLoRA", lora=lora, mask=half_mask(graph, side), elsewhere=elsewhere)
+    return [node, 0]
+
+
+def only_in(graph: Graph, conditioning: Link, side: str) -> Link:
+    """Add the host's mask to a conditioning: the prompt on one side of the picture only."""
+    inputs = {"mask": half_mask(graph, side), "strength": 1.0, "set_cond_area": "default"}
+    return [graph.add("ConditioningSetMask", conditioning=conditioning, **inputs), 0]
+
+
+def combined(graph: Graph, one: Link, other: Link) -> Link:
+    """Add the host's node that joins two conditionings."""
+    return [graph.add("ConditioningCombine", conditioning_1=one, conditioning_2=other), 0]
+
+
 def apply_lora(
     graph: Graph, lora: Link, model: Link, clip: Link | None = None, mode: str | None = None
 ) -> tuple[Link, Link | None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ from .transformer import from_host, new_transformer
 
 STEPS = 12
 GUIDANCE = 2.0
+
+SIDES = {"left": slice(0, 4), "right": slice(4, 8)}
+"""Columns of a latent image."""
+PATCH = 2
 
 
 def pipeline() -> StableDiffusion3Pipeline:
@@ -135,3 +140,74 @@ def by_diffusers(pipe: StableDiffusion3Pipeline, strengths: Mapping[str, float])
         yield
     finally:
         pipe.unload_lora_weights()
+
+
+@contextmanager
+def on_sides(
+    pipe: StableDiffusion3Pipeline, recipes: Mapping[str, lora_core.Recipe]
+) -> Iterator[None]:
+    """The pipeline with a LoRA on a side of the picture, for the block: where a layer has the image's
+    tokens, those of this side."""
+    with ExitStack() as held:
+        for side, recipe in recipes.items():
+            for name, change in _changes(pipe.transformer, recipe).items():
+                layer = pipe.transformer.get_submodule(name)
+                hook = layer.register_forward_hook(partial(_add_on_side, change, _tokens(side)))
+                held.callback(hook.remove)
+        yield
+
+
+@contextmanager
+def by_two_prompts(
+    pipe: StableDiffusion3Pipeline, other: Scene, recipe: lora_core.Recipe | None = None
+) -> Iterator[None]:
+    """The pipeline with another scene on the right, for the block, and a LoRA for that of the left."""
+    model = pipe.transformer
+    forward = model.forward
+    tokens, pooled = condition(other.values())
+
+    def evaluated(**inputs: Any) -> tuple[torch.Tensor]:
+        """The batch is the negative prompt, then the scene."""
+        (whole,) = forward(**inputs)
+        with lora_core.applied(model, recipe) if recipe else nullcontext():
+            (left,) = forward(**inputs)
+        own = {"encoder_hidden_states": tokens, "pooled_projections": pooled}
+        second = {key: torch.cat([inputs[key][:1], value]) for key, value in own.items()}
+        (right,) = forward(**inputs | second)
+        for side, drawn in (("left", left), ("right", right)):
+            whole[1, ..., SIDES[side]] = drawn[1, ..., SIDES[side]]
+        return (whole,)
+
+    model.forward = evaluated
+    try:
+        yield
+    finally:
+        del model.forward
+
+
+def _changes(model: torch.nn.Module, recipe: lora_core.Recipe) -> dict[str, torch.Tensor]:
+    """What a recipe adds to each weight that it changes, by the layer's name."""
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    with lora_core.applied(model, recipe):
+        after = {name: weight - before[name] for name, weight in model.state_dict().items()}
+    return {name.removesuffix(".weight"): change for name, change in after.items() if change.any()}
+
+
+def _tokens(side: str) -> torch.Tensor:
+    """(tokens, 1): 1 for the image's tokens on this side."""
+    latent = torch.zeros(SIZE // 8, SIZE // 8)
+    latent[:, SIDES[side]] = 1
+    return latent[::PATCH, ::PATCH].reshape(-1, 1)
+
+
+def _add_on_side(
+    change: torch.Tensor,
+    places: torch.Tensor,
+    _layer: torch.nn.Module,
+    args: tuple[torch.Tensor, ...],
+    out: torch.Tensor,
+) -> torch.Tensor:
+    (x,) = args
+    if x.ndim != 3:  # one vector for a whole image
+        return out
+    return out + places * torch.nn.functional.linear(x, change)

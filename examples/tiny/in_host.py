@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,17 @@ XY_INK, XY_LIGHT = "-0.5, 0, 0.5, 1", "0, 0.5, 1"
 XY_SCENE = Scene(sun=0.3, height=0.7, hour=0.45, hills=0.5, trees=0.4, lake=0.6)
 XY_SEED = 7
 ALL_PACKS = {**PACKS, "tiny-scene": SCENE_NODE}
+
+Prompts = tuple[Link, Link, Link]
+"""MODEL, positive and negative conditioning."""
+
+Asking = Callable[[Graph, Prompts], Prompts]
+"""Adds nodes behind the model and the prompts and returns the new ends."""
+
+
+def as_asked(_graph: Graph, prompts: Prompts) -> Prompts:
+    """Adds nothing."""
+    return prompts
 
 
 def start(install: HostInstall, folder: Path, *arguments: str) -> Host:
@@ -44,27 +56,30 @@ def sampled(
     seed: int | Link,
     chain: Chain = no_loras,
     *,
+    asking: Asking = as_asked,
     steps: int = STEPS,
     cfg: float = GUIDANCE,
     batch: int = 1,
+    same_noise: bool = True,
 ) -> Link:
-    """Adds all nodes up to the sampler; its LATENT. Images of a batch start from the same noise."""
+    """Adds all nodes up to the sampler; its LATENT. ``same_noise`` is of the images of a batch."""
     loader = graph.add("UNETLoader", unet_name=TRANSFORMER.name, weight_dtype="default")
     model, _ = chain(graph, [loader, 0], None)
-    values = dict(zip(ATTRIBUTES, scene.values(), strict=True))
-    asked: Link = [graph.add("TinyScene", **values), 0]
+    positive = asked(graph, scene)
+    negative: Link = [graph.add("ConditioningZeroOut", conditioning=positive), 0]
+    model, positive, negative = asking(graph, (model, positive, negative))
     latent: Link = [
         graph.add("EmptySD3LatentImage", width=SIZE, height=SIZE, batch_size=batch),
         0,
     ]
-    if batch > 1:
+    if batch > 1 and same_noise:
         same = graph.add("LatentBatchSeedBehavior", samples=latent, seed_behavior="fixed")
         latent = [same, 0]
     node = graph.add(
         "KSampler",
         model=model,
-        positive=asked,
-        negative=[graph.add("ConditioningZeroOut", conditioning=asked), 0],
+        positive=positive,
+        negative=negative,
         latent_image=latent,
         seed=seed,
         steps=steps,
@@ -74,6 +89,12 @@ def sampled(
         denoise=1.0,
     )
     return [node, 0]
+
+
+def asked(graph: Graph, scene: Scene) -> Link:
+    """Adds a scene; its CONDITIONING."""
+    values = dict(zip(ATTRIBUTES, scene.values(), strict=True))
+    return [graph.add("TinyScene", **values), 0]
 
 
 def decoded(graph: Graph, latent: Link) -> Link:
@@ -119,6 +140,11 @@ def xy_plot() -> Prompt:
     grid = graph.add("LoRAGrid", images=cells, **look, labels=[sweep, 1])
     graph.add("SaveImage", images=[grid, 0], filename_prefix="xy_plot")
     return graph.prompt
+
+
+def loaded(graph: Graph, name: str, strength: float = 1.0, dialect: str = "kohya") -> Link:
+    """Adds one of its LoRAs; its LORA."""
+    return [graph.add("LoadLoRA", lora_name=lora_name(name, dialect), strength=strength), 0]
 
 
 def images(host: Host, wanted: Prompt) -> list[np.ndarray]:

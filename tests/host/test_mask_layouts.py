@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from harness.samples import pair, write
-from harness.workflows import Graph, apply_lora, stack_loras
+from harness.workflows import Graph, apply_lora, mask_lora, stack_loras
 from tests.host.files import apart, latent
-from tests.host.test_masks import loaded, masked
+from tests.host.test_masks import loaded
 
 pytestmark = pytest.mark.every_host
 
@@ -122,11 +122,13 @@ def test_masks_and_prompts_are_where_they_should_be(host, tmp_path, kind, show):
 
     def both(graph):
         sides = {"left": 1.0, "right": 0.0}
-        own = [masked(graph, loaded(graph, model.all), side, rest) for side, rest in sides.items()]
+        own = [
+            mask_lora(graph, loaded(graph, model.all), side, rest) for side, rest in sides.items()
+        ]
         return stack_loras(graph, *own)
 
     def nowhere(graph):
-        return masked(graph, masked(graph, loaded(graph, model.all), "left"), "right")
+        return mask_lora(graph, mask_lora(graph, loaded(graph, model.all), "left"), "right")
 
     assert whole.isfinite().all()
     assert apart(whole, base) > 1e-3
@@ -135,7 +137,7 @@ def test_masks_and_prompts_are_where_they_should_be(host, tmp_path, kind, show):
     assert torch.equal(model.drawn(lambda graph: loaded(graph, model.all), tied=True), whole)
 
     before = model.drawn(lambda _: None, steps=1)
-    after = model.drawn(lambda graph: masked(graph, loaded(graph, model.end), "left"), steps=1)
+    after = model.drawn(lambda graph: mask_lora(graph, loaded(graph, model.end), "left"), steps=1)
     change = (after - before).abs()
     middle = change.shape[-1] // 2
     show(

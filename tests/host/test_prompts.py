@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.workflows import KINDS as EVERY
-from harness.workflows import Graph, Link, load
+from harness.workflows import Graph, Link, combined, load, only_in
 from tests.host.files import (
     apart,
     assert_nothing_is_left,
@@ -18,7 +18,7 @@ from tests.host.files import (
     make_loras,
 )
 from tests.host.kinds import UNET
-from tests.host.test_masks import half, loaded
+from tests.host.test_masks import loaded
 
 KINDS = (UNET, "sd3", "flux", "wan")
 
@@ -39,15 +39,6 @@ def bases(host):
 
 def prompt(graph: Graph, kind: str, seed: int) -> Link:
     return [graph.add("TKConditioning", seed=seed, **EVERY[kind].conditioning), 0]
-
-
-def only_in(graph: Graph, conditioning: Link, side: str) -> Link:
-    inputs = {"mask": half(graph, side), "strength": 1.0, "set_cond_area": "default"}
-    return [graph.add("ConditioningSetMask", conditioning=conditioning, **inputs), 0]
-
-
-def combined(graph: Graph, one: Link, other: Link) -> Link:
-    return [graph.add("ConditioningCombine", conditioning_1=one, conditioning_2=other), 0]
 
 
 def drawn(host, kind, make, *, steps=3, cfg=3.0, batch=1):

@@ -7,10 +7,10 @@ import torch
 
 from harness.samples import pair, write
 from harness.workflows import KINDS as EVERY
-from harness.workflows import Graph, apply_lora, load, stack_loras
+from harness.workflows import Graph, apply_lora, half_mask, load, mask_lora, only_in, stack_loras
 from tests.host.files import apart, latent, make_loras
-from tests.host.test_masks import half, loaded, masked
-from tests.host.test_prompts import drawn, hooked, only_in, prompt, regions
+from tests.host.test_masks import loaded
+from tests.host.test_prompts import drawn, hooked, prompt, regions
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def loras(host, tmp_path_factory):
 def both_sides(graph, name):
     """A LoRA in two halves, so that it should be the plain one."""
     sides = {"left": 1.0, "right": 0.0}
-    own = [masked(graph, loaded(graph, name), side, rest) for side, rest in sides.items()]
+    own = [mask_lora(graph, loaded(graph, name), side, rest) for side, rest in sides.items()]
     return stack_loras(graph, *own)
 
 
@@ -257,7 +257,7 @@ def test_prompts_in_areas_have_their_loras(host, loras, show):
 
 def test_as_many_masks_as_neither_images_nor_frames_are_refused(host, loras, show):
     def three(graph):
-        mask = graph.add("MaskToImage", mask=half(graph, "left"))
+        mask = graph.add("MaskToImage", mask=half_mask(graph, "left"))
         batch = graph.add("ImageBatch", image1=[mask, 0], image2=[mask, 0])
         batch = graph.add("ImageBatch", image1=[batch, 0], image2=[mask, 0])
         mask = graph.add("ImageToMask", image=[batch, 0], channel="red")
@@ -282,7 +282,7 @@ def test_all_of_it_is_a_product_in_any_order(host, loras):
         def make(graph, model):
             lora = loaded(graph, loras["flux"][0])
             for node in order:
-                more = {"mask": half(graph, "left")} if node == "MaskLoRA" else {}
+                more = {"mask": half_mask(graph, "left")} if node == "MaskLoRA" else {}
                 lora = [graph.add(node, lora=lora, **steps[node], **more), 0]
             own = only_in(graph, prompt(graph, "flux", 1), "left")
             inputs = {"lora": lora, "model": model, "positive": own}

@@ -9,6 +9,7 @@ import json
 import math
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -27,10 +28,13 @@ from tests.web.stage import (
     EXAMPLES,
     WORKFLOWS,
     applied_rows,
+    blocks_example,
     example,
     find_chromium,
     grid_example,
     numbered,
+    prompts_example,
+    regions_example,
     rows_example,
     running_browser,
     running_host,
@@ -64,6 +68,9 @@ LAYOUT = {
 THUMBNAIL = range(1, 7)  # the algebra, without the sampling behind it
 VIEW = 0.58, [130, 220]  # all of it in a window of common size
 SHOWN = {1: "sd15.safetensors", 2: "character.safetensors", 3: "ink.safetensors"}
+
+Note = tuple[tuple[int, int, int, int], str]
+"""Where a note for the user is, and its text in Markdown."""
 
 ROWS_LAYOUT = {
     1: (0, 420, 340, 100),
@@ -100,6 +107,106 @@ GRID_LAYOUT = {
 
 GRID_THUMBNAIL = range(2, 6)
 GRID_VIEW = 0.52, [120, 240]
+
+REGIONS_EXAMPLE = "lora_regions"
+REGIONS_LAYOUT = {
+    1: (1060, 420, 260, 100),
+    2: (0, 0, 300, 90),
+    3: (0, 180, 300, 90),
+    4: (0, 370, 300, 110),
+    5: (0, 570, 300, 110),
+    6: (360, 370, 300, 150),
+    7: (360, 600, 300, 30),
+    8: (720, 0, 300, 90),
+    9: (720, 180, 300, 90),
+    10: (1080, 60, 240, 90),
+    11: (1380, 60, 320, 90),
+    12: (1760, 0, 320, 130),
+    13: (1760, 200, 320, 130),
+    14: (1760, 400, 320, 110),
+    15: (2140, 0, 290, 290),
+    16: (2140, 400, 290, 60),
+    17: (2490, 0, 420, 360),
+}
+"""In the order of stage.regions_example()."""
+
+REGIONS_THUMBNAIL = range(2, 11)
+REGIONS_VIEW = 0.5, [170, 480]
+REGIONS_NOTE = (
+    (0, -260, 660, 190),
+    """**Two LoRAs, each in its half of the picture.** White in a mask means: the LoRA acts here.
+
+- Choose a checkpoint and two LoRAs. For another size of picture, change nothing: masks are stretched.
+- You can draw a mask instead: *Load Image*, right-click, *Open in MaskEditor*. Soft edges work.
+- If a LoRA is too weak, raise its strength first, then *elsewhere*.""",
+)
+
+PROMPTS_EXAMPLE = "lora_prompts"
+PROMPTS_LAYOUT = {
+    1: (0, 480, 300, 100),
+    2: (0, 0, 300, 90),
+    3: (0, 220, 300, 90),
+    4: (0, 680, 300, 110),
+    5: (0, 880, 300, 110),
+    6: (360, 680, 300, 150),
+    7: (360, 920, 300, 30),
+    8: (360, 0, 320, 130),
+    9: (360, 220, 320, 130),
+    10: (740, 0, 320, 130),
+    11: (1120, 0, 300, 110),
+    12: (740, 220, 320, 130),
+    13: (1120, 220, 300, 110),
+    14: (1480, 100, 260, 60),
+    15: (1120, 480, 320, 130),
+    16: (1500, 480, 320, 110),
+    17: (1880, 0, 290, 290),
+    18: (1880, 480, 290, 60),
+    19: (2230, 0, 420, 360),
+}
+"""In the order of stage.prompts_example()."""
+
+PROMPTS_THUMBNAIL = (2, 3, *range(8, 15))
+PROMPTS_VIEW = 0.52, [160, 460]
+PROMPTS_NOTE = (
+    (0, -260, 660, 190),
+    """**Two prompts, each with its LoRA.** The masks say which part of the picture a prompt is for.
+
+- Choose a checkpoint and two LoRAs. Without masks, both prompts are for the whole picture.
+- The MODEL goes through both nodes, one after the other.
+- If a LoRA changes the text encoder: put *Apply LoRA To Model*, with only CLIP connected, in front of its prompt.""",
+)
+
+BLOCKS_EXAMPLE = "lora_blocks"
+BLOCKS_LAYOUT = {
+    1: (0, 400, 300, 100),
+    2: (0, 0, 300, 90),
+    3: (360, 0, 320, 300),
+    4: (740, 0, 320, 110),
+    5: (1120, 0, 320, 130),
+    6: (1120, 200, 320, 130),
+    7: (1120, 400, 320, 110),
+    8: (1500, 0, 290, 290),
+    9: (1500, 400, 290, 60),
+    10: (1850, 0, 300, 220),
+    11: (2210, 0, 420, 560),
+}
+"""In the order of stage.blocks_example()."""
+
+BLOCKS_THUMBNAIL = range(2, 5)
+BLOCKS_VIEW = 0.52, [160, 540]
+BLOCKS_NOTE = (
+    (0, -330, 680, 260),
+    """**What does each block of a model do with this LoRA?** A row for each line of *blocks*, a column for each value.
+
+Lines for single blocks, if you know your model:
+
+- SD 1.5: *only in 1-8*, *only mid*, *only out 3-11*
+- SDXL: *only in 4-8*, *only mid*, *only out 0-5*
+- Flux: *only double 0-18*, *only single 0-37*
+- SD 3.5: *only joint 0-23*
+
+*without* in place of *only* leaves a block out.""",
+)
 
 XY_PLOT = ROOT / "examples" / "tiny" / "xy_plot.json"
 XY_LAYOUT = {
@@ -170,21 +277,61 @@ def save_example(page: Page) -> None:
     save_nameless(page, EXAMPLE, example(), LAYOUT, THUMBNAIL, VIEW)
 
 
+def save_regional_examples(page: Page) -> None:
+    """LoRAs for a part of the picture, for a prompt, and for a part of the model."""
+    save_nameless(
+        page,
+        REGIONS_EXAMPLE,
+        regions_example(),
+        REGIONS_LAYOUT,
+        REGIONS_THUMBNAIL,
+        REGIONS_VIEW,
+        REGIONS_NOTE,
+    )
+    save_nameless(
+        page,
+        PROMPTS_EXAMPLE,
+        prompts_example(),
+        PROMPTS_LAYOUT,
+        PROMPTS_THUMBNAIL,
+        PROMPTS_VIEW,
+        PROMPTS_NOTE,
+    )
+    save_nameless(
+        page,
+        BLOCKS_EXAMPLE,
+        blocks_example(),
+        BLOCKS_LAYOUT,
+        BLOCKS_THUMBNAIL,
+        BLOCKS_VIEW,
+        BLOCKS_NOTE,
+        loaders=(1, 2),
+    )
+
+
 def save_nameless(
     page: Page,
     name: str,
     prompt: Prompt,
     layout: dict[int, tuple[int, int, int, int]],
-    thumbnail: range,
+    thumbnail: Iterable[int],
     view: tuple[float, list[int]],
+    note: Note | None = None,
+    loaders: Iterable[int] = tuple(SHOWN),
 ) -> None:
     """The files it names are each user's own, so it names none: the host then takes the first."""
     page.loadPrompt(prompt)
     page.fixSeeds()
     page.layOut(layout)
-    page.nameFiles(SHOWN)
+    if note:
+        place, text = note
+        number = page.add("MarkdownNote", "Note", list(place[:2]))
+        page.layOut({number: place})
+        page.nameFiles({number: text})
+    shown = {number: SHOWN[number] for number in SHOWN if number in loaders}
+    page.nameFiles(shown)
     page.take_picture(EXAMPLES / f"{name}.jpg", thumbnail)
-    page.nameFiles(dict.fromkeys(SHOWN))
+    page.nameFiles(dict.fromkeys(shown))
     page.view(*view)
     write(EXAMPLES / f"{name}.json", page.workflow())
 
@@ -328,6 +475,7 @@ def main() -> None:
         save_example(page)
         save_rows_example(page)
         save_nameless(page, GRID_EXAMPLE, grid_example(), GRID_LAYOUT, GRID_THUMBNAIL, GRID_VIEW)
+        save_regional_examples(page)
         picture_choosing(page)
         picture_report(page)
         picture_rows(page)

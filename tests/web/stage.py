@@ -14,10 +14,23 @@ from harness.host import Host, ensure_models
 from harness.installs import HostInstall
 from harness.tiny_loras import KINDS, write_lora
 from harness.tiny_models import DEFAULT_NAMES, MODEL_FILES
-from harness.workflows import Graph, Prompt, apply_lora, render, stacked_loras
+from harness.workflows import (
+    Graph,
+    Prompt,
+    apply_lora,
+    combined,
+    render,
+    stack_loras,
+    stacked_loras,
+)
 
 WORKFLOWS = Path(__file__).resolve().parents[1] / "workflows"
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_workflows"
+
+SQUARE, WIDE = (512, 512), (768, 512)
+NEGATIVE = "blurry, watermark"
+BLOCKS = "ALL\nonly early\nonly middle\nonly late"
+"""Names of blocks that every model has."""
 
 SHELF = tuple(
     f"shelf/{name}.safetensors"
@@ -107,6 +120,66 @@ def grid_example() -> Prompt:
     return _sampled(graph, model, clip, vae, "a lighthouse at dawn, ink", labels)
 
 
+def regions_example() -> Prompt:
+    """Two LoRAs with one prompt: each of them in its half of the picture."""
+    graph = Graph()
+    model, clip, vae = _outputs(graph.add("CheckpointLoaderSimple", ckpt_name=""), 3)
+    loras = [[graph.add("LoadLoRA", lora_name="", strength=1.0), 0] for _ in range(2)]
+    masks = _halves(graph)
+    parts = [
+        [graph.add("MaskLoRA", lora=lora, mask=mask, elsewhere=0.0), 0]
+        for lora, mask in zip(loras, masks, strict=True)
+    ]
+    lora = stack_loras(graph, *parts)
+    model, clip, _ = _outputs(graph.add("ApplyToModel", lora=lora, model=model, clip=clip), 3)
+    return _sampled(graph, model, clip, vae, "two friends side by side on a beach", size=WIDE)
+
+
+def prompts_example() -> Prompt:
+    """A prompt for each half of the picture, and a LoRA for each prompt."""
+    graph = Graph()
+    model, clip, vae = _outputs(graph.add("CheckpointLoaderSimple", ckpt_name=""), 3)
+    loras = [[graph.add("LoadLoRA", lora_name="", strength=1.0), 0] for _ in range(2)]
+    masks, halves = _halves(graph), []
+    texts = [_text(graph, clip, text) for text in ("a knight on a beach", "a dancer on a beach")]
+    for lora, mask, text in zip(loras, masks, texts, strict=True):
+        inputs = {"lora": lora, "model": model, "positive": text}
+        model, own = _outputs(graph.add("ApplyToConditioning", **inputs), 2)
+        place = {"mask": mask, "strength": 1.0, "set_cond_area": "default"}
+        halves.append([graph.add("ConditioningSetMask", conditioning=own, **place), 0])
+    prompts = combined(graph, *halves), _text(graph, clip, NEGATIVE)
+    return _drawn(graph, model, prompts, vae, size=WIDE)
+
+
+def blocks_example() -> Prompt:
+    """A LoRA in one part of the model after the other, at two strengths."""
+    graph = Graph()
+    model, clip, vae = _outputs(graph.add("CheckpointLoaderSimple", ckpt_name=""), 3)
+    lora = [graph.add("LoadLoRA", lora_name="", strength=1.0), 0]
+    texts = {"values": "0.5, 1", "across_values": "0, 0.5, 1", "blocks": BLOCKS}
+    lora, labels, _ = _outputs(graph.add("SweepLoRA", lora=lora, **texts), 3)
+    model, clip, _ = _outputs(graph.add("ApplyToModel", lora=lora, model=model, clip=clip), 3)
+    return _sampled(graph, model, clip, vae, "a lighthouse at dawn, ink", labels)
+
+
+def _halves(graph: Graph) -> list[list]:
+    """Masks of the left and the right half of a picture, named for who reads the workflow."""
+    width, height = WIDE
+    whole = graph.add("SolidMask", value=0.0, width=width, height=height)
+    part = graph.add("SolidMask", value=1.0, width=width // 2, height=height)
+    parts = {"destination": [whole, 0], "source": [part, 0], "x": 0, "y": 0}
+    left = graph.add("MaskComposite", **parts, operation="add")
+    right = graph.add("InvertMask", mask=[left, 0])
+    titles = {whole: "All black", part: "White half", left: "Left half", right: "Right half"}
+    for node, title in titles.items():
+        graph.prompt[node]["_meta"] = {"title": title}
+    return [[left, 0], [right, 0]]
+
+
+def _text(graph: Graph, clip: list, text: str | list) -> list:
+    return [graph.add("CLIPTextEncode", clip=clip, text=text), 0]
+
+
 def _sampled(
     graph: Graph,
     model: list,
@@ -114,14 +187,29 @@ def _sampled(
     vae: list,
     text: str | list,
     labels: list | None = None,
+    size: tuple[int, int] = SQUARE,
 ) -> Prompt:
-    """With the host's own nodes behind the LoRAs, up to the saved picture, a grid if labelled."""
+    """With one prompt and the host's own nodes behind the LoRAs, up to the saved picture."""
+    prompts = _text(graph, clip, text), _text(graph, clip, NEGATIVE)
+    return _drawn(graph, model, prompts, vae, labels, size)
+
+
+def _drawn(
+    graph: Graph,
+    model: list,
+    prompts: tuple[list, list],
+    vae: list,
+    labels: list | None = None,
+    size: tuple[int, int] = SQUARE,
+) -> Prompt:
+    """Samples and saves the picture, a grid if labelled."""
+    width, height = size
     sampler = graph.add(
         "KSampler",
         model=model,
-        positive=[graph.add("CLIPTextEncode", clip=clip, text=text), 0],
-        negative=[graph.add("CLIPTextEncode", clip=clip, text="blurry, watermark"), 0],
-        latent_image=[graph.add("EmptyLatentImage", width=512, height=512, batch_size=1), 0],
+        positive=prompts[0],
+        negative=prompts[1],
+        latent_image=[graph.add("EmptyLatentImage", width=width, height=height, batch_size=1), 0],
         seed=7,
         steps=20,
         cfg=7.0,

@@ -8,6 +8,7 @@ import pytest
 
 from harness.tiny_loras import KINDS as EVERY
 from harness.workflows import KINDS, Graph, load
+from lora_core.lists import parse_blocks
 
 pytest.importorskip("playwright")
 
@@ -200,6 +201,39 @@ class TestExample:
         text = sampler["positive"][0]["inputs"]["text"][0]["inputs"]
         assert text["string_b"] == [apply["lora"][0], 1]
 
+    @pytest.mark.every_page
+    def test_the_one_of_regions_has_a_lora_in_each_half(self, page, shoot):
+        opened(page, "lora_regions", shoot)
+        apply = meaning(page, "KSampler")["inputs"]["model"][0]["inputs"]
+        left, right = (each[0]["inputs"] for each in apply["lora"][0]["inputs"].values())
+        assert left["lora"][0]["class_type"] == right["lora"][0]["class_type"] == "LoadLoRA"
+        assert left["mask"][0]["class_type"] == "MaskComposite"
+        assert right["mask"][0]["inputs"] == {"mask": left["mask"]}
+        assert left["elsewhere"] == right["elsewhere"] == 0
+
+    @pytest.mark.every_page
+    def test_the_one_of_prompts_has_a_lora_for_each(self, page, shoot):
+        opened(page, "lora_prompts", shoot)
+        sampler = meaning(page, "KSampler")["inputs"]
+        halves = [each[0]["inputs"] for each in sampler["positive"][0]["inputs"].values()]
+        first, second = (half["conditioning"][0]["inputs"] for half in halves)
+        assert halves[1]["mask"][0]["inputs"] == {"mask": halves[0]["mask"]}
+        assert second["model"] == [halves[0]["conditioning"][0], 0]
+        assert sampler["model"] == [halves[1]["conditioning"][0], 0]
+        assert first["model"][0]["class_type"] == "CheckpointLoaderSimple"
+        assert first["positive"] != second["positive"]
+
+    @pytest.mark.every_page
+    def test_the_one_of_blocks_sweeps_blocks(self, page, shoot):
+        opened(page, "lora_blocks", shoot)
+        grid = meaning(page, "LoRAGrid")["inputs"]
+        sweep, output = grid["labels"]
+        sampler = grid["images"][0]["inputs"]["samples"][0]["inputs"]
+        assert sampler["model"][0]["inputs"]["lora"] == [sweep, 0]
+        assert (sweep["class_type"], output) == ("SweepLoRA", 1)
+        assert len(parse_blocks(sweep["inputs"]["blocks"])) == 4
+        assert "across" not in sweep["inputs"]
+
     def test_it_is_among_the_templates(self, page, shoot):
         page.open_templates("lora-algebra")
         card = page.browser_page.get_by_test_id("template-workflow-lora_algebra")
@@ -207,6 +241,15 @@ class TestExample:
         card.click()
         page.wait(lambda: page.byType("ScaleLoRA"))
         page.expect_no_error()
+
+
+def opened(page, name, shoot):
+    """Opens an example, which has to say nothing about it and keep all links."""
+    example = json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    page.load(example)
+    shoot(name)
+    page.expect_no_error()
+    assert len(page.workflow()["links"]) == len(example["links"])
 
 
 @pytest.mark.every_page
