@@ -1,9 +1,9 @@
 """Many queued prompts of mixed recipes in the real ComfyUI, each compared with a run on its own.
 
 python -m tools.soak [--prompts 2000] [--seed 1] [--host 0.28]: recipes are merged, live, scheduled,
-spread, swept, in rows and in chains; between them are prompts that are refused, fail while weights
-are patched or are interrupted, and /free. It fails if a result differs from one right after a
-/free, or if anything is left on a model.
+spread, swept, weighted by block, masked, for one prompt, in rows and in chains; between them are
+prompts that are refused, fail while weights are patched or are interrupted, and /free. It fails if
+a result differs from one right after a /free, or if anything is left on a model.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from harness.workflows import (
     apply_lora,
     in_turn,
     load,
+    mask_lora,
     no_loras,
     render,
     sample,
+    stack_loras,
     stacked_loras,
 )
 from tests.host.files import assert_nothing_is_left, base_hash, make_loras
@@ -93,16 +95,41 @@ def recipes(host: Host, folder: Path) -> list[Recipe]:
             "chain, both ways": in_turn(
                 stacked_loras((first, 1.0), mode="merge"), stacked_loras((second, 1.0), mode="live")
             ),
+            "blocks": stacked_loras(*both, blocks="early: 0.5; late: 0"),
+            "mask": _masked(both),
             "rows": _rows(both),
         }
         found += [Recipe(name, render(kind, c, steps=STEPS)) for name, c in chains.items()]
         spread = stacked_loras(*both, values="0, 0.5, 1")
         found.append(Recipe("spread", render(kind, spread, steps=STEPS, batch=3)))
         found.append(Recipe("sweep", _sweep(kind, first)))
+        found.append(Recipe("prompt", _prompt(kind, first)))
         refused = render(kind, stacked_loras(("no such file.safetensors", 1.0)))
         found.append(Recipe("refused before it runs", refused))
         found.append(Recipe("refused when it runs", render(kind, spread, steps=STEPS, batch=2)))
     return found
+
+
+def _masked(loras: tuple[tuple[str, float], ...]) -> Chain:
+    def chain(graph: Graph, model: list, clip: list | None) -> tuple[list, list | None]:
+        own = [
+            mask_lora(graph, [graph.add("LoadLoRA", lora_name=name, strength=s), 0], side)
+            for (name, s), side in zip(loras, ("left", "right"), strict=True)
+        ]
+        return apply_lora(graph, stack_loras(graph, *own), model, clip)
+
+    return chain
+
+
+def _prompt(kind: str, name: str) -> Prompt:
+    """Puts a LoRA on the positive prompt only."""
+    prompt = render(kind, steps=STEPS)
+    sampler = prompt["KSampler"]["inputs"]
+    lora = {"class_type": "LoadLoRA", "inputs": {"lora_name": name, "strength": 1.0}}
+    inputs = {"lora": ["LoadLoRA", 0], "model": sampler["model"], "positive": sampler["positive"]}
+    tied = {"class_type": "ApplyToConditioning", "inputs": inputs}
+    sampler |= {"model": ["tied", 0], "positive": ["tied", 1]}
+    return prompt | {"LoadLoRA": lora, "tied": tied}
 
 
 def _rows(loras: tuple[tuple[str, float], ...]) -> Chain:

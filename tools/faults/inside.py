@@ -105,6 +105,7 @@ def scenarios() -> list[Scenario]:
     from comfy import sd, utils
     from pack.nodes.apply_to_model import ApplyToModel
     from pack.nodes.load_lora import LoadLoRA
+    from pack.nodes.mask_lora import MaskLoRA
     from pack.nodes.schedule_lora import ScheduleLoRA
     from pack.nodes.spread_lora import SpreadLoRA
 
@@ -130,19 +131,20 @@ def scenarios() -> list[Scenario]:
             model, _ = sd.load_lora_for_models(model, None, file, strength, 0.0)
         return model
 
-    def scheduled(model: Any) -> Any:
-        recipe = ScheduleLoRA.execute("0:1, 0.5:0.25", 0.0, 1.0, pair()).result[0]
-        return applied(whole(recipe), model, "auto")
+    def changed(change: Callable[[Any], Any]) -> Apply:
+        return lambda model: applied(whole(change(pair()).result[0]), model, "auto")
 
-    def spread(model: Any) -> Any:
-        recipe = SpreadLoRA.execute("0, 0.5, 1", pair()).result[0]
-        return applied(whole(recipe), model, "auto")
-
+    left = torch.zeros(1, 64, 64)
+    left[..., :32] = 1
+    scheduled = changed(lambda lora: ScheduleLoRA.execute("0:1, 0.5:0.25", 0.0, 1.0, lora))
+    spread = changed(lambda lora: SpreadLoRA.execute("0, 0.5, 1", lora))
+    masked = changed(lambda lora: MaskLoRA.execute(0.25, lora, left))
     return [
         Scenario("merge", lambda model: applied(whole(pair()), model, "merge"), ours),
         Scenario("live", lambda model: applied(whole(pair()), model, "live"), ours),
         Scenario("schedule", scheduled, ours),
         Scenario("spread", spread, ours, 3),
+        Scenario("mask", masked, ours),
         Scenario("the host's own loader", theirs, hosts_loader),
         Scenario("no LoRA", lambda model: model, lambda _: False),
     ]
