@@ -42,7 +42,7 @@ export class RowView {
     });
     this.file = button("lora-algebra-file", "", { "aria-haspopup": "dialog", onclick: () => list.choose(this) });
     this.badge = make("span", { class: "lora-algebra-badge" });
-    this.blocks = button("lora-algebra-blocks", "", {
+    this.blocks = button("lora-algebra-row-blocks", "", {
       "aria-haspopup": "dialog",
       onclick: () => this.openBlocks(this.blocks),
     });
