@@ -12,7 +12,7 @@ from lora_core.lists import parse_blocks
 
 pytest.importorskip("playwright")
 
-from tests.web.stage import EXAMPLES, WORKFLOWS, lora_names, two_loras, unfolded
+from tests.web.stage import EXAMPLES, WORKFLOWS, lora_names, numbered, two_loras, unfolded
 
 MUTED, BYPASSED = 2, 4
 NAMES = lora_names("sd15") + lora_names("sd3")[:1]
@@ -283,7 +283,7 @@ class TestWhere:
             denoise=1.0,
         )
         graph.add("TKHash", latent=[sampled, 0])
-        return graph.prompt
+        return numbered(graph.prompt)
 
     def test_saved_and_opened_again_it_is_the_same_recipe_and_picture(self, page, host, prompt):
         headless = outcome(host, prompt)
@@ -292,6 +292,7 @@ class TestWhere:
         page.expect_no_error()
         assert outcome(host, page.prompt()) == headless
         page.run()
+        page.show([page.only("ApplyToConditioning")])
         page.expect_report("for one prompt only")
 
 
