@@ -10,7 +10,7 @@ import pytest
 from harness.host import REPOSITORY
 from harness.installs import environment_of
 
-SECTIONS = ("Patching", "Outside the host", "Node side", "Live", "Varying", "Memory")
+SECTIONS = ("Patching", "Outside the host", "Node side", "Live", "Varying", "Regions", "Memory")
 
 
 @pytest.mark.slow
