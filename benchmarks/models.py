@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from harness.host import ensure_models
+from harness.installs import find_host
+from harness.tiny_models import MODEL_FILES
+from harness.workflows import KINDS
+
 if TYPE_CHECKING:
     from comfy.model_base import BaseModel
     from comfy.model_patcher import ModelPatcher
@@ -15,6 +20,18 @@ if TYPE_CHECKING:
 META = "meta"
 PATTERN = 1 << 20
 """Random numbers that are repeated over a whole model: drawing billions would take minutes."""
+
+
+def tiny(kind: str) -> ModelPatcher:
+    """Loads one of the tests' tiny real models."""
+    from comfy import sd
+
+    install = find_host()
+    assert install is not None  # noqa: S101 (the benchmarks run in it)
+    path = str(ensure_models(install, {kind: MODEL_FILES[kind]}) / MODEL_FILES[kind])
+    if KINDS[kind].vae:
+        return sd.load_diffusion_model(path)
+    return sd.load_checkpoint_guess_config(path, output_vae=False, output_clip=False)[0]
 
 
 class Layers(torch.nn.Module):

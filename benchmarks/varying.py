@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness.host import ensure_models
-from harness.installs import find_host
 from harness.tiny_loras import write_lora
-from harness.tiny_models import MODEL_FILES
 from harness.workflows import KINDS
 
+from .models import tiny
 from .report import Section, Settings, Table, ms, progress, times
 from .timing import Contender, compete
 
@@ -53,21 +51,10 @@ class Case:
 
     @classmethod
     def of(cls, kind: str, settings: Settings) -> Case:
-        from comfy import sd
-
-        install = find_host()
-        assert install is not None  # noqa: S101 (the benchmarks run in it)
-        path = ensure_models(install, {kind: MODEL_FILES[kind]}) / MODEL_FILES[kind]
-        if KINDS[kind].vae:
-            base = sd.load_diffusion_model(str(path))
-        else:
-            base = sd.load_checkpoint_guess_config(str(path), output_vae=False, output_clip=False)[
-                0
-            ]
         files = tuple(settings.folder / f"{kind}_{seed}.safetensors" for seed in (1, 2))
         for seed, file in enumerate(files):
             write_lora(file, kind, seed=seed)
-        return cls(kind, base, (files[0], files[1]), settings.device)
+        return cls(kind, tiny(kind), (files[0], files[1]), settings.device)
 
     def recipe(self) -> Any:
         from lora_algebra.lora_core.applying import load
