@@ -8,8 +8,9 @@ from comfy_api.latest import ComfyExtension, io
 from . import watch, watchdog
 from .adapters import TKAdapters, TKTamper
 from .built import TKBuilt, TKMatrices
-from .gates import TKDeepClone, TKGates, TKTiles
+from .gates import TKDeepClone, TKGates, TKShortOfMemory, TKTiles
 from .latents import TKConditioning, TKHash, TKImages, TKPixels, TKSaveTensor, TKText
+from .places import TKPlaces, TKWatchPlaces
 from .recipes import TKRecipe
 from .reports import TKBase, TKCounters, TKProbe, TKSame
 from .values import TKStack, TKStacked, TKValue
@@ -29,10 +30,12 @@ NODES = [
     TKMatrices,
     TKPartial,
     TKPixels,
+    TKPlaces,
     TKProbe,
     TKRecipe,
     TKSame,
     TKSaveTensor,
+    TKShortOfMemory,
     TKStack,
     TKStacked,
     TKStored,
@@ -41,6 +44,7 @@ NODES = [
     TKTextEncoder,
     TKTiles,
     TKValue,
+    TKWatchPlaces,
     TKWeights,
 ]
 

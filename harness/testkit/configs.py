@@ -275,4 +275,33 @@ CONFIGS["anima"] = (
         "crossattn_emb_channels": 1024,  # the width of its adapter
     },
 )
+
+CONFIGS["hunyuan_video_15"] = (
+    "HunyuanVideo15",
+    {
+        **CONFIGS["hunyuan_video"][1],
+        "in_channels": 65,
+        "out_channels": 32,
+        "depth": 2,
+        "depth_single_blocks": 0,
+        "patch_size": [1, 1, 1],
+        "guidance_embed": False,
+        "byt5": True,
+        "use_cond_type_embedding": True,
+        "vision_in_dim": 64,
+        "vec_in_dim": None,
+    },
+)
+
+CONFIGS["sd2"] = (
+    "SD20",
+    {
+        **{
+            k: v
+            for k, v in CONFIGS["sdxl"][1].items()
+            if k not in ("adm_in_channels", "num_classes")
+        },
+        "context_dim": 1024,
+    },
+)
 """The host's class of each, and what its loader would have detected."""

@@ -175,3 +175,22 @@ class TKTiles(io.ComfyNode):
         clone = model.clone()
         clone.set_model_unet_function_wrapper(in_tiles)
         return io.NodeOutput(clone)
+
+
+class TKShortOfMemory(io.ComfyNode):
+    """A model of which the host believes that memory holds one conditioning at a time."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TKShortOfMemory",
+            category="testkit",
+            inputs=[io.Model.Input("model")],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def execute(cls, model: ModelPatcher) -> io.NodeOutput:
+        clone = model.clone()
+        clone.add_object_patch("memory_usage_factor", 1e12)
+        return io.NodeOutput(clone)

@@ -23,12 +23,14 @@ class Sign:
         has: The component has all of these weights,
         lacks: none of these,
         shapes: these in exactly this shape,
-        never_reads: and its cross attention reads text of none of these widths.
+        reads: its cross attention reads text of one of these widths, if any are given,
+        never_reads: and of none of these.
     """
 
     has: tuple[str, ...]
     lacks: tuple[str, ...] = ()
     shapes: Mapping[str, Shape] = field(default_factory=dict[str, Shape])
+    reads: tuple[int, ...] = ()
     never_reads: tuple[int, ...] = ()
 
     def fits(self, shapes: Shapes) -> bool:
@@ -37,6 +39,7 @@ class Sign:
             all(weight in shapes for weight in self.has)
             and not any(weight in shapes for weight in self.lacks)
             and all(shapes.get(weight) == shape for weight, shape in self.shapes.items())
+            and (not self.reads or _text_width(shapes) in self.reads)
             and not (self.never_reads and _text_width(shapes) in self.never_reads)
         )
 

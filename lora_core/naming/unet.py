@@ -108,8 +108,10 @@ LAYOUT: Final = Layout((has(_SIGN),), paths)
 _SIGNS: Final = (_SIGN, "down_blocks.0.resnets.0.conv1.weight")
 _SIZE_EMBEDDINGS: Final = ("label_emb.0.0.weight", "add_embedding.linear_1.weight")
 
-# of SD 2 and of SDXL's refiner, which we do not name
-_OTHER_TEXT_WIDTHS: Final = (1024, 1280)
+_SD_2_TEXT_WIDTH: Final = 1024
+
+# of SD 2, and of SDXL's refiner, which we do not name
+_OTHER_TEXT_WIDTHS: Final = (_SD_2_TEXT_WIDTH, 1280)
 
 # diffusers numbers levels, and what is inside of each; both orders are the same
 _DOWN: Final = {
@@ -169,9 +171,10 @@ SD_15: Final = Architecture(
 
 SD_2: Final = Architecture(
     "SD 2",
+    signs=tuple(Sign((sign,), reads=(_SD_2_TEXT_WIDTH,)) for sign in _SIGNS),
     layouts=(LAYOUT,),
     stated=("sd_v2", "sd_2", "stable-diffusion-v2"),
-    text_width=1024,
+    text_width=_SD_2_TEXT_WIDTH,
     blocks=blocks(12),
     tokens=TOKENS,
 )

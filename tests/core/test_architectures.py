@@ -24,7 +24,8 @@ every_architecture = pytest.mark.parametrize("name", ALL)
 
 
 def weights_of(sign: Sign) -> dict[str, Shape]:
-    return dict.fromkeys(sign.has, (8, 8)) | dict(sign.shapes)
+    texts = {"0.attn2.to_k.weight": (8, sign.reads[0])} if sign.reads else {}
+    return dict.fromkeys(sign.has, (8, 8)) | dict(sign.shapes) | texts
 
 
 def test_no_architecture_has_been_left_out_of_the_registry():
@@ -45,6 +46,12 @@ def test_there_is_one_row_for_each():
 def test_no_row_above_hides_it(name: str):
     for sign in ALL[name].signs:
         assert architecture(weights_of(sign)) == name, sign
+
+
+@pytest.mark.parametrize(("width", "name"), [(768, "SD 1.5"), (1024, "SD 2"), (1280, None)])
+def test_unets_are_told_apart_by_the_text_they_read(width: int, name: str | None):
+    unet: dict[str, Shape] = {"input_blocks.0.0.weight": (8, 4, 3, 3)}
+    assert architecture(unet | {"1.attn2.to_k.weight": (8, width)}) == name
 
 
 @every_architecture

@@ -208,8 +208,12 @@ def test_an_unknown_architecture_names_blocks_by_their_path() -> None:
 
 
 def test_a_variant_without_a_name_has_the_blocks_of_what_it_is_built_like() -> None:
-    assert layers_of("sd20").base is None
-    assert layers_of("sd20").numbers == {"in": (0, 1, 2), "mid": (0,), "out": (0, 1, 2)}
+    assert layers_of("sdxl_refiner").base is None
+    assert layers_of("sdxl_refiner").numbers == {
+        "in": (*range(6),),
+        "mid": (0,),
+        "out": (*range(6),),
+    }
 
 
 def test_only_the_denoiser_has_layers() -> None:

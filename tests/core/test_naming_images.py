@@ -8,7 +8,7 @@ from tools.fidelity.layouts import Layout, layouts, text_layouts
 
 ARCHITECTURES = {
     "sd15": "SD 1.5",
-    "sd20": None,
+    "sd20": "SD 2",
     "sdxl": "SDXL",
     "sdxl_refiner": None,
     "stable_cascade_c": "Stable Cascade",

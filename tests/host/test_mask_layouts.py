@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from harness.samples import pair, write
 from harness.workflows import Graph, apply_lora, mask_lora, stack_loras
@@ -28,6 +29,12 @@ KINDS = {
         "single_blocks.0.linear2",
     ),
     "hunyuan_video": (VIDEO, 64, 64, "single_blocks.0.linear2"),
+    "hunyuan_video_15": (
+        ("EmptyHunyuanVideo15Latent", {"width": 128, "height": 128, "length": 5}),
+        64,
+        64,
+        "final_layer.linear",
+    ),
     "krea2": (IMAGE, 128, 0, "last.linear"),
     "ltx": (
         ("EmptyLTXVLatentVideo", {"width": 256, "height": 256, "length": 9}),
@@ -37,6 +44,7 @@ KINDS = {
     ),
     "lumina": (IMAGE, 64, 0, "final_layer.linear"),
     "qwen_image": (IMAGE, 64, 0, "proj_out"),
+    "sd2": (("EmptyLatentImage", {"width": 64, "height": 64}), 1024, 0, "out.2"),
     "sdxl": (("EmptyLatentImage", {"width": 64, "height": 64}), 2048, 1280, "out.2"),
     "wan_i2v": (VIDEO, 64, 0, "head.head"),
     "z_image": (IMAGE, 64, 0, "final_layer.linear"),
@@ -79,7 +87,7 @@ class Small:
     def built(self, graph):
         return [graph.add("TKBuilt", kind=self.kind, weights="float32"), 0]
 
-    def drawn(self, make, steps=2, *, tied=False):
+    def drawn(self, make, steps=2, *, tied=False, places=""):
         graph = Graph()
         model, lora = self.built(graph), make(graph)
         if lora is not None and not tied:
@@ -97,6 +105,8 @@ class Small:
             prompts = {"positive": positive, "negative": negative}
             node = graph.add("ApplyToConditioning", lora=lora, model=model, **prompts)
             model, positive, negative = ([node, index] for index in range(3))
+        if places:
+            model = [graph.add("TKWatchPlaces", model=model), 0]
         sampled = graph.add(
             "KSampler",
             model=model,
@@ -110,8 +120,17 @@ class Small:
             scheduler="simple",
             denoise=1.0,
         )
+        if places:
+            graph.add("TKPlaces", after=[sampled, 0], name=places)
         graph.add("TKSaveTensor", latent=[sampled, 0], name="layouts")
         return latent(self.host, graph.prompt, "layouts")
+
+    def changed(self, side):
+        """For each layer which places of its output the LoRA changes, if it is masked to a side."""
+        self.drawn(
+            lambda graph: mask_lora(graph, loaded(graph, self.all), side), steps=1, places=side
+        )
+        return load_file(self.host.output_dir / f"{side}.safetensors")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -145,3 +164,16 @@ def test_masks_and_prompts_are_where_they_should_be(host, tmp_path, kind, show):
     )
     assert change[..., middle:].max() == 0
     assert (change[..., :middle].amax(tuple(range(change.ndim - 2))) > 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_outside_of_the_mask_every_layer_keeps_its_bits(host, tmp_path, kind, show):
+    """Text and time belong to no place, so no half changes the layers that only see them."""
+    model = Small(host, tmp_path, kind)
+    left, right = model.changed("left"), model.changed("right")
+    in_places = {name for name in left if left[name].any()}
+    show(f"{kind}: {len(in_places)} of {len(left)} layers change, all only where the mask is")
+    assert left.keys() == right.keys()
+    assert in_places
+    assert not any((left[name] & right[name]).any() for name in left)
+    assert all(left[name].sum() == right[name].sum() for name in left)

@@ -216,7 +216,7 @@ def test_tiles_are_refused_for_prompts(host, loras, show):
 
 
 def test_prompts_that_the_host_does_not_batch_together_have_their_loras(host, loras, show):
-    """Texts of other lengths are evaluated one by one, as batches are that memory cannot hold."""
+    """Texts of other lengths are evaluated one by one."""
 
     def longer(make):
         def made(graph, model):
@@ -230,6 +230,36 @@ def test_prompts_that_the_host_does_not_batch_together_have_their_loras(host, lo
     theirs = drawn(host, "flux", longer(hooked("flux", *loras["flux"])))
     show(f"one by one: {apart(ours, theirs):.1e} from the host's hooks")
     assert apart(ours, theirs) < 1e-5
+
+
+def test_a_batch_that_memory_cannot_hold_has_its_loras(host, loras, show):
+    """The host evaluates each conditioning alone; masks and prompts stay with their own."""
+
+    def split(make):
+        def made(graph, model):
+            model, positive, negative = make(graph, model)
+            return [graph.add("TKShortOfMemory", model=model), 0], positive, negative
+
+        return made
+
+    tied = regions("flux", *loras["flux"])
+
+    def masked(graph, model):
+        model, positive, negative = tied(graph, model)
+        left = mask_lora(graph, loaded(graph, loras["flux"][0]), "left")
+        return apply_lora(graph, left, model, mode="live")[0], positive, negative
+
+    for what, make, other in (
+        ("prompts", tied, hooked("flux", *loras["flux"])),
+        ("prompts and a mask", masked, masked),
+    ):
+        host.model_calls()
+        ours = drawn(host, "flux", split(make))
+        calls = host.model_calls()
+        error = apart(ours, drawn(host, "flux", other))
+        show(f"{what}, {len(calls)} calls for 3 steps: {error:.1e} from hooks or one batch")
+        assert [call["chunks"] for call in calls] == [1] * 9
+        assert error < 1e-5
 
 
 def test_prompts_in_areas_have_their_loras(host, loras, show):
