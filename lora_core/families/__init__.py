@@ -9,6 +9,7 @@ from .base_weight import CHUNK_ENTRIES, BaseWeight, sum_type
 from .delta import Delta, Dense, Diagonal, LowRank, Replacement, Slot, Static
 from .finite import COMPUTABLE, largest_magnitude
 from .interleaved import ADAPTER, regrouped
+from .linear_algebra import qr, singular_values, svd
 from .modules import read_module
 from .number_range import Room, check_delta, room_of
 from .registry import KEYS, PEFT_TYPES, SCALARS, SHARED
@@ -37,10 +38,13 @@ __all__ = [
     "balanced_pair",
     "check_delta",
     "largest_magnitude",
+    "qr",
     "read_module",
     "regrouped",
     "room_of",
     "shifted",
+    "singular_values",
     "sum_type",
+    "svd",
     "unread_family",
 ]

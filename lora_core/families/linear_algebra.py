@@ -47,3 +47,20 @@ def solve(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         return _linalg.solve(left, right)
     pairs = zip(left.flatten(0, -3), right.flatten(0, -3), strict=True)
     return torch.stack([_linalg.solve(one, other) for one, other in pairs]).view(right.shape)
+
+
+def qr(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Computes the reduced QR decomposition of (m, n): (m, k) orthonormal and (k, n), k = min(m, n)."""
+    q, r = _linalg.qr(matrix)
+    return q, r
+
+
+def svd(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Computes the reduced singular value decomposition of (m, n): (m, k), (k,), (k, n)."""
+    u, values, vh = _linalg.svd(matrix, full_matrices=False)
+    return u, values, vh
+
+
+def singular_values(matrix: torch.Tensor) -> torch.Tensor:
+    """Computes the min(m, n) singular values of (m, n), the largest first."""
+    return _linalg.svdvals(matrix)

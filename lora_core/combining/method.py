@@ -1,0 +1,113 @@
+"""The methods by which LoRAs become one, and what each is called."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from ..errors import LoraInputError
+from .elections import dare, ties
+from .product import Matrix, Product, as_product
+from .subspaces import knots, orthogonal, tsv
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a method is told.
+
+    Attributes:
+        density: The share of the entries that is kept.
+        seed: What random choices begin with.
+
+    Raises:
+        LoraInputError: The density is not above 0 and at most 1.
+    """
+
+    density: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.density <= 1:
+            raise LoraInputError(
+                f"The density is {self.density:g}. It must be above 0 and at most 1.",
+                key="density",
+                expected="above 0 and at most 1",
+                found=f"{self.density:g}",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to make one change of several.
+
+    Attributes:
+        name: What people write for it.
+        paper: Where it is described.
+        options: The names of those ``Options`` that it looks at.
+        combine: Makes one matrix (m, n) of several, for a layer of that name.
+        low_rank: Whether the result is a product of at most the sum of their ranks.
+    """
+
+    name: str
+    paper: str
+    options: frozenset[str]
+    combine: Callable[[Sequence[Matrix], Options, str], Matrix]
+    low_rank: bool = True
+
+
+def _sum(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
+    del options, layer
+    return Product.sum([as_product(part) for part in parts])
+
+
+def _ties(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
+    del layer
+    return ties(parts, options.density)
+
+
+def _dare(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
+    """Every layer of every part has a seed of its own, which no other layer changes."""
+    seeds = [zlib.crc32(f"{options.seed} {n} {layer}".encode()) for n in range(len(parts))]
+    return dare(parts, options.density, seeds)
+
+
+def _knots(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
+    del layer
+    return knots(parts, options.density)
+
+
+def _tsv(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
+    del options, layer
+    return tsv(parts)
+
+
+def _orthogonal(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
+    del options, layer
+    return orthogonal(parts)
+
+
+_DENSITY: Final = frozenset({"density"})
+
+METHODS: Final = MappingProxyType(
+    {
+        method.name: method
+        for method in (
+            Method("sum", "the algebra itself", frozenset(), _sum),
+            Method("ties", "Yadav et al. 2023, arXiv:2306.01708", _DENSITY, _ties, low_rank=False),
+            Method(
+                "dare",
+                "Yu et al. 2023, arXiv:2311.03099",
+                _DENSITY | {"seed"},
+                _dare,
+                low_rank=False,
+            ),
+            Method("knots", "Stoica et al. 2024, arXiv:2410.19735", _DENSITY, _knots),
+            Method("tsv", "Gargiulo et al. 2024, arXiv:2412.00081", frozenset(), _tsv),
+            Method("orthogonal", "projections on the factors", frozenset(), _orthogonal),
+        )
+    }
+)
+"""All methods, by name."""
