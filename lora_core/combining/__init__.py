@@ -10,6 +10,7 @@ from .product import (
     difference_norm,
     inner_products,
     rows_of,
+    singular_values_of,
     size_of,
 )
 from .ranks import RankRule, Spectrum, read_rule
@@ -29,5 +30,6 @@ __all__ = [
     "inner_products",
     "read_rule",
     "rows_of",
+    "singular_values_of",
     "size_of",
 ]

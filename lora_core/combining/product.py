@@ -18,21 +18,27 @@ from ..families import qr, singular_values, svd
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """The matrix up · down.
+    """The matrix scale · up · down.
 
     Attributes:
         up: (m, R).
         down: (R, n), of the same type and on the same device.
+        scale: A number, kept apart so that it costs no rounding.
     """
 
     up: torch.Tensor
     down: torch.Tensor
+    scale: float = 1.0
 
     @classmethod
     def sum(cls, products: Sequence[Product]) -> Product:
-        """Returns the sum of one or more matrices of one size, exactly: their factors side by side."""
-        ups, downs = [each.up for each in products], [each.down for each in products]
-        return products[0] if len(products) == 1 else cls(torch.cat(ups, 1), torch.cat(downs))
+        """Returns the sum of one or more matrices of one size: their factors side by side."""
+        if len(products) == 1:
+            return products[0]
+        scales = {each.scale for each in products}
+        ups = [each.up if len(scales) == 1 else each.up * each.scale for each in products]
+        scale = scales.pop() if len(scales) == 1 else 1.0
+        return cls(torch.cat(ups, 1), torch.cat([each.down for each in products]), scale)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,15 +57,15 @@ class Product:
 
     def times(self, factor: float) -> Product:
         """Returns the matrix times a number."""
-        return Product(self.up * factor, self.down)
+        return Product(self.up, self.down, self.scale * factor)
 
     def rows(self, rows: slice) -> Product:
         """Returns some rows of the matrix."""
-        return Product(self.up[rows], self.down)
+        return Product(self.up[rows], self.down, self.scale)
 
     def dense(self) -> torch.Tensor:
         """Returns the matrix itself, (m, n)."""
-        return self.up @ self.down
+        return (self.up * self.scale) @ self.down
 
     def norm(self) -> float:
         """Returns the Frobenius norm, as exact as the factors' type."""
@@ -82,7 +88,7 @@ class Product:
         values."""
         if self.is_wide:
             return None, self.dense(), None
-        left, above = qr(self.up)
+        left, above = qr(self.up * self.scale)
         right, below = qr(self.down.T)
         return left, above @ below.T, right.T
 
@@ -141,6 +147,13 @@ def decomposed(matrix: Matrix) -> Decomposition:
     return matrix.decomposed() if isinstance(matrix, Product) else Decomposition.of(matrix)
 
 
+def singular_values_of(matrix: Matrix) -> torch.Tensor:
+    """Returns the singular values of a matrix, the largest first."""
+    if isinstance(matrix, Product):
+        return matrix.singular_values()
+    return singular_values(matrix)
+
+
 def as_product(matrix: Matrix) -> Product:
     """Returns a matrix as a product, if need be that of its decomposition."""
     if isinstance(matrix, Product):
@@ -161,7 +174,7 @@ def inner_products(products: Iterable[Product]) -> torch.Tensor:
     from one product of all ups and one of all downs.
     """
     each = list(products)
-    whole = Product.sum(each)
+    whole = Product.sum([Product(own.up * own.scale, own.down) for own in each])
     grams = (whole.up.T @ whole.up).double() * (whole.down @ whole.down.T).double()
     place = torch.repeat_interleave(
         torch.arange(len(each)), torch.tensor([product.rank for product in each])

@@ -23,7 +23,7 @@ def knots(parts: Sequence[Matrix], density: float) -> Product:
     """
     side_by_side = [as_product(part) for part in parts]
     left, _ = qr(torch.cat([part.up for part in side_by_side], 1))
-    inner = [(left.T @ part.up) @ part.down for part in side_by_side]
+    inner = [(left.T @ part.up * part.scale) @ part.down for part in side_by_side]
     u, values, vh = svd(torch.cat(inner, 1))
     whole = Decomposition(left @ u, values, vh)
     weighted = values[: whole.rank, None] * vh[: whole.rank]
@@ -67,7 +67,7 @@ def orthogonal(parts: Sequence[Matrix]) -> Product:
 def _without(part: Product, before: Sequence[Decomposition]) -> Product:
     out = _basis(torch.cat([own.left for own in before], 1))
     into = _basis(torch.cat([own.right for own in before]).T)
-    shared = Product(out @ (out.T @ part.up), (part.down @ into) @ into.T)
+    shared = Product(out @ (out.T @ part.up), (part.down @ into) @ into.T, part.scale)
     return Product.sum((part, shared.times(-1.0)))
 
 

@@ -9,7 +9,7 @@ from .base_weight import CHUNK_ENTRIES, BaseWeight, sum_type
 from .delta import Delta, Dense, Diagonal, LowRank, Replacement, Slot, Static
 from .finite import COMPUTABLE, largest_magnitude
 from .interleaved import ADAPTER, regrouped
-from .linear_algebra import qr, singular_values, svd
+from .linear_algebra import norm, qr, singular_values, svd
 from .modules import read_module
 from .number_range import Room, check_delta, room_of
 from .registry import KEYS, PEFT_TYPES, SCALARS, SHARED
@@ -38,6 +38,7 @@ __all__ = [
     "balanced_pair",
     "check_delta",
     "largest_magnitude",
+    "norm",
     "qr",
     "read_module",
     "regrouped",

@@ -6,22 +6,27 @@ from .block_names import BlockNames
 from .blocks import KINDS, PARTS, Layer, Layers
 from .model_names import ModelNames
 from .targets import Names, Part, Rows, Shape, Target, part_of
+from .written_names import NAME_STYLES, NameStyle, WrittenName, WrittenNames
 
 __all__ = [
     "ARCHITECTURES",
     "HEAD_BANKS",
     "KINDS",
+    "NAME_STYLES",
     "PARTS",
     "BlockNames",
     "Layer",
     "Layers",
     "ModelNames",
+    "NameStyle",
     "Names",
     "Part",
     "Rows",
     "Shape",
     "Target",
     "Tokens",
+    "WrittenName",
+    "WrittenNames",
     "architecture_named",
     "part_of",
 ]

@@ -24,6 +24,7 @@ class ModelNames:
     Attributes:
         architecture: "SD 1.5", "Flux", "Wan", …; None if it is not recognised.
         parts: The parts of the model; None if only the names in a file can tell.
+        components: Its denoiser and text encoders.
     """
 
     def __init__(self, shapes: Mapping[str, Shape], component: str | None = None) -> None:
@@ -35,7 +36,7 @@ class ModelNames:
         Raises:
             LoraInputError: There is no such component.
         """
-        parts = components(shapes, component)
+        self.components = parts = components(shapes, component)
         named = [(own_prefix(part.encoder), part) for part in parts if part.encoder]
         self._named = bool(named)
         self._readings = (

@@ -1,0 +1,194 @@
+"""Makes a file of a recipe: exactly what it adds to a model, or as near as was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from ..algebra import Recipe
+from ..combining import RankRule
+from ..errors import LoraInputError
+from ..families import LowRank
+from ..matching import ModelView, Plan, Report, make_plan
+from ..naming import ModelNames, NameStyle, WrittenNames
+from ..reading import FileCache, LoraFile, dialects_of, identify
+from .accuracy import Errors, errors_of
+from .change import Changes, WeightOf
+from .keep import kept
+from .metadata import ERROR, metadata_of
+from .new_file import NewFile
+from .tensors import tensors_of
+from .unit import Unit, units_of
+
+DTYPES: Final = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+}
+
+_STYLES: Final[Mapping[str, NameStyle]] = {
+    "ComfyUI": "ComfyUI",
+    "kohya": "kohya",
+    "diffusers": "diffusers",
+    "peft": "diffusers",
+}
+"""The style of our own for the dialects that files have."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A model, as a file can be made for it.
+
+    Attributes:
+        view: What is known of it.
+        names: The names of its weights.
+        weight_of: Gives its weights; None if there are only names.
+    """
+
+    view: ModelView
+    names: ModelNames
+    weight_of: WeightOf | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a file is written.
+
+    Attributes:
+        rule: How much is kept; None for all of it.
+        dtype: The type of its numbers; None for the widest of the parts.
+        style: Whose names it has; None for those of the parts if all agree, else ComfyUI's.
+    """
+
+    rule: RankRule | None = None
+    dtype: torch.dtype | None = None
+    style: NameStyle | None = None
+
+
+EXACT: Final = Format()
+"""All of it, in the type and with the names of the parts."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saved:
+    """A file that was made.
+
+    Attributes:
+        path: Where it is.
+        layers: How many layers it has.
+        errors: How far it is from the recipe, measured on the file.
+        report: What became of the parts.
+    """
+
+    path: Path
+    layers: int
+    errors: Errors
+    report: Report
+
+
+def save(
+    recipe: Recipe,
+    models: Sequence[Source],
+    out: Path,
+    cache: FileCache,
+    form: Format = EXACT,
+) -> Saved:
+    """Writes what a recipe adds to some models as a new LoRA file.
+
+    Args:
+        recipe: What to keep.
+        models: The models that it is for; their weights are only asked for where something depends
+            on them.
+        out: The new file.
+        cache: Reads the parts.
+        form: How the file is written.
+
+    Raises:
+        LoraInputError: The recipe cannot be in a file, ``out`` cannot be a new one, or its type
+            cannot hold the numbers.
+        LoraError: A part is damaged or does not fit.
+        OSError: The file cannot be written. Then there is none.
+    """
+    NewFile.check(out)
+    _refuse_varying(recipe)
+    views = [model.view for model in models]
+    plan = make_plan(recipe, views, cache)
+    changes = _changes(plan, models)
+    style = form.style or _style_of(plan.files)
+    layers = [*kept(lambda: _units(changes, models, style), form.rule)]
+    _refuse_empty(recipe, layers)
+    tensors = tensors_of(layers, style, form.dtype or _widest(plan.files))
+    base = next((view.base for view in views if view.base), None)
+    notes = metadata_of(recipe, plan.files, layers, base, out.stem)
+    with NewFile(out) as new:
+        new.write(tensors, notes)
+        errors = errors_of(changes, _changes(_plan_of(new.path, views), models))
+        new.write(tensors, {**notes, ERROR: f"{errors.total:.3g}"})
+    return Saved(out, len(layers), errors, plan.report)
+
+
+def _changes(plan: Plan, models: Sequence[Source]) -> list[Changes]:
+    return [
+        Changes(own, model.view.shapes, model.weight_of)
+        for own, model in zip(plan.models, models, strict=True)
+    ]
+
+
+def _units(
+    changes: Sequence[Changes], models: Sequence[Source], style: NameStyle
+) -> Iterator[Unit]:
+    for own, model in zip(changes, models, strict=True):
+        shapes = model.view.shapes
+        yield from units_of(own, WrittenNames(model.names, shapes, style), shapes)
+
+
+def _plan_of(path: Path, views: Sequence[ModelView]) -> Plan:
+    """Plans to add a file that was just written; no cache keeps it."""
+    return make_plan(Recipe.of(identify(path)), views, FileCache())
+
+
+def _refuse_varying(recipe: Recipe) -> None:
+    for term in recipe.terms:
+        for modulation, _ in term.modulated:
+            if modulation.needs_live:
+                raise LoraInputError(
+                    f"{term.file.name} is {modulation}, and a file has no place for that. "
+                    "Take it off before you save.",
+                    key="lora",
+                    expected="strengths and block weights",
+                    found=str(modulation),
+                )
+
+
+def _refuse_empty(recipe: Recipe, layers: Sequence[Unit]) -> None:
+    if not layers:
+        raise LoraInputError(
+            f"There is nothing to save: {recipe} adds nothing to this model.",
+            key="lora",
+            expected="a LoRA that changes something",
+            found=str(recipe),
+        )
+
+
+def _style_of(files: Sequence[LoraFile]) -> NameStyle:
+    """Returns the style of the parts if all have the same, else ComfyUI's."""
+    dialects = {dialect for file in files for dialect in dialects_of(file.modules)[:1]}
+    styles: set[NameStyle] = {_STYLES.get(dialect, "ComfyUI") for dialect in dialects}
+    return styles.pop() if len(styles) == 1 else "ComfyUI"
+
+
+def _widest(files: Sequence[LoraFile]) -> torch.dtype:
+    """Returns the type that holds the numbers of all parts: float32 if they have different ones."""
+    types = {
+        delta.down.dtype
+        for file in files
+        for module in file.modules.values()
+        for delta in module.deltas
+        if isinstance(delta, LowRank)
+    }
+    only = types.pop() if len(types) == 1 else torch.float32
+    return only if only in DTYPES.values() else torch.float32
