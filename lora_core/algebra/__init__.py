@@ -6,6 +6,7 @@ No tensor is read here.
 from .block_weights import BlockWeights, read_blocks
 from .curve import Curve
 from .file_id import FileId
+from .making import Making
 from .mask import Mask
 from .modifier import Moment
 from .progress import progress_at
@@ -22,6 +23,7 @@ __all__ = [
     "BlockWeights",
     "Curve",
     "FileId",
+    "Making",
     "Mask",
     "Moment",
     "Prompt",

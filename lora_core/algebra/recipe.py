@@ -10,25 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import reduce
 from numbers import Real
 
 from .block_weights import read_blocks
 from .curve import Curve
 from .file_id import FileId
+from .making import JSON_VERSION, Making, files_of
 from .mask import Mask
 from .modifier import Axis, Modifier
 from .modulation import Modulation, images_of
 from .recipe_json import read_document
 from .spread import Spread
 from .strength import exact_strength
-from .term import Term
+from .term import Term, normal
 from .term_json import identity_of, read_term, written_term
 
 FORMAT = "lora-algebra recipe"
-VERSION = 5
+VERSION = 6
 """The newest version of the JSON form.
 
 A recipe is written in the oldest version that can express it.
@@ -49,7 +49,7 @@ class Recipe:
     terms: tuple[Term, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "terms", _normal(self.terms))
+        object.__setattr__(self, "terms", normal(self.terms))
         if any(term.modulated for term in self.terms):
             _ = self.images  # refuses modifiers for batches of different sizes
 
@@ -59,6 +59,11 @@ class Recipe:
         otherwise)."""
         exact = exact_strength(strength)
         return cls((Term(file, exact, exact),))
+
+    @classmethod
+    def made(cls, making: Making) -> Recipe:
+        """Returns the recipe of what a method makes of other LoRAs, at strength 1."""
+        return cls.of(making.leaf())
 
     @classmethod
     def sum(cls, recipes: Iterable[Recipe]) -> Recipe:
@@ -107,6 +112,11 @@ class Recipe:
         return Recipe(tuple(term.times(Fraction(1), factor) for term in self.terms))
 
     @property
+    def files(self) -> tuple[FileId, ...]:
+        """The files that it takes, also those of which parts are made; each of them once."""
+        return tuple(dict.fromkeys(file for term in self.terms for file in files_of(term.file)))
+
+    @property
     def images(self) -> int | None:
         """The size of the batch that the recipe is for; None if it fits any."""
         return images_of(self._modulations)
@@ -133,7 +143,7 @@ class Recipe:
 
     def with_files(self, state: Callable[[FileId], FileId]) -> Recipe:
         """Returns the same strengths for the files that ``state`` gives for each."""
-        return Recipe(tuple(replace(t, file=state(t.file)) for t in self.terms))
+        return Recipe(tuple(term.with_file(state) for term in self.terms))
 
     def __add__(self, other: object) -> Recipe:
         if not isinstance(other, Recipe):
@@ -183,7 +193,9 @@ class Recipe:
     def to_json(self) -> str:
         """Returns the versioned text form, from which ``from_json`` makes an equal recipe."""
         modifiers = (m for modulation in self._modulations for m in modulation.modifiers)
-        version = max((modifier.json_version for modifier in modifiers), default=1)
+        versions = [modifier.json_version for modifier in modifiers]
+        versions += [JSON_VERSION for term in self.terms if term.file.made]
+        version = max(versions, default=1)
         terms = [written_term(term) for term in self.terms]
         return json.dumps({"format": FORMAT, "version": version, "terms": terms})
 
@@ -209,12 +221,3 @@ def _modulated(term: Term) -> list[str]:
     Without any it is as before there were modifiers.
     """
     return [json.dumps(identity_of(term.modulated))] if term.modulated else []
-
-
-def _normal(terms: Iterable[Term]) -> tuple[Term, ...]:
-    by_file: dict[FileId, list[Term]] = {}
-    for term in terms:
-        by_file.setdefault(term.file, []).append(term)
-    sums = (reduce(Term.plus, same) for same in by_file.values())
-    left = (t for t in sums if t.strength_model or t.strength_clip or t.modulated)
-    return tuple(sorted(left, key=lambda term: term.file))

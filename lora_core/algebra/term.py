@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import reduce
 from typing import TypeAlias
 
 from ..naming import Layer, Layers
@@ -86,6 +87,12 @@ class Term:
         strengths = self.strength_model * model, self.strength_clip * clip
         return Term(self.file, *strengths, modulated, apart=apart, warnings=self.warnings)
 
+    def with_file(self, state: Callable[[FileId], FileId]) -> Term:
+        """Returns the same strengths for the file that ``state`` gives; for what is made of others,
+        of their files."""
+        made = self.file.made
+        return replace(self, file=made.with_files(state) if made else state(self.file))
+
     def plus(self, other: Term) -> Term:
         """Returns the sum with a term of the same file."""
         return Term(
@@ -110,6 +117,16 @@ class Term:
             abs(float(strength)) * known.max_abs(layer) for known, strength in self.modulated
         )
         return abs(float(self.strength_model)) + most
+
+
+def normal(terms: Iterable[Term]) -> tuple[Term, ...]:
+    """Returns the normal form of a sum: every file once, in a fixed order, and no zeros."""
+    by_file: dict[FileId, list[Term]] = {}
+    for term in terms:
+        by_file.setdefault(term.file, []).append(term)
+    sums = (reduce(Term.plus, same) for same in by_file.values())
+    left = (t for t in sums if t.strength_model or t.strength_clip or t.modulated)
+    return tuple(sorted(left, key=lambda term: term.file))
 
 
 def check_layers(terms: Iterable[Term], model: Layers) -> None:

@@ -1,6 +1,8 @@
 """The mathematics of keeping: sums, truncation and methods of combining, on one matrix at a time."""
 
+from .combined import Combined, as_delta
 from .method import METHODS, Method, Options
+from .part import PartTerm, matrix_of
 from .product import (
     Decomposition,
     Matrix,
@@ -14,21 +16,28 @@ from .product import (
     size_of,
 )
 from .ranks import RankRule, Spectrum, read_rule
+from .resize import cut, resized
 
 __all__ = [
     "METHODS",
+    "Combined",
     "Decomposition",
     "Matrix",
     "Method",
     "Options",
+    "PartTerm",
     "Product",
     "RankRule",
     "Spectrum",
+    "as_delta",
     "as_product",
+    "cut",
     "decomposed",
     "difference_norm",
     "inner_products",
+    "matrix_of",
     "read_rule",
+    "resized",
     "rows_of",
     "singular_values_of",
     "size_of",

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+import torch
+
 from ..errors import LoraInputError
 from .elections import dare, ties
-from .product import Matrix, Product, as_product
+from .product import Matrix, Product, rows_of
+from .ranks import read_rule
+from .resize import resized
 from .subspaces import knots, orthogonal, tsv
 
 
@@ -21,6 +25,7 @@ class Options:
     Attributes:
         density: The share of the entries that is kept.
         seed: What random choices begin with.
+        rank: How much is kept, as ``read_rule`` reads it.
 
     Raises:
         LoraInputError: The density is not above 0 and at most 1.
@@ -28,6 +33,7 @@ class Options:
 
     density: float = 0.2
     seed: int = 0
+    rank: str = "exact"
 
     def __post_init__(self) -> None:
         if not 0 < self.density <= 1:
@@ -37,6 +43,12 @@ class Options:
                 expected="above 0 and at most 1",
                 found=f"{self.density:g}",
             )
+        read_rule(self.rank)
+
+
+def _unchanged(options: Options) -> float:
+    del options
+    return 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,9 @@ class Method:
         options: The names of those ``Options`` that it looks at.
         combine: Makes one matrix (m, n) of several, for a layer of that name.
         low_rank: Whether the result is a product of at most the sum of their ranks.
+        growth: How many times larger than the sum of its parts' largest entries a result can be.
+        across: Makes the matrices of all layers together, of one for each; None if every layer
+            stands for itself.
     """
 
     name: str
@@ -56,11 +71,16 @@ class Method:
     options: frozenset[str]
     combine: Callable[[Sequence[Matrix], Options, str], Matrix]
     low_rank: bool = True
+    growth: Callable[[Options], float] = _unchanged
+    across: Callable[[Sequence[Matrix], Options], Sequence[Matrix]] | None = None
 
 
 def _sum(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
     del options, layer
-    return Product.sum([as_product(part) for part in parts])
+    products = [part for part in parts if isinstance(part, Product)]
+    if len(products) == len(parts):
+        return Product.sum(products)
+    return torch.stack([rows_of(part, slice(None)) for part in parts]).sum(0)
 
 
 def _ties(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
@@ -74,6 +94,11 @@ def _dare(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
     return dare(parts, options.density, seeds)
 
 
+def _rescaled(options: Options) -> float:
+    """What is kept grows as much as is dropped."""
+    return 1 / options.density
+
+
 def _knots(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
     del layer
     return knots(parts, options.density)
@@ -82,6 +107,16 @@ def _knots(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
 def _tsv(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
     del options, layer
     return tsv(parts)
+
+
+def _resized(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
+    """Resizes a layer that is only known now, by itself."""
+    (resized,) = _all_resized([_sum(parts, options, layer)], options)
+    return resized
+
+
+def _all_resized(matrices: Sequence[Matrix], options: Options) -> Sequence[Matrix]:
+    return resized(matrices, read_rule(options.rank))
 
 
 def _orthogonal(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
@@ -103,9 +138,17 @@ METHODS: Final = MappingProxyType(
                 _DENSITY | {"seed"},
                 _dare,
                 low_rank=False,
+                growth=_rescaled,
             ),
             Method("knots", "Stoica et al. 2024, arXiv:2410.19735", _DENSITY, _knots),
             Method("tsv", "Gargiulo et al. 2024, arXiv:2412.00081", frozenset(), _tsv),
+            Method(
+                "resize",
+                "Eckart and Young 1936",
+                frozenset({"rank"}),
+                _resized,
+                across=_all_resized,
+            ),
             Method("orthogonal", "projections on the factors", frozenset(), _orthogonal),
         )
     }

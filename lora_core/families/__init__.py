@@ -6,7 +6,7 @@ they become.
 
 from .balance import UNBALANCED, balanced_pair, shifted
 from .base_weight import CHUNK_ENTRIES, BaseWeight, sum_type
-from .delta import Delta, Dense, Diagonal, LowRank, Replacement, Slot, Static
+from .delta import Delta, Dense, Diagonal, LowRank, Replacement, Slot, Static, WeightDependent
 from .finite import COMPUTABLE, largest_magnitude
 from .interleaved import ADAPTER, regrouped
 from .linear_algebra import norm, qr, singular_values, svd
@@ -35,6 +35,7 @@ __all__ = [
     "Slot",
     "Source",
     "Static",
+    "WeightDependent",
     "balanced_pair",
     "check_delta",
     "largest_magnitude",

@@ -55,6 +55,11 @@ class BaseWeight:
         """Gives ``tensor`` in ``dtype``, on the weight's device."""
         return tensor.to(device=self._matrix.device, dtype=self.dtype)
 
+    def rows(self, start: int, length: int) -> BaseWeight:
+        """Gives some rows of the weight."""
+        own = self._matrix.narrow(0, start, length)
+        return BaseWeight(own.view(length, *self.shape[1:]) if self.shape else own)
+
     def times(self, right: torch.Tensor) -> torch.Tensor:
         """Computes W · right (out, k), for a ``right`` of (in · kernel, k)."""
         return torch.cat([rows @ right for _, rows in self._chunks()])

@@ -12,6 +12,7 @@ from ..naming import Part
 from ..reading import FileCache, LoraFile
 from .assign import Assignment, LiveTerms, MergeLiveSplit, Mode, WeightTerms, assign, split_recipe
 from .file_match import NONE_KNOWN, FileMatch, FileMatches
+from .made import match_made
 from .match import ModelView
 from .overflow import check_live_range, check_range
 from .replaced import check_replaced
@@ -93,8 +94,7 @@ def make_plan(
     before = [*earlier] or [NOTHING for _ in views]
     splits = [old.plus(new) for old, new in zip(before, added, strict=True)]
     terms = Recipe.sum([*(old.whole for old in before), recipe]).terms
-    files = [known[t.file].file if t.file in known else cache.read(t.file) for t in terms]
-    matches = {file.id: known.get(file.id) or FileMatch.of(file, views) for file in files}
+    matches = {t.file: known.get(t.file) or _match(t.file, views, cache) for t in terms}
     assigned = [
         assign(matches.values(), split, index, view)
         for index, (split, view) in enumerate(zip(splits, views, strict=True))
@@ -116,6 +116,13 @@ def make_plan(
         for split, own, new, old in zip(splits, assigned, added, before, strict=True)
     )
     return Plan(tuple(models), Report(tuple(reports)), matches)
+
+
+def _match(file: FileId, views: Sequence[ModelView], cache: FileCache) -> FileMatch:
+    """Matches a file, or what is made of others."""
+    if file.made is None:
+        return FileMatch.of(cache.read(file), views)
+    return match_made(file, file.made, views, lambda part: make_plan(part, views, cache))
 
 
 def _changes(new: MergeLiveSplit, own: Assignment, old: MergeLiveSplit) -> bool:

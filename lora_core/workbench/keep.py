@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from ..combining import Matrix, Product, RankRule, Spectrum, decomposed, singular_values_of
+from ..combining import Matrix, RankRule, Spectrum, cut, singular_values_of
 from .unit import Unit, is_zero
 
 
@@ -45,9 +45,7 @@ def _kept(unit: Unit, rank: int | None) -> Matrix | None:
         return None
     if rank is None or rank > unit.largest_rank:
         return _exact(unit)
-    if isinstance(unit.matrix, Product) and unit.matrix.rank <= rank:
-        return unit.matrix
-    return decomposed(unit.matrix).truncated(rank)
+    return cut(unit.matrix, rank)
 
 
 def _exact(unit: Unit) -> Matrix:

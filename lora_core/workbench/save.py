@@ -118,12 +118,13 @@ def save(
     views = [model.view for model in models]
     plan = make_plan(recipe, views, cache)
     changes = _changes(plan, models)
-    style = form.style or _style_of(plan.files)
+    files = [cache.read(file) for file in recipe.files]
+    style = form.style or _style_of(files)
     layers = [*kept(lambda: _units(changes, models, style), form.rule)]
     _refuse_empty(recipe, layers)
-    tensors = tensors_of(layers, style, form.dtype or _widest(plan.files))
+    tensors = tensors_of(layers, style, form.dtype or _widest(files))
     base = next((view.base for view in views if view.base), None)
-    notes = metadata_of(recipe, plan.files, layers, base, out.stem)
+    notes = metadata_of(recipe, files, layers, base, out.stem)
     with NewFile(out) as new:
         new.write(tensors, notes)
         errors = errors_of(changes, _changes(_plan_of(new.path, views), models))

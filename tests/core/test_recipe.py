@@ -152,8 +152,8 @@ def test_a_newer_recipe_is_refused_with_both_versions():
     with pytest.raises(LoraInputError) as refused:
         Recipe.from_json(document(version=7))
     assert "version 7" in str(refused.value)
-    assert "up to version 5" in str(refused.value)
-    assert (refused.value.expected, refused.value.found) == ("at most 5", "7")
+    assert "up to version 6" in str(refused.value)
+    assert (refused.value.expected, refused.value.found) == ("at most 6", "7")
 
 
 @pytest.mark.parametrize(
