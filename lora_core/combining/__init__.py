@@ -2,6 +2,7 @@
 
 from .combined import Combined, as_delta
 from .method import METHODS, Method, Options
+from .overlap import Overlap, overlap_of
 from .part import PartTerm, matrix_of
 from .product import (
     Decomposition,
@@ -25,6 +26,7 @@ __all__ = [
     "Matrix",
     "Method",
     "Options",
+    "Overlap",
     "PartTerm",
     "Product",
     "RankRule",
@@ -36,6 +38,7 @@ __all__ = [
     "difference_norm",
     "inner_products",
     "matrix_of",
+    "overlap_of",
     "read_rule",
     "resized",
     "rows_of",

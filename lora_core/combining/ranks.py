@@ -30,6 +30,11 @@ class Spectrum:
 class RankRule(Protocol):
     """A way to choose ranks."""
 
+    @property
+    def fixed(self) -> int | None:
+        """The same rank for every layer; None if it depends on the singular values."""
+        ...
+
     def ranks(self, spectra: Sequence[Spectrum]) -> list[int]:
         """Returns a rank for each layer: 0 where nothing is worth keeping."""
         ...
@@ -49,6 +54,10 @@ class EachLayer:
     parameter: float
     rank: Callable[[torch.Tensor, float], int]
 
+    @property
+    def fixed(self) -> int | None:
+        return int(self.parameter) if self.rank is _fixed else None
+
     def ranks(self, spectra: Sequence[Spectrum]) -> list[int]:
         return [self._rank(spectrum.values.double()) for spectrum in spectra]
 
@@ -66,6 +75,10 @@ class ErrorBudget:
     """
 
     error: float
+
+    @property
+    def fixed(self) -> int | None:
+        return None
 
     def ranks(self, spectra: Sequence[Spectrum]) -> list[int]:
         squares = [spectrum.values.double().square() for spectrum in spectra]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .product import Matrix, Product, decomposed, singular_values_of, size_of
+from .leading import leading
+from .product import Decomposition, Matrix, Product, singular_values_of, size_of
 from .ranks import RankRule, Spectrum
 
 
@@ -23,4 +24,9 @@ def cut(matrix: Matrix, rank: int) -> Matrix:
     """Returns the nearest matrix of at most this rank."""
     if isinstance(matrix, Product) and matrix.rank <= rank:
         return matrix
-    return decomposed(matrix).truncated(rank)
+    return leading_of(matrix, rank).truncated(rank)
+
+
+def leading_of(matrix: Matrix, rank: int) -> Decomposition:
+    """Returns the largest singular values of a matrix, the cheap way where there is one."""
+    return matrix.decomposed() if isinstance(matrix, Product) else leading(matrix, rank)

@@ -64,3 +64,8 @@ def svd(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 def singular_values(matrix: torch.Tensor) -> torch.Tensor:
     """Computes the min(m, n) singular values of (m, n), the largest first."""
     return _linalg.svdvals(matrix)
+
+
+def numbers_of(vector: torch.Tensor) -> list[float]:
+    """Returns the entries of (n,) as numbers of Python."""
+    return cast(Any, vector).tolist()

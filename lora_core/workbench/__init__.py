@@ -1,7 +1,26 @@
 """New LoRA files from old ones, and what is in them."""
 
 from .accuracy import Errors
+from .analyse import Analysis, Cell, analyse, fights, plain
 from .change import WeightOf
+from .extract import Extracted, extract, extract_files
 from .save import DTYPES, EXACT, Format, Saved, Source, save
 
-__all__ = ["DTYPES", "EXACT", "Errors", "Format", "Saved", "Source", "WeightOf", "save"]
+__all__ = [
+    "DTYPES",
+    "EXACT",
+    "Analysis",
+    "Cell",
+    "Errors",
+    "Extracted",
+    "Format",
+    "Saved",
+    "Source",
+    "WeightOf",
+    "analyse",
+    "extract",
+    "extract_files",
+    "fights",
+    "plain",
+    "save",
+]

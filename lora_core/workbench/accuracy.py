@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..combining import Matrix, Product, difference_norm, rows_of
 from ..families import norm
-from .change import Changes
+from .change import ModelChanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Errors:
         return max(self.by_weight.items(), key=lambda each: each[1], default=("", 0.0))
 
 
-def errors_of(truth: Sequence[Changes], found: Sequence[Changes]) -> Errors:
+def errors_of(truth: Sequence[ModelChanges], found: Sequence[ModelChanges]) -> Errors:
     """Compares what is added to the same models, a weight at a time."""
     lost: dict[str, tuple[float, float]] = {}
     for own, other in zip(truth, found, strict=True):
-        for key in dict.fromkeys((*own.plan.merged, *other.plan.merged)):
+        for key in dict.fromkeys((*own.keys, *other.keys)):
             lost[key] = _lost(own.of(key).whole(), other.of(key).whole())
     return Errors(
         _relative(math.hypot(*(away for away, _ in lost.values())), _size(lost)),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import torch
 
@@ -76,6 +76,19 @@ class Change:
         return Product.sum(products) if products else None
 
 
+class ModelChanges(Protocol):
+    """What is added to the weights of one model, worked out whenever somebody asks."""
+
+    @property
+    def keys(self) -> Collection[str]:
+        """The weights that change."""
+        ...
+
+    def of(self, key: str) -> Change:
+        """Returns what is added to one weight, which may be nothing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Changes:
     """What a plan adds to the weights of one model, computed anew whenever somebody asks.
@@ -90,17 +103,16 @@ class Changes:
     shapes: Mapping[str, Shape]
     weight_of: WeightOf | None = None
 
-    def __iter__(self) -> Iterator[Change]:
-        """Yields one change after the other.
-
-        Raises:
-            LoraInputError: Something depends on the weights and there are none, or changes a
-                layer's shape.
-        """
-        return map(self.of, self.plan.merged)
+    @property
+    def keys(self) -> Collection[str]:
+        return self.plan.merged.keys()
 
     def of(self, key: str) -> Change:
-        """Returns what is added to one weight, which may be nothing."""
+        """Returns what is added to one weight, which may be nothing.
+
+        Raises:
+            LoraInputError: It depends on the weight and there is none, or changes a layer's shape.
+        """
         terms, shape = self.plan.merged.get(key, ()), self.shapes[key]
         return Change(key, shape, _pieces(key, shape, terms, self.weight_of))
 

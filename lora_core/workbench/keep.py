@@ -32,6 +32,8 @@ def kept(units: Callable[[], Iterable[Unit]], rule: RankRule | None) -> Iterator
 
 def _cuts(units: Iterable[Unit], rule: RankRule) -> dict[str, int]:
     """Returns the rank of each layer that a rule is for."""
+    if rule.fixed is not None:
+        return {unit.name: rule.fixed for unit in units if unit.can_be_pair}
     spectra = {
         unit.name: Spectrum(singular_values_of(unit.matrix), unit.cost)
         for unit in units

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from ..matching import ModelView, Plan, Report, make_plan
 from ..naming import ModelNames, NameStyle, WrittenNames
 from ..reading import FileCache, LoraFile, dialects_of, identify
 from .accuracy import Errors, errors_of
-from .change import Changes, WeightOf
+from .change import Changes, ModelChanges, WeightOf
 from .keep import kept
 from .metadata import ERROR, metadata_of
 from .new_file import NewFile
@@ -115,21 +115,49 @@ def save(
     """
     NewFile.check(out)
     _refuse_varying(recipe)
-    views = [model.view for model in models]
-    plan = make_plan(recipe, views, cache)
-    changes = _changes(plan, models)
+    plan = make_plan(recipe, [model.view for model in models], cache)
     files = [cache.read(file) for file in recipe.files]
-    style = form.style or _style_of(files)
+    form = replace(form, style=form.style or _style_of(files), dtype=form.dtype or _widest(files))
+
+    def notes(units: Sequence[Unit]) -> dict[str, str]:
+        return metadata_of(recipe, files, units, _base(models), out.stem)
+
+    layers, errors = write_changes(_changes(plan, models), models, out, form, notes)
+    return Saved(out, layers, errors, plan.report)
+
+
+def write_changes(
+    changes: Sequence[ModelChanges],
+    models: Sequence[Source],
+    out: Path,
+    form: Format,
+    notes: Callable[[Sequence[Unit]], dict[str, str]],
+) -> tuple[int, Errors]:
+    """Writes what is added to some models as a new file; returns how many layers it has, and how
+    far it is from that, measured on the file.
+
+    Args:
+        changes: What is added to each model.
+        models: The models.
+        out: The new file.
+        form: How the file is written; without a style it is ComfyUI's, without a type float32.
+        notes: Returns the metadata for the layers that the file has.
+    """
+    style = form.style or "ComfyUI"
     layers = [*kept(lambda: _units(changes, models, style), form.rule)]
-    _refuse_empty(recipe, layers)
-    tensors = tensors_of(layers, style, form.dtype or _widest(files))
-    base = next((view.base for view in views if view.base), None)
-    notes = metadata_of(recipe, files, layers, base, out.stem)
+    _refuse_empty(layers)
+    tensors = tensors_of(layers, style, form.dtype or torch.float32)
+    told = notes(layers)
+    views = [model.view for model in models]
     with NewFile(out) as new:
-        new.write(tensors, notes)
+        new.write(tensors, told)
         errors = errors_of(changes, _changes(_plan_of(new.path, views), models))
-        new.write(tensors, {**notes, ERROR: f"{errors.total:.3g}"})
-    return Saved(out, len(layers), errors, plan.report)
+        new.write(tensors, {**told, ERROR: f"{errors.total:.3g}"})
+    return len(layers), errors
+
+
+def _base(models: Sequence[Source]) -> str | None:
+    return next((model.view.base for model in models if model.view.base), None)
 
 
 def _changes(plan: Plan, models: Sequence[Source]) -> list[Changes]:
@@ -140,7 +168,7 @@ def _changes(plan: Plan, models: Sequence[Source]) -> list[Changes]:
 
 
 def _units(
-    changes: Sequence[Changes], models: Sequence[Source], style: NameStyle
+    changes: Sequence[ModelChanges], models: Sequence[Source], style: NameStyle
 ) -> Iterator[Unit]:
     for own, model in zip(changes, models, strict=True):
         shapes = model.view.shapes
@@ -165,13 +193,13 @@ def _refuse_varying(recipe: Recipe) -> None:
                 )
 
 
-def _refuse_empty(recipe: Recipe, layers: Sequence[Unit]) -> None:
+def _refuse_empty(layers: Sequence[Unit]) -> None:
     if not layers:
         raise LoraInputError(
-            f"There is nothing to save: {recipe} adds nothing to this model.",
+            "There is nothing to save: nothing is added to this model.",
             key="lora",
             expected="a LoRA that changes something",
-            found=str(recipe),
+            found="no changes",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from ..combining import Matrix, Product
 from ..families import Slot
 from ..naming import Shape, WrittenName, WrittenNames
-from .change import Change
+from .change import Change, ModelChanges
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,11 +47,11 @@ class Unit:
 
 
 def units_of(
-    changes: Iterable[Change], names: WrittenNames, shapes: Mapping[str, Shape]
+    changes: ModelChanges, names: WrittenNames, shapes: Mapping[str, Shape]
 ) -> Iterator[Unit]:
     """Yields the layers of a file for what is added to some weights; layers that get nothing are
     left out."""
-    for change in changes:
+    for change in map(changes.of, changes.keys):
         weight = _weight_of_bias(change.key, shapes)
         for name in names.of(weight or change.key):
             unit = _unit(change, name, "weight" if weight is None else "bias")
