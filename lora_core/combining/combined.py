@@ -47,6 +47,11 @@ class Combined(WeightDependent):
     def removes(self) -> bool:
         return self.replaces
 
+    @property
+    def needs_weight(self) -> bool:
+        static = (isinstance(term.delta, Static) for part in self.parts for term in part)
+        return self.grows or self.replaces or not all(static)
+
     def fits(self, shape: Shape) -> bool:
         return shape == self.shape
 

@@ -81,6 +81,11 @@ class Delta(ABC):
         """Whether it is summed up in float64, so that narrower sums only see its largest entry."""
         return False
 
+    @property
+    def needs_weight(self) -> bool:
+        """Whether only the weight itself tells what it adds."""
+        return False
+
     @abstractmethod
     def fits(self, shape: Shape) -> bool:
         """Tells whether it can be added to a weight of this shape."""
@@ -331,6 +336,10 @@ class HalvesSwapped(Delta):
     def made_wide(self) -> bool:
         return self.inner.made_wide
 
+    @property
+    def needs_weight(self) -> bool:
+        return self.inner.needs_weight
+
     def fits(self, shape: Shape) -> bool:
         return self.inner.fits(shape)
 
@@ -360,6 +369,10 @@ class WeightDependent(Delta):
     """A delta that needs the weight to be turned into the normal form."""
 
     __slots__ = ()
+
+    @property
+    def needs_weight(self) -> bool:
+        return True
 
     def max_abs(self) -> float:
         return self.max_abs_bound()

@@ -3,8 +3,11 @@
 from .accuracy import Errors
 from .analyse import Analysis, Cell, analyse, fights, plain
 from .change import WeightOf
+from .checkpoint import checkpoint
 from .extract import Extracted, extract, extract_files
-from .save import DTYPES, EXACT, Format, Saved, Source, save
+from .save import DTYPES, EXACT, Format, Saved, save
+from .source import Source
+from .words import words
 
 __all__ = [
     "DTYPES",
@@ -18,9 +21,11 @@ __all__ = [
     "Source",
     "WeightOf",
     "analyse",
+    "checkpoint",
     "extract",
     "extract_files",
     "fights",
     "plain",
     "save",
+    "words",
 ]

@@ -15,6 +15,7 @@ import torch
 
 from ..algebra import Recipe
 from ..combining import Matrix, Product, Spectrum, overlap_of, read_rule
+from ..errors import LoraInputError
 from ..families import numbers_of
 from ..matching import ModelView, make_plan
 from ..naming import KINDS
@@ -118,8 +119,16 @@ def analyse(
         norm_of: Gives the norms of its weights, to compare with.
 
     Raises:
+        LoraInputError: There is no LoRA.
         LoraError: A file is damaged or does not fit, or depends on weights that are not there.
     """
+    if not recipe:
+        raise LoraInputError(
+            "There is nothing to analyse: the strengths cancel out, or there is no LoRA.",
+            key="lora",
+            expected="one LoRA or more",
+            found="none",
+        )
     parts = [_changes(Recipe((term,)), view, cache, weight_of) for term in recipe.terms]
     sums = _Sums(len(parts))
     for key in dict.fromkeys(key for part in parts for key in part.keys):

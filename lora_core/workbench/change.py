@@ -134,12 +134,14 @@ def _pieces(
 
 
 def _is_product(patch: Patch) -> bool:
-    return patch.gate is not None and patch.dense is None and not _needs_weight(patch)
+    static = patch.dense is None and not patch.weight_dependent
+    return patch.gate is not None and static and not _needs_weight(patch)
 
 
 def _needs_weight(patch: Patch) -> bool:
     shares = patch.row is not None or patch.column is not None
-    return bool(patch.weight_dependent) or shares or patch.keep != 1.0
+    depends = any(delta.needs_weight for _, delta in patch.weight_dependent)
+    return depends or shares or patch.keep != 1.0
 
 
 def _piece(patch: Patch) -> Piece:

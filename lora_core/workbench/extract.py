@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, cast
 
-import safetensors
-import torch
-
-from ..applying import model_of
-from ..errors import LoraFileError, LoraMismatchError
-from ..naming import ModelNames, Shape, architecture_named
+from ..errors import LoraMismatchError
+from ..naming import Shape, architecture_named
 from .accuracy import Errors
 from .change import SUM_TYPE, Change, Piece, WeightOf
-from .save import Format, Source, write_changes
+from .checkpoint import opened, shapes_in
+from .save import Format, write_changes
+from .source import Source
 from .unit import Unit
 
 
@@ -111,36 +107,11 @@ def extract_files(tuned: Path, base: Path, out: Path, form: Format) -> Extracted
         LoraFileError: One of them cannot be read.
         LoraError: As ``extract``.
     """
-    with _opened(tuned) as finished, _opened(base) as original:
-        shapes = [_shapes(finished), _shapes(original)]
-        meta = {key: torch.empty(shape, device="meta") for key, shape in shapes[1].items()}
-        model = Source(model_of(meta), ModelNames(shapes[1]))
+    with opened(tuned) as finished, opened(base) as original:
+        shapes = [shapes_in(finished), shapes_in(original)]
+        model = Source.of_shapes(shapes[1])
         weights = finished.get_tensor, original.get_tensor
         return extract(shapes[0], shapes[1], weights, model, out, form)
-
-
-@contextmanager
-def _opened(path: Path) -> Generator[Any]:
-    try:
-        with cast(Any, safetensors.safe_open)(path, framework="pt") as file:
-            yield file
-    except (safetensors.SafetensorError, FileNotFoundError) as error:
-        raise LoraFileError(
-            f"cannot be read as a checkpoint: {error}",
-            file=path.name,
-            expected="a .safetensors file",
-            found=str(error),
-        ) from error
-
-
-def _shapes(file: Any) -> dict[str, Shape]:
-    """Returns the shapes of the weights that can be computed with."""
-    slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118, no mapping
-    return {
-        key: tuple(own.get_shape())
-        for key, own in slices.items()
-        if own.get_dtype() in ("F64", "F32", "F16", "BF16")
-    }
 
 
 def _check_alike(

@@ -15,7 +15,7 @@ def kept(units: Callable[[], Iterable[Unit]], rule: RankRule | None) -> Iterator
     """Yields the layers as a file will hold them, one after the other.
 
     A product stays one, and its rank is cut where the rule says so; a matrix becomes one. Biases,
-    norms, and what would be larger as a pair stay matrices. Layers that get nothing are left out.
+    norms, and what has no low rank stay matrices. Layers that get nothing are left out.
 
     Args:
         units: Gives what is added to each layer. Under a rule it is asked twice, since a rule looks

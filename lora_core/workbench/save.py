@@ -14,13 +14,14 @@ from ..combining import RankRule
 from ..errors import LoraInputError
 from ..families import LowRank
 from ..matching import ModelView, Plan, Report, make_plan
-from ..naming import ModelNames, NameStyle, WrittenNames
+from ..naming import NameStyle
 from ..reading import FileCache, LoraFile, dialects_of, identify
 from .accuracy import Errors, errors_of
-from .change import Changes, ModelChanges, WeightOf
+from .change import Changes, ModelChanges
 from .keep import kept
 from .metadata import ERROR, metadata_of
 from .new_file import NewFile
+from .source import Source
 from .tensors import tensors_of
 from .unit import Unit, units_of
 
@@ -37,21 +38,6 @@ _STYLES: Final[Mapping[str, NameStyle]] = {
     "peft": "diffusers",
 }
 """The style of our own for the dialects that files have."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """A model, as a file can be made for it.
-
-    Attributes:
-        view: What is known of it.
-        names: The names of its weights.
-        weight_of: Gives its weights; None if there are only names.
-    """
-
-    view: ModelView
-    names: ModelNames
-    weight_of: WeightOf | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +157,7 @@ def _units(
     changes: Sequence[ModelChanges], models: Sequence[Source], style: NameStyle
 ) -> Iterator[Unit]:
     for own, model in zip(changes, models, strict=True):
-        shapes = model.view.shapes
-        yield from units_of(own, WrittenNames(model.names, shapes, style), shapes)
+        yield from units_of(own, model.names(style), model.view.shapes)
 
 
 def _plan_of(path: Path, views: Sequence[ModelView]) -> Plan:

@@ -9,8 +9,9 @@ import torch
 
 from ..combining import Matrix, Product
 from ..families import Slot
-from ..naming import Shape, WrittenName, WrittenNames
+from ..naming import Shape, WrittenName
 from .change import Change, ModelChanges
+from .source import NamesInFile
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,13 +42,20 @@ class Unit:
 
     @property
     def largest_rank(self) -> int:
-        """The largest rank with which a pair is smaller than the matrix itself."""
+        """The largest rank with which it is kept as a pair.
+
+        A product stays one as long as its rank is one; a matrix only becomes one that is smaller.
+        """
+        if not self.can_be_pair:
+            return 0
         height, width = self.matrix.shape
-        return (height * width - 1) // (height + width) if self.can_be_pair else 0
+        if isinstance(self.matrix, Product):
+            return min(height, width)
+        return (height * width - 1) // (height + width)
 
 
 def units_of(
-    changes: ModelChanges, names: WrittenNames, shapes: Mapping[str, Shape]
+    changes: ModelChanges, names: NamesInFile, shapes: Mapping[str, Shape]
 ) -> Iterator[Unit]:
     """Yields the layers of a file for what is added to some weights; layers that get nothing are
     left out."""

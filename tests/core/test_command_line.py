@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from harness.samples import net, pair, tensors, write
+from lora_core import Recipe, apply, load
 from lora_core.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -255,3 +256,94 @@ def test_a_folder_that_cannot_be_written_is_refused(run, tmp_path, base, ink):
 )
 def test_wrong_usage_ends_with_2(run, arguments):
     assert run(*arguments).returncode == 2
+
+
+# --- new LoRAs from old ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def light(tmp_path):
+    return write(tmp_path / "light.safetensors", pair("linear", 6, 8, rank=2, seed=2))
+
+
+def applied_to(base, *asked):
+    weights = load_file(base)
+    apply(weights, Recipe.sum(strength * load(path) for path, strength in asked))
+    return weights["linear.weight"]
+
+
+def test_combine_writes_the_sum(run, base, ink, light, tmp_path):
+    out = tmp_path / "sum.safetensors"
+    told = json.loads(run("combine", f"{ink}=0.5", f"{light}=-2", "-o", out, "--json").stdout)
+    assert (told["out"], told["layers"]) == (str(out), 1)
+    assert told["error"] < 1e-6
+    expected = applied_to(base, (ink, 0.5), (light, -2))
+    assert torch.allclose(applied_to(base, (out, 1)), expected, atol=1e-5)
+
+
+def test_combine_by_a_method(run, ink, light, tmp_path):
+    out = tmp_path / "ties.safetensors"
+    said = run("combine", ink, light, "--method", "ties", "--density", "0.5", "-o", out)
+    assert said.returncode == 0
+    assert said.stdout.splitlines()[0] == "ties(1·ink, 1·light, density 0.5) (ties)"
+    assert "error: " in said.stdout
+
+
+def test_resize_and_convert(run, base, ink, tmp_path):
+    out = tmp_path / "small.safetensors"
+    told = json.loads(run("resize", ink, "--rank", "2", "-o", out, "--json").stdout)
+    assert 0 < told["error"] < 1
+    assert load_file(out)["linear.lora_down.weight"].shape == (2, 8)
+    out = tmp_path / "half.safetensors"
+    assert run("convert", ink, "-o", out, "--dtype", "float16").returncode == 0
+    assert load_file(out)["linear.lora_up.weight"].dtype == torch.float16
+    out = tmp_path / "named.safetensors"
+    told = run("convert", ink, "-o", out, "--names", "kohya", "--model", base)
+    assert told.returncode == 0, told.stderr
+    assert torch.allclose(applied_to(base, (out, 1)), applied_to(base, (ink, 1)), atol=1e-6)
+    refused = run("convert", ink, "-o", tmp_path / "x.safetensors", "--names", "kohya")
+    assert (refused.returncode, "Give it as --model" in refused.stderr) == (1, True)
+
+
+def test_extract_gives_back_what_apply_did(run, base, ink, tmp_path):
+    tuned, out = tmp_path / "tuned.safetensors", tmp_path / "again.safetensors"
+    run("apply", base, "-l", f"{ink}=0.7", "-o", tuned)
+    said = run("extract", tuned, base, "--rank", "4", "-o", out)
+    assert said.returncode == 0, said.stderr
+    assert torch.allclose(applied_to(base, (out, 1)), applied_to(base, (ink, 0.7)), atol=1e-5)
+
+
+def test_analyse_says_how_alike_they_are(run, ink, light):
+    said = run("analyse", ink, f"{light}=0.5")
+    assert said.returncode == 0, said.stderr
+    assert "ink and light: cosine " in said.stdout
+    told = json.loads(run("analyse", ink, light, "--json").stdout)
+    assert told["names"] == ["ink", "light"]
+    assert run("analyse", ink, f"{ink}=-1").returncode == 1
+
+
+@pytest.mark.parametrize("verb", ["combine", "resize", "convert"])
+def test_nothing_is_written_over(run, ink, light, verb):
+    before = light.read_bytes()
+    rank = ("--rank", "2") if verb == "resize" else ()
+    said = run(verb, ink, *rank, "-o", light)
+    assert said.returncode == 1
+    assert "already" in said.stderr
+    assert light.read_bytes() == before
+
+
+def test_files_that_name_their_layers_differently_need_a_model(run, base, ink, tmp_path):
+    other = write(tmp_path / "other.safetensors", pair("diffusion_model.linear", 6, 8, seed=3))
+    out = tmp_path / "out.safetensors"
+    said = run("combine", ink, other, "-o", out)
+    assert (said.returncode, "call the layers differently" in said.stderr) == (1, True)
+    assert run("combine", ink, other, "-o", out, "--model", base).returncode == 0
+
+
+def test_what_depends_on_weights_takes_them_from_the_model(run, base, tmp_path):
+    own = {**pair("linear", 6, 8), "linear.dora_scale": torch.rand(6, 1) + 0.5}
+    dora, out = write(tmp_path / "dora.safetensors", own), tmp_path / "out.safetensors"
+    said = run("combine", dora, "-o", out)
+    assert (said.returncode, "depends on the model's weights" in said.stderr) == (1, True)
+    assert run("combine", dora, "-o", out, "--model", base, "--dtype", "float32").returncode == 0
+    assert torch.allclose(applied_to(base, (out, 1)), applied_to(base, (dora, 1)), atol=1e-5)

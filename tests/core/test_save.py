@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ Weights = dict[str, torch.Tensor]
 def source(weights: Weights) -> Source:
     view = model_of(weights)
     shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
-    return Source(view, ModelNames(shapes), weights.__getitem__)
+    return Source.of_model(view, ModelNames(shapes), weights.__getitem__)
 
 
 def kept(recipe: Recipe, weights: Weights, out: Path, **how) -> Saved:
@@ -255,4 +256,4 @@ def test_what_needs_the_weights_says_so(tmp_path, weights):
     recipe = load(write(tmp_path / "dora.safetensors", own))
     bare = source(weights)
     with pytest.raises(LoraInputError, match="depends on the model's weights"):
-        save(recipe, [Source(bare.view, bare.names)], tmp_path / "x.safetensors", FileCache())
+        save(recipe, [replace(bare, weight_of=None)], tmp_path / "x.safetensors", FileCache())

@@ -1,0 +1,26 @@
+"""``extract TUNED BASE -o OUT``: the LoRA that makes one checkpoint of another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..workbench import extract_files
+from .arguments import Command, Commands, add_out, form, told
+
+
+def add_to(commands: Commands) -> Command:
+    """Adds the command."""
+    command = commands.add_parser("extract", help="take a LoRA out of a finished checkpoint")
+    command.add_argument("tuned", metavar="TUNED", type=Path, help="the finished checkpoint")
+    command.add_argument("base", metavar="BASE", type=Path, help="the one that it came from")
+    command.add_argument("--rank", default="64", help="exact, a rank (64), or an error such as 5%%")
+    add_out(command)
+    return command
+
+
+def run(options: argparse.Namespace) -> int:
+    """Writes the LoRA."""
+    how = form(options, options.rank)
+    found = extract_files(options.tuned, options.base, options.out, how)
+    return told(options, found.path, found.layers, found.errors)

@@ -1,0 +1,45 @@
+"""``resize FILE --rank RULE -o OUT``: a smaller LoRA."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..algebra import Recipe
+from ..reading import shared_cache
+from ..workbench import save
+from .arguments import (
+    LORA,
+    LORA_HELP,
+    Command,
+    Commands,
+    add_model,
+    add_out,
+    form,
+    lora,
+    recipes,
+    source,
+    told,
+)
+
+
+def add_to(commands: Commands) -> Command:
+    """Adds the command."""
+    command = commands.add_parser("resize", help="write a smaller LoRA")
+    command.add_argument("file", metavar=LORA, type=lora, help=LORA_HELP)
+    command.add_argument(
+        "--rank",
+        required=True,
+        help="a rank, an error for the whole file such as 1%%, or one of sv_ratio, sv_cumulative, "
+        "sv_fro and a number, or sv_knee",
+    )
+    add_model(command)
+    add_out(command)
+    return command
+
+
+def run(options: argparse.Namespace) -> int:
+    """Writes the LoRA."""
+    recipe = Recipe.sum(recipes([options.file]))
+    how = form(options, options.rank)
+    saved = save(recipe, [source(options, recipe)], options.out, shared_cache, how)
+    return told(options, saved.path, saved.layers, saved.errors)
