@@ -1,7 +1,10 @@
 """The nodes by name. Each is a schema, one call into the core, and one return."""
 
+from .analyse_lora import AnalyseLoRA
 from .apply_to_conditioning import ApplyToConditioning
 from .apply_to_model import ApplyToModel
+from .combine_loras import CombineLoRAs
+from .extract_lora import ExtractLoRA
 from .from_lora_stack import FromLoRAStack
 from .from_lora_tags import FromLoRATags
 from .load_lora import LoadLoRA
@@ -9,6 +12,8 @@ from .lora_block_weights import LoRABlockWeights
 from .lora_grid import LoRAGrid
 from .lora_rows import LoRARows
 from .mask_lora import MaskLoRA
+from .resize_lora import ResizeLoRA
+from .save_lora_file import SaveLoRAFile
 from .scale_lora import ScaleLoRA
 from .schedule_lora import ScheduleLoRA
 from .spread_lora import SpreadLoRA
@@ -34,4 +39,9 @@ NODES = [
     LoRABlockWeights,
     MaskLoRA,
     ApplyToConditioning,
+    SaveLoRAFile,
+    CombineLoRAs,
+    ResizeLoRA,
+    ExtractLoRA,
+    AnalyseLoRA,
 ]

@@ -11,6 +11,9 @@ OVERBAKED = 2.0
 """How many times larger than the largest LoRA a sum may be before it is mentioned."""
 
 
+MOST_FIGHTS = 5
+
+
 def words(analysis: Analysis) -> str:
     """Writes an analysis for people."""
     return printable("\n".join([*_loras(analysis), *_together(analysis), *_pairs(analysis)]))
@@ -30,7 +33,8 @@ def _together(analysis: Analysis) -> Iterator[str]:
     yield f"all together: {analysis.total:.4g}, {times:.2f} times the largest"
     if times > OVERBAKED:
         yield f"  overbakes: the sum is {times:.1f} times the largest LoRA. Lower the strengths."
-    for kind, places, agreement in fights(analysis.cells):
+    strongest = sorted(fights(analysis.cells), key=lambda found: found[2])[:MOST_FIGHTS]
+    for kind, places, agreement in strongest:
         yield f"  fights: {agreement:.0%} in {kind} of {_places(places)}"
 
 
@@ -50,4 +54,4 @@ def _places(places: Sequence[Place]) -> str:
     (name, first), (_, last) = places[0], places[-1]
     if not name:
         return "the layers outside of blocks"
-    return f"{name} {first}" if first == last else f"{name} {first}–{last}"
+    return f"{name} {first}" if first == last else f"{name} {first}-{last}"

@@ -10,17 +10,21 @@ from .files import (
     lora_names,
     resolve_lora,
 )
+from .keep import analyse_recipe, extract_recipe, save_recipe
 from .regions import named
 
 __all__ = [
     "Library",
+    "analyse_recipe",
     "apply_for_prompts",
     "apply_recipe",
     "content_of",
     "current",
+    "extract_recipe",
     "find_lora",
     "listed_states",
     "lora_names",
     "named",
     "resolve_lora",
+    "save_recipe",
 ]

@@ -209,6 +209,11 @@ def _applied(patcher: ModelPatcher) -> Applied:
     return Applied(MergeLiveSplit(), patcher.patches_uuid, patcher.patches_uuid, live_key=key)
 
 
+def earlier_on(patcher: ModelPatcher) -> Mapping[str, object]:
+    """Returns our patches on a model by weight, as the host stores them."""
+    return _applied(patcher).entries
+
+
 def _keys() -> Iterator[str]:
     """Yields names for what we put on a model; a second one if somebody patched in between."""
     yield ATTACHMENT

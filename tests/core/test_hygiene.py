@@ -40,6 +40,7 @@ HOST = {"comfy", "folder_paths", "server", "execution", "aiohttp", "nodes"}
 MODELS = {"comfy"}
 TOUCHES = {
     "host/files.py": {"folder_paths"},
+    "host/keep.py": {"comfy", "folder_paths"},
     "host/apply.py": MODELS,
     "host/view.py": MODELS,
     "host/live.py": MODELS,

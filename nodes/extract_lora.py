@@ -1,0 +1,68 @@
+"""The node that takes a LoRA out of a finished model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..lora_core.combining import read_rule
+from ..lora_core.errors import LoraError
+from ..lora_core.workbench import DTYPES, Format
+from .host import extract_recipe
+from .plain_errors import plain_errors, validation_error
+from .types import CATEGORY, Lora
+
+
+class ExtractLoRA(io.ComfyNode):
+    """Makes a LoRA of the difference between two models."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        template = io.MatchType.Template("models", [io.Model, io.Clip])
+        return io.Schema(
+            node_id="ExtractLoRA",
+            display_name="Extract LoRA",
+            category=CATEGORY,
+            description="Makes a LoRA of what one model has and another has not, as both are patched "
+            "now. Says how much of the difference it holds.",
+            search_aliases=["extract lora", "lora from checkpoint", "model difference"],
+            inputs=[
+                io.MatchType.Input(
+                    "model", template=template, tooltip="The finished MODEL or CLIP"
+                ),
+                io.MatchType.Input(
+                    "model_base", template=template, tooltip="The one that it came from"
+                ),
+                io.String.Input(
+                    "rank",
+                    default="64",
+                    tooltip="64: at most this rank in each layer. 5%: as small as it can be with this "
+                    "error. exact: all of it, as large as the model",
+                ),
+                io.Combo.Input("dtype", options=list(DTYPES), default="float16"),
+            ],
+            outputs=[
+                Lora.Output(display_name="LORA"),
+                io.String.Output("report", display_name="report"),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, rank: str | None = None) -> bool | str:
+        try:
+            read_rule(rank or "exact")
+        except LoraError as error:
+            return validation_error(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls, model: Any, model_base: Any, rank: str = "64", dtype: str = "float16"
+    ) -> io.NodeOutput:
+        with plain_errors():
+            recipe, error = extract_recipe(
+                model, model_base, Format(read_rule(rank), DTYPES[dtype])
+            )
+        report = f"error: {error:.2g} of the whole difference"
+        return io.NodeOutput(recipe, report, ui={"text": (report,)})
