@@ -25,7 +25,7 @@ class CombineLoRAs(io.ComfyNode):
             display_name="Combine LoRAs",
             category=CATEGORY,
             description="Makes one LoRA of several, by a method that lets them fight less. It is worked "
-            "out when it is applied, and can be scaled, stacked, scheduled and saved like any other.",
+            "out when it is applied, and can be scaled, stacked and saved like any other.",
             search_aliases=["merge loras", "ties", "dare", "knots", "tsv", "lora merger"],
             inputs=[
                 io.Combo.Input(
@@ -33,7 +33,7 @@ class CombineLoRAs(io.ComfyNode):
                     options=NAMES,
                     default="sum",
                     tooltip="sum: adds them. ties: keeps the largest changes, and of those only what "
-                    "most agree on. dare: drops changes at random. knots: ties in the space they "
+                    "goes into the stronger direction. dare: drops changes at random. knots: ties in the space they "
                     "share. tsv: makes what they do orthogonal. orthogonal: each loses what an "
                     "earlier one does already",
                 ),

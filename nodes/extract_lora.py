@@ -40,7 +40,12 @@ class ExtractLoRA(io.ComfyNode):
                     tooltip="64: at most this rank in each layer. 5%: as small as it can be with this "
                     "error. exact: all of it, as large as the model",
                 ),
-                io.Combo.Input("dtype", options=list(DTYPES), default="float16"),
+                io.Combo.Input(
+                    "dtype",
+                    options=list(DTYPES),
+                    default="float16",
+                    tooltip="Type of the numbers in the file",
+                ),
             ],
             outputs=[
                 Lora.Output(display_name="LORA"),
@@ -51,7 +56,7 @@ class ExtractLoRA(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, rank: str | None = None) -> bool | str:
         try:
-            read_rule(rank or "exact")
+            read_rule("exact" if rank is None else rank)  # a linked one is not known yet
         except LoraError as error:
             return validation_error(error)
         return True

@@ -80,7 +80,7 @@ class SaveLoRAFile(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, rank: str | None = None) -> bool | str:
         try:
-            read_rule(rank or "exact")
+            read_rule("exact" if rank is None else rank)  # a linked one is not known yet
         except LoraError as error:
             return validation_error(error)
         return True

@@ -122,7 +122,7 @@ def _refuse_varying(method: str, terms: Sequence[Term]) -> None:
             if modulation.needs_live:
                 raise LoraInputError(
                     f"{term.file.name} is {modulation}, which {method} cannot look at. "
-                    "Combine first, and put it behind.",
+                    f"Put that behind {method} instead of before it.",
                     key="loras",
                     expected="strengths and block weights",
                     found=str(modulation),

@@ -49,8 +49,8 @@ class Combined(WeightDependent):
 
     @property
     def needs_weight(self) -> bool:
-        static = (isinstance(term.delta, Static) for part in self.parts for term in part)
-        return self.grows or self.replaces or not all(static)
+        needed = (term.delta.needs_weight for part in self.parts for term in part)
+        return self.grows or self.replaces or any(needed)
 
     def fits(self, shape: Shape) -> bool:
         return shape == self.shape
@@ -62,7 +62,7 @@ class Combined(WeightDependent):
         return self.bound
 
     def resolve_on(self, weight: BaseWeight) -> Sequence[Static]:
-        parts = [matrix_of(part, weight.size[0], weight) for part in self.parts]
+        parts = [matrix_of(part, self.shape, weight) for part in self.parts]
         known = [part for part in parts if part is not None]
         made = self.method.combine(known, self.options, self.layer)
         return (as_delta(made, self.shape, self.slot),)

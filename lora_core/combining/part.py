@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from ..families import BaseWeight, Delta, Dense, Diagonal, LowRank, Replacement, Static
+from ..naming import Shape
 from .product import Matrix, Product
 
 
@@ -27,20 +29,20 @@ class PartTerm:
 
 
 def matrix_of(
-    terms: Sequence[PartTerm], height: int, weight: BaseWeight | None = None
+    terms: Sequence[PartTerm], shape: Shape, weight: BaseWeight | None = None
 ) -> Matrix | None:
-    """Returns the sum of terms as a matrix (height, in · kernel); None if it takes the weight.
+    """Returns the sum of terms as a matrix (out, in · kernel); None if it takes the weight.
 
     Args:
         terms: One or more terms of one weight.
-        height: How many rows the weight has.
+        shape: The weight's shape.
         weight: The weight itself, if it is there.
     """
+    height = shape[0] if shape else 1
     parts: list[Matrix] = []
     for term in terms:
         own = None if weight is None else weight.rows(term.start, term.length)
-        statics = [term.delta] if own is None else term.delta.resolve_on(own)
-        for static in statics:
+        for static in _statics(term, shape, own):
             matrix = _matrix(static, own)
             if matrix is None:
                 return None
@@ -49,6 +51,20 @@ def matrix_of(
     if len(products) == len(parts):
         return Product.sum(products)
     return torch.stack([_dense(part) for part in parts]).sum(0)
+
+
+def _statics(term: PartTerm, shape: Shape, weight: BaseWeight | None) -> Sequence[Delta]:
+    """Returns a term in the normal form, or as it is if that takes the weight."""
+    delta = term.delta
+    if weight is not None:
+        return delta.resolve_on(weight)
+    if isinstance(delta, Static) or delta.needs_weight:
+        return (delta,)
+    rank = delta.pair_rank
+    if rank is not None and rank < min(term.length, math.prod(shape[1:])):
+        return (delta.to_low_rank(),)
+    rows = torch.zeros((), dtype=torch.float64).expand(term.length, *shape[1:])
+    return delta.resolve_on(BaseWeight(rows))
 
 
 def _matrix(delta: Delta, weight: BaseWeight | None) -> Matrix | None:

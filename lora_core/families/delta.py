@@ -83,7 +83,7 @@ class Delta(ABC):
 
     @property
     def needs_weight(self) -> bool:
-        """Whether only the weight itself tells what it adds."""
+        """Whether only the weight itself tells what it adds, and not its shape alone."""
         return False
 
     @abstractmethod

@@ -57,6 +57,10 @@ class Hadamard(WeightDependent):
     def is_zero(self) -> bool:
         return self.scale == 0
 
+    @property
+    def needs_weight(self) -> bool:
+        return False
+
     def fits(self, shape: Shape) -> bool:
         return is_matrix_of(shape, len(self.ups[0]), self.downs[0].shape[1], self.kernel)
 

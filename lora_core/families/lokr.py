@@ -67,6 +67,10 @@ class Kronecker(WeightDependent):
         return self.scale == 0
 
     @property
+    def needs_weight(self) -> bool:
+        return False
+
+    @property
     def pair_rank(self) -> int | None:
         if len(self.second) == 1 or self.scrambled:
             return None

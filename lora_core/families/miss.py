@@ -35,6 +35,10 @@ class Repeated(WeightDependent):
     def rank(self) -> int:
         return len(self.block)
 
+    @property
+    def needs_weight(self) -> bool:
+        return False
+
     def fits(self, shape: Shape) -> bool:
         if len(shape) != 2:
             return False

@@ -41,6 +41,10 @@ class Shared(WeightDependent):
     def rank(self) -> int:
         return len(self.ranks)
 
+    @property
+    def needs_weight(self) -> bool:
+        return False
+
     def fits(self, shape: Shape) -> bool:
         return len(shape) == 2 and shape[0] == len(self.outputs) and shape[1] <= self.down.shape[1]
 

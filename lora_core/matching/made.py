@@ -118,7 +118,7 @@ class _Layer:
         _refuse_reshaped(leaf, key, parts)
         height = shape[0] if shape else 1
         terms = tuple(tuple(_part_term(term, height) for term in part) for part in parts)
-        found = [matrix_of(part, height) for part in terms]
+        found = [matrix_of(part, shape) for part in terms]
         known = [matrix for matrix in found if matrix is not None]
         return cls(key, shape, parts, terms, known if len(known) == len(found) else None)
 

@@ -21,6 +21,7 @@ from ..matching import ModelView, make_plan
 from ..naming import KINDS
 from ..reading import FileCache
 from .change import Changes, WeightOf
+from .varying import refuse_varying
 
 Place: TypeAlias = tuple[str, int]
 """The name of a list of blocks and the number of a block in it; ("", 0) for what is in none."""
@@ -129,9 +130,18 @@ def analyse(
             expected="one LoRA or more",
             found="none",
         )
+    refuse_varying(recipe, "an analysis")
     parts = [_changes(Recipe((term,)), view, cache, weight_of) for term in recipe.terms]
+    keys = dict.fromkeys(key for part in parts for key in part.keys)
+    if not keys:
+        raise LoraInputError(
+            "There is nothing to analyse: the LoRA changes nothing in this model.",
+            key="lora",
+            expected="a LoRA that changes something",
+            found="no changes",
+        )
     sums = _Sums(len(parts))
-    for key in dict.fromkeys(key for part in parts for key in part.keys):
+    for key in keys:
         found = [part.of(key).whole() for part in parts]
         sums.add(_place(view, key), found, norm_of(key) if norm_of else None)
     return sums.analysis(tuple(term.file.label for term in recipe.terms))

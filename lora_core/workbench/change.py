@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
 import torch
 
 from ..combining import Matrix, Product, size_of
 from ..errors import LoraInputError
-from ..fusing import Patch, fuse, merge_
+from ..families import Static
+from ..fusing import Patch, fuse, merge_, resolved
 from ..matching import ModelPlan, WeightTerm
 from ..naming import Shape
 
@@ -121,7 +123,9 @@ def _pieces(
     key: str, shape: Shape, terms: Sequence[WeightTerm], weight_of: WeightOf | None
 ) -> tuple[Piece, ...]:
     _refuse_reshaped(key, terms)
-    patches = fuse(terms, SUM_TYPE)
+    patches = fuse([_as_pair(term, shape) for term in terms], SUM_TYPE)
+    if not any(map(_needs_weight, patches)):
+        patches = [resolved(patch, _rows_like(patch, shape)) for patch in patches]
     if all(_is_product(patch) for patch in patches):
         return tuple(_piece(patch) for patch in patches)
     base = torch.zeros(shape, dtype=SUM_TYPE)
@@ -131,6 +135,22 @@ def _pieces(
     merge_(after, patches)
     height = shape[0] if shape else 1
     return (Piece(0, (after - base).reshape(height, -1)),)
+
+
+def _as_pair(term: WeightTerm, shape: Shape) -> WeightTerm:
+    """Returns a term with an exact pair of factors where it has one that is smaller than the
+    weight."""
+    rank = None if isinstance(term.delta, Static) else term.delta.pair_rank
+    rows = term.target.rows[1] if term.target.rows else shape[0] if shape else 1
+    if rank is None or rank >= min(rows, math.prod(shape[1:])):
+        return term
+    return replace(term, delta=term.delta.to_low_rank())
+
+
+def _rows_like(patch: Patch, shape: Shape) -> torch.Tensor:
+    """Returns rows of the shape that a patch is for, which take no memory."""
+    height = patch.rows[1] if patch.rows else shape[0] if shape else 1
+    return torch.zeros((), dtype=SUM_TYPE).expand(height, *shape[1:])
 
 
 def _is_product(patch: Patch) -> bool:

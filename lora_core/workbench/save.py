@@ -24,6 +24,7 @@ from .new_file import NewFile
 from .source import Source
 from .tensors import tensors_of
 from .unit import Unit, units_of
+from .varying import refuse_varying
 
 DTYPES: Final = {
     "float16": torch.float16,
@@ -100,7 +101,7 @@ def save(
         OSError: The file cannot be written. Then there is none.
     """
     NewFile.check(out)
-    _refuse_varying(recipe)
+    refuse_varying(recipe, "a file")
     plan = make_plan(recipe, [model.view for model in models], cache)
     files = [cache.read(file) for file in recipe.files]
     form = replace(form, style=form.style or _style_of(files), dtype=form.dtype or _widest(files))
@@ -165,23 +166,10 @@ def _plan_of(path: Path, views: Sequence[ModelView]) -> Plan:
     return make_plan(Recipe.of(identify(path)), views, FileCache())
 
 
-def _refuse_varying(recipe: Recipe) -> None:
-    for term in recipe.terms:
-        for modulation, _ in term.modulated:
-            if modulation.needs_live:
-                raise LoraInputError(
-                    f"{term.file.name} is {modulation}, and a file has no place for that. "
-                    "Take it off before you save.",
-                    key="lora",
-                    expected="strengths and block weights",
-                    found=str(modulation),
-                )
-
-
 def _refuse_empty(layers: Sequence[Unit]) -> None:
     if not layers:
         raise LoraInputError(
-            "There is nothing to save: nothing is added to this model.",
+            "There is nothing to save: no layer of the model would change.",
             key="lora",
             expected="a LoRA that changes something",
             found="no changes",

@@ -105,6 +105,8 @@ def _weight(name: str, delta: Delta, file: LoraFile) -> tuple[str, Shape]:
             return key, (len(delta.up), delta.down.shape[1] // flat, *delta.kernel)
         case Dense(values) | Replacement(values):
             return key, tuple(values.shape)
+        case _ if delta.pair_rank is not None:
+            return _weight(name, delta.to_low_rank(), file)
         case _:
             raise LoraInputError(
                 f"{file.id.name}: what {name} adds ({delta.text()}) depends on the model's weights. "

@@ -170,7 +170,7 @@ def test_what_is_no_method_is_refused_before_a_model_is_touched(
 
 
 def test_what_varies_cannot_be_combined(parts):
-    with pytest.raises(LoraInputError, match="Combine first"):
+    with pytest.raises(LoraInputError, match="Put that behind ties"):
         made("ties", parts[0].scheduled(Curve.parse("0:0, 1:1")))
     with pytest.raises(LoraInputError, match="no LoRA"):
         made("ties", parts[0] - parts[0])
