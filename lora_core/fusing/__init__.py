@@ -1,6 +1,6 @@
 """Step 3, fuse: all that a stack adds to one weight becomes one patch, added in one pass."""
 
-from .fuse import Patch, fuse
+from .fuse import Patch, fuse, resolved
 from .merge import merge_, merged, wider_shape
 
 __all__ = [
@@ -8,5 +8,6 @@ __all__ = [
     "fuse",
     "merge_",
     "merged",
+    "resolved",
     "wider_shape",
 ]

@@ -64,7 +64,8 @@ def test_every_family_comes_back_exactly(tmp_path, case):
     truth = changes(recipe, made.weights)
     assert apart(found, truth) < 1e-6
     assert saved.errors.total < 1e-6
-    assert saved.errors.total == pytest.approx(apart(found, truth), abs=1e-8)
+    # products of factors are formed in float32
+    assert saved.errors.total == pytest.approx(apart(found, truth), abs=1e-7)
 
 
 # --- every architecture ---------------------------------------------------------------------------
