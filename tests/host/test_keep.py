@@ -27,6 +27,9 @@ from tests.host.kinds import UNET
 KINDS = (UNET, "sd3", "flux", "wan")
 STYLES = ("ComfyUI", "kohya", "diffusers")
 
+UNREAD_BY_THE_HOST = {("sd15", "diffusers"), ("wan", "diffusers")}
+"""Names that ComfyUI's own loader drops."""
+
 
 @pytest.fixture(scope="module")
 def loras(host, tmp_path_factory):
@@ -65,14 +68,14 @@ def saved_path(result) -> Path:
     return Path(text.splitlines()[0].removeprefix("saved: ").split(", ")[0])
 
 
-def kept(host, kind, names, prefix, **how):
+def kept(host, kind, files, prefix, **how):
     """The name of what Save LoRA made of a stack, among the host's LoRAs."""
     told = {"rank": "exact", "dtype": "float32", "names": "ComfyUI"} | how
     result = run_node(
         host,
         kind,
         "SaveLoRAFile",
-        lambda graph: stack(graph, *names),
+        lambda graph: stack(graph, *files),
         filename_prefix=prefix,
         **told,
     )
@@ -88,10 +91,15 @@ def test_what_is_saved_is_what_apply_adds(host, loras, kind, style, show):
     base = base_weights(host, kind)
     truth = reference(host, kind, base, zip(names, (0.5, -0.25), strict=True))
     ours = largest_error(patched_weights(host, kind, stacked_loras((file, 1.0))), truth)
+    assert ours < 1e-6
+    if (kind, style) in UNREAD_BY_THE_HOST:
+        show(
+            f"{kind}, names of {style}: {ours:.1e} by us; the host's own loader knows none of them"
+        )
+        return
     theirs = largest_error(patched_weights(host, kind, host_loras((file, 1.0))), truth)
     show(f"{kind}, names of {style}: {ours:.1e} by us, {theirs:.1e} by the host's own loader")
-    assert ours < 1e-6
-    assert theirs < 1e-4
+    assert theirs < 1e-6
 
 
 def test_the_name_is_the_hosts_and_never_an_old_one(host, loras):
@@ -179,7 +187,7 @@ def test_what_was_applied_is_extracted_again(host, loras, kind, show):
     graph = Graph()
     base = load(graph, kind).model
     tuned, _ = host_loras((names[0], 0.5), (names[1], -0.25))(graph, base, None)
-    lora = [graph.add("ExtractLoRA", model=tuned, model_base=base, rank="16", dtype="float32"), 0]
+    lora = [graph.add("ExtractLoRA", model=tuned, model_base=base, rank="64", dtype="float32"), 0]
     model, _ = apply_lora(graph, lora, base)
     keys = json.dumps(sorted(base_weights(host, kind)))
     graph.add("TKWeights", model=model, keys=keys, name="extracted")
