@@ -6,7 +6,7 @@ they become.
 
 from .balance import UNBALANCED, balanced_pair, shifted
 from .base_weight import CHUNK_ENTRIES, BaseWeight, sum_type
-from .delta import Delta, Dense, Diagonal, LowRank, Replacement, Slot, Static, WeightDependent
+from .delta import Delta, Dense, Diagonal, LowRank, Replacement, Slot, Static
 from .finite import COMPUTABLE, largest_magnitude
 from .interleaved import ADAPTER, regrouped
 from .linear_algebra import norm, numbers_of, qr, singular_values, svd
@@ -15,6 +15,7 @@ from .number_range import Room, check_delta, room_of
 from .registry import KEYS, PEFT_TYPES, SCALARS, SHARED
 from .source import Source
 from .unread import unread_family
+from .weight_dependent import WeightDependent
 
 __all__ = [
     "ADAPTER",

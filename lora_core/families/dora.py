@@ -12,19 +12,11 @@ import torch
 
 from ..naming import Shape
 from .base_weight import BaseWeight, widest_type
-from .delta import (
-    Delta,
-    Dense,
-    Diagonal,
-    LowRank,
-    Slot,
-    Static,
-    WeightDependent,
-    shape_text,
-)
+from .delta import Delta, Dense, Diagonal, LowRank, Slot, Static, shape_text
 from .family import Family
 from .finite import largest_magnitude
 from .source import Source
+from .weight_dependent import WeightDependent
 
 LARGEST_SQUARED: Final = 1e15
 """The largest entry whose squares can be added up in float32."""

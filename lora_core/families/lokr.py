@@ -13,21 +13,12 @@ import torch
 from ..naming import Shape
 from .balance import balanced
 from .base_weight import BaseWeight
-from .delta import (
-    LARGEST_PAIR_RANK,
-    Delta,
-    Dense,
-    LowRank,
-    Slot,
-    Static,
-    WeightDependent,
-    is_matrix_of,
-    shape_text,
-)
+from .delta import LARGEST_PAIR_RANK, Delta, Dense, LowRank, Slot, Static, is_matrix_of, shape_text
 from .family import Family, Form
 from .finite import largest_magnitude
 from .linear_algebra import kron, norm, product_norm
 from .source import Source, check_pair, tucker, wide
+from .weight_dependent import WeightDependent
 
 
 @dataclass(frozen=True, slots=True, eq=False)

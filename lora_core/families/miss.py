@@ -12,10 +12,11 @@ import torch
 
 from ..naming import Shape
 from .base_weight import BaseWeight
-from .delta import Delta, Dense, LowRank, Slot, Static, WeightDependent, shape_text
+from .delta import Delta, Dense, LowRank, Slot, Static, shape_text
 from .family import Family, Form
 from .finite import largest_magnitude
 from .source import Source
+from .weight_dependent import WeightDependent
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,8 +10,9 @@ import torch
 
 from ..naming import Shape
 from .base_weight import BaseWeight
-from .delta import LowRank, Slot, Static, WeightDependent, shape_text
+from .delta import LowRank, Slot, Static, shape_text
 from .linear_algebra import kron, norm
+from .weight_dependent import WeightDependent
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,9 +11,10 @@ import torch
 
 from ..naming import Shape
 from .base_weight import BaseWeight, widest_type
-from .delta import Dense, Diagonal, Slot, Static, WeightDependent, shape_text
+from .delta import Dense, Diagonal, Slot, Static, shape_text
 from .finite import largest_magnitude
 from .linear_algebra import norm, solve
+from .weight_dependent import WeightDependent
 
 EXACT: Final = -1
 """A number of terms that means the Cayley transform itself instead of a series."""

@@ -11,10 +11,11 @@ import torch
 
 from ..naming import Shape
 from .base_weight import BaseWeight
-from .delta import Delta, LowRank, Slot, Static, WeightDependent, shape_text
+from .delta import Delta, LowRank, Slot, Static, shape_text
 from .family import Family, Form
 from .finite import largest_magnitude
 from .source import Source
+from .weight_dependent import WeightDependent
 
 LARGEST_PRODUCT: Final = 2.0**32
 """The largest number of a vector or a projection, and of their product."""
