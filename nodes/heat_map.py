@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from ..lora_core.naming import KINDS
 from ..lora_core.text import shortened
-from ..lora_core.workbench import Analysis, Cell
+from ..lora_core.workbench import OTHER, Analysis, Cell
 from .lettering import Lettering, fitted
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def draw_analysis(analysis: Analysis) -> torch.Tensor:
 
 
 def _panels(analysis: Analysis) -> tuple[list[str], list[tuple[str, int]], list[Panel]]:
-    kinds = list(dict.fromkeys(cell.kind for cell in analysis.cells))
+    found = {cell.kind for cell in analysis.cells}
+    kinds = [kind for kind in (*KINDS, OTHER) if kind in found]
     places = sorted(
         {cell.place for cell in analysis.cells}, key=lambda place: (not place[0], place)
     )

@@ -1,7 +1,7 @@
 """New LoRA files from old ones, and what is in them."""
 
 from .accuracy import Errors
-from .analyse import Analysis, Cell, analyse, fights, plain
+from .analyse import OTHER, Analysis, Cell, analyse, fights, plain
 from .change import WeightOf
 from .checkpoint import checkpoint
 from .extract import Extracted, extract, extract_files
@@ -12,6 +12,7 @@ from .words import words
 __all__ = [
     "DTYPES",
     "EXACT",
+    "OTHER",
     "Analysis",
     "Cell",
     "Errors",
