@@ -18,7 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from examples.tiny import in_host
@@ -81,6 +83,7 @@ def demo_in_host(install: HostInstall) -> None:
         print("\nthe report on the node, of the first:\n")
         print(host.run(prompt).outputs[node_of(prompt, "ApplyToModel")]["text"][0])
         compare_with_host(host)
+        keep(host, prompt)
     print(f"\nimages: {', '.join(sorted(str(p.relative_to(ROOT)) for p in DEMO.glob('*.png')))}")
 
 
@@ -155,6 +158,35 @@ def compare_with_host(host: Host) -> None:
     print(f"\nlatents of both: largest relative difference {difference:.1e}")
 
 
+def keep(host: Host, prompt: dict[str, Any]) -> None:
+    """Saves the sum as one file, loads that in place of the parts, and compares the pictures."""
+    print("\nthe sum, saved as one LoRA and loaded again:\n")
+    apply = prompt[node_of(prompt, "ApplyToModel")]["inputs"]
+    node = {
+        "class_type": "SaveLoRAFile",
+        "inputs": {
+            "lora": apply["lora"],
+            "model": apply["model"],
+            "filename_prefix": "loras/demo",
+            "rank": "exact",
+            "dtype": "float32",
+            "names": "kohya",
+        },
+    }
+    saving = host.run({**prompt, "SaveLoRAFile": node})
+    for line in saving.outputs["SaveLoRAFile"]["text"][0].splitlines()[:2]:
+        print(f"  {line}")
+    (file,) = host.output_dir.glob("loras/demo_*.safetensors")
+    again = {
+        "class_type": "LoadLoRA",
+        "inputs": {"lora_name": host.add_lora(file), "strength": 1.0},
+    }
+    kept = changed(prompt, "ApplyToModel", lora=["kept", 0]) | {"kept": again}
+    render(host, "kept", kept)
+    one, other = (np.asarray(Image.open(DEMO / f"{name}.png"), int) for name in ("both", "kept"))
+    print(f"  largest difference of a byte in the picture: {abs(one - other).max()}")
+
+
 def demo_by_command() -> None:
     base, out = DEMO / "base.safetensors", DEMO / "out.safetensors"
     write_checkpoint(base)
@@ -164,6 +196,8 @@ def demo_by_command() -> None:
         command("inspect", DEMO / name)
     loras = [f"{DEMO / name}={s}" for name, s in zip(LORAS, STRENGTHS, strict=True)]
     command("apply", base, "-l", loras[0], "-l", loras[1], "-o", out)
+    command("combine", *loras, "-o", DEMO / "sum.safetensors")
+    command("analyse", *loras)
     error = error_of(base, out)
     print(f"against float64, largest relative error {error:.1e}; one rounding of half is 4.9e-04")
 
