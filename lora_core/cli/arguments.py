@@ -15,7 +15,7 @@ from ..errors import LoraError
 from ..lists import block_lines
 from ..naming import NAME_STYLES
 from ..reading import identify, shared_cache
-from ..workbench import DTYPES, Errors, Format, Source, checkpoint
+from ..workbench import DTYPES, Errors, Format, Progress, Source, checkpoint
 
 Command: TypeAlias = argparse.ArgumentParser
 
@@ -119,6 +119,11 @@ def told(options: argparse.Namespace, path: Path, layers: int, errors: Errors) -
     print(f"written: {path} ({layers} layers, {size:.1f} MiB)")
     print(f"error: {errors.total:.2g} of the whole; at most {most:.2g}, in {worst}")
     return 0
+
+
+def progress(options: argparse.Namespace) -> Progress | None:
+    """Returns what shows people how far it is; programs get none."""
+    return None if options.json else bar
 
 
 def bar(done: int, total: int) -> None:

@@ -17,6 +17,7 @@ from .arguments import (
     add_out,
     form,
     lora,
+    progress,
     recipes,
     source,
     told,
@@ -44,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
     parts = recipes(options.loras)
     recipe = _combined(options, parts)
     how = form(options, options.rank)
-    saved = save(recipe, [source(options, recipe)], options.out, shared_cache, how)
+    saved = save(
+        recipe, [source(options, recipe)], options.out, shared_cache, how, progress(options)
+    )
     if not options.json:
         print(saved.report)
     return told(options, saved.path, saved.layers, saved.errors)

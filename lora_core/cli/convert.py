@@ -17,6 +17,7 @@ from .arguments import (
     add_out,
     form,
     lora,
+    progress,
     recipes,
     source,
     told,
@@ -45,5 +46,7 @@ def run(options: argparse.Namespace) -> int:
         )
     recipe = Recipe.sum(recipes([options.file]))
     how = form(options, "exact")
-    saved = save(recipe, [source(options, recipe)], options.out, shared_cache, how)
+    saved = save(
+        recipe, [source(options, recipe)], options.out, shared_cache, how, progress(options)
+    )
     return told(options, saved.path, saved.layers, saved.errors)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..workbench import extract_files
-from .arguments import Command, Commands, add_out, form, told
+from .arguments import Command, Commands, add_out, form, progress, told
 
 
 def add_to(commands: Commands) -> Command:
@@ -22,5 +22,5 @@ def add_to(commands: Commands) -> Command:
 def run(options: argparse.Namespace) -> int:
     """Writes the LoRA."""
     how = form(options, options.rank)
-    found = extract_files(options.tuned, options.base, options.out, how)
+    found = extract_files(options.tuned, options.base, options.out, how, progress(options))
     return told(options, found.path, found.layers, found.errors)

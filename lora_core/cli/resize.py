@@ -16,6 +16,7 @@ from .arguments import (
     add_out,
     form,
     lora,
+    progress,
     recipes,
     source,
     told,
@@ -41,5 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """Writes the LoRA."""
     recipe = Recipe.sum(recipes([options.file]))
     how = form(options, options.rank)
-    saved = save(recipe, [source(options, recipe)], options.out, shared_cache, how)
+    saved = save(
+        recipe, [source(options, recipe)], options.out, shared_cache, how, progress(options)
+    )
     return told(options, saved.path, saved.layers, saved.errors)

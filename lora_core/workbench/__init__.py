@@ -7,6 +7,7 @@ from .checkpoint import checkpoint
 from .extract import Extracted, extract, extract_files
 from .save import DTYPES, EXACT, Format, Saved, save
 from .source import Source
+from .steps import Progress
 from .words import words
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Errors",
     "Extracted",
     "Format",
+    "Progress",
     "Saved",
     "Source",
     "WeightOf",

@@ -14,6 +14,7 @@ from .change import SUM_TYPE, Change, Piece, WeightOf
 from .checkpoint import opened, shapes_in
 from .save import Format, write_changes
 from .source import Source
+from .steps import Progress
 from .unit import Unit
 
 
@@ -64,6 +65,7 @@ def extract(
     model: Source,
     out: Path,
     form: Format,
+    progress: Progress | None = None,
 ) -> Extracted:
     """Writes the difference of two models as a LoRA.
 
@@ -74,6 +76,7 @@ def extract(
         model: The model that it came from, for names.
         out: The new file.
         form: How the file is written.
+        progress: Is called before each weight; what it raises ends the work.
 
     Raises:
         LoraMismatchError: The two are not the same architecture.
@@ -96,11 +99,13 @@ def extract(
             **({"ss_base_model_version": stated[0]} if stated else {}),
         }
 
-    layers, errors = write_changes([difference], [model], out, form, notes)
+    layers, errors = write_changes([difference], [model], out, form, notes, progress)
     return Extracted(out, layers, errors)
 
 
-def extract_files(tuned: Path, base: Path, out: Path, form: Format) -> Extracted:
+def extract_files(
+    tuned: Path, base: Path, out: Path, form: Format, progress: Progress | None = None
+) -> Extracted:
     """Writes the difference of two checkpoints, and reads them layer by layer.
 
     Raises:
@@ -111,7 +116,7 @@ def extract_files(tuned: Path, base: Path, out: Path, form: Format) -> Extracted
         shapes = [shapes_in(finished), shapes_in(original)]
         model = Source.of_shapes(shapes[1])
         weights = finished.get_tensor, original.get_tensor
-        return extract(shapes[0], shapes[1], weights, model, out, form)
+        return extract(shapes[0], shapes[1], weights, model, out, form, progress)
 
 
 def _check_alike(

@@ -18,22 +18,21 @@ def kept(units: Callable[[], Iterable[Unit]], rule: RankRule | None) -> Iterator
     norms, and what has no low rank stay matrices. Layers that get nothing are left out.
 
     Args:
-        units: Gives what is added to each layer. Under a rule it is asked twice, since a rule looks
-            at all layers first, and none of them has to stay in memory for that.
+        units: Gives what is added to each layer. Under most rules it is asked twice: they look at
+            all layers first, and none of them has to stay in memory for that.
         rule: How the ranks are chosen; None for exactly what is added.
     """
-    cuts = _cuts(units(), rule) if rule else {}
+    fixed = rule.fixed if rule else None
+    cuts = _cuts(units(), rule) if rule and fixed is None else {}
     for unit in units():
         if not is_zero(unit.matrix):
-            matrix = _kept(unit, cuts.get(unit.name) if unit.can_be_pair else None)
+            matrix = _kept(unit, cuts.get(unit.name, fixed) if unit.can_be_pair else None)
             if matrix is not None:
                 yield replace(unit, matrix=matrix)
 
 
 def _cuts(units: Iterable[Unit], rule: RankRule) -> dict[str, int]:
     """Returns the rank of each layer that a rule is for."""
-    if rule.fixed is not None:
-        return {unit.name: rule.fixed for unit in units if unit.can_be_pair}
     spectra = {
         unit.name: Spectrum(singular_values_of(unit.matrix), unit.cost)
         for unit in units

@@ -22,6 +22,7 @@ from .keep import kept
 from .metadata import ERROR, metadata_of
 from .new_file import NewFile
 from .source import Source
+from .steps import Progress, watched
 from .tensors import tensors_of
 from .unit import Unit, units_of
 from .varying import refuse_varying
@@ -83,6 +84,7 @@ def save(
     out: Path,
     cache: FileCache,
     form: Format = EXACT,
+    progress: Progress | None = None,
 ) -> Saved:
     """Writes what a recipe adds to some models as a new LoRA file.
 
@@ -93,6 +95,7 @@ def save(
         out: The new file.
         cache: Reads the parts.
         form: How the file is written.
+        progress: Is called before each weight; what it raises ends the work.
 
     Raises:
         LoraInputError: The recipe cannot be in a file, ``out`` cannot be a new one, or its type
@@ -109,7 +112,7 @@ def save(
     def notes(units: Sequence[Unit]) -> dict[str, str]:
         return metadata_of(recipe, files, units, _base(models), out.stem)
 
-    layers, errors = write_changes(_changes(plan, models), models, out, form, notes)
+    layers, errors = write_changes(_changes(plan, models), models, out, form, notes, progress)
     return Saved(out, layers, errors, plan.report)
 
 
@@ -119,6 +122,7 @@ def write_changes(
     out: Path,
     form: Format,
     notes: Callable[[Sequence[Unit]], dict[str, str]],
+    progress: Progress | None = None,
 ) -> tuple[int, Errors]:
     """Writes what is added to some models as a new file; returns how many layers it has, and how
     far it is from that, measured on the file.
@@ -129,8 +133,11 @@ def write_changes(
         out: The new file.
         form: How the file is written; without a style it is ComfyUI's, without a type float32.
         notes: Returns the metadata for the layers that the file has.
+        progress: Is called before each weight; what it raises ends the work.
     """
     style = form.style or "ComfyUI"
+    looked_at = 2 if form.rule is None or form.rule.fixed is not None else 3
+    changes = watched(changes, looked_at, progress) if progress else changes
     layers = [*kept(lambda: _units(changes, models, style), form.rule)]
     _refuse_empty(layers)
     tensors = tensors_of(layers, style, form.dtype or torch.float32)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import comfy.lora
+import comfy.model_management
 import comfy.utils
 import folder_paths
 import torch
@@ -20,6 +21,7 @@ from ...lora_core.reading import identify, shared_cache
 from ...lora_core.workbench import (
     Analysis,
     Format,
+    Progress,
     Saved,
     Source,
     WeightOf,
@@ -50,7 +52,7 @@ def save_recipe(
         OSError: The file cannot be written. Then there is none.
     """
     sources = [_source(part, patcher) for part, patcher in _sides(model, clip).items()]
-    return save(current(recipe), sources, _new_path(prefix), shared_cache, form)
+    return save(current(recipe), sources, _new_path(prefix), shared_cache, form, _progress())
 
 
 def extract_recipe(
@@ -68,7 +70,7 @@ def extract_recipe(
     out = _temporary(pair, form)
     out.unlink(missing_ok=True)
     shapes = [source.view.shapes for source in sources]
-    found = extract(shapes[0], shapes[1], weights, sources[1], out, form)
+    found = extract(shapes[0], shapes[1], weights, sources[1], out, form, _progress())
     return Recipe.of(identify(out)), found.errors.total
 
 
@@ -130,6 +132,17 @@ def _stored(patcher: ModelPatcher, key: str) -> torch.Tensor:
 
 def _plain(weight: torch.Tensor) -> torch.Tensor:
     return weight.dequantize() if isinstance(weight, QuantizedTensor) else weight
+
+
+def _progress() -> Progress:
+    """Shows the page how far it is, and ends the work when somebody interrupts it."""
+    bar = comfy.utils.ProgressBar(1)
+
+    def step(done: int, total: int) -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(done, total)
+
+    return step
 
 
 def _new_path(prefix: str) -> Path:

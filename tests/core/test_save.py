@@ -258,3 +258,24 @@ def test_what_needs_the_weights_says_so(tmp_path, weights):
     bare = source(weights)
     with pytest.raises(LoraInputError, match="depends on the model's weights"):
         save(recipe, [replace(bare, weight_of=None)], tmp_path / "x.safetensors", FileCache())
+
+
+@pytest.mark.parametrize("rank", ["exact", "3", "10%"])
+def test_it_says_how_far_it_is(tmp_path, weights, parts, rank):
+    told = []
+    form = Format(read_rule(rank))
+    out = tmp_path / "x.safetensors"
+    recipe = parts[0] + parts[1]
+    save(recipe, [source(weights)], out, FileCache(), form, lambda *step: told.append(step))
+    assert [done for done, _ in told] == [*range(len(told))]
+    assert {total for _, total in told} == {len(told)}
+
+
+def test_whoever_is_told_can_end_it(tmp_path, weights, parts):
+    def stop(done: int, total: int) -> None:
+        if done == total - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save(parts[0], [source(weights)], tmp_path / "x.safetensors", FileCache(), progress=stop)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ink.safetensors", "light.safetensors"]
