@@ -13,7 +13,7 @@ from harness.host import REPOSITORY
 from .host import machine, start
 from .report import Section, Settings, document, progress
 
-PARTS = ("patching", "outside", "nodes", "live", "varying", "regions", "memory")
+PARTS = ("patching", "outside", "nodes", "live", "varying", "regions", "keeping", "memory")
 PAGE, PICTURE = "benchmarks.md", "benchmarks.png"
 
 
@@ -51,7 +51,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 def _parts(
     settings: Settings, out: Path | None, all_layers: bool
 ) -> dict[str, Callable[[], Section]]:
-    from . import live, memory, node_side, outside, regions, varying
+    from . import keeping, live, memory, node_side, outside, regions, varying
 
     return {
         "patching": lambda: _patching(settings, out, all_layers),
@@ -60,6 +60,7 @@ def _parts(
         "live": lambda: live.measure(settings),
         "varying": lambda: varying.measure(settings),
         "regions": lambda: regions.measure(settings),
+        "keeping": lambda: keeping.measure(settings),
         "memory": lambda: memory.measure(settings),
     }
 
