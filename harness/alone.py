@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-NODES = Path(__file__).parents[1] / "nodes"
-PACKAGE = "nodes_alone"
+ROOT = Path(__file__).parents[1]
+PACKAGES = {"alone": ROOT, "alone.nodes": ROOT / "nodes"}
 
 
 def node_module(name: str) -> ModuleType:
     """Returns nodes/NAME.py, imported as part of a package that holds only what is asked for."""
-    if PACKAGE not in sys.modules:
-        package = ModuleType(PACKAGE)
-        package.__path__ = [str(NODES)]
-        sys.modules[PACKAGE] = package
-    return importlib.import_module(f"{PACKAGE}.{name}")
+    for package, folder in PACKAGES.items():
+        if package not in sys.modules:
+            sys.modules[package] = ModuleType(package)
+            sys.modules[package].__path__ = [str(folder)]
+    return importlib.import_module(f"alone.nodes.{name}")

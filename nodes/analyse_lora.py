@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import torch
 from comfy_api.latest import io, ui
 
 from ..lora_core.algebra import Recipe
+from ..lora_core.drawing import draw_analysis
 from ..lora_core.workbench import plain, words
-from .heat_map import draw_analysis
 from .host import analyse_recipe
 from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
@@ -48,6 +49,7 @@ class AnalyseLoRA(io.ComfyNode):
     def execute(cls, lora: Recipe, model: Any = None) -> io.NodeOutput:
         with plain_errors():
             analysis = analyse_recipe(lora, model)
-        image, report = draw_analysis(analysis), words(analysis)
+        drawn = draw_analysis(analysis)
+        image, report = torch.from_numpy(drawn).float()[None] / 255, words(analysis)
         shown = {**ui.PreviewImage(image, cls=cls).as_dict(), "text": (report,)}
         return io.NodeOutput(image, report, json.dumps(plain(analysis)), ui=shown)

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..lora_core.combining import read_rule
 from ..lora_core.errors import LoraError
-from ..lora_core.workbench import DTYPES, Format
+from ..lora_core.workbench import DTYPES, Extracted, Format
 from .host import extract_recipe
 from .plain_errors import plain_errors, validation_error
 from .types import CATEGORY, Lora
@@ -66,8 +66,19 @@ class ExtractLoRA(io.ComfyNode):
         cls, model: Any, model_base: Any, rank: str = "64", dtype: str = "float16"
     ) -> io.NodeOutput:
         with plain_errors():
-            recipe, error = extract_recipe(
+            recipe, found = extract_recipe(
                 model, model_base, Format(read_rule(rank), DTYPES[dtype])
             )
-        report = f"error: {error:.2g} of the whole difference"
+        report = _words(found)
         return io.NodeOutput(recipe, report, ui={"text": (report,)})
+
+
+def _words(found: Extracted) -> str:
+    layer, most = found.errors.worst
+    lines = [
+        f"extracted: {found.layers} layers, {found.path.stat().st_size / 2**20:.1f} MiB",
+        f"error: {found.errors.total:.2g} of the whole difference; at most {most:.2g}, in {layer}",
+    ]
+    if found.left_out:
+        lines.append(f"left out: {found.left_out} weights that only one of the models has")
+    return "\n".join(lines)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .lettering import Lettering, fitted
+from ..lora_core.drawing import Lettering, fitted
 
 MOST_IN_ONE_ROW: Final = 6
 """How many images are put into one row by default."""

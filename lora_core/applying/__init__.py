@@ -4,7 +4,7 @@ No file can make it fail.
 """
 
 from .apply import applied, apply, load, model_of
-from .bake import bake
+from .bake import SCALES, bake
 from .branches import Branch, Factor, takes_branch
 from .latent_masks import on_latent
 from .live import Gate, PlacesOf, Stack
@@ -12,6 +12,7 @@ from .places import Places, Scene
 from .reach import Reach, Route, Seen, Watch
 
 __all__ = [
+    "SCALES",
     "Branch",
     "Factor",
     "Gate",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
+from pathlib import Path
 
 from ..algebra import Recipe
+from ..drawing import draw_analysis
+from ..errors import LoraInputError
 from ..reading import shared_cache
-from ..workbench import analyse, plain, words
+from ..workbench import Analysis, analyse, plain, words
 from .arguments import LORA, LORA_HELP, Command, Commands, add_model, lora, recipes, source
 
 
@@ -15,14 +19,39 @@ def add_to(commands: Commands) -> Command:
     """Adds the command."""
     command = commands.add_parser("analyse", help="show what LoRAs change, and how alike they are")
     command.add_argument("loras", metavar=LORA, type=lora, nargs="+", help=LORA_HELP)
+    command.add_argument("--png", metavar="PNG", type=Path, help="draw it, too; this needs Pillow")
     add_model(command)
     return command
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the analysis."""
+    """Prints the analysis, and draws it if a picture was asked for."""
+    if options.png is not None:
+        _check(options.png)
     recipe = Recipe.sum(recipes(options.loras))
     model = source(options, recipe)
-    found = analyse(recipe, model.view, shared_cache, model.weight_of)
+    found = analyse(recipe, model.view, shared_cache, model.weight_of, model.norm_of)
+    if options.png is not None:
+        _draw(found, options.png)
     print(json.dumps(plain(found)) if options.json else words(found))
     return 0
+
+
+def _check(out: Path) -> None:
+    """Refuses a place where no new picture can be, before the work is done."""
+    if importlib.util.find_spec("PIL") is None:
+        problem, expected = "--png needs Pillow. Install it with: pip install pillow", "Pillow"
+    elif out.suffix.lower() != ".png":
+        problem, expected = f"A picture is written as .png, not as {out.name}.", "a .png file"
+    elif out.exists():
+        problem, expected = f"There is a file {out} already. Choose another name.", "a new file"
+    else:
+        return
+    raise LoraInputError(problem, key="png", expected=expected, found=str(out))
+
+
+def _draw(found: Analysis, out: Path) -> None:
+    from PIL import Image
+
+    with out.open("xb") as new:
+        Image.fromarray(draw_analysis(found)).save(new, "PNG")

@@ -23,4 +23,9 @@ def run(options: argparse.Namespace) -> int:
     """Writes the LoRA."""
     how = form(options, options.rank)
     found = extract_files(options.tuned, options.base, options.out, how, progress(options))
+    if found.left_out and not options.json:
+        print(
+            f"left out: {found.left_out} weights that only one of the models has, or that have "
+            "a scale"
+        )
     return told(options, found.path, found.layers, found.errors)

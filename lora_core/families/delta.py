@@ -53,6 +53,11 @@ class Delta(ABC):
         return None
 
     @property
+    def made_for(self) -> Shape | None:
+        """The shape of the weight it is made for; None if only the weight can tell."""
+        return None
+
+    @property
     def is_zero(self) -> bool:
         """Whether it adds nothing, whatever the weight, since its alpha is 0."""
         return False
@@ -169,6 +174,10 @@ class LowRank(Static):
         return self.down.shape[1]
 
     @property
+    def made_for(self) -> Shape:
+        return shape_for(len(self.up), self.down.shape[1], self.kernel)
+
+    @property
     def is_zero(self) -> bool:
         return self.scale == 0
 
@@ -209,6 +218,10 @@ class Dense(Static):
     diff: torch.Tensor
     slot: Slot = "weight"
 
+    @property
+    def made_for(self) -> Shape:
+        return tuple(self.diff.shape)
+
     def fits(self, shape: Shape) -> bool:
         return _same_but_for_ones(tuple(self.diff.shape), shape)
 
@@ -241,6 +254,10 @@ class Replacement(Static):
 
     value: torch.Tensor
     slot: Slot = "weight"
+
+    @property
+    def made_for(self) -> Shape:
+        return tuple(self.value.shape)
 
     @property
     def removes(self) -> bool:
@@ -308,6 +325,11 @@ class Diagonal(Static):
 def shape_text(tensor: torch.Tensor) -> str:
     """Writes a shape for messages: (640, 16)."""
     return str(tuple(tensor.shape))
+
+
+def shape_for(out: int, into: int, kernel: Shape) -> Shape:
+    """Returns the shape of the weight that a matrix (out, in · kernel) is made for."""
+    return (out, into // math.prod(kernel), *kernel)
 
 
 def is_matrix_of(shape: Shape, out: int, into: int, kernel: Shape) -> bool:

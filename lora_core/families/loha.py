@@ -12,7 +12,17 @@ import torch
 from ..naming import Shape
 from .balance import balanced
 from .base_weight import BaseWeight
-from .delta import LARGEST_PAIR_RANK, Delta, Dense, LowRank, Slot, Static, is_matrix_of, shape_text
+from .delta import (
+    LARGEST_PAIR_RANK,
+    Delta,
+    Dense,
+    LowRank,
+    Slot,
+    Static,
+    is_matrix_of,
+    shape_for,
+    shape_text,
+)
 from .family import Family, Form
 from .finite import largest_magnitude
 from .source import Source, check_pair, tucker, wide
@@ -43,6 +53,10 @@ class Hadamard(WeightDependent):
     @property
     def inputs(self) -> int:
         return self.downs[0].shape[1]
+
+    @property
+    def made_for(self) -> Shape:
+        return shape_for(len(self.ups[0]), self.downs[0].shape[1], self.kernel)
 
     @property
     def is_zero(self) -> bool:

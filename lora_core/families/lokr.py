@@ -13,7 +13,17 @@ import torch
 from ..naming import Shape
 from .balance import balanced
 from .base_weight import BaseWeight
-from .delta import LARGEST_PAIR_RANK, Delta, Dense, LowRank, Slot, Static, is_matrix_of, shape_text
+from .delta import (
+    LARGEST_PAIR_RANK,
+    Delta,
+    Dense,
+    LowRank,
+    Slot,
+    Static,
+    is_matrix_of,
+    shape_for,
+    shape_text,
+)
 from .family import Family, Form
 from .finite import largest_magnitude
 from .linear_algebra import kron, norm, product_norm
@@ -52,6 +62,10 @@ class Kronecker(WeightDependent):
     @property
     def inputs(self) -> int:
         return self.size[1]
+
+    @property
+    def made_for(self) -> Shape:
+        return shape_for(*self.size, self.kernel)
 
     @property
     def is_zero(self) -> bool:

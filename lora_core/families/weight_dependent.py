@@ -26,6 +26,10 @@ class HalvesSwapped(Delta):
         return self.inner.pair_rank
 
     @property
+    def made_for(self) -> Shape | None:
+        return self.inner.made_for
+
+    @property
     def is_zero(self) -> bool:
         return self.inner.is_zero
 

@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 from .architecture import BlockList
-from .architectures import blocks_named
+from .architectures import architecture_named, blocks_named
+from .blocks import kinds_of_words
 from .prefixes import PREFIXES
 from .targets import part_of
 
@@ -32,22 +33,40 @@ class BlockNames:
             for own in self.lists
             for start, number, end in _starts(own)
         ]
+        self._traits = [
+            (re.compile(trait.pattern.pattern.replace(r"\.", "_")), trait.names)
+            for trait in architecture_named(base).traits
+        ]
 
     def find(self, name: str) -> tuple[str, int] | None:
         """Returns the list and the number of the block that a file's module name means, or None if
         it means none."""
+        return found[:2] if (found := self._place(name)) else None
+
+    def kinds(self, name: str) -> frozenset[str]:
+        """Returns the kinds of the layer that a file's module name means, as far as the words in it
+        tell; none outside of blocks."""
+        place = self._place(name)
+        return kinds_of_words(place[2], self._said(place[3])) if place else frozenset()
+
+    def _said(self, path: str) -> tuple[str, ...]:
+        return next((names for pattern, names in self._traits if pattern.search(path)), ())
+
+    def _place(self, name: str) -> tuple[str, int, str, str] | None:
+        """Returns list, number, the path inside of the block, and the whole path."""
         if part_of(name) != "model":
             return None
         paths = (name[len(prefix) :] for prefix in _PREFIXES if name.startswith(prefix))
-        blocks = (self._block(_underscored(path)) for path in paths)
-        return next((block for block in blocks if block), None)
+        places = (self._in_block(_underscored(path)) for path in paths)
+        return next((place for place in places if place), None)
 
-    def _block(self, path: str) -> tuple[str, int] | None:
+    def _in_block(self, path: str) -> tuple[str, int, str, str] | None:
         for pattern, own, fixed in self._starts:
             found = pattern.match(f"{path}_")
             if found:
                 number = int(found[1]) if fixed is None else fixed
-                return (own.name, number) if number <= LARGEST_NUMBER else None
+                inner = path[found.end() :].lstrip("_")
+                return (own.name, number, inner, path) if number <= LARGEST_NUMBER else None
         return None
 
 

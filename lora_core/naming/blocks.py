@@ -222,6 +222,16 @@ def _said(path: str, known: Architecture) -> tuple[tuple[str, ...], tuple[str, .
     return kinds, next((own for own in names if set(own) & {*PARTS}), ())
 
 
+def kinds_of_words(inner: str, said: tuple[str, ...]) -> frozenset[str]:
+    """Returns the kinds of a layer of which the path has underscores between all words, as kohya
+    writes it. Numbers show where one module ends; other words can be a part of a name or all of it.
+    """
+    kinds = tuple(name for name in said if name in KINDS)
+    dotted = re.sub(r"(?<=[a-z])_(\d+)(?:_|$)", r".\1.", inner).strip(".")
+    words = {word for part in dotted.split(".") for word in (part, *part.split("_"))}
+    return frozenset(kinds or _general_kinds(dotted, sorted(words)))
+
+
 def _kinds(inner: str, said: tuple[str, ...]) -> frozenset[str]:
     """Returns the kinds of a layer at a path inside of a block; a norm is one wherever it is."""
     words = inner.split(".")

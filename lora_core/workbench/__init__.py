@@ -1,10 +1,11 @@
 """New LoRA files from old ones, and what is in them."""
 
 from .accuracy import Errors
-from .analyse import OTHER, Analysis, Cell, analyse, fights, plain
+from .analyse import Analysis, Cell, analyse, fights, plain
 from .change import WeightOf
 from .checkpoint import checkpoint
 from .extract import Extracted, extract, extract_files
+from .places import OTHER
 from .save import DTYPES, EXACT, Format, Saved, save
 from .source import Source
 from .steps import Progress

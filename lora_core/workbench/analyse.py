@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 import torch
 
@@ -21,17 +21,9 @@ from ..matching import ModelView, make_plan
 from ..naming import KINDS
 from ..reading import FileCache
 from .change import Changes, WeightOf
+from .places import OTHER, Place, places_in
+from .source import NormOf
 from .varying import refuse_varying
-
-Place: TypeAlias = tuple[str, int]
-"""The name of a list of blocks and the number of a block in it; ("", 0) for what is in none."""
-
-NormOf: TypeAlias = Callable[[str], float]
-"""Gives the Frobenius norm of a weight by its key."""
-
-OUTSIDE: Final[Place] = ("", 0)
-OTHER: Final = "other"
-"""The kind of a layer without one."""
 
 ERRORS: Final = ("1%", "5%")
 """The errors for which it is said how small a file can be."""
@@ -140,10 +132,10 @@ def analyse(
             expected="a LoRA that changes something",
             found="no changes",
         )
-    sums = _Sums(len(parts))
+    sums, place_of = _Sums(len(parts)), places_in(view)
     for key in keys:
         found = [part.of(key).whole() for part in parts]
-        sums.add(_place(view, key), found, norm_of(key) if norm_of else None)
+        sums.add(place_of(key), found, norm_of(key) if norm_of else None)
     return sums.analysis(tuple(term.file.label for term in recipe.terms))
 
 
@@ -152,14 +144,6 @@ def _changes(
 ) -> Changes:
     (plan,) = make_plan(recipe, [view], cache).models
     return Changes(plan, view.shapes, weight_of)
-
-
-def _place(view: ModelView, key: str) -> tuple[Place, str]:
-    layer = view.layers.get(key)
-    if layer is None:
-        return OUTSIDE, OTHER
-    kind = next((kind for kind in KINDS if kind in layer.kinds), OTHER)
-    return ((layer.block, layer.index) if layer.block else OUTSIDE), kind
 
 
 class _Sums:

@@ -2,25 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
 import safetensors
 import torch
 
-from ..errors import LoraFileError
+from ..applying import SCALES
+from ..errors import LoraFileError, LoraMismatchError
 from ..naming import Shape
 from .source import Source
 
-_COMPUTABLE: Final = ("F64", "F32", "F16", "BF16")
+_NUMBERS: Final = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 """Types that can be computed with as they are."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A checkpoint on disk.
+
+    Attributes:
+        path: Where it is.
+        shapes: The shapes of all its weights.
+        plain: The weights that mean what they say; others have a scale next to them, or are packed.
+    """
+
+    path: Path
+    shapes: dict[str, Shape]
+    plain: frozenset[str]
+
+    @classmethod
+    def of(cls, path: Path) -> Checkpoint:
+        """Reads a header; LoraFileError if it is not a .safetensors file."""
+        with _opened(path) as file:
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118, no mapping
+            shapes = {key: tuple(own.get_shape()) for key, own in slices.items()}
+            numbers = {key for key, own in slices.items() if own.get_dtype() in _NUMBERS}
+        return cls(path, shapes, frozenset(key for key in numbers if not _scale(key, shapes)))
+
+    def source(self) -> Source:
+        """Returns it as a model that files can be made for."""
+        return Source.of_shapes(self.shapes, self.weight)
+
+    def weight(self, key: str) -> torch.Tensor:
+        """Reads one weight; LoraMismatchError if its numbers need something else to mean it.
+
+        The file is opened anew each time, so that no more of it than this stays in memory.
+        """
+        if key not in self.plain:
+            found = _scale(key, self.shapes) or "a packed type"
+            raise LoraMismatchError(
+                f"{key} in {self.path.name} is stored with {found}; only ComfyUI can read such weights.",
+                key=key,
+                expected="plain weights",
+                found=found,
+            )
+        with _opened(self.path) as file:
+            return file.get_tensor(key)
+
+
+def checkpoint(path: Path) -> Source:
+    """Returns the model in a checkpoint; LoraFileError if it is not a .safetensors file."""
+    return Checkpoint.of(path).source()
+
+
 @contextmanager
-def opened(path: Path) -> Generator[Any]:
-    """Opens a checkpoint; LoraFileError if it is not a .safetensors file."""
+def _opened(path: Path) -> Generator[Any]:
     try:
         with cast(Any, safetensors.safe_open)(path, framework="pt") as file:
             yield file
@@ -33,20 +83,7 @@ def opened(path: Path) -> Generator[Any]:
         ) from error
 
 
-def shapes_in(file: Any) -> dict[str, Shape]:
-    """Returns the shapes of the weights in an open checkpoint that can be computed with."""
-    slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118, no mapping
-    return {
-        key: tuple(own.get_shape()) for key, own in slices.items() if own.get_dtype() in _COMPUTABLE
-    }
-
-
-def checkpoint(path: Path) -> Source:
-    """Returns the model in a checkpoint; LoraFileError if it is not a .safetensors file."""
-
-    def weight_of(key: str) -> torch.Tensor:
-        with opened(path) as file:
-            return file.get_tensor(key)
-
-    with opened(path) as file:
-        return Source.of_shapes(shapes_in(file), weight_of)
+def _scale(key: str, keys: Collection[str]) -> str | None:
+    """Returns the name of the scale that a weight is stored with, if it has one."""
+    layer = key.removesuffix("weight")
+    return next((scale for scale in SCALES if layer + scale in keys), None)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Final
 
 from ..errors import LoraMismatchError
 from ..naming import Shape, architecture_named
 from .accuracy import Errors
 from .change import SUM_TYPE, Change, Piece, WeightOf
-from .checkpoint import opened, shapes_in
+from .checkpoint import Checkpoint
+from .metadata import sizes
 from .save import Format, write_changes
 from .source import Source
 from .steps import Progress
-from .unit import Unit
+
+EQUAL: Final = "There is nothing to extract: the weights that both models have are equal."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,11 +54,14 @@ class Extracted:
         path: Where it is.
         layers: How many layers it has.
         errors: How far it is from the whole difference.
+        left_out: How many weights are not in the file, since only one of the models has them, or they are
+            stored with a scale.
     """
 
     path: Path
     layers: int
     errors: Errors
+    left_out: int
 
 
 def extract(
@@ -87,20 +93,20 @@ def extract(
     _check_alike(both, tuned, base)
     difference = Difference(both, *weights)
 
-    def notes(units: Sequence[Unit]) -> dict[str, str]:
-        del units
+    def notes(ranks: Collection[int]) -> dict[str, str]:
         stated = architecture_named(model.view.base).stated[:1]
         return {
             "format": "pt",
             "ss_network_module": "networks.lora",
+            **sizes(ranks),
             "modelspec.sai_model_spec": "1.0.1",
             "modelspec.title": out.stem,
             "modelspec.date": datetime.now(timezone.utc).replace(microsecond=0).isoformat(),
             **({"ss_base_model_version": stated[0]} if stated else {}),
         }
 
-    layers, errors = write_changes([difference], [model], out, form, notes, progress)
-    return Extracted(out, layers, errors)
+    layers, errors = write_changes([difference], [model], out, form, notes, progress, EQUAL)
+    return Extracted(out, layers, errors, len(tuned.keys() ^ base.keys()))
 
 
 def extract_files(
@@ -112,11 +118,13 @@ def extract_files(
         LoraFileError: One of them cannot be read.
         LoraError: As ``extract``.
     """
-    with opened(tuned) as finished, opened(base) as original:
-        shapes = [shapes_in(finished), shapes_in(original)]
-        model = Source.of_shapes(shapes[1])
-        weights = finished.get_tensor, original.get_tensor
-        return extract(shapes[0], shapes[1], weights, model, out, form, progress)
+    pair = Checkpoint.of(tuned), Checkpoint.of(base)
+    shapes = [{key: own.shapes[key] for key in own.shapes if key in own.plain} for own in pair]
+    model, weights = pair[1].source(), (pair[0].weight, pair[1].weight)
+    found = extract(shapes[0], shapes[1], weights, model, out, form, progress)
+    every = pair[0].shapes.keys() | pair[1].shapes.keys()
+    both = shapes[0].keys() & shapes[1].keys()
+    return replace(found, left_out=len(every) - len(both))
 
 
 def _check_alike(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Final
 
 from ..algebra import FileId, Recipe
-from ..combining import Product
 from ..library import stated_triggers
 from ..naming import architecture_named
 from ..reading import LoraFile, shared_hashes
-from .unit import Unit
 
 RECIPE: Final = "lora_algebra.recipe"
 """The recipe, in our own JSON, with names in the place of paths."""
@@ -49,14 +47,18 @@ class Part:
 
 
 def metadata_of(
-    recipe: Recipe, files: Sequence[LoraFile], units: Iterable[Unit], base: str | None, title: str
+    recipe: Recipe,
+    files: Sequence[LoraFile],
+    ranks: Collection[int],
+    base: str | None,
+    title: str,
 ) -> dict[str, str]:
     """Returns the metadata of a new file, without the error.
 
     Args:
         recipe: What it holds.
         files: The files of the recipe.
-        units: The layers of the new file.
+        ranks: Those of the pairs in the new file.
         base: What the model is, if that is known.
         title: What people call the new file.
     """
@@ -66,7 +68,7 @@ def metadata_of(
         "format": "pt",
         **_agreed([file.metadata for file in files], base),
         "ss_network_module": "networks.lora",
-        **_sizes(units),
+        **sizes(ranks),
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.title": title,
         "modelspec.date": datetime.now(timezone.utc).replace(microsecond=0).isoformat(),
@@ -86,10 +88,9 @@ def _agreed(notes: Sequence[Mapping[str, str]], base: str | None) -> dict[str, s
     return ours | {key: value for key, value in agreed.items() if value}
 
 
-def _sizes(units: Iterable[Unit]) -> dict[str, str]:
+def sizes(ranks: Collection[int]) -> dict[str, str]:
     """Returns rank and alpha, or "Dynamic" as resized files say it."""
-    ranks = {unit.matrix.rank for unit in units if isinstance(unit.matrix, Product)}
-    size = str(ranks.pop()) if len(ranks) == 1 else "Dynamic"
+    size = str(next(iter(ranks))) if len(ranks) == 1 else "Dynamic"
     return {"ss_network_dim": size, "ss_network_alpha": size}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 import torch
 
 from ..algebra import Recipe
-from ..combining import RankRule
+from ..combining import Product, RankRule
 from ..errors import LoraInputError
 from ..families import LowRank
 from ..matching import ModelView, Plan, Report, make_plan
@@ -109,8 +109,8 @@ def save(
     files = [cache.read(file) for file in recipe.files]
     form = replace(form, style=form.style or _style_of(files), dtype=form.dtype or _widest(files))
 
-    def notes(units: Sequence[Unit]) -> dict[str, str]:
-        return metadata_of(recipe, files, units, _base(models), out.stem)
+    def notes(ranks: Collection[int]) -> dict[str, str]:
+        return metadata_of(recipe, files, ranks, _base(models), out.stem)
 
     layers, errors = write_changes(_changes(plan, models), models, out, form, notes, progress)
     return Saved(out, layers, errors, plan.report)
@@ -121,8 +121,9 @@ def write_changes(
     models: Sequence[Source],
     out: Path,
     form: Format,
-    notes: Callable[[Sequence[Unit]], dict[str, str]],
+    notes: Callable[[Collection[int]], dict[str, str]],
     progress: Progress | None = None,
+    empty: str = "There is nothing to save: no layer of the model would change.",
 ) -> tuple[int, Errors]:
     """Writes what is added to some models as a new file; returns how many layers it has, and how
     far it is from that, measured on the file.
@@ -132,22 +133,40 @@ def write_changes(
         models: The models.
         out: The new file.
         form: How the file is written; without a style it is ComfyUI's, without a type float32.
-        notes: Returns the metadata for the layers that the file has.
+        notes: Returns the metadata for the ranks that the file's pairs have.
         progress: Is called before each weight; what it raises ends the work.
+        empty: What to say if there would be no layer in the file.
     """
     style = form.style or "ComfyUI"
     looked_at = 2 if form.rule is None or form.rule.fixed is not None else 3
     changes = watched(changes, looked_at, progress) if progress else changes
-    layers = [*kept(lambda: _units(changes, models, style), form.rule)]
-    _refuse_empty(layers)
-    tensors = tensors_of(layers, style, form.dtype or torch.float32)
-    told = notes(layers)
+    found = _Layers()
+    for unit in kept(lambda: _units(changes, models, style), form.rule):
+        found.add(unit, style, form.dtype or torch.float32)
+    _refuse_empty(found, empty)
+    told = notes(found.ranks)
     views = [model.view for model in models]
     with NewFile(out) as new:
-        new.write(tensors, told)
+        new.write(found.tensors, told)
         errors = errors_of(changes, _changes(_plan_of(new.path, views), models))
-        new.write(tensors, {**told, ERROR: f"{errors.total:.3g}"})
-    return len(layers), errors
+        new.write(found.tensors, {**told, ERROR: f"{errors.total:.3g}"})
+    return found.count, errors
+
+
+class _Layers:
+    """The layers of a new file, each of them already in its type, since that takes the least memory."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.ranks: set[int] = set()
+        self.tensors: dict[str, torch.Tensor] = {}
+
+    def add(self, unit: Unit, style: NameStyle, dtype: torch.dtype) -> None:
+        """Adds a layer."""
+        self.count += 1
+        if isinstance(unit.matrix, Product):
+            self.ranks.add(unit.matrix.rank)
+        self.tensors |= tensors_of(unit, style, dtype)
 
 
 def _base(models: Sequence[Source]) -> str | None:
@@ -173,10 +192,10 @@ def _plan_of(path: Path, views: Sequence[ModelView]) -> Plan:
     return make_plan(Recipe.of(identify(path)), views, FileCache())
 
 
-def _refuse_empty(layers: Sequence[Unit]) -> None:
-    if not layers:
+def _refuse_empty(layers: _Layers, problem: str) -> None:
+    if not layers.count:
         raise LoraInputError(
-            "There is nothing to save: no layer of the model would change.",
+            problem,
             key="lora",
             expected="a LoRA that changes something",
             found="no changes",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,7 +11,7 @@ import torch
 
 from ..applying import model_of
 from ..errors import LoraInputError
-from ..families import Delta, Dense, LowRank, Replacement
+from ..families import Delta, norm
 from ..matching import ModelView
 from ..naming import ModelNames, NameStyle, Shape, Target, WrittenName, WrittenNames, part_of
 from ..reading import LoraFile, base_of_file
@@ -26,6 +25,9 @@ class NamesInFile(Protocol):
         """Returns the name of a weight, or those of the layers whose rows it holds."""
         ...
 
+
+NormOf: TypeAlias = Callable[[str], float]
+"""Gives the Frobenius norm of a weight by its key."""
 
 NamesOf: TypeAlias = Callable[[NameStyle], NamesInFile]
 
@@ -43,6 +45,12 @@ class Source:
     view: ModelView
     names: NamesOf
     weight_of: WeightOf | None = None
+
+    @property
+    def norm_of(self) -> NormOf | None:
+        """Gives the Frobenius norms of the weights; None if there are only names."""
+        weight_of = self.weight_of
+        return None if weight_of is None else lambda key: float(norm(weight_of(key).float()))
 
     @classmethod
     def of_model(cls, view: ModelView, names: ModelNames, weight_of: WeightOf | None) -> Source:
@@ -98,23 +106,16 @@ class _Same:
 
 def _weight(name: str, delta: Delta, file: LoraFile) -> tuple[str, Shape]:
     """Returns the weight or bias that a delta is for, and its shape."""
-    key = f"{name}.{delta.slot}"
-    match delta:
-        case LowRank():
-            flat = math.prod(delta.kernel)
-            return key, (len(delta.up), delta.down.shape[1] // flat, *delta.kernel)
-        case Dense(values) | Replacement(values):
-            return key, tuple(values.shape)
-        case _ if delta.pair_rank is not None:
-            return _weight(name, delta.to_low_rank(), file)
-        case _:
-            raise LoraInputError(
-                f"{file.id.name}: what {name} adds ({delta.text()}) depends on the model's weights. "
-                "Say which model it is for.",
-                key="model",
-                expected="a checkpoint",
-                found=delta.text(),
-            )
+    shape = delta.made_for
+    if shape is None or delta.needs_weight:
+        raise LoraInputError(
+            f"{file.id.name}: what {name} adds ({delta.text()}) depends on the model's weights. "
+            "Say which model it is for.",
+            key="model",
+            expected="a checkpoint",
+            found=delta.text(),
+        )
+    return f"{name}.{delta.slot}", shape
 
 
 def _check_agreement(files: Sequence[LoraFile]) -> None:

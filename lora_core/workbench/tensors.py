@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -24,30 +24,24 @@ _ALPHA: Final = ".alpha"
 _DIFF: Final = {"weight": ".diff", "bias": ".diff_b"}
 
 
-def tensors_of(
-    units: Iterable[Unit], style: NameStyle, dtype: torch.dtype
-) -> dict[str, torch.Tensor]:
-    """Returns the tensors of a file.
+def tensors_of(unit: Unit, style: NameStyle, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Returns the tensors of one layer.
 
     A pair is (alpha / rank) · up · down. The factor is in alpha where the style has one, so that
     the factors keep their bits; else it is in the up.
 
     Args:
-        units: What the file holds for each layer.
+        unit: What the file holds for the layer.
         style: How it spells its keys.
         dtype: The type of its factors.
 
     Raises:
         LoraInputError: A number is too large for the type.
     """
-    found: dict[str, torch.Tensor] = {}
-    for unit in units:
-        if isinstance(unit.matrix, Product):
-            found |= _pair(unit, unit.matrix, style, dtype)
-        else:
-            matrix = unit.matrix.reshape(unit.shape)
-            found[unit.name + _DIFF[unit.slot]] = _in_type(unit.name, matrix, dtype)
-    return found
+    if isinstance(unit.matrix, Product):
+        return _pair(unit, unit.matrix, style, dtype)
+    matrix = unit.matrix.reshape(unit.shape)
+    return {unit.name + _DIFF[unit.slot]: _in_type(unit.name, matrix, dtype)}
 
 
 def _pair(

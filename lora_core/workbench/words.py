@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..text import printable
-from .analyse import Analysis, Place, fights
+from .analyse import Analysis, fights
+from .places import Place
 
 OVERBAKED = 2.0
 """How many times larger than the largest LoRA a sum may be before it is mentioned."""
@@ -44,7 +45,7 @@ def _pairs(analysis: Analysis) -> Iterator[str]:
         for other in range(one + 1, count):
             yield (
                 f"{analysis.names[one]} and {analysis.names[other]}: "
-                f"cosine {analysis.cosines[one][other]:.2f}, "
+                f"cosine {round(analysis.cosines[one][other], 2) + 0.0:.2f}, "
                 f"{analysis.outputs[one][other]:.0%} of the outputs shared, "
                 f"{analysis.inputs[one][other]:.0%} of the inputs"
             )

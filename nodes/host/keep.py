@@ -20,6 +20,7 @@ from ...lora_core.naming import ModelNames, Part
 from ...lora_core.reading import identify, shared_cache
 from ...lora_core.workbench import (
     Analysis,
+    Extracted,
     Format,
     Progress,
     Saved,
@@ -57,12 +58,9 @@ def save_recipe(
 
 def extract_recipe(
     tuned: ModelPatcher | CLIP, base: ModelPatcher | CLIP, form: Format
-) -> tuple[Recipe, float]:
-    """Writes the difference of two models of the host into its temporary folder.
-
-    Returns:
-        The LoRA, and its error relative to the whole difference.
-    """
+) -> tuple[Recipe, Extracted]:
+    """Writes the difference of two models of the host into its temporary folder, and returns it as a
+    LoRA."""
     part: Part = "clip" if hasattr(base, "patcher") else "model"
     pair = [getattr(each, "patcher", each) for each in (tuned, base)]
     sources = [_source(part, patcher) for patcher in pair]
@@ -71,7 +69,7 @@ def extract_recipe(
     out.unlink(missing_ok=True)
     shapes = [source.view.shapes for source in sources]
     found = extract(shapes[0], shapes[1], weights, sources[1], out, form, _progress())
-    return Recipe.of(identify(out)), found.errors.total
+    return Recipe.of(identify(out)), found
 
 
 def analyse_recipe(recipe: Recipe, model: ModelPatcher | None) -> Analysis:
@@ -81,12 +79,7 @@ def analyse_recipe(recipe: Recipe, model: ModelPatcher | None) -> Analysis:
         source = Source.of_files([shared_cache.read(file) for file in recipe.files])
         return analyse(recipe, source.view, shared_cache)
     source = _source("model", model)
-
-    def norm_of(key: str) -> float:
-        weight = source.weight_of(key) if source.weight_of else torch.zeros(())
-        return float(weight.float().norm())
-
-    return analyse(recipe, source.view, shared_cache, source.weight_of, norm_of)
+    return analyse(recipe, source.view, shared_cache, source.weight_of, source.norm_of)
 
 
 def _sides(model: ModelPatcher | None, clip: CLIP | None) -> dict[Part, ModelPatcher]:

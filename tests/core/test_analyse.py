@@ -11,7 +11,7 @@ import torch
 from harness.samples import pair, tensors, write
 from lora_core import Recipe, load
 from lora_core.reading import FileCache
-from lora_core.workbench import analyse, fights, plain
+from lora_core.workbench import Source, analyse, fights, plain
 from tests.core.test_save import changes, source
 
 KEYS = {
@@ -127,3 +127,31 @@ def test_it_can_be_written_as_json(recipe, weights):
     values = json.loads(json.dumps(plain(found(recipe, weights))))
     assert values["names"] == ["a", "b"]
     assert all(math.isfinite(cell["total"]) for cell in values["cells"])
+
+
+NAMED = {
+    "lora_unet_double_blocks_3_img_attn_qkv": ("double", 3, "attn"),
+    "lora_unet_double_blocks_3_txt_mlp_2": ("double", 3, "ff"),
+    "lora_unet_double_blocks_0_img_mod_lin": ("double", 0, "mod"),
+    "lora_unet_single_blocks_12_linear1": ("single", 12, "fused"),
+    "lora_unet_img_in": ("", 0, "other"),
+    "transformer.transformer_blocks.5.attn.to_q": ("double", 5, "attn"),
+    "transformer.single_transformer_blocks.7.proj_mlp": ("single", 7, "ff"),
+    "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q": ("in", 4, "attn"),
+    "lora_unet_middle_block_1_transformer_blocks_1_attn2_to_k": ("mid", 0, "cross attn"),
+    "lora_unet_output_blocks_5_1_transformer_blocks_0_ff_net_0_proj": ("out", 5, "ff"),
+    "lora_unet_input_blocks_2_0_emb_layers_1": ("in", 2, "mod"),
+    "lora_unet_input_blocks_2_0_in_layers_2": ("in", 2, "conv"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_blocks_and_kinds_are_told_by_the_names_in_a_file(tmp_path, name):
+    is_unet = any(word in name for word in ("input", "middle", "output"))
+    said = {"ss_base_model_version": "sdxl_base_v1-0" if is_unet else "flux1"}
+    file = write(tmp_path / "a.safetensors", pair(name, 48, 40, seed=1), said)
+    recipe = load(file)
+    cache = FileCache()
+    view = Source.of_files([cache.read(own) for own in recipe.files]).view
+    (cell,) = analyse(recipe, view, cache).cells
+    assert (*cell.place, cell.kind) == NAMED[name]

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -322,6 +323,19 @@ def test_analyse_says_how_alike_they_are(run, ink, light):
     assert run("analyse", ink, f"{ink}=-1").returncode == 1
 
 
+def test_analyse_draws_it(run, ink, light, tmp_path):
+    out = tmp_path / "what.png"
+    assert run("analyse", ink, light, "--png", out).returncode == 0
+    with Image.open(out) as picture:
+        assert picture.width == 1024
+        assert len(picture.getcolors(1 << 20)) > 10
+    before = out.read_bytes()
+    for again in (out, tmp_path / "what.jpg"):
+        assert run("analyse", ink, light, "--png", again).returncode == 1
+    assert out.read_bytes() == before
+    assert not (tmp_path / "what.jpg").exists()
+
+
 @pytest.mark.parametrize("verb", ["combine", "resize", "convert"])
 def test_nothing_is_written_over(run, ink, light, verb):
     before = light.read_bytes()
@@ -347,3 +361,32 @@ def test_what_depends_on_weights_takes_them_from_the_model(run, base, tmp_path):
     assert (said.returncode, "depends on the model's weights" in said.stderr) == (1, True)
     assert run("combine", dora, "-o", out, "--model", base, "--dtype", "float32").returncode == 0
     assert torch.allclose(applied_to(base, (out, 1)), applied_to(base, (dora, 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["loha", "lokr", "full"])
+def test_what_the_file_says_alone_needs_no_model(run, base, tmp_path, family):
+    shapes = {
+        "loha": {
+            f"hada_w{n}_{side}": (6, 2) if side == "a" else (2, 8) for n in "12" for side in "ab"
+        },
+        "lokr": {"lokr_w1": (2, 2), "lokr_w2": (3, 4)},
+        "full": {"diff": (6, 8)},
+    }
+    own = tensors(5, **{f"linear.{name}": shape for name, shape in shapes[family].items()})
+    file, out = write(tmp_path / f"{family}.safetensors", own), tmp_path / "out.safetensors"
+    said = run("combine", f"{file}=0.5", "-o", out, "--dtype", "float32")
+    assert said.returncode == 0, said.stderr
+    assert torch.allclose(applied_to(base, (out, 1)), applied_to(base, (file, 0.5)), atol=1e-6)
+
+
+def test_weights_with_a_scale_give_names_and_no_numbers(run, base, ink, tmp_path):
+    weights = load_file(base) | {"linear.scale_weight": torch.ones(())}
+    scaled = write(tmp_path / "scaled.safetensors", weights)
+    told = run("combine", ink, "-o", tmp_path / "a.safetensors", "--model", scaled)
+    assert told.returncode == 0, told.stderr
+    own = {**pair("linear", 6, 8), "linear.dora_scale": torch.rand(6, 1) + 0.5}
+    dora = write(tmp_path / "dora.safetensors", own)
+    said = run("combine", dora, "-o", tmp_path / "b.safetensors", "--model", scaled)
+    assert (said.returncode, "scale_weight" in said.stderr) == (1, True)
+    said = run("extract", scaled, base, "-o", tmp_path / "c.safetensors")
+    assert (said.returncode, "are equal" in said.stderr) == (1, True)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL.ImageFont import truetype
 
 from harness.alone import node_module
+from lora_core.drawing import fitted, lettering
 from tests.support.pixels import places
 
 TEXT = 14
@@ -194,7 +195,7 @@ LONG = "a watercolour of a lighthouse at dawn with a very long description that 
 @pytest.mark.parametrize("text", [LONG, LONG.replace(" ", "_"), LONG[:30], "ink 0.5", "a\nb", ""])
 @pytest.mark.parametrize("width", [3, 40, 64, 300])
 def test_words_are_wrapped_made_smaller_and_cut_to_the_width(text, width):
-    lettering = node_module("lettering").fitted([text], width, 24)
+    lettering = fitted([text], width, 24)
     lines = lettering.lines[text]
     assert len(lines) <= 3
     assert all(lettering.font.getlength(line) <= max(width, 24) for line in lines)
@@ -204,7 +205,6 @@ def test_words_are_wrapped_made_smaller_and_cut_to_the_width(text, width):
 
 
 def test_words_with_room_keep_their_size_and_all_have_one_size():
-    fitted = node_module("lettering").fitted
     assert fitted(["ink 0.5"], 300, 24).font.size == 24
     both = fitted(["ink 0.5", "a_word_that_is_too_wide"], 200, 24)
     assert 12 <= both.font.size < 24
@@ -212,7 +212,7 @@ def test_words_with_room_keep_their_size_and_all_have_one_size():
 
 
 def letters(text):
-    return "".join(node_module("lettering").fitted([text], 10000, 20).lines[text])
+    return "".join(fitted([text], 10000, 20).lines[text])
 
 
 def test_letters_that_no_font_has_are_boxes_and_no_error():
@@ -222,12 +222,12 @@ def test_letters_that_no_font_has_are_boxes_and_no_error():
 
 
 def family(text):
-    return node_module("lettering").fitted([text], 300, 20).font.getname()[0]
+    return fitted([text], 300, 20).font.getname()[0]
 
 
 def test_pillows_own_font_does_for_ascii_and_where_there_is_no_better(monkeypatch):
     assert family("ink 0.5, 0.5 (a + b)") == "Aileron"
-    monkeypatch.setattr(node_module("lettering"), "OTHER_FONTS", ("no such font.ttf",))
+    monkeypatch.setattr(lettering, "OTHER_FONTS", ("no such font.ttf",))
     assert family("größer \u4e2d") == "Aileron"
 
 
@@ -238,5 +238,5 @@ def test_for_letters_that_it_lacks_the_systems_fonts_are_asked():
         pytest.skip("no DejaVu Sans on this system")
     text = "größer, плёнка"
     assert family(text) != "Aileron"
-    font = node_module("lettering").fitted([text], 300, 20).font
-    assert not node_module("lettering")._lacking(font, text)
+    font = fitted([text], 300, 20).font
+    assert not lettering._lacking(font, text)

@@ -33,7 +33,8 @@ def test_there_is_something_to_look_at():
 @pytest.mark.parametrize("path", CORE, ids=name_of)
 def test_the_core_needs_torch_safetensors_and_nothing_else(path):
     allowed = sys.stdlib_module_names | {"torch", "safetensors", "numpy", "typing_extensions"}
-    assert imports(path) <= allowed
+    drawing = {"PIL"} if {"drawing", "cli"} & {*path.parts} else set()
+    assert imports(path) <= allowed | drawing
 
 
 HOST = {"comfy", "folder_paths", "server", "execution", "aiohttp", "nodes"}
@@ -92,6 +93,11 @@ NEVER_IMPORTED = {
 }
 
 
+SLOW_ENOUGH = {"nodes/host/keep.py"}
+"""Where a node works long enough for a progress bar, and where nothing is on a model meanwhile, so that it
+can be interrupted."""
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_no_code_from_data_no_processes_no_network(path):
     tree = ast.parse(path.read_text())
@@ -103,7 +109,8 @@ def test_no_code_from_data_no_processes_no_network(path):
     attributes = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
     assert not calls & FORBIDDEN
     assert not imports(path) & NEVER_IMPORTED
-    assert not (attributes & {"ProgressBar", "throw_exception_if_processing_interrupted"})
+    if name_of(path) not in SLOW_ENOUGH:
+        assert not (attributes & {"ProgressBar", "throw_exception_if_processing_interrupted"})
     assert not {
         n.func.attr
         for n in ast.walk(tree)

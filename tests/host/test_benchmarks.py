@@ -10,7 +10,16 @@ import pytest
 from harness.host import REPOSITORY
 from harness.installs import environment_of
 
-SECTIONS = ("Patching", "Outside the host", "Node side", "Live", "Varying", "Regions", "Memory")
+SECTIONS = (
+    "Patching",
+    "Outside the host",
+    "Node side",
+    "Live",
+    "Varying",
+    "Regions",
+    "Keeping",
+    "Memory",
+)
 
 
 @pytest.mark.slow

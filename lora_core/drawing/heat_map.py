@@ -1,4 +1,4 @@
-"""Draws what LoRAs change, by block and kind, and how alike they are. It knows Pillow, not the host."""
+"""Draws what LoRAs change, by block and kind, and how alike they are. It needs Pillow."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
 
-from ..lora_core.naming import KINDS
-from ..lora_core.text import shortened
-from ..lora_core.workbench import OTHER, Analysis, Cell
+from ..naming import KINDS
+from ..text import shortened
+from ..workbench import OTHER, Analysis, Cell
 from .lettering import Lettering, fitted
 
 if TYPE_CHECKING:
@@ -48,14 +47,14 @@ class Panel:
     values: np.ndarray
 
 
-def draw_analysis(analysis: Analysis) -> torch.Tensor:
-    """Returns the picture of an analysis, (1, height, width, 3) from 0 to 1."""
+def draw_analysis(analysis: Analysis) -> np.ndarray:
+    """Returns the picture of an analysis, (height, width, 3) from 0 to 255."""
     from PIL import Image, ImageDraw
 
     kinds, places, panels = _panels(analysis)
     compared = min(len(analysis.names), MOST_COMPARED)
     height = MARGIN + len(panels) * (TEXT + (len(kinds) + 3) * ROW) + 2 * ROW
-    height += (compared + 3) * ROW if compared > 1 else 0
+    height += (compared + 4) * ROW if compared > 1 else 0
     image = Image.new("RGB", (WIDTH, height), PAPER)
     pen = _Pen(ImageDraw.Draw(image), _lettering(analysis, kinds, places, panels))
     most = max((float(np.nanmax(panel.values)) for panel in panels), default=0.0)
@@ -64,8 +63,8 @@ def draw_analysis(analysis: Analysis) -> torch.Tensor:
         top = pen.panel(panel, kinds, places, most, top)
     top = pen.scale(most, analysis.cells[0].weight is not None if analysis.cells else False, top)
     if compared > 1:
-        pen.pairs(analysis, compared, top)
-    return torch.from_numpy(np.asarray(image).astype(np.float32) / 255)[None]
+        top = pen.pairs(analysis, compared, top)
+    return np.array(image)[:top]
 
 
 def _panels(analysis: Analysis) -> tuple[list[str], list[tuple[str, int]], list[Panel]]:
@@ -76,7 +75,9 @@ def _panels(analysis: Analysis) -> tuple[list[str], list[tuple[str, int]], list[
     )
     row = {kind: number for number, kind in enumerate(kinds)}
     column = {place: number for number, place in enumerate(places)}
-    titles = [*analysis.names, *(["all together"] if len(analysis.names) > 1 else [])]
+    titles = [*analysis.names]
+    if len(titles) > 1:
+        titles = [f"{number}: {name}" for number, name in enumerate(titles, 1)] + ["all together"]
     values = np.full((len(titles), len(kinds), len(places)), np.nan)
     for cell in analysis.cells:
         at = slice(None), row[cell.kind], column[cell.place]
@@ -149,23 +150,32 @@ class _Pen:
         self._write(right + 10, top, f"{most:.1%} {what}" if relative else f"{most:.3g} {what}")
         return top + 2 * ROW
 
-    def pairs(self, analysis: Analysis, count: int, top: int) -> None:
-        """Draws the cosines of all pairs, and how much of their outputs they share."""
+    def pairs(self, analysis: Analysis, count: int, top: int) -> int:
+        """Draws the cosines of all pairs, and how much of their outputs they share; returns what is
+        below."""
         half = (WIDTH - 2 * MARGIN) // 2
         tables = (("cosine", analysis.cosines), ("outputs shared", analysis.outputs))
         for number, (title, values) in enumerate(tables):
             left = MARGIN + number * half
             self._write(left, top, title)
-            size = min(3 * ROW, (half - MARGIN) // count)
-            for row in range(count):
-                for column in range(count):
-                    x, y = left + column * size, top + (row + 1) * ROW
-                    value = values[row][column]
-                    fill = colour(abs(value), 1.0)
-                    self._draw.rectangle((x, y, x + size - 2, y + ROW - 2), fill=fill)
-                    if size >= 2 * ROW:
-                        light = sum(fill) < 380
-                        self._write(x + 6, y + 2, f"{value:.2f}", PAPER if light else INK)
+            self._table(values, count, left, top + ROW, half - 2 * MARGIN)
+        return top + (count + 3) * ROW
+
+    def _table(
+        self, values: Sequence[Sequence[float]], count: int, left: int, top: int, width: int
+    ) -> None:
+        size = min(3 * ROW, (width - ROW) // count)
+        for row in range(count):
+            self._write(left, top + (row + 1) * ROW + 2, str(row + 1))
+            self._write(left + ROW + row * size + 6, top, str(row + 1))
+            for column in range(count):
+                x, y = left + ROW + column * size, top + (row + 1) * ROW
+                value = round(values[row][column], 2) + 0.0  # no -0.00
+                fill = colour(abs(value), 1.0)
+                self._draw.rectangle((x, y, x + size - 2, y + ROW - 2), fill=fill)
+                if size >= 2 * ROW:
+                    light = sum(fill) < 380
+                    self._write(x + 6, y + 2, f"{value:.2f}", PAPER if light else INK)
 
     def _write(self, x: float, y: float, text: str, fill: tuple[int, int, int] = INK) -> None:
         self._draw.text((x, y), text, fill=fill, font=self._font)

@@ -1,4 +1,4 @@
-"""Fits text into a width: wrapped, made smaller, and finally cut. It knows Pillow, not the host."""
+"""Fits text into a width: wrapped, made smaller, and finally cut. It needs Pillow."""
 
 from __future__ import annotations
 
