@@ -227,7 +227,7 @@ def kinds_of_words(inner: str, said: tuple[str, ...]) -> frozenset[str]:
     writes it. Numbers show where one module ends; other words can be a part of a name or all of it.
     """
     kinds = tuple(name for name in said if name in KINDS)
-    dotted = re.sub(r"(?<=[a-z])_(\d+)(?:_|$)", r".\1.", inner).strip(".")
+    dotted = re.sub(r"(?:^|(?<=[a-z])_)(\d+)(?:_|$)", r".\1.", inner).strip(".")
     words = {word for part in dotted.split(".") for word in (part, *part.split("_"))}
     return frozenset(kinds or _general_kinds(dotted, sorted(words)))
 
