@@ -17,16 +17,16 @@ from .lettering import Lettering, fitted
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw as Draw
 
-WIDTH: Final = 1024
+WIDTH: Final = 640
 """Pixels: what a node shows of it at its default size can still be read."""
 
-TEXT: Final = 22
-ROW: Final = 30
-MARGIN: Final = 24
-LABELS: Final = 150
+TEXT: Final = 20
+ROW: Final = 26
+MARGIN: Final = 16
+LABELS: Final = 120
 """Pixels for the names of kinds."""
 
-LONGEST_NAME: Final = 60
+LONGEST_NAME: Final = 48
 MOST_COMPARED: Final = 10
 
 PAPER, INK = (255, 255, 255), (20, 20, 20)
@@ -53,7 +53,7 @@ def draw_analysis(analysis: Analysis) -> np.ndarray:
 
     kinds, places, panels = _panels(analysis)
     compared = min(len(analysis.names), MOST_COMPARED)
-    height = MARGIN + len(panels) * (TEXT + (len(kinds) + 3) * ROW) + 2 * ROW
+    height = MARGIN + len(panels) * (TEXT + (len(kinds) + 4) * ROW) + 2 * ROW
     height += (compared + 4) * ROW if compared > 1 else 0
     image = Image.new("RGB", (WIDTH, height), PAPER)
     pen = _Pen(ImageDraw.Draw(image), _lettering(analysis, kinds, places, panels))
@@ -130,14 +130,22 @@ class _Pen:
                 box = (x, top + row * ROW, x + max(1, width - 1), top + (row + 1) * ROW - 2)
                 self._draw.rectangle(box, fill=colour(panel.values[row, column], most))
         below = top + len(kinds) * ROW
+        self._lists(places, left, width, below)
+        return below + 3 * ROW
+
+    def _lists(self, places: Sequence[tuple[str, int]], left: int, width: float, top: int) -> None:
+        """Writes the names of the lists of blocks; one that has no room beside the last, below it."""
+        ends = [0.0, 0.0]
         for name, first, last in _runs(places):
             x = left + first * width
             self._draw.line(
-                (x, below + 2, left + (last + 1) * width - 2, below + 2), fill=GRID, width=3
+                (x, top + 2, left + (last + 1) * width - 2, top + 2), fill=GRID, width=3
             )
-            width_of = self._font.getlength(name)
-            self._write(min(x, WIDTH - MARGIN / 2 - width_of), below + 6, name)
-        return below + 2 * ROW
+            length = self._font.getlength(name)
+            x = min(x, WIDTH - MARGIN / 2 - length)
+            line = 0 if ends[0] < x else 1
+            self._write(x, top + 6 + line * ROW, name)
+            ends[line] = x + length + 4
 
     def scale(self, most: float, relative: bool, top: int) -> int:
         """Draws what the colours mean; returns what is below."""

@@ -327,7 +327,7 @@ def test_analyse_draws_it(run, ink, light, tmp_path):
     out = tmp_path / "what.png"
     assert run("analyse", ink, light, "--png", out).returncode == 0
     with Image.open(out) as picture:
-        assert picture.width == 1024
+        assert picture.width == 640
         assert len(picture.getcolors(1 << 20)) > 10
     before = out.read_bytes()
     for again in (out, tmp_path / "what.jpg"):

@@ -211,5 +211,5 @@ def test_an_analysis_is_a_picture_and_numbers(host, loras, with_model):
     assert result.outputs["AnalyseLoRA"]["images"]
     image = load_file(host.output_dir / "analysis.safetensors")["0"]
     assert image.shape[0] == 1
-    assert image.shape[2:] == (1024, 3)
+    assert image.shape[2:] == (640, 3)
     assert len(torch.unique(image.flatten(0, 2), dim=0)) > 10

@@ -347,6 +347,13 @@ window.lab = (() => {
       return { x: 0, y: 0, width: (right - left) * scale, height: (bottom - top) * scale };
     },
 
+    /** How many pictures a node shows that have come. */
+    picturesOn: (id) => {
+      if (!LiteGraph.vueNodesMode) return (node(id).imgs ?? []).filter((image) => image.naturalWidth).length;
+      const images = document.querySelectorAll(`[data-node-id="${node(id).id}"] img`);
+      return [...images].filter((image) => image.naturalWidth).length;
+    },
+
     unpicture: () => app.extensionManager.command.execute("Workspace.ToggleFocusMode"),
 
     /** What the window shows when the workflow is opened. */

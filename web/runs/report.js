@@ -1,5 +1,5 @@
 /**
- * Shows on every node that applies LoRAs what became of its LoRAs: one line, and below it, if the user opens
+ * Shows on every node that applies or keeps LoRAs what became of them: one line, and below it, if the user opens
  * it, the whole report.
  *
  * Which reports are open is remembered until the page is left, and not in the workflow: to read a report does not
@@ -15,9 +15,10 @@ import { countsOf, titlesIn } from "../model/outcomes.js";
 import { afterwards } from "../page/hooks.js";
 import { loadStyle } from "../page/style.js";
 import { loadWords, t } from "../page/words.js";
-import { applies, follow, isStale, outputOf, placeOf } from "./runs.js";
+import { applies, follow, isStale, outputOf, placeOf, reports as says } from "./runs.js";
 
 const WIDGET = "lora_algebra_report";
+const WITH_PICTURE = "AnalyseLoRA"; // there the picture gets the room that is left
 
 // the same numbers as in report.css
 const LINE_HEIGHT = 15;
@@ -52,7 +53,7 @@ app.registerExtension({
   },
 
   beforeRegisterNodeDef({ prototype }, { name }) {
-    if (applies(name)) afterwards(prototype, "onSerialize", saveWithoutText);
+    if (says(name)) afterwards(prototype, "onSerialize", saveWithoutText);
   },
 
   setup: () => follow(showOutput),
@@ -70,7 +71,7 @@ function showOutput(node) {
 function show(node, output, text) {
   const report = reportOf(node) ?? addReport(node);
   report.text.textContent = text;
-  report.line.textContent = summary(output, text);
+  report.line.textContent = applies(node.comfyClass) ? summary(output, text) : text.split("\n")[0];
   report.element.classList.toggle("warns", Boolean(output.loras && countsOf(output.loras).warnings));
   delete report.element.dataset.stale;
   fold(node, report);
@@ -137,12 +138,15 @@ function addReport(node) {
     else open.add(placeOf(node));
     fold(node, report);
   });
+  const height = () => parseFloat(element.style.minHeight) + 2 * MARGIN;
   const widget = node.addDOMWidget(WIDGET, "LORA_REPORT", element, {
     serialize: false,
     hideInPanel: true,
-    getMinHeight: () => parseFloat(element.style.minHeight) + 2 * MARGIN,
+    getMinHeight: height,
+    ...(node.comfyClass === WITH_PICTURE ? { getMaxHeight: height } : {}),
   });
   widget.serialize = false;
+  element.classList.toggle("above-picture", node.comfyClass === WITH_PICTURE);
   reports.set(node, report);
   return report;
 }

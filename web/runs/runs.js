@@ -1,5 +1,5 @@
 /**
- * What the last run has said of every node that applies LoRAs, and whether that still counts.
+ * What the last run has said of every node that applies or keeps LoRAs, and whether that still counts.
  *
  * The host remembers what a node has sent, and that is our only state: so it comes back after undo, and when the
  * user returns from the tab of another workflow. An output is stale from when a run starts until that run renews
@@ -15,9 +15,13 @@ import { afterwards } from "../page/hooks.js";
 import { allNodes, openWorkflow } from "../page/workflow.js";
 
 const APPLY = new Set(["ApplyToModel", "ApplyToConditioning"]);
+const KEEP = new Set(["SaveLoRAFile", "ExtractLoRA", "AnalyseLoRA"]);
 
 /** Tells whether nodes of this class apply LoRAs and report it. @param {string | undefined} name */
 export const applies = (name) => name !== undefined && APPLY.has(name);
+
+/** Tells whether nodes of this class say in words what they have done. @param {string | undefined} name */
+export const reports = (name) => name !== undefined && (APPLY.has(name) || KEEP.has(name));
 
 /** @type {WeakSet<Host.Node>} */
 const stale = new WeakSet();
@@ -29,7 +33,7 @@ app.registerExtension({
   name: "LoraAlgebra.Runs",
 
   beforeRegisterNodeDef({ prototype }, { name }) {
-    if (!applies(name)) return;
+    if (!reports(name)) return;
     afterwards(prototype, "onExecutionStart", markStale);
     afterwards(prototype, "onExecuted", renew);
   },
@@ -40,12 +44,12 @@ app.registerExtension({
   },
 
   onNodeOutputsUpdated() {
-    for (const node of applyNodes()) renew.call(node);
+    for (const node of reportingNodes()) renew.call(node);
   },
 });
 
 /**
- * Calls `listener` with every Apply node of which something has changed.
+ * Calls `listener` with every node that reports, when something of that has changed.
  *
  * @param {(node: Host.Node) => void} listener
  */
@@ -59,6 +63,8 @@ export const isStale = (node) => stale.has(node);
 
 /** Returns the Apply nodes of the open workflow, also those inside subgraphs. */
 export const applyNodes = () => allNodes().filter(({ comfyClass }) => applies(comfyClass));
+
+const reportingNodes = () => allNodes().filter(({ comfyClass }) => reports(comfyClass));
 
 /** Returns the host's name for a node among all outputs. @param {Host.Node} node */
 function locator({ graph, id }) {
@@ -81,7 +87,7 @@ function renew() {
 }
 
 function dropStale() {
-  for (const node of applyNodes().filter(isStale)) {
+  for (const node of reportingNodes().filter(isStale)) {
     delete app.nodeOutputs[locator(node)];
     renew.call(node);
   }
