@@ -51,6 +51,7 @@ ACE_STEP_15: Final = Architecture(
         BlockList("detokenizer", ("detokenizer.layers.",)),
         BlockList("layer", ("decoder.layers.", "layers.")),
     ),
+    in_diffusers=(".to_", "proj_in_conv"),
 )
 
 ACE_STEP: Final = Architecture(

@@ -178,6 +178,8 @@ class Architecture:
         traits: What some of its layers are, against the general rules; the first that says a kind
             counts, and the first that says a part.
         tokens: Where the picture is in what its layers read; None if we do not know.
+        in_diffusers: What is in the paths of diffusers' own class, where files spell a weight in
+            several ways; the first that is in one counts. ^ stands for the beginning.
     """
 
     name: str
@@ -192,6 +194,7 @@ class Architecture:
     blocks: tuple[BlockList, ...] = ()
     traits: tuple[Trait, ...] = ()
     tokens: Tokens | None = None
+    in_diffusers: tuple[str, ...] = ()
 
     def fits(self, shapes: Shapes) -> bool:
         """Tells whether a component with weights of these ``shapes`` can be this architecture."""

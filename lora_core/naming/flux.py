@@ -225,6 +225,13 @@ FLUX_2: Final = Architecture(
     blocks=_BLOCKS,
     traits=(_FUSED,),
     tokens=Tokens((1, 1), _APART, _SINGLE_BLOCKS, after=("ref_latents",)),
+    in_diffusers=(
+        "time_guidance_embed.",
+        ".linear_in",
+        ".linear_out",
+        "attn.to_out",
+        "to_qkv_mlp_proj",
+    ),
 )
 
 CHROMA: Final = Architecture(
@@ -258,6 +265,7 @@ LONGCAT_IMAGE: Final = Architecture(
     kin="Flux",
     blocks=_BLOCKS,
     traits=(_FUSED,),
+    in_diffusers=("time_embed.",),
 )
 
 OVIS_IMAGE: Final = Architecture(
@@ -269,4 +277,5 @@ OVIS_IMAGE: Final = Architecture(
     layouts=(_LAYOUT,),
     blocks=_BLOCKS,
     traits=(_FUSED,),
+    in_diffusers=("^timestep_embedder.",),
 )

@@ -198,6 +198,7 @@ HUNYUAN_VIDEO: Final = Architecture(
     blocks=_BLOCKS,
     traits=(_FUSED,),
     tokens=Tokens((1, 2, 2), _APART, _SINGLE_BLOCKS, before=("ref_latent",)),
+    in_diffusers=("transformer_blocks.", "context_embedder.", "time_text_embed."),
 )
 
 HUNYUAN_VIDEO_15: Final = Architecture(
@@ -210,6 +211,7 @@ HUNYUAN_VIDEO_15: Final = Architecture(
     stated=("hunyuan_video_1_5", "hunyuan-video-1.5"),
     blocks=(_TEXT_REFINER, _DOUBLE),
     tokens=Tokens((1, 1, 1), _APART, before=("ref_latent",)),
+    in_diffusers=("transformer_blocks.", "context_embedder.", "time_embed."),
 )
 
 HUNYUAN_IMAGE: Final = Architecture(
@@ -225,4 +227,5 @@ HUNYUAN_IMAGE: Final = Architecture(
     stated=("hunyuan-image", "hunyuan_image"),
     blocks=_BLOCKS,
     traits=(_FUSED,),
+    in_diffusers=("transformer_blocks.", "context_embedder.", "time_guidance_embed."),
 )

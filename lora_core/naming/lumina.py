@@ -112,6 +112,7 @@ LUMINA: Final = Architecture(
     stated=("lumina",),
     blocks=BLOCKS,
     tokens=Tokens((2, 2), _APART, _JOINED),
+    in_diffusers=("^x_embedder",),
 )
 
 Z_IMAGE: Final = Architecture(
@@ -124,4 +125,11 @@ Z_IMAGE: Final = Architecture(
     ),
     blocks=BLOCKS,
     tokens=Tokens((2, 2), _APART, _JOINED, multiple=32),
+    in_diffusers=(
+        ".attention.",
+        "feed_forward.w",
+        "t_embedder.",
+        "cap_embedder.",
+        "all_final_layer.",
+    ),
 )

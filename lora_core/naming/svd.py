@@ -62,4 +62,5 @@ STABLE_VIDEO_DIFFUSION: Final = Architecture(
     signs=(_SIGN, has("down_blocks.0.resnets.0.temporal_res_block.conv1.weight")),
     layouts=(unet.LAYOUT, Layout((_SIGN,), paths)),
     blocks=unet.blocks(12),
+    in_diffusers=("spatial_res_block",),
 )

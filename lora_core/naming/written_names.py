@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
-from .architectures import other_paths
+from .architectures import architecture_named, other_paths
 from .components import Component
 from .model_names import ModelNames
 from .prefixes import PREFIXES, Prefix, own_prefix
@@ -28,8 +28,8 @@ _STARTS: Final[Mapping[NameStyle, tuple[str, ...]]] = {
 }
 """How the prefixes of a style begin; of those that mean a component the first is taken."""
 
-_UNETS: Final = ("SD 1.5", "SD 2", "SDXL", "Stable Video Diffusion")
-"""What diffusers calls a UNet; other denoisers are transformers."""
+_UNET_BEGINS: Final = "input_blocks."
+"""How a weight of what diffusers calls a UNet begins; other denoisers are transformers."""
 
 _IN_DIFFUSERS_WORDS: Final = ("SD 1.5", "SD 2")
 """Where kohya's trainers use the paths of diffusers."""
@@ -60,7 +60,7 @@ class WrittenNames:
             part: {k[len(part.root) :]: s for k, s in shapes.items() if k.startswith(part.root)}
             for part in names.components
         }
-        self._others = {part: self._other(part) for part in names.components}
+        self._covers = {part: self._known_covers(part) for part in names.components}
 
     def of(self, key: str) -> tuple[WrittenName, ...]:
         """Returns the name of a weight, or those of the layers whose rows it holds, in their order.
@@ -75,7 +75,7 @@ class WrittenNames:
 
     def _in(self, component: Component, inner: str) -> tuple[WrittenName, ...]:
         for prefix in self._prefixes(component):
-            for paths in (*self._others[component].get(inner, ()), [native_path(inner)]):
+            for paths in (*self._covers[component].get(inner, ()), [native_path(inner)]):
                 found = self._read(prefix, paths, component.root + inner)
                 if found:
                     return found
@@ -119,24 +119,63 @@ class WrittenNames:
         if "base_model" in prefix.text or prefix.text == "lora_unet__":
             return False
         if prefix.text.startswith(("unet.", "transformer.")):
-            return (component.architecture in _UNETS) == prefix.text.startswith("unet.")
+            is_unet = any(key.startswith(_UNET_BEGINS) for key in self._inside[component])
+            return is_unet == prefix.text.startswith("unet.")
         several = sum(part.part == "clip" for part in self._names.components) > 1
         return not (several and prefix.text == "lora_te_")
 
-    def _other(self, component: Component) -> dict[str, tuple[list[str], ...]]:
-        """Returns the paths of diffusers by weight, if the style has them: those of its layers from
-        top to bottom, and that of all of it."""
+    def _known_covers(self, component: Component) -> dict[str, tuple[list[str], ...]]:
+        """Returns the paths of diffusers by weight, if the style has them: for each weight some sets
+        of paths that mean all of it, the best first."""
         diffusers = self._style == "diffusers" or (
             self._style == "kohya" and component.architecture in _IN_DIFFUSERS_WORDS
         )
         if not diffusers:
             return {}
-        by_key: dict[str, dict[tuple[int, int] | None, str]] = {}
-        for path, target in other_paths(self._inside[component]):
-            by_key.setdefault(target.key, {}).setdefault(target.rows, path)
-        return {key: _in_order(paths) for key, paths in by_key.items()}
+        inside = self._inside[component]
+        by_key: dict[str, list[_Piece]] = {}
+        for path, target in other_paths(inside):
+            start, length = target.rows or (0, inside[target.key][0])
+            by_key.setdefault(target.key, []).append(_Piece(start, start + length, path))
+        words = architecture_named(component.architecture).in_diffusers
+        return {
+            key: _in_order(
+                [*pieces, _Piece(0, inside[key][0], native_path(key))], words, inside[key][0]
+            )
+            for key, pieces in by_key.items()
+        }
 
 
-def _in_order(paths: Mapping[tuple[int, int] | None, str]) -> tuple[list[str], ...]:
-    whole = [paths[None]] if None in paths else []
-    return [paths[rows] for rows in sorted(rows for rows in paths if rows)], whole
+class _Piece(NamedTuple):
+    """A path that means some rows of a weight."""
+
+    start: int
+    end: int
+    path: str
+
+
+def _in_order(pieces: Sequence[_Piece], words: Sequence[str], height: int) -> tuple[list[str], ...]:
+    """Returns the sets of paths that mean all rows: first those with the words of diffusers' own
+    class, then those of parts before those of the whole, then those that were found first."""
+
+    def rank(cover: Sequence[_Piece]) -> tuple[int, bool, int]:
+        own = max(_place_of(piece.path, words) for piece in cover)
+        return own, len(cover) == 1, pieces.index(cover[0])
+
+    covers = sorted(_covering(pieces, 0, height), key=rank)
+    return tuple([piece.path for piece in cover] for cover in covers)
+
+
+def _covering(pieces: Sequence[_Piece], start: int, end: int) -> Iterator[list[_Piece]]:
+    """Yields every row of pieces, one below the other, from a first row to a last one."""
+    if start == end:
+        yield []
+    for piece in pieces:
+        if piece.start == start and start < piece.end <= end:
+            for rest in _covering(pieces, piece.end, end):
+                yield [piece, *rest]
+
+
+def _place_of(path: str, words: Sequence[str]) -> int:
+    """Returns which of the words is in a path, which begins with ^; how many there are if none is."""
+    return next((place for place, word in enumerate(words) if word in f"^{path}"), len(words))
