@@ -52,8 +52,8 @@ class NewFile:
         save = cast(Any, safetensors.torch).save_file
         try:
             save(dict(tensors), self.path, dict(metadata))
-        except safetensors.SafetensorError as error:
-            raise OSError(str(error)) from error
+        except (safetensors.SafetensorError, OSError) as error:
+            raise OSError(f"{self._out} cannot be written: {_reason(error)}") from error
         self.path.chmod(0o666 & ~_umask())  # the library makes files only their owner can read
         with self.path.open("rb+") as written:
             os.fsync(written.fileno())
@@ -82,6 +82,12 @@ class NewFile:
         except OSError:  # a file system without links, such as exFAT
             self.check(self._out)
             self.path.rename(self._out)
+
+
+def _reason(error: Exception) -> str:
+    """Returns what the system says, without what the library puts before it."""
+    own = error.strerror if isinstance(error, OSError) else None
+    return own or str(error).rpartition("I/O error: ")[2]
 
 
 def _umask() -> int:

@@ -140,9 +140,17 @@ def _progress() -> Progress:
 
 def _new_path(prefix: str) -> Path:
     """Returns a path in the output folder that no file has, by the host's own rules for names."""
-    folder, name, counter, _, _ = folder_paths.get_save_image_path(
-        prefix, folder_paths.get_output_directory()
-    )
+    try:
+        folder, name, counter, _, _ = folder_paths.get_save_image_path(
+            prefix, folder_paths.get_output_directory()
+        )
+    except OSError as error:
+        raise LoraInputError(
+            f"There can be no folder for {prefix}: {error.strerror}.",
+            key="filename_prefix",
+            expected="a folder that files can be written to",
+            found=prefix,
+        ) from error
     while True:
         path = Path(folder, f"{name}_{counter:05}_{SUFFIX}")
         if not path.exists():
