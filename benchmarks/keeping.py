@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 
+from . import keeping_files
 from .host import add_our_packages
 from .report import Section, Settings, Table, ms, progress, times
 from .timing import Contender, compete
 
 WIDTH, WEIGHTS = 3072, (1.0, 0.8, 0.6, -0.5)
 LORAS, LAYERS = 10, 720
+BUDGET_LAYERS = 120
 SHAPES = ((1280, 1280), (10240, 1280), (1280, 5120), (640, 640), (5120, 640), (640, 2560))
 """Layers of SDXL, in turn."""
 
@@ -35,7 +37,12 @@ def measure(settings: Settings) -> Section:
     ]
     columns = ("what", "ours ms", "other ms", "ours / other", "error, ours", "error, other")
     note = (__doc__ or "").partition("\n\n")[2].strip()
-    return Section("Keeping", note, [Table("One layer, or many", "", columns, rows)])
+    tables = [
+        Table("One layer, or many", "", columns, rows),
+        _budget(),
+        keeping_files.measure(settings),
+    ]
+    return Section("Keeping", note, tables)
 
 
 def _row(
@@ -79,6 +86,63 @@ def _least(matrix: torch.Tensor, rank: int) -> Callable[[Any], float]:
         return float((dense - matrix).norm()) / least
 
     return error
+
+
+def _budget() -> Table:
+    """The error of a whole file: one rank for every layer, and one error for all of them."""
+    rows = []
+    for kind, steep in (("all layers alike", (0.7, 0.7)), ("as LoRAs are", (0.3, 1.5))):
+        spectra = _spectra(*steep)
+        for rank in (4, 8, 16, 32):
+            size = sum(rank * spectrum.cost for spectrum in spectra)
+            equal = _lost(spectra, [rank] * len(spectra))
+            shared = _lost(spectra, _within(spectra, size))
+            rows.append((kind, str(rank), f"{equal:.4f}", f"{shared:.4f}", f"{shared / equal:.2f}"))
+    note = (
+        f"{BUDGET_LAYERS} layers of SDXL's sizes, rank 64, of which the singular values fall as k to the power of "
+        "-0.7, or of a power from -0.3 to -1.5, and of sizes that differ by up to ten times. *Shared* is an error "
+        "budget that makes a file of the same size."
+    )
+    columns = ("layers", "equal rank", "error, equal", "error, shared", "shared / equal")
+    return Table("An error budget, at the same size of the file", note, columns, rows)
+
+
+def _spectra(least: float, most: float) -> list[Any]:
+    from lora_algebra.lora_core.combining import Spectrum
+
+    random = torch.Generator().manual_seed(0)
+    place = torch.arange(1, 65, dtype=torch.float64)
+    found: list[Any] = []
+    for index in range(BUDGET_LAYERS):
+        height, width = SHAPES[index % len(SHAPES)]
+        power, size = torch.rand(2, generator=random).tolist()
+        size = 10**size if most > least else 1.0
+        values = size * place ** -(least + (most - least) * power)
+        found.append(Spectrum(values, height + width))
+    return found
+
+
+def _lost(spectra: list[Any], ranks: list[int]) -> float:
+    every = sum(float(spectrum.values.square().sum()) for spectrum in spectra)
+    pairs = zip(spectra, ranks, strict=True)
+    return float((sum(float(s.values[r:].square().sum()) for s, r in pairs) / every) ** 0.5)
+
+
+def _within(spectra: list[Any], size: int) -> list[int]:
+    """Returns the ranks of the smallest error budget that makes no larger file."""
+    from lora_algebra.lora_core.combining import read_rule
+
+    low, high = 0.0, 100.0
+    best: list[int] = []
+    for _ in range(40):
+        middle = (low + high) / 2
+        rule = read_rule(f"{middle:.12f}%")
+        ranks = rule.ranks(spectra) if rule else []
+        if sum(rank * spectrum.cost for rank, spectrum in zip(ranks, spectra, strict=True)) <= size:
+            best, high = ranks, middle
+        else:
+            low = middle
+    return best
 
 
 def _combine(width: int, settings: Settings) -> tuple[str, ...]:

@@ -85,4 +85,6 @@ def mb(size: float) -> str:
 
 
 def times(ratio: float) -> str:
+    if ratio < 0.1:
+        return f"{ratio:.2g}"
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}"

@@ -1,7 +1,8 @@
 """Many queued prompts of mixed recipes in the real ComfyUI, each compared with a run on its own.
 
 python -m tools.soak [--prompts 2000] [--seed 1] [--host 0.28]: recipes are merged, live, scheduled,
-spread, swept, weighted by block, masked, for one prompt, in rows and in chains; between them are
+spread, swept, weighted by block, masked, for one prompt, in rows, in chains, combined, resized,
+extracted, saved and analysed; between them are
 prompts that are refused, fail while weights are patched or are interrupted, and /free. It fails if
 a result differs from one right after a /free, or if anything is left on a model.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -42,6 +44,9 @@ FREE_EVERY, FAIL_EVERY = 25, 15
 """After how many prompts this happens, on average."""
 
 MEGABYTE = 2**20
+
+TELLERS = ("TKHash", "SaveLoRAFile", "AnalyseLoRA")
+"""The nodes that say what has come out."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,17 @@ def recipes(host: Host, folder: Path) -> list[Recipe]:
             "blocks": stacked_loras(*both, blocks="early: 0.5; late: 0"),
             "mask": _masked(both),
             "rows": _rows(both),
+            "combine": _made(both, "CombineLoRAs"),
+            "resize": _made(both, "ResizeLoRA"),
+            "extract": _made(both, "ExtractLoRA"),
         }
         found += [Recipe(name, render(kind, c, steps=STEPS)) for name, c in chains.items()]
         spread = stacked_loras(*both, values="0, 0.5, 1")
         found.append(Recipe("spread", render(kind, spread, steps=STEPS, batch=3)))
         found.append(Recipe("sweep", _sweep(kind, first)))
         found.append(Recipe("prompt", _prompt(kind, first)))
+        found.append(Recipe("save", _told_by(kind, both, "SaveLoRAFile")))
+        found.append(Recipe("analyse", _told_by(kind, both, "AnalyseLoRA")))
         refused = render(kind, stacked_loras(("no such file.safetensors", 1.0)))
         found.append(Recipe("refused before it runs", refused))
         found.append(Recipe("refused when it runs", render(kind, spread, steps=STEPS, batch=2)))
@@ -142,6 +152,38 @@ def _rows(loras: tuple[tuple[str, float], ...]) -> Chain:
     return chain
 
 
+def _made(loras: tuple[tuple[str, float], ...], node: str) -> Chain:
+    """Applies what a node makes of two LoRAs."""
+
+    def chain(graph: Graph, model: list, clip: list | None) -> tuple[list, list | None]:
+        own = _loaded(graph, loras)
+        if node == "CombineLoRAs":
+            slots = {f"loras.lora_{index}": lora for index, lora in enumerate(own)}
+            made = graph.add(node, method="ties", density=0.3, seed=0, **slots)
+        elif node == "ResizeLoRA":
+            made = graph.add(node, lora=stack_loras(graph, *own), rank="20%")
+        else:
+            tuned, _ = apply_lora(graph, stack_loras(graph, *own), model, mode="merge")
+            inputs = {"model": tuned, "model_base": model, "rank": "8", "dtype": "float32"}
+            made = graph.add(node, **inputs)
+        return apply_lora(graph, [made, 0], model, clip)
+
+    return chain
+
+
+def _loaded(graph: Graph, loras: tuple[tuple[str, float], ...]) -> list[list]:
+    return [[graph.add("LoadLoRA", lora_name=name, strength=s), 0] for name, s in loras]
+
+
+def _told_by(kind: str, loras: tuple[tuple[str, float], ...], node: str) -> Prompt:
+    """A prompt of which the result is what a node says."""
+    graph = Graph()
+    lora, model = stack_loras(graph, *_loaded(graph, loras)), load(graph, kind).model
+    how = {"rank": "exact", "dtype": "float32", "names": "ComfyUI", "filename_prefix": "loras/soak"}
+    graph.add(node, lora=lora, model=model, **how if node == "SaveLoRAFile" else {})
+    return graph.prompt
+
+
 def _sweep(kind: str, name: str) -> Prompt:
     graph = Graph()
     lora = [graph.add("LoadLoRA", lora_name=name, strength=1.0), 0]
@@ -155,7 +197,8 @@ def outcome(result: RunResult) -> object:
     """Returns all that must be the same again."""
     if result.status != "success":
         return result.status, result.error, result.node_errors
-    return result.outputs["TKHash"]["text"]
+    (told,) = [own["text"] for node, own in result.outputs.items() if node in TELLERS]
+    return re.sub(r"soak_\d+_", "", "\n".join(told))
 
 
 class Soak:

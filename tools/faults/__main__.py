@@ -1,5 +1,5 @@
-"""Injects faults at every line of planning, merging, live, schedule, spread and mask, in ComfyUI's
-own process.
+"""Injects faults at every line of planning, merging, live, schedule, spread, mask and keeping, in
+ComfyUI's own process.
 
 python -m tools.faults [--faults 10000] [--seed 1] [--host 0.28]: after each fault a clean run must
 give the same bits as before. The host's own loader gets the same test, for comparison. It fails if

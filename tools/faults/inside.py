@@ -52,6 +52,8 @@ def start() -> None:
     options.enable_args_parsing()
     import folder_paths
 
+    folder_paths.set_output_directory(str(FOLDER / "output"))
+    folder_paths.set_temp_directory(str(FOLDER / "temp"))
     folder_paths.folder_names_and_paths["loras"] = ([str(FOLDER / "loras")], {".safetensors"})
 
 
@@ -101,50 +103,89 @@ def hosts_loader(file: str) -> bool:
     )
 
 
-def scenarios() -> list[Scenario]:
-    from comfy import sd, utils
-    from pack.nodes.apply_to_model import ApplyToModel
+def lora(name: str, strength: float) -> Any:
     from pack.nodes.load_lora import LoadLoRA
+
+    return LoadLoRA.execute(name, strength).result[0]
+
+
+def pair() -> Any:
+    return added(lora("one.safetensors", 0.5), lora("two.safetensors", 0.75))
+
+
+def added(*recipes: Any) -> Any:
+    return type(recipes[0])(tuple(term for recipe in recipes for term in recipe.terms))
+
+
+def whole(first: Any) -> Any:
+    """Returns the recipe with a file that depends on the weights, and so is merged in any case."""
+    return added(first, lora("dora.safetensors", 1.0))
+
+
+def applied(recipe: Any, model: Any, mode: str) -> Any:
+    from pack.nodes.apply_to_model import ApplyToModel
+
+    return ApplyToModel.execute(recipe, model, None, mode).result[0]
+
+
+def theirs(model: Any) -> Any:
+    from comfy import sd, utils
+
+    for name, strength in (("one", 0.5), ("two", 0.75), ("dora", 1.0)):
+        file = utils.load_torch_file(str(FOLDER / "loras" / f"{name}.safetensors"))
+        model, _ = sd.load_lora_for_models(model, None, file, strength, 0.0)
+    return model
+
+
+def combined(model: Any) -> Any:
+    from pack.nodes.combine_loras import CombineLoRAs
+    from pack.nodes.resize_lora import ResizeLoRA
+
+    own = {"lora_0": lora("one.safetensors", 0.5), "lora_1": lora("two.safetensors", 0.75)}
+    made = CombineLoRAs.execute("ties", 0.5, 0, own).result[0]
+    return applied(ResizeLoRA.execute(made, "20%").result[0], model, "auto")
+
+
+def kept(model: Any) -> Any:
+    """Applies a sum that was saved, and takes away what was saved before."""
+    from pack.lora_core.reading import identify
+    from pack.nodes.save_lora_file import SaveLoRAFile
+
+    for old in (FOLDER / "output").rglob("*.safetensors"):
+        old.unlink()
+    form = {"dtype": "float32", "names": "ComfyUI"}
+    saved = SaveLoRAFile.execute(whole(pair()), model, None, "kept/x", "exact", **form)
+    return applied(type(pair()).of(identify(Path(saved.result[0]))), model, "merge")
+
+
+def extracted(model: Any) -> Any:
+    from pack.nodes.extract_lora import ExtractLoRA
+
+    tuned = applied(whole(pair()), model, "merge")
+    return applied(ExtractLoRA.execute(tuned, model, "8", "float32").result[0], model, "merge")
+
+
+def scenarios() -> list[Scenario]:
     from pack.nodes.mask_lora import MaskLoRA
     from pack.nodes.schedule_lora import ScheduleLoRA
     from pack.nodes.spread_lora import SpreadLoRA
-
-    def lora(name: str, strength: float) -> Any:
-        return LoadLoRA.execute(name, strength).result[0]
-
-    def pair() -> Any:
-        return added(lora("one.safetensors", 0.5), lora("two.safetensors", 0.75))
-
-    def added(*recipes: Any) -> Any:
-        return type(recipes[0])(tuple(term for recipe in recipes for term in recipe.terms))
-
-    def whole(first: Any) -> Any:
-        """Returns the recipe with a file that depends on the weights, and so is merged in any case."""
-        return added(first, lora("dora.safetensors", 1.0))
-
-    def applied(recipe: Any, model: Any, mode: str) -> Any:
-        return ApplyToModel.execute(recipe, model, None, mode).result[0]
-
-    def theirs(model: Any) -> Any:
-        for name, strength in (("one", 0.5), ("two", 0.75), ("dora", 1.0)):
-            file = utils.load_torch_file(str(FOLDER / "loras" / f"{name}.safetensors"))
-            model, _ = sd.load_lora_for_models(model, None, file, strength, 0.0)
-        return model
 
     def changed(change: Callable[[Any], Any]) -> Apply:
         return lambda model: applied(whole(change(pair()).result[0]), model, "auto")
 
     left = torch.zeros(1, 64, 64)
     left[..., :32] = 1
-    scheduled = changed(lambda lora: ScheduleLoRA.execute("0:1, 0.5:0.25", 0.0, 1.0, lora))
-    spread = changed(lambda lora: SpreadLoRA.execute("0, 0.5, 1", lora))
-    masked = changed(lambda lora: MaskLoRA.execute(0.25, lora, left))
     return [
         Scenario("merge", lambda model: applied(whole(pair()), model, "merge"), ours),
         Scenario("live", lambda model: applied(whole(pair()), model, "live"), ours),
-        Scenario("schedule", scheduled, ours),
-        Scenario("spread", spread, ours, 3),
-        Scenario("mask", masked, ours),
+        Scenario(
+            "schedule", changed(partial(ScheduleLoRA.execute, "0:1, 0.5:0.25", 0.0, 1.0)), ours
+        ),
+        Scenario("spread", changed(partial(SpreadLoRA.execute, "0, 0.5, 1")), ours, 3),
+        Scenario("mask", changed(lambda own: MaskLoRA.execute(0.25, own, left)), ours),
+        Scenario("combine", combined, ours),
+        Scenario("save", kept, ours),
+        Scenario("extract", extracted, ours),
         Scenario("the host's own loader", theirs, hosts_loader),
         Scenario("no LoRA", lambda model: model, lambda _: False),
     ]
