@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra import Making, Recipe
+from ..lora_core.algebra import Recipe
 from ..lora_core.combining import METHODS
+from ..lora_core.workbench import combine
 from .plain_errors import plain_errors
 from .types import CATEGORY, Lora
 
@@ -68,10 +69,9 @@ class CombineLoRAs(io.ComfyNode):
         loras: Mapping[str, Recipe | None] | None = None,
     ) -> io.NodeOutput:
         parts = [recipe for recipe in (loras or {}).values() if recipe]
-        told = {"density": f"{density:g}", "seed": str(seed)}
+        told = {"density": density, "seed": seed}
         with plain_errors():
-            if method == "sum" or not parts:
-                return io.NodeOutput(Recipe.sum(parts))
-            options = tuple((k, v) for k, v in told.items() if k in METHODS[method].options)
-            making = Making(method, tuple(part.terms for part in parts), options)
-            return io.NodeOutput(Recipe.made(making))
+            if not parts:
+                return io.NodeOutput(Recipe())
+            own = {name: value for name, value in told.items() if name in METHODS[method].options}
+            return io.NodeOutput(combine(parts, method, **own))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..lora_core.algebra import Making, Recipe
+from ..lora_core.algebra import Recipe
 from ..lora_core.combining import read_rule
 from ..lora_core.errors import LoraError
+from ..lora_core.workbench import resize
 from .plain_errors import plain_errors, validation_error
 from .types import CATEGORY, Lora, lora_input
 
@@ -46,8 +47,4 @@ class ResizeLoRA(io.ComfyNode):
     @classmethod
     def execute(cls, lora: Recipe | None = None, rank: str = "32") -> io.NodeOutput:
         with plain_errors():
-            if not lora or read_rule(rank) is None:
-                return io.NodeOutput(lora or Recipe())
-            return io.NodeOutput(
-                Recipe.made(Making("resize", (lora.terms,), (("rank", rank.strip()),)))
-            )
+            return io.NodeOutput(resize(lora or Recipe(), rank))

@@ -10,9 +10,8 @@ from pathlib import Path
 from ..algebra import Recipe
 from ..drawing import draw_analysis
 from ..errors import LoraInputError
-from ..reading import shared_cache
-from ..workbench import Analysis, analyse, plain, words
-from .arguments import LORA, LORA_HELP, Command, Commands, add_model, lora, recipes, source
+from ..workbench import Analysis, analyse_loras, plain, words
+from .arguments import LORA, LORA_HELP, Command, Commands, add_model, lora, recipes
 
 
 def add_to(commands: Commands) -> Command:
@@ -29,8 +28,7 @@ def run(options: argparse.Namespace) -> int:
     if options.png is not None:
         _check(options.png)
     recipe = Recipe.sum(recipes(options.loras))
-    model = source(options, recipe)
-    found = analyse(recipe, model.view, shared_cache, model.weight_of, model.norm_of)
+    found = analyse_loras(recipe, model=options.model)
     if options.png is not None:
         _draw(found, options.png)
     print(json.dumps(plain(found)) if options.json else words(found))

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from ..algebra import Recipe, read_blocks
-from ..combining import read_rule
 from ..errors import LoraError
 from ..lists import block_lines
 from ..naming import NAME_STYLES
-from ..reading import identify, shared_cache
-from ..workbench import DTYPES, Errors, Format, Progress, Source, checkpoint
+from ..reading import identify
+from ..workbench import DTYPES, Errors, Progress, Saved, save_lora
 
 Command: TypeAlias = argparse.ArgumentParser
 
@@ -89,17 +88,17 @@ def add_model(command: Command) -> None:
     )
 
 
-def source(options: argparse.Namespace, recipe: Recipe) -> Source:
-    """Returns the model that was given, or what the files themselves say."""
-    if options.model is not None:
-        return checkpoint(options.model)
-    return Source.of_files([shared_cache.read(file) for file in recipe.files])
-
-
-def form(options: argparse.Namespace, rank: str) -> Format:
-    """Returns how a file is written."""
-    dtype = DTYPES[options.dtype] if options.dtype else None
-    return Format(read_rule(rank), dtype, options.names)
+def saved(options: argparse.Namespace, recipe: Recipe, rank: str) -> Saved:
+    """Writes a recipe as the options say."""
+    return save_lora(
+        recipe,
+        options.out,
+        model=options.model,
+        rank=rank,
+        dtype=options.dtype,
+        names=options.names,
+        progress=progress(options),
+    )
 
 
 def told(options: argparse.Namespace, path: Path, layers: int, errors: Errors) -> int:

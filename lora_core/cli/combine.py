@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..algebra import Making, Recipe
 from ..combining import METHODS
-from ..reading import shared_cache
-from ..workbench import save
+from ..workbench import combine
 from .arguments import (
     LORA,
     LORA_HELP,
@@ -15,11 +13,9 @@ from .arguments import (
     Commands,
     add_model,
     add_out,
-    form,
     lora,
-    progress,
     recipes,
-    source,
+    saved,
     told,
 )
 
@@ -31,9 +27,11 @@ def add_to(commands: Commands) -> Command:
     names = [name for name in METHODS if name != "resize"]
     command.add_argument("--method", choices=names, default="sum")
     command.add_argument(
-        "--density", help="the share of the entries that ties, dare and knots keep"
+        "--density", type=float, help="the share of the entries that ties, dare and knots keep"
     )
-    command.add_argument("--seed", help="what the random choices of dare begin with")
+    command.add_argument(
+        "--seed", type=int, default=0, help="what the random choices of dare begin with"
+    )
     command.add_argument("--rank", default="exact", help="exact, a rank, or an error such as 1%%")
     add_model(command)
     add_out(command)
@@ -43,19 +41,8 @@ def add_to(commands: Commands) -> Command:
 def run(options: argparse.Namespace) -> int:
     """Writes the LoRA."""
     parts = recipes(options.loras)
-    recipe = _combined(options, parts)
-    how = form(options, options.rank)
-    saved = save(
-        recipe, [source(options, recipe)], options.out, shared_cache, how, progress(options)
-    )
+    recipe = combine(parts, options.method, density=options.density, seed=options.seed)
+    made = saved(options, recipe, options.rank)
     if not options.json:
-        print(saved.report)
-    return told(options, saved.path, saved.layers, saved.errors)
-
-
-def _combined(options: argparse.Namespace, parts: list[Recipe]) -> Recipe:
-    if options.method == "sum":
-        return Recipe.sum(parts)
-    given = {"density": options.density, "seed": options.seed}
-    own = tuple((name, text) for name, text in given.items() if text is not None)
-    return Recipe.made(Making(options.method, tuple(part.terms for part in parts), own))
+        print(made.report)
+    return told(options, made.path, made.layers, made.errors)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 
 from ..algebra import Recipe
-from ..errors import LoraInputError
-from ..reading import shared_cache
-from ..workbench import save
 from .arguments import (
     LORA,
     LORA_HELP,
@@ -15,11 +12,9 @@ from .arguments import (
     Commands,
     add_model,
     add_out,
-    form,
     lora,
-    progress,
     recipes,
-    source,
+    saved,
     told,
 )
 
@@ -37,16 +32,5 @@ def add_to(commands: Commands) -> Command:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the LoRA."""
-    if options.names and options.model is None:
-        raise LoraInputError(
-            "Other names follow from the model's. Give it as --model; only its header is read.",
-            key="model",
-            expected="--model BASE",
-            found="none",
-        )
-    recipe = Recipe.sum(recipes([options.file]))
-    how = form(options, "exact")
-    saved = save(
-        recipe, [source(options, recipe)], options.out, shared_cache, how, progress(options)
-    )
-    return told(options, saved.path, saved.layers, saved.errors)
+    made = saved(options, Recipe.sum(recipes([options.file])), "exact")
+    return told(options, made.path, made.layers, made.errors)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..workbench import extract_files
-from .arguments import Command, Commands, add_out, form, progress, told
+from ..workbench import extract_lora
+from .arguments import Command, Commands, add_out, progress, told
 
 
 def add_to(commands: Commands) -> Command:
@@ -21,8 +21,10 @@ def add_to(commands: Commands) -> Command:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the LoRA."""
-    how = form(options, options.rank)
-    found = extract_files(options.tuned, options.base, options.out, how, progress(options))
+    form = {"rank": options.rank, "dtype": options.dtype, "names": options.names}
+    found = extract_lora(
+        options.tuned, options.base, options.out, **form, progress=progress(options)
+    )
     if found.left_out and not options.json:
         print(
             f"left out: {found.left_out} weights that only one of the models has, or that have "

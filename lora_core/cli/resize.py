@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 
 from ..algebra import Recipe
-from ..reading import shared_cache
-from ..workbench import save
 from .arguments import (
     LORA,
     LORA_HELP,
@@ -14,11 +12,9 @@ from .arguments import (
     Commands,
     add_model,
     add_out,
-    form,
     lora,
-    progress,
     recipes,
-    source,
+    saved,
     told,
 )
 
@@ -40,9 +36,5 @@ def add_to(commands: Commands) -> Command:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the LoRA."""
-    recipe = Recipe.sum(recipes([options.file]))
-    how = form(options, options.rank)
-    saved = save(
-        recipe, [source(options, recipe)], options.out, shared_cache, how, progress(options)
-    )
-    return told(options, saved.path, saved.layers, saved.errors)
+    made = saved(options, Recipe.sum(recipes([options.file])), options.rank)
+    return told(options, made.path, made.layers, made.errors)

@@ -17,12 +17,12 @@ from ..algebra import Recipe
 from ..combining import Matrix, Product, Spectrum, overlap_of, read_rule
 from ..errors import LoraInputError
 from ..families import numbers_of
-from ..matching import ModelView, make_plan
+from ..matching import make_plan
 from ..naming import KINDS
-from ..reading import FileCache
-from .change import Changes, WeightOf
+from ..reading import FileCache, shared_cache
+from .change import Changes
 from .places import OTHER, Place, places_in
-from .source import NormOf
+from .source import Source
 from .varying import refuse_varying
 
 ERRORS: Final = ("1%", "5%")
@@ -95,21 +95,14 @@ class Analysis:
     smaller: tuple[tuple[Smaller, ...], ...]
 
 
-def analyse(
-    recipe: Recipe,
-    view: ModelView,
-    cache: FileCache,
-    weight_of: WeightOf | None = None,
-    norm_of: NormOf | None = None,
-) -> Analysis:
+def analyse(recipe: Recipe, model: Source, *, cache: FileCache = shared_cache) -> Analysis:
     """Analyses every LoRA of a recipe, and all of them together, on one model.
 
     Args:
         recipe: The LoRAs, with their strengths.
-        view: The model.
-        cache: Reads the files.
-        weight_of: Gives its weights, for what depends on them.
-        norm_of: Gives the norms of its weights, to compare with.
+        model: The model; its weights are only asked for to compare with, and where something
+            depends on them.
+        cache: The cache that keeps files.
 
     Raises:
         LoraInputError: There is no LoRA.
@@ -123,7 +116,8 @@ def analyse(
             found="none",
         )
     refuse_varying(recipe, "an analysis")
-    parts = [_changes(Recipe((term,)), view, cache, weight_of) for term in recipe.terms]
+    norm_of = model.norm_of
+    parts = [_changes(Recipe((term,)), model, cache) for term in recipe.terms]
     keys = dict.fromkeys(key for part in parts for key in part.keys)
     if not keys:
         raise LoraInputError(
@@ -132,18 +126,16 @@ def analyse(
             expected="a LoRA that changes something",
             found="no changes",
         )
-    sums, place_of = _Sums(len(parts)), places_in(view)
+    sums, place_of = _Sums(len(parts)), places_in(model.view)
     for key in keys:
         found = [part.of(key).whole() for part in parts]
         sums.add(place_of(key), found, norm_of(key) if norm_of else None)
     return sums.analysis(tuple(term.file.label for term in recipe.terms))
 
 
-def _changes(
-    recipe: Recipe, view: ModelView, cache: FileCache, weight_of: WeightOf | None
-) -> Changes:
-    (plan,) = make_plan(recipe, [view], cache).models
-    return Changes(plan, view.shapes, weight_of)
+def _changes(recipe: Recipe, model: Source, cache: FileCache) -> Changes:
+    (plan,) = make_plan(recipe, [model.view], cache).models
+    return Changes(plan, model.view.shapes, model.weight_of)
 
 
 class _Sums:

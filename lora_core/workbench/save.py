@@ -15,7 +15,7 @@ from ..errors import LoraInputError
 from ..families import LowRank
 from ..matching import ModelView, Plan, Report, make_plan
 from ..naming import NameStyle
-from ..reading import FileCache, LoraFile, dialects_of, identify
+from ..reading import FileCache, LoraFile, dialects_of, identify, shared_cache
 from .accuracy import Errors, errors_of
 from .change import Changes, ModelChanges
 from .keep import kept
@@ -82,9 +82,10 @@ def save(
     recipe: Recipe,
     models: Sequence[Source],
     out: Path,
-    cache: FileCache,
     form: Format = EXACT,
     progress: Progress | None = None,
+    *,
+    cache: FileCache = shared_cache,
 ) -> Saved:
     """Writes what a recipe adds to some models as a new LoRA file.
 
@@ -93,9 +94,9 @@ def save(
         models: The models that it is for; their weights are only asked for where something depends
             on them.
         out: The new file.
-        cache: Reads the parts.
         form: How the file is written.
         progress: Is called before each weight; what it raises ends the work.
+        cache: The cache that keeps files.
 
     Raises:
         LoraInputError: The recipe cannot be in a file, ``out`` cannot be a new one, or its type

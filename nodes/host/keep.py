@@ -53,7 +53,7 @@ def save_recipe(
         OSError: The file cannot be written. Then there is none.
     """
     sources = [_source(part, patcher) for part, patcher in _sides(model, clip).items()]
-    return save(current(recipe), sources, _new_path(prefix), shared_cache, form, _progress())
+    return save(current(recipe), sources, _new_path(prefix), form, _progress())
 
 
 def extract_recipe(
@@ -76,10 +76,8 @@ def analyse_recipe(recipe: Recipe, model: ModelPatcher | None) -> Analysis:
     """Analyses the LoRAs of a recipe, on a model of the host or by the names in the files alone."""
     recipe = current(recipe)
     if model is None:
-        source = Source.of_files([shared_cache.read(file) for file in recipe.files])
-        return analyse(recipe, source.view, shared_cache)
-    source = _source("model", model)
-    return analyse(recipe, source.view, shared_cache, source.weight_of, source.norm_of)
+        return analyse(recipe, Source.of_files([shared_cache.read(file) for file in recipe.files]))
+    return analyse(recipe, _source("model", model))
 
 
 def _sides(model: ModelPatcher | None, clip: CLIP | None) -> dict[Part, ModelPatcher]:

@@ -46,8 +46,8 @@ def recipe(tmp_path):
     return 0.5 * a + 0.5 * b
 
 
-def found(recipe, weights, **how):
-    return analyse(recipe, source(weights).view, FileCache(), **how)
+def found(recipe, weights):
+    return analyse(recipe, source(weights), cache=FileCache())
 
 
 def dense(recipe, weights):
@@ -67,7 +67,7 @@ def test_sizes_and_cosines_are_those_of_the_matrices(recipe, weights):
 
 def test_cells_are_blocks_and_kinds(recipe, weights):
     norms = {key: float(weight.norm()) for key, weight in weights.items()}
-    cells = {(c.place, c.kind): c for c in found(recipe, weights, norm_of=norms.__getitem__).cells}
+    cells = {(c.place, c.kind): c for c in found(recipe, weights).cells}
     assert {*cells} == {
         (("", 0), "other"),
         (("transformer_block", 0), "attn"),
@@ -152,6 +152,6 @@ def test_blocks_and_kinds_are_told_by_the_names_in_a_file(tmp_path, name):
     file = write(tmp_path / "a.safetensors", pair(name, 48, 40, seed=1), said)
     recipe = load(file)
     cache = FileCache()
-    view = Source.of_files([cache.read(own) for own in recipe.files]).view
-    (cell,) = analyse(recipe, view, cache).cells
+    model = Source.of_files([cache.read(own) for own in recipe.files])
+    (cell,) = analyse(recipe, model, cache=cache).cells
     assert (*cell.place, cell.kind) == NAMED[name]

@@ -303,7 +303,7 @@ def test_resize_and_convert(run, base, ink, tmp_path):
     assert told.returncode == 0, told.stderr
     assert torch.allclose(applied_to(base, (out, 1)), applied_to(base, (ink, 1)), atol=1e-6)
     refused = run("convert", ink, "-o", tmp_path / "x.safetensors", "--names", "kohya")
-    assert (refused.returncode, "Give it as --model" in refused.stderr) == (1, True)
+    assert (refused.returncode, "Say which model it is" in refused.stderr) == (1, True)
 
 
 def test_extract_gives_back_what_apply_did(run, base, ink, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+import lora_core
 from harness.oracles import CASES
 from harness.samples import pair, tensors, write
 from lora_core import LoraInputError, Recipe, applied, apply, load
@@ -34,7 +35,7 @@ def source(weights: Weights) -> Source:
 
 
 def kept(recipe: Recipe, weights: Weights, out: Path, **how) -> Saved:
-    return save(recipe, [source(weights)], out, FileCache(), Format(**how))
+    return save(recipe, [source(weights)], out, Format(**how), cache=FileCache())
 
 
 def changes(recipe: Recipe, weights: Weights) -> Weights:
@@ -257,7 +258,7 @@ def test_what_needs_the_weights_says_so(tmp_path, weights):
     recipe = load(write(tmp_path / "dora.safetensors", own))
     bare = source(weights)
     with pytest.raises(LoraInputError, match="depends on the model's weights"):
-        save(recipe, [replace(bare, weight_of=None)], tmp_path / "x.safetensors", FileCache())
+        save(recipe, [replace(bare, weight_of=None)], tmp_path / "x.safetensors", cache=FileCache())
 
 
 @pytest.mark.parametrize("rank", ["exact", "3", "10%"])
@@ -266,7 +267,7 @@ def test_it_says_how_far_it_is(tmp_path, weights, parts, rank):
     form = Format(read_rule(rank))
     out = tmp_path / "x.safetensors"
     recipe = parts[0] + parts[1]
-    save(recipe, [source(weights)], out, FileCache(), form, lambda *step: told.append(step))
+    save(recipe, [source(weights)], out, form, lambda *step: told.append(step))
     assert [done for done, _ in told] == [*range(len(told))]
     assert {total for _, total in told} == {len(told)}
 
@@ -277,5 +278,42 @@ def test_whoever_is_told_can_end_it(tmp_path, weights, parts):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        save(parts[0], [source(weights)], tmp_path / "x.safetensors", FileCache(), progress=stop)
+        save(parts[0], [source(weights)], tmp_path / "x.safetensors", progress=stop)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ink.safetensors", "light.safetensors"]
+
+
+# --- by path, as Python and the command line say it -------------------------------------------------
+
+
+def test_a_few_lines_of_python_keep_a_sum(tmp_path, weights, parts):
+    base = write(tmp_path / "base.safetensors", weights)
+    look = lora_core.combine([0.5 * parts[0], parts[1]], "ties", density=0.5)
+    small = lora_core.resize(look, "8")
+    out = tmp_path / "look.safetensors"
+    saved = lora_core.save_lora(small, str(out), model=base, dtype="float32", names="kohya")
+    assert apart(changes(load(out), weights), changes(small, weights)) < 1e-6
+    assert saved.errors.total < 1e-6
+    tuned = {key: weight.clone() for key, weight in weights.items()}
+    apply(tuned, load(out))
+    tuned = write(tmp_path / "tuned.safetensors", tuned)
+    again = lora_core.extract_lora(tuned, base, tmp_path / "again.safetensors", rank="exact")
+    assert apart(changes(load(again.path), weights), changes(small, weights)) < 1e-5
+    apart_now = lora_core.analyse_loras(load(out) - load(again.path), model=base)
+    assert apart_now.cosines[0][1] == pytest.approx(-1, abs=1e-5)
+    assert apart_now.total < 1e-3 * apart_now.sizes[0]
+
+
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [
+        ({"dtype": "int8"}, "int8 is not known as dtype"),
+        ({"names": "mine"}, "mine is not known as names"),
+        ({"names": "kohya"}, "Say which model it is"),
+        ({"rank": "much"}, "much"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused(tmp_path, parts, form, says):
+    out = tmp_path / "x.safetensors"
+    with pytest.raises(LoraInputError, match=says):
+        lora_core.save_lora(parts[0], out, **form)
+    assert not out.exists()

@@ -16,7 +16,6 @@ from safetensors.torch import save_file
 
 from lora_core import apply, load
 from lora_core.naming import ModelNames, WrittenNames
-from lora_core.reading import FileCache
 from lora_core.workbench import Format, Source, save
 
 with warnings.catch_warnings():
@@ -111,7 +110,7 @@ def test_diffusers_makes_the_same_of_it(tmp_path, name, show):
     recipe = STRENGTH * lora(layout, layers, tmp_path / "lora.safetensors")
     out = tmp_path / "kept.safetensors"
     form = Format(None, torch.float32, "diffusers")
-    save(recipe, [Source.of_shapes(layout.shapes)], out, FileCache(), form)
+    save(recipe, [Source.of_shapes(layout.shapes)], out, form)
     apply(ours, recipe)
     after = converted()
     fused = opened_by_diffusers(model, name, out)
