@@ -54,19 +54,26 @@ def apart(found: Weights, truth: Weights) -> float:
 # --- every family ---------------------------------------------------------------------------------
 
 
+HALVES = [
+    pytest.param(dtype, bound, marks=pytest.mark.slow)
+    for dtype, bound in ((torch.float16, 1e-3), (torch.bfloat16, 8e-3))
+]
+
+
 @pytest.mark.thorough
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-6), *HALVES])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_every_family_comes_back_exactly(tmp_path, case):
+def test_every_family_comes_back_exactly(tmp_path, case, dtype, bound):
     pytest.importorskip("lycoris")
     made = case.build(tmp_path, 0, torch.float32)
     recipe = 0.7 * load(made.file)
-    saved = kept(recipe, made.weights, tmp_path / "kept.safetensors", dtype=torch.float32)
+    saved = kept(recipe, made.weights, tmp_path / "kept.safetensors", dtype=dtype)
     found = changes(load(saved.path), made.weights)
     truth = changes(recipe, made.weights)
-    assert apart(found, truth) < 1e-6
-    assert saved.errors.total < 1e-6
+    assert apart(found, truth) < bound
+    assert saved.errors.total < bound
     # products of factors are formed in float32
-    assert saved.errors.total == pytest.approx(apart(found, truth), abs=1e-7)
+    assert saved.errors.total == pytest.approx(apart(found, truth), rel=1e-3, abs=1e-7)
 
 
 # --- every architecture ---------------------------------------------------------------------------
