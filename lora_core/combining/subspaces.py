@@ -34,7 +34,9 @@ def tsv(parts: Sequence[Matrix]) -> Product:
     """Merges matrices (m, n) by their singular vectors, made orthogonal to each other.
 
     Each keeps at most min(m, n) / k singular values; those of all k together are replaced by the
-    nearest orthonormal ones on both sides (TSV-M, Gargiulo et al. 2024, arXiv:2412.00081).
+    nearest orthonormal ones on both sides (TSV-M, Gargiulo et al. 2024, arXiv:2412.00081). Vectors
+    without a singular value are left out. The authors' code, made for full ranks, fills up a low
+    rank with arbitrary ones, which turn the others.
 
     Args:
         parts: The matrices, with their strengths.
