@@ -80,5 +80,8 @@ def _words(found: Extracted) -> str:
         f"error: {found.errors.total:.2g} of the whole difference; at most {most:.2g}, in {layer}",
     ]
     if found.left_out:
-        lines.append(f"left out: {found.left_out} weights that only one of the models has")
+        lines.append(
+            f"left out: {found.left_out} weights that only one of the models has, or that a LoRA has "
+            "no name for"
+        )
     return "\n".join(lines)

@@ -66,11 +66,14 @@ def recipes(asked: Sequence[Asked]) -> list[Recipe]:
     return [Recipe.of(identify(path), strength).blocks(blocks) for path, strength, blocks in asked]
 
 
-def add_out(command: Command) -> None:
-    """Adds where a new LoRA goes, and how it is written."""
+def add_out(command: Command, dtype: str | None = None) -> None:
+    """Adds where a new LoRA goes, and how it is written: in the type ``dtype`` if none is given."""
     command.add_argument("-o", "--out", metavar="OUT", type=Path, required=True)
     command.add_argument(
-        "--dtype", choices=DTYPES, help="type of the numbers; that of the files if not given"
+        "--dtype",
+        choices=DTYPES,
+        default=dtype,
+        help=f"type of the numbers; {dtype or 'that of the files'} if not given",
     )
     command.add_argument(
         "--names", choices=NAME_STYLES, help="whose names; those of the files if not given"
@@ -99,6 +102,13 @@ def saved(options: argparse.Namespace, recipe: Recipe, rank: str) -> Saved:
         names=options.names,
         progress=progress(options),
     )
+
+
+def told_of(options: argparse.Namespace, made: Saved) -> int:
+    """Prints what became of the parts of a new file, and how exact it is; returns the exit status."""
+    if not options.json:
+        print(made.report)
+    return told(options, made.path, made.layers, made.errors)
 
 
 def told(options: argparse.Namespace, path: Path, layers: int, errors: Errors) -> int:

@@ -16,7 +16,7 @@ from .arguments import (
     lora,
     recipes,
     saved,
-    told,
+    told_of,
 )
 
 
@@ -42,7 +42,4 @@ def run(options: argparse.Namespace) -> int:
     """Writes the LoRA."""
     parts = recipes(options.loras)
     recipe = combine(parts, options.method, density=options.density, seed=options.seed)
-    made = saved(options, recipe, options.rank)
-    if not options.json:
-        print(made.report)
-    return told(options, made.path, made.layers, made.errors)
+    return told_of(options, saved(options, recipe, options.rank))

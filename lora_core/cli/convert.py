@@ -15,7 +15,7 @@ from .arguments import (
     lora,
     recipes,
     saved,
-    told,
+    told_of,
 )
 
 
@@ -33,4 +33,4 @@ def add_to(commands: Commands) -> Command:
 def run(options: argparse.Namespace) -> int:
     """Writes the LoRA."""
     made = saved(options, Recipe.sum(recipes([options.file])), "exact")
-    return told(options, made.path, made.layers, made.errors)
+    return told_of(options, made)

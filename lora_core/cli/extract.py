@@ -15,7 +15,7 @@ def add_to(commands: Commands) -> Command:
     command.add_argument("tuned", metavar="TUNED", type=Path, help="the finished checkpoint")
     command.add_argument("base", metavar="BASE", type=Path, help="the one that it came from")
     command.add_argument("--rank", default="64", help="exact, a rank (64), or an error such as 5%%")
-    add_out(command)
+    add_out(command, "float16")
     return command
 
 
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if found.left_out and not options.json:
         print(
-            f"left out: {found.left_out} weights that only one of the models has, or that have "
-            "a scale"
+            f"left out: {found.left_out} weights that only one of the models has, "
+            "that have a scale, or that a LoRA has no name for"
         )
     return told(options, found.path, found.layers, found.errors)

@@ -15,7 +15,7 @@ from .arguments import (
     lora,
     recipes,
     saved,
-    told,
+    told_of,
 )
 
 
@@ -37,4 +37,4 @@ def add_to(commands: Commands) -> Command:
 def run(options: argparse.Namespace) -> int:
     """Writes the LoRA."""
     made = saved(options, Recipe.sum(recipes([options.file])), options.rank)
-    return told(options, made.path, made.layers, made.errors)
+    return told_of(options, made)

@@ -6,14 +6,13 @@ m and n is the matrix itself smaller than its factors, and used.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
 
-from ..families import qr, singular_values, svd
+from ..families import norm, qr, singular_values, svd, triangle
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,28 +68,26 @@ class Product:
 
     def norm(self) -> float:
         """Returns the Frobenius norm, as exact as the factors' type."""
-        return math.sqrt(float(self.singular_values().double().square().sum()))
+        return float(norm(self._core()))
 
     def singular_values(self) -> torch.Tensor:
         """Returns min(R, m, n) singular values, the largest first."""
-        return singular_values(self._core()[1])
+        return singular_values(self._core())
 
     def decomposed(self) -> Decomposition:
         """Returns the singular value decomposition."""
-        left, core, right = self._core()
-        u, values, vh = svd(core)
-        return Decomposition(
-            u if left is None else left @ u, values, vh if right is None else vh @ right
-        )
-
-    def _core(self) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor | None]:
-        """Returns (left, core, right) with orthonormal sides, so that the core has the singular
-        values."""
         if self.is_wide:
-            return None, self.dense(), None
+            return Decomposition.of(self.dense())
         left, above = qr(self.up * self.scale)
         right, below = qr(self.down.T)
-        return left, above @ below.T, right.T
+        u, values, vh = svd(above @ below.T)
+        return Decomposition(left @ u, values, vh @ right.T)
+
+    def _core(self) -> torch.Tensor:
+        """Returns a small matrix with the same singular values."""
+        if self.is_wide:
+            return self.dense()
+        return triangle(self.up * self.scale) @ triangle(self.down.T).T
 
 
 @dataclass(frozen=True, slots=True, eq=False)

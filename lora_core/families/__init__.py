@@ -9,7 +9,7 @@ from .base_weight import CHUNK_ENTRIES, BaseWeight, sum_type
 from .delta import Delta, Dense, Diagonal, LowRank, Replacement, Slot, Static
 from .finite import COMPUTABLE, largest_magnitude
 from .interleaved import ADAPTER, regrouped
-from .linear_algebra import norm, numbers_of, qr, singular_values, svd
+from .linear_algebra import norm, numbers_of, qr, singular_values, svd, triangle
 from .modules import read_module
 from .number_range import Room, check_delta, room_of
 from .registry import KEYS, PEFT_TYPES, SCALARS, SHARED
@@ -50,5 +50,6 @@ __all__ = [
     "singular_values",
     "sum_type",
     "svd",
+    "triangle",
     "unread_family",
 ]

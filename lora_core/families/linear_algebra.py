@@ -55,6 +55,11 @@ def qr(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return q, r
 
 
+def triangle(matrix: torch.Tensor) -> torch.Tensor:
+    """Computes the triangular side of the QR decomposition of (m, n) alone: (k, n), k = min(m, n)."""
+    return _linalg.qr(matrix, mode="r")[1]
+
+
 def svd(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Computes the reduced singular value decomposition of (m, n): (m, k), (k,), (k, n)."""
     u, values, vh = _linalg.svd(matrix, full_matrices=False)

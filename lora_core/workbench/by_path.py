@@ -107,7 +107,7 @@ def extract_lora(
     out: AnyPath,
     *,
     rank: str = "64",
-    dtype: str | None = None,
+    dtype: str = "float16",
     names: str | None = None,
     progress: Progress | None = None,
 ) -> Extracted:
@@ -118,7 +118,7 @@ def extract_lora(
         base: The one that it came from.
         out: The new file.
         rank: How much is kept, as in ``resize``.
-        dtype: "float16", "bfloat16" or "float32", which it is if not given.
+        dtype: "float16", "bfloat16" or "float32".
         names: "ComfyUI", which they are if not given, "kohya" or "diffusers".
         progress: Is called with (weights done, weights to do); what it raises ends the work.
 

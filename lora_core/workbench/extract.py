@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
 from ..errors import LoraMismatchError
-from ..naming import Shape, architecture_named
+from ..naming import NameStyle, Shape, architecture_named
 from .accuracy import Errors
 from .change import SUM_TYPE, Change, Piece, WeightOf
 from .checkpoint import Checkpoint
@@ -17,6 +17,7 @@ from .metadata import sizes
 from .save import Format, write_changes
 from .source import Source
 from .steps import Progress
+from .unit import weight_of_bias
 
 EQUAL: Final = "There is nothing to extract: the weights that both models have are equal."
 
@@ -54,8 +55,8 @@ class Extracted:
         path: Where it is.
         layers: How many layers it has.
         errors: How far it is from the whole difference.
-        left_out: How many weights are not in the file, since only one of the models has them, or they are
-            stored with a scale.
+        left_out: How many weights are not in the file: only one of the models has them, they are
+            stored with a scale, or a LoRA has no name for them, as for those of a VAE.
     """
 
     path: Path
@@ -91,6 +92,7 @@ def extract(
     """
     both = {key: shape for key, shape in base.items() if key in tuned}
     _check_alike(both, tuned, base)
+    both = {key: both[key] for key in _named(both, model, form.style or "ComfyUI")}
     difference = Difference(both, *weights)
 
     def notes(ranks: Collection[int]) -> dict[str, str]:
@@ -106,7 +108,7 @@ def extract(
         }
 
     layers, errors = write_changes([difference], [model], out, form, notes, progress, EQUAL)
-    return Extracted(out, layers, errors, len(tuned.keys() ^ base.keys()))
+    return Extracted(out, layers, errors, len(tuned.keys() | base.keys()) - len(both))
 
 
 def extract_files(
@@ -122,9 +124,18 @@ def extract_files(
     shapes = [{key: own.shapes[key] for key in own.shapes if key in own.plain} for own in pair]
     model, weights = pair[1].source(), (pair[0].weight, pair[1].weight)
     found = extract(shapes[0], shapes[1], weights, model, out, form, progress)
-    every = pair[0].shapes.keys() | pair[1].shapes.keys()
-    both = shapes[0].keys() & shapes[1].keys()
-    return replace(found, left_out=len(every) - len(both))
+    every = len(pair[0].shapes.keys() | pair[1].shapes.keys())
+    plain = len(shapes[0].keys() | shapes[1].keys())
+    return replace(found, left_out=found.left_out + every - plain)
+
+
+def _named(both: Mapping[str, Shape], model: Source, style: NameStyle) -> Iterator[str]:
+    """Yields the weights that a LoRA has a name for; a VAE's and the like have none."""
+    names = model.names(style)
+    for key in both:
+        written = names.of(weight_of_bias(key, both) or key)
+        if all(model.view.names.find(each.name) is not None for each in written):
+            yield key
 
 
 def _check_alike(

@@ -60,14 +60,14 @@ def units_of(
     """Yields the layers of a file for what is added to some weights; layers that get nothing are
     left out."""
     for change in map(changes.of, changes.keys):
-        weight = _weight_of_bias(change.key, shapes)
+        weight = weight_of_bias(change.key, shapes)
         for name in names.of(weight or change.key):
             unit = _unit(change, name, "weight" if weight is None else "bias")
             if unit is not None:
                 yield unit
 
 
-def _weight_of_bias(key: str, shapes: Mapping[str, Shape]) -> str | None:
+def weight_of_bias(key: str, shapes: Mapping[str, Shape]) -> str | None:
     """Returns the weight of the layer that a bias belongs to, as a file names both alike."""
     layer = key.removesuffix(".bias")
     weight = f"{layer}.weight"

@@ -68,7 +68,7 @@ def test_the_python_of_the_readme():
 @pytest.mark.usefixtures("files")
 def test_the_commands_of_the_guide():
     commands = re.findall(r"^lora-algebra (.*)$", PAGES["python"], re.MULTILINE)
-    assert len(commands) == 2
+    assert len(commands) == 7
     for command in commands:
         assert main(shlex.split(command)) == 0
 

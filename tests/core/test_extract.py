@@ -107,3 +107,21 @@ def test_other_architectures_are_refused(tmp_path, weights):
                 tmp_path / f"{name}.safetensors", tmp_path / "base.safetensors", out, RANK
             )
     assert not out.exists()
+
+
+def test_what_no_lora_can_name_is_left_out_and_counted(tmp_path):
+    """A checkpoint holds a VAE, too."""
+    file, weights, _ = lora_of("sd15", tmp_path)
+    base = {f"model.{key}": weight.float() for key, weight in weights.items()}
+    base |= tensors(3, **{"first_stage_model.decoder.conv_in.weight": (8, 4, 3, 3)})
+    own = tuned(base, file)
+    own["first_stage_model.decoder.conv_in.weight"] += 1
+    own["model_ema.decay"] = torch.zeros(())
+    pair_of = [
+        write(tmp_path / f"{name}.safetensors", content)
+        for name, content in (("tuned", own), ("base", base))
+    ]
+    found = extract_files(*pair_of, tmp_path / "out.safetensors", RANK)
+    assert found.left_out == 2
+    assert found.errors.total < 1e-6
+    assert apart(changes(load(found.path), base), changes(load(file), base)) < 1e-5
