@@ -26,7 +26,7 @@ class CombineLoRAs(io.ComfyNode):
             display_name="Combine LoRAs",
             category=CATEGORY,
             description="Makes one LoRA of several, by a method that lets them fight less. It is worked "
-            "out when it is applied, and can be scaled, stacked and saved like any other.",
+            "out when it is applied, and can be scaled, stacked, scheduled and saved like any other.",
             search_aliases=["merge loras", "ties", "dare", "knots", "tsv", "lora merger"],
             inputs=[
                 io.Combo.Input(

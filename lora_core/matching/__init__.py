@@ -3,6 +3,7 @@ report."""
 
 from .assign import MODES, LiveTerms, MergeLiveSplit, Mode, WeightTerms
 from .live_term import LiveTerm
+from .made import Progress
 from .match import ModelView, WeightTerm
 from .model_cache import cache_of
 from .plan import ModelPlan, Plan, make_plan
@@ -18,6 +19,7 @@ __all__ = [
     "ModelPlan",
     "ModelView",
     "Plan",
+    "Progress",
     "Report",
     "WeightTerm",
     "WeightTerms",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
@@ -25,22 +25,37 @@ if TYPE_CHECKING:
 PlanOf = Callable[[Recipe], "Plan"]
 """Plans one part for the same models."""
 
+Progress: TypeAlias = Callable[[int, int], None]
+"""A function that is called with (weights done, weights to do)."""
 
-def match_made(leaf: FileId, making: Making, views: Sequence[ModelView], plan: PlanOf) -> FileMatch:
+
+def match_made(
+    leaf: FileId,
+    making: Making,
+    views: Sequence[ModelView],
+    plan: PlanOf,
+    progress: Progress | None = None,
+) -> FileMatch:
     """Works out what a method makes of its parts on some models, at strength 1.
+
+    Args:
+        leaf: What stands for it in recipes.
+        making: The method and its parts.
+        views: The models.
+        plan: Plans one part.
+        progress: Is called before each weight; what it raises ends the work.
 
     Raises:
         LoraInputError: There is no such method, or it is told something that it does not know.
         LoraError: A part is damaged or does not fit.
     """
     method, options = read_method(making)
+    work = _Work(leaf, method, options, progress)
     plans = [plan(Recipe(part)) for part in making.parts]
     deltas = [
         matched
         for index, view in enumerate(views)
-        for matched in _matched(
-            leaf, method, options, [own.models[index].merged for own in plans], index, view
-        )
+        for matched in work.on(view, index, [own.models[index].merged for own in plans])
     ]
     file = LoraFile(leaf, {}, (), {}, FileConfig())
     return FileMatch(file, tuple(deltas), _report(leaf, method, deltas, plans))
@@ -78,22 +93,31 @@ def read_method(making: Making) -> tuple[Method, Options]:
     return method, Options(density, seed, told.get("rank", usual.rank))
 
 
-def _matched(
-    leaf: FileId,
-    method: Method,
-    options: Options,
-    merged: Sequence[Mapping[str, Sequence[WeightTerm]]],
-    index: int,
-    view: ModelView,
-) -> Iterator[MatchedDelta]:
-    layers = [
-        _Layer.of(leaf, key, [own[key] for own in merged if key in own], view.shapes[key])
-        for key in dict.fromkeys(key for own in merged for key in own)
-    ]
-    for layer, delta in zip(layers, _deltas(method, options, layers), strict=True):
-        target = Target(layer.key, layer.part)
-        term = WeightTerm(target, delta, 1.0, delta.max_abs_bound(), leaf.name)
-        yield MatchedDelta(layer.key, index, layer.shape, term)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What a method does to one model after the other."""
+
+    leaf: FileId
+    method: Method
+    options: Options
+    progress: Progress | None
+
+    def on(
+        self, view: ModelView, index: int, merged: Sequence[Mapping[str, Sequence[WeightTerm]]]
+    ) -> Iterator[MatchedDelta]:
+        """Yields what is added to the weights of one model, of which each part adds ``merged``."""
+        layers = [
+            _Layer.of(self.leaf, key, [own[key] for own in merged if key in own], view.shapes[key])
+            for key in dict.fromkeys(key for own in merged for key in own)
+        ]
+        deltas = _deltas(self.method, self.options, layers)
+        for done, layer in enumerate(layers):
+            if self.progress:
+                self.progress(done, len(layers))
+            delta = next(deltas)
+            target = Target(layer.key, layer.part)
+            term = WeightTerm(target, delta, 1.0, delta.max_abs_bound(), self.leaf.name)
+            yield MatchedDelta(layer.key, index, layer.shape, term)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from ..naming import Part
 from ..reading import FileCache, LoraFile
 from .assign import Assignment, LiveTerms, MergeLiveSplit, Mode, WeightTerms, assign, split_recipe
 from .file_match import NONE_KNOWN, FileMatch, FileMatches
-from .made import match_made
+from .made import Progress, match_made
 from .match import ModelView
 from .overflow import check_live_range, check_range
 from .replaced import check_replaced
@@ -70,6 +70,7 @@ def make_plan(
     mode: Mode = "merge",
     earlier: Sequence[MergeLiveSplit] = (),
     known: FileMatches = NONE_KNOWN,
+    progress: Progress | None = None,
 ) -> Plan:
     """Reads the files of a recipe and matches them to models, which stay unchanged.
 
@@ -80,6 +81,7 @@ def make_plan(
         mode: What goes live. Text encoders, which know neither steps nor images, are always merged.
         earlier: For each model, what of ours is on it already; nothing by default.
         known: What is known of files on the same ``views``.
+        progress: Is called before each weight that a method works on; what it raises ends the work.
 
     Raises:
         LoraInputError: No merged weight can have a strength, and the mode is ``merge``; or block
@@ -94,7 +96,7 @@ def make_plan(
     before = [*earlier] or [NOTHING for _ in views]
     splits = [old.plus(new) for old, new in zip(before, added, strict=True)]
     terms = Recipe.sum([*(old.whole for old in before), recipe]).terms
-    matches = {t.file: known.get(t.file) or _match(t.file, views, cache) for t in terms}
+    matches = {t.file: known.get(t.file) or _match(t.file, views, cache, progress) for t in terms}
     assigned = [
         assign(matches.values(), split, index, view)
         for index, (split, view) in enumerate(zip(splits, views, strict=True))
@@ -118,11 +120,17 @@ def make_plan(
     return Plan(tuple(models), Report(tuple(reports)), matches)
 
 
-def _match(file: FileId, views: Sequence[ModelView], cache: FileCache) -> FileMatch:
+def _match(
+    file: FileId, views: Sequence[ModelView], cache: FileCache, progress: Progress | None
+) -> FileMatch:
     """Matches a file, or what is made of others."""
     if file.made is None:
         return FileMatch.of(cache.read(file), views)
-    return match_made(file, file.made, views, lambda part: make_plan(part, views, cache))
+
+    def plan(part: Recipe) -> Plan:
+        return make_plan(part, views, cache, progress=progress)
+
+    return match_made(file, file.made, views, plan, progress)
 
 
 def _changes(new: MergeLiveSplit, own: Assignment, old: MergeLiveSplit) -> bool:

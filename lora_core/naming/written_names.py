@@ -35,6 +35,10 @@ _IN_DIFFUSERS_WORDS: Final = ("SD 1.5", "SD 2")
 """Where kohya's trainers use the paths of diffusers."""
 
 
+_ENCODER_WORDS: Final = ("^text_model.",)
+"""What is in the paths of text encoders that most programs know; newer ones also know others."""
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenName:
     """The name of one layer in a file.
@@ -137,7 +141,8 @@ class WrittenNames:
         for path, target in other_paths(inside):
             start, length = target.rows or (0, inside[target.key][0])
             by_key.setdefault(target.key, []).append(_Piece(start, start + length, path))
-        words = architecture_named(component.architecture).in_diffusers
+        known = architecture_named(component.architecture)
+        words = _ENCODER_WORDS if component.encoder else known.in_diffusers
         return {
             key: _in_order(
                 [*pieces, _Piece(0, inside[key][0], native_path(key))], words, inside[key][0]

@@ -106,7 +106,7 @@ def save(
     """
     NewFile.check(out)
     refuse_varying(recipe, "a file")
-    plan = make_plan(recipe, [model.view for model in models], cache)
+    plan = make_plan(recipe, [model.view for model in models], cache, progress=progress)
     files = [cache.read(file) for file in recipe.files]
     form = replace(form, style=form.style or _style_of(files), dtype=form.dtype or _widest(files))
 

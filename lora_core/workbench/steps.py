@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TypeAlias
 
+from ..matching import Progress
 from .change import Change, ModelChanges
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""A function that is called with (weights done, weights to do)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

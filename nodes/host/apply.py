@@ -28,6 +28,7 @@ from .files import current
 from .live import Live, Reached, attach, detach
 from .live_stack import StackCache
 from .metadata import carry, restore, said_of_carried
+from .progress import shown_progress
 from .view import view_of
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ def _add(
         mode=mode,
         earlier=[own.split for own in earlier],
         known=cache.matches(views),
+        progress=shown_progress(),
     )
     cache.keep(views, plan.matches)
     plan = replace(plan, report=said_of_carried(plan))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import comfy.lora
-import comfy.model_management
 import comfy.utils
 import folder_paths
 import torch
@@ -22,7 +21,6 @@ from ...lora_core.workbench import (
     Analysis,
     Extracted,
     Format,
-    Progress,
     Saved,
     Source,
     WeightOf,
@@ -32,6 +30,7 @@ from ...lora_core.workbench import (
 )
 from .apply import earlier_on
 from .files import current
+from .progress import shown_progress
 from .view import view_of
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def save_recipe(
         OSError: The file cannot be written. Then there is none.
     """
     sources = [_source(part, patcher) for part, patcher in _sides(model, clip).items()]
-    return save(current(recipe), sources, _new_path(prefix), form, _progress())
+    return save(current(recipe), sources, _new_path(prefix), form, shown_progress())
 
 
 def extract_recipe(
@@ -68,7 +67,7 @@ def extract_recipe(
     out = _temporary(pair, form)
     out.unlink(missing_ok=True)
     shapes = [source.view.shapes for source in sources]
-    found = extract(shapes[0], shapes[1], weights, sources[1], out, form, _progress())
+    found = extract(shapes[0], shapes[1], weights, sources[1], out, form, shown_progress())
     return Recipe.of(identify(out)), found
 
 
@@ -123,17 +122,6 @@ def _stored(patcher: ModelPatcher, key: str) -> torch.Tensor:
 
 def _plain(weight: torch.Tensor) -> torch.Tensor:
     return weight.dequantize() if isinstance(weight, QuantizedTensor) else weight
-
-
-def _progress() -> Progress:
-    """Shows the page how far it is, and ends the work when somebody interrupts it."""
-    bar = comfy.utils.ProgressBar(1)
-
-    def step(done: int, total: int) -> None:
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        bar.update_absolute(done, total)
-
-    return step
 
 
 def _new_path(prefix: str) -> Path:

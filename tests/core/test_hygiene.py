@@ -44,6 +44,7 @@ TOUCHES = {
     "host/keep.py": {"comfy", "folder_paths"},
     "host/apply.py": MODELS,
     "host/view.py": MODELS,
+    "host/progress.py": MODELS,
     "host/live.py": MODELS,
     "host/live_stack.py": MODELS,
     "host/metadata.py": MODELS,
@@ -93,7 +94,7 @@ NEVER_IMPORTED = {
 }
 
 
-SLOW_ENOUGH = {"nodes/host/keep.py"}
+SLOW_ENOUGH = {"nodes/host/progress.py"}
 """Where a node works long enough for a progress bar, and where nothing is on a model meanwhile, so that it
 can be interrupted."""
 

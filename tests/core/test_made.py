@@ -9,8 +9,10 @@ from harness.oracles import CASES
 from harness.samples import pair, tensors, write
 from lora_core import LoraError, LoraInputError, Recipe, apply, load
 from lora_core.algebra import Curve, Making
+from lora_core.applying import model_of
 from lora_core.combining import METHODS, Options, rows_of
-from lora_core.reading import identify
+from lora_core.matching import make_plan
+from lora_core.reading import FileCache, identify
 from tests.core.test_save import apart, changes, kept
 
 Weights = dict[str, torch.Tensor]
@@ -178,3 +180,19 @@ def test_what_varies_cannot_be_combined(parts):
 
 def test_it_varies_itself(parts):
     assert made("tsv", *parts[:2]).scheduled(Curve.parse("0:0, 1:1")).needs_live
+
+
+@pytest.mark.parametrize("method", ["ties", "knots", "resize"])
+def test_it_says_how_far_it_is_and_can_be_ended(weights, parts, method):
+    recipe = made(method, parts[0], parts[1], **({"rank": "2"} if method == "resize" else {}))
+    told = []
+    make_plan(recipe, [model_of(weights)], FileCache(), progress=lambda *step: told.append(step))
+    assert told == [(done, len(told)) for done in range(len(told))]
+    assert len(told) == 4
+
+    def stop(done: int, total: int) -> None:
+        if done == total - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_plan(recipe, [model_of(weights)], FileCache(), progress=stop)

@@ -9,9 +9,10 @@ import pytest
 from safetensors import safe_open
 
 from harness import workflows
-from harness.workflows import Graph, host_loras, load, stacked_loras
+from harness.workflows import Graph, apply_lora, host_loras, load, stacked_loras
 from tests.host.files import patched_weights, saved
-from tests.host.test_families import PLACES, trained
+from tests.host.kinds import slow_but
+from tests.host.test_families import PLACES, TEXT_ENCODER, text_encoder_weights, trained
 from tests.host.test_keep import STYLES, UNREAD_BY_THE_HOST
 from tests.support.trained import ALGORITHMS
 
@@ -77,3 +78,31 @@ def test_a_file_of_every_family_in_every_form(host, tmp_path, show, kind, algori
             theirs = max(theirs, read)
     said = ", ".join(f"{dtype} {e:.1e} (stated {s:.1e})" for dtype, (e, s) in worst.items())
     show(f"{kind}: {algorithm}: {said}; by the host's own loader at most {theirs:.1e}")
+
+
+@pytest.mark.usefixtures("clip_models_dir")
+@pytest.mark.parametrize("style", slow_but(("kohya",), STYLES))
+def test_a_text_encoder_is_saved_and_extracted(host, tmp_path, show, style):
+    keys = json.dumps([place.weight for place in TEXT_ENCODER])
+    base = text_encoder_weights(host, workflows.no_loras, "base", keys)
+    name, _ = trained(host, "DoRA", TEXT_ENCODER, base, tmp_path / "clip DoRA.safetensors")
+    truth = text_encoder_weights(host, stacked_loras((name, 0.5)), "patched", keys)
+
+    graph = Graph()
+    lora = [graph.add("LoadLoRA", lora_name=name, strength=0.5), 0]
+    form = {"rank": "exact", "dtype": "float32", "names": style, "filename_prefix": f"clip/{style}"}
+    graph.add("SaveLoRAFile", lora=lora, clip=load(graph, "sd15clip").clip, **form)
+    host.run(graph.prompt)
+    again = host.add_lora(max(host.output_dir.glob(f"clip/{style}_*.safetensors")))
+    kept = lost(base, text_encoder_weights(host, stacked_loras((again, 1.0)), "kept", keys), truth)
+
+    def extracted(graph, model, clip):
+        _, tuned = host_loras((again, 1.0))(graph, model, clip)
+        how = {"model": tuned, "model_base": clip, "rank": "exact", "dtype": "float32"}
+        return apply_lora(graph, [graph.add("ExtractLoRA", **how), 0], model, clip)
+
+    found = lost(base, text_encoder_weights(host, extracted, "extracted", keys), truth)
+    show(f"text encoder in float16, names of {style}: saved {kept:.1e}, extracted {found:.1e}")
+    # the weights are float16: what is lost is their rounding, of numbers larger than the change
+    assert kept < 2e-2
+    assert found < 2e-2
