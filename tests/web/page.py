@@ -238,7 +238,8 @@ class Page:
     def open_templates(self, pack: str) -> None:
         """The template browser, showing those of one pack."""
         self.execute("Comfy.BrowseTemplates")
-        self.browser_page.get_by_text(pack, exact=True).click()
+        # pages since 1.49 draw hundreds of cards first, which takes its time on a busy machine
+        self.browser_page.get_by_text(pack, exact=True).click(timeout=90_000)
 
     def open_help(self, node_id: int) -> None:
         self.show([node_id])

@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("playwright")
 
+from playwright.sync_api import expect
+
 from tests.web.rows import Rows, row
 from tests.web.stage import SHELF
 
@@ -196,6 +198,7 @@ def test_the_keyboard_stays_with_a_row_whose_control_is_gone(three):
     three.fill([row(INK), row("gone/light.safetensors", 0.5)])
     offer = three.item(1).get_by_role("button", name="Use shelf/light")
     offer.focus()
+    expect(offer).to_be_focused()
     three.press("Enter")
     three.expect(row(INK), row(LIGHT, 0.5))
     more = three.item(1).get_by_role("button", name="More for")
