@@ -47,7 +47,12 @@ class CombineLoRAs(io.ComfyNode):
                     tooltip="For ties, dare and knots: the share of the changes that is kept",
                 ),
                 io.Int.Input(
-                    "seed", default=0, min=0, max=2**53 - 1, tooltip="For dare: what is dropped"
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**53 - 1,
+                    control_after_generate=False,  # else every run would make, and save, another LoRA
+                    tooltip="For dare: what is dropped",
                 ),
                 # this must be the last input: with anything after it, pasting a group loses a link
                 io.Autogrow.Input(

@@ -11,7 +11,7 @@ from ..algebra import Recipe
 from ..drawing import draw_analysis
 from ..errors import LoraInputError
 from ..workbench import Analysis, analyse_loras, plain, words
-from .arguments import LORA, LORA_HELP, Command, Commands, add_model, lora, recipes
+from .arguments import LORA, LORA_HELP, Command, Commands, add_model, lora, progress, recipes
 
 
 def add_to(commands: Commands) -> Command:
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     if options.png is not None:
         _check(options.png)
     recipe = Recipe.sum(recipes(options.loras))
-    found = analyse_loras(recipe, model=options.model)
+    found = analyse_loras(recipe, model=options.model, progress=progress(options))
     if options.png is not None:
         _draw(found, options.png)
     print(json.dumps(plain(found)) if options.json else words(found))

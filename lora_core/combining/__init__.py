@@ -1,7 +1,7 @@
 """The mathematics of keeping: sums, truncation and methods of combining, on one matrix at a time."""
 
 from .combined import Combined, as_delta
-from .method import METHODS, Method, Options
+from .method import METHODS, Look, Method, Options
 from .overlap import Overlap, overlap_of
 from .part import PartTerm, matrix_of
 from .product import (
@@ -17,12 +17,13 @@ from .product import (
     size_of,
 )
 from .ranks import RankRule, Spectrum, read_rule
-from .resize import cut, resized
+from .resize import cut, ranks_of
 
 __all__ = [
     "METHODS",
     "Combined",
     "Decomposition",
+    "Look",
     "Matrix",
     "Method",
     "Options",
@@ -39,8 +40,8 @@ __all__ = [
     "inner_products",
     "matrix_of",
     "overlap_of",
+    "ranks_of",
     "read_rule",
-    "resized",
     "rows_of",
     "singular_values_of",
     "size_of",

@@ -38,7 +38,7 @@ def leading(matrix: torch.Tensor, rank: int) -> Decomposition:
     whole, error = float(norm(matrix)) ** 2, float("inf")
     found = _iterated(matrix, qr(matrix @ start)[0])
     for _ in range(MOST_ITERATIONS):
-        left = whole - float(found.values[:rank].double().square().sum())
+        left = whole - float(found.values[:rank].cpu().double().square().sum())
         if left >= error * (1 - SETTLED):
             break
         error, found = left, _iterated(matrix, found.left)

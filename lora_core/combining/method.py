@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 import torch
 
@@ -14,7 +14,7 @@ from ..errors import LoraInputError
 from .elections import dare, ties
 from .product import Matrix, Product, rows_of
 from .ranks import read_rule
-from .resize import resized
+from .resize import cut, ranks_of
 from .subspaces import knots, orthogonal, tsv
 
 
@@ -26,6 +26,7 @@ class Options:
         density: The share of the entries that is kept.
         seed: What random choices begin with.
         rank: How much is kept, as ``read_rule`` reads it.
+        most: The rank of one layer, after all of them were looked at; None before.
 
     Raises:
         LoraInputError: The density is not above 0 and at most 1.
@@ -34,6 +35,7 @@ class Options:
     density: float = 0.2
     seed: int = 0
     rank: str = "exact"
+    most: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.density <= 1:
@@ -44,6 +46,15 @@ class Options:
                 found=f"{self.density:g}",
             )
         read_rule(self.rank)
+
+
+Look: TypeAlias = Callable[[Iterable[Matrix]], Sequence[Options]]
+"""Looks at the matrices of all layers, and returns what each of them is told."""
+
+
+def _at_none(options: Options) -> Look | None:
+    del options
+    return None
 
 
 def _unchanged(options: Options) -> float:
@@ -62,8 +73,8 @@ class Method:
         combine: Makes one matrix (m, n) of several, for a layer of that name.
         low_rank: Whether the result is a product of at most the sum of their ranks.
         growth: How many times larger than the sum of its parts' largest entries a result can be.
-        across: Makes the matrices of all layers together, of one for each; None if every layer
-            stands for itself.
+        look: Returns what looks at the matrices of all layers, one after the other, and tells what
+            each of them is told then; None if every layer stands for itself.
     """
 
     name: str
@@ -72,7 +83,7 @@ class Method:
     combine: Callable[[Sequence[Matrix], Options, str], Matrix]
     low_rank: bool = True
     growth: Callable[[Options], float] = _unchanged
-    across: Callable[[Sequence[Matrix], Options], Sequence[Matrix]] | None = None
+    look: Callable[[Options], Look | None] = _at_none
 
 
 def _sum(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
@@ -110,13 +121,25 @@ def _tsv(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
 
 
 def _resized(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
-    """Resizes a layer that is only known now, by itself."""
-    (resized,) = _all_resized([_sum(parts, options, layer)], options)
-    return resized
+    """Resizes a layer; one that was not looked at before by itself."""
+    whole, rule = _sum(parts, options, layer), read_rule(options.rank)
+    if rule is None:
+        return whole
+    if options.most is not None:
+        return cut(whole, options.most)
+    return cut(whole, ranks_of([whole], rule)[0] if rule.fixed is None else rule.fixed)
 
 
-def _all_resized(matrices: Sequence[Matrix], options: Options) -> Sequence[Matrix]:
-    return resized(matrices, read_rule(options.rank))
+def _at_all(options: Options) -> Look | None:
+    """Shares an error among all layers; a fixed rank needs no look."""
+    rule = read_rule(options.rank)
+    if rule is None or rule.fixed is not None:
+        return None
+
+    def look(matrices: Iterable[Matrix]) -> Sequence[Options]:
+        return [replace(options, most=rank) for rank in ranks_of(matrices, rule)]
+
+    return look
 
 
 def _orthogonal(parts: Sequence[Matrix], options: Options, layer: str) -> Matrix:
@@ -147,7 +170,7 @@ METHODS: Final = MappingProxyType(
                 "Eckart and Young 1936",
                 frozenset({"rank"}),
                 _resized,
-                across=_all_resized,
+                look=_at_all,
             ),
             Method("orthogonal", "projections on the factors", frozenset(), _orthogonal),
         )

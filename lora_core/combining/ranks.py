@@ -59,7 +59,7 @@ class EachLayer:
         return int(self.parameter) if self.rank is _fixed else None
 
     def ranks(self, spectra: Sequence[Spectrum]) -> list[int]:
-        return [self._rank(spectrum.values.double()) for spectrum in spectra]
+        return [self._rank(spectrum.values.cpu().double()) for spectrum in spectra]
 
     def _rank(self, values: torch.Tensor) -> int:
         most = len(values)
@@ -81,7 +81,7 @@ class ErrorBudget:
         return None
 
     def ranks(self, spectra: Sequence[Spectrum]) -> list[int]:
-        squares = [spectrum.values.double().square() for spectrum in spectra]
+        squares = [spectrum.values.cpu().double().square() for spectrum in spectra]
         worth = [own / spectrum.cost for own, spectrum in zip(squares, spectra, strict=True)]
         if not worth:
             return []

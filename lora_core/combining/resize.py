@@ -1,28 +1,26 @@
-"""Cuts matrices to the ranks that a rule gives them, looking at all of them together."""
+"""Cuts matrices to the ranks that a rule gives them, looking at all of them together (Eckart and Young
+1936)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from .leading import leading
 from .product import Decomposition, Matrix, Product, singular_values_of, size_of
 from .ranks import RankRule, Spectrum
 
 
-def resized(matrices: Sequence[Matrix], rule: RankRule | None) -> list[Matrix]:
-    """Returns the nearest matrices of the ranks that ``rule`` chooses (Eckart and Young 1936).
-
-    A product of no higher rank stays as it is; without a rule all of them do.
-    """
-    if rule is None:
-        return [*matrices]
-    spectra = [Spectrum(singular_values_of(each), sum(size_of(each))) for each in matrices]
-    return [cut(each, rank) for each, rank in zip(matrices, rule.ranks(spectra), strict=True)]
+def ranks_of(matrices: Iterable[Matrix], rule: RankRule) -> list[int]:
+    """Returns the ranks that ``rule`` chooses; the matrices are looked at one after the other."""
+    return rule.ranks([Spectrum(singular_values_of(each), sum(size_of(each))) for each in matrices])
 
 
 def cut(matrix: Matrix, rank: int) -> Matrix:
-    """Returns the nearest matrix of at most this rank."""
-    if isinstance(matrix, Product) and matrix.rank <= rank:
+    """Returns the nearest matrix of at most this rank; one that is no product as it is, where a product
+    would not be smaller."""
+    height, width = size_of(matrix)
+    least = matrix.rank if isinstance(matrix, Product) else (height * width - 1) // (height + width)
+    if least < rank or (isinstance(matrix, Product) and least == rank):
         return matrix
     return leading_of(matrix, rank).truncated(rank)
 

@@ -27,7 +27,8 @@ def knots(parts: Sequence[Matrix], density: float) -> Product:
     u, values, vh = svd(torch.cat(inner, 1))
     whole = Decomposition(left @ u, values, vh)
     weighted = values[: whole.rank, None] * vh[: whole.rank]
-    return Product(whole.left[:, : whole.rank], ties(weighted.chunk(len(parts), 1), density))
+    each = weighted.chunk(len(parts), 1)
+    return Product(whole.left[:, : whole.rank], ties(each, density) if whole.rank else each[0])
 
 
 def tsv(parts: Sequence[Matrix]) -> Product:

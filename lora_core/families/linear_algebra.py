@@ -62,7 +62,11 @@ def triangle(matrix: torch.Tensor) -> torch.Tensor:
 
 def svd(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Computes the reduced singular value decomposition of (m, n): (m, k), (k,), (k, n)."""
-    u, values, vh = _linalg.svd(matrix, full_matrices=False)
+    try:
+        u, values, vh = _linalg.svd(matrix, full_matrices=False)
+    except RuntimeError:  # now and then one does not converge, and its transpose does
+        v, values, uh = _linalg.svd(matrix.T, full_matrices=False)
+        return uh.T, values, v.T
     return u, values, vh
 
 

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
 from ..algebra import FileId, Making, Recipe
-from ..combining import METHODS, Combined, Matrix, Method, Options, PartTerm, as_delta, matrix_of
+from ..combining import (
+    METHODS,
+    Combined,
+    Look,
+    Matrix,
+    Method,
+    Options,
+    PartTerm,
+    Product,
+    as_delta,
+    matrix_of,
+)
 from ..errors import LoraInputError, LoraMismatchError
 from ..families import Delta, Slot
-from ..formats import FileConfig
+from ..formats import FileConfig, reference_notes
 from ..naming import Part, Shape, Target, part_of
 from ..reading import LoraFile
 from .file_match import FileMatch
@@ -57,7 +69,8 @@ def match_made(
         for index, view in enumerate(views)
         for matched in work.on(view, index, [own.models[index].merged for own in plans])
     ]
-    file = LoraFile(leaf, {}, (), {}, FileConfig())
+    notes = [part.metadata for own in plans for part in own.files]
+    file = LoraFile(leaf, {}, (), reference_notes(notes), FileConfig())
     return FileMatch(file, tuple(deltas), _report(leaf, method, deltas, plans))
 
 
@@ -110,14 +123,37 @@ class _Work:
             _Layer.of(self.leaf, key, [own[key] for own in merged if key in own], view.shapes[key])
             for key in dict.fromkeys(key for own in merged for key in own)
         ]
-        deltas = _deltas(self.method, self.options, layers)
-        for done, layer in enumerate(layers):
-            if self.progress:
-                self.progress(done, len(layers))
-            delta = next(deltas)
+        look = self.method.look(self.options)
+        step = _steps(len(layers) * (1 if look is None else 2), self.progress)
+        told = self._told(look, layers, step) if look else {}
+        for layer in layers:
+            step()
+            delta = _delta(self.method, told.get(layer.key, self.options), layer)
             target = Target(layer.key, layer.part)
             term = WeightTerm(target, delta, 1.0, delta.max_abs_bound(), self.leaf.name)
             yield MatchedDelta(layer.key, index, layer.shape, term)
+
+    def _told(
+        self, look: Look, layers: Sequence[_Layer], step: Callable[[], None]
+    ) -> dict[str, Options]:
+        """Returns what the layers are told that can be looked at before the weights are there."""
+        seen: list[str] = []
+
+        def matrices() -> Iterator[Matrix]:
+            for layer in layers:
+                step()
+                if layer.is_matrix and not layer.takes_weight:
+                    seen.append(layer.key)
+                    yield METHODS["sum"].combine(layer.matrices(), self.options, layer.key)
+
+        told = look(matrices())
+        return dict(zip(seen, told, strict=True))
+
+
+def _steps(total: int, progress: Progress | None) -> Callable[[], None]:
+    """Returns what tells that the next of ``total`` steps begins."""
+    done = count()
+    return (lambda: progress(next(done), total)) if progress else lambda: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,14 +162,12 @@ class _Layer:
 
     Attributes:
         parts: The terms of each part.
-        matrices: The same as matrices; None where a part takes the weight.
     """
 
     key: str
     shape: Shape
     parts: Sequence[Sequence[WeightTerm]]
     terms: tuple[tuple[PartTerm, ...], ...]
-    matrices: Sequence[Matrix] | None
 
     @classmethod
     def of(
@@ -142,9 +176,21 @@ class _Layer:
         _refuse_reshaped(leaf, key, parts)
         height = shape[0] if shape else 1
         terms = tuple(tuple(_part_term(term, height) for term in part) for part in parts)
-        found = [matrix_of(part, shape) for part in terms]
+        return cls(key, shape, parts, terms)
+
+    @property
+    def takes_weight(self) -> bool:
+        """Whether a part is only known when the weight is there."""
+        deltas = (term.delta for part in self.terms for term in part)
+        return any(delta.needs_weight or delta.follows or delta.removes for delta in deltas)
+
+    def matrices(self) -> Sequence[Matrix]:
+        """Returns the parts, computed anew each time: those of all layers would fill the memory."""
+        found = [matrix_of(part, self.shape) for part in self.terms]
         known = [matrix for matrix in found if matrix is not None]
-        return cls(key, shape, parts, terms, known if len(known) == len(found) else None)
+        if len(known) < len(found):
+            raise TypeError(f"a part for {self.key} takes the weight")
+        return known
 
     @property
     def part(self) -> Part:
@@ -159,25 +205,14 @@ class _Layer:
         return len(self.shape) > 1
 
 
-def _deltas(method: Method, options: Options, layers: Sequence[_Layer]) -> Iterator[Delta]:
-    known = [layer for layer in layers if layer.is_matrix and layer.matrices is not None]
-    together = method.across and method.across(
-        [METHODS["sum"].combine(layer.matrices or (), options, layer.key) for layer in known],
-        options,
-    )
-    ready = dict(zip((layer.key for layer in known), together or (), strict=False))
-    for layer in layers:
-        if layer.key in ready:
-            yield as_delta(_single(ready[layer.key]), layer.shape, layer.slot)
-        else:
-            yield _delta(method, options, layer)
-
-
 def _delta(method: Method, options: Options, layer: _Layer) -> Delta:
+    """Returns what is added to one layer: a pair if it has a low rank, and else what works it out when
+    the weight is there, so that nothing as large as the weight is kept."""
     own = METHODS["sum"] if method.low_rank and not layer.is_matrix else method
-    if own.low_rank and layer.matrices is not None:
-        made = own.combine(layer.matrices, options, layer.key)
-        return as_delta(_single(made), layer.shape, layer.slot)
+    if own.low_rank and not layer.takes_weight:
+        made = own.combine(layer.matrices(), options, layer.key)
+        if isinstance(made, Product) or not layer.is_matrix:
+            return as_delta(_single(made), layer.shape, layer.slot)
     return _combined(own, options, layer)
 
 

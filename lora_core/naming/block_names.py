@@ -49,6 +49,17 @@ class BlockNames:
         place = self._place(name)
         return kinds_of_words(place[2], self._said(place[3])) if place else frozenset()
 
+    def spelled(self, name: str) -> tuple[str, str] | None:
+        """Returns the list that a file's module name means, and the first word of its path: "in" and
+        "down_blocks"; None if it means none."""
+        place = self._place(name)
+        if place is None:
+            return None
+        word = re.match(r"[^\d]*", place[3])
+        return place[0], (word[0] if word else "").strip("_").removesuffix(
+            "_attentions"
+        ).removesuffix("_resnets")
+
     def _said(self, path: str) -> tuple[str, ...]:
         return next((names for pattern, names in self._traits if pattern.search(path)), ())
 

@@ -17,7 +17,7 @@ from ..algebra import Recipe
 from ..combining import Matrix, Product, Spectrum, overlap_of, read_rule
 from ..errors import LoraInputError
 from ..families import numbers_of
-from ..matching import make_plan
+from ..matching import Progress, make_plan
 from ..naming import KINDS
 from ..reading import FileCache, shared_cache
 from .change import Changes
@@ -95,13 +95,20 @@ class Analysis:
     smaller: tuple[tuple[Smaller, ...], ...]
 
 
-def analyse(recipe: Recipe, model: Source, *, cache: FileCache = shared_cache) -> Analysis:
+def analyse(
+    recipe: Recipe,
+    model: Source,
+    progress: Progress | None = None,
+    *,
+    cache: FileCache = shared_cache,
+) -> Analysis:
     """Analyses every LoRA of a recipe, and all of them together, on one model.
 
     Args:
         recipe: The LoRAs, with their strengths.
         model: The model; its weights are only asked for to compare with, and where something
             depends on them.
+        progress: Is called before each weight; what it raises ends the work.
         cache: The cache that keeps files.
 
     Raises:
@@ -127,7 +134,9 @@ def analyse(recipe: Recipe, model: Source, *, cache: FileCache = shared_cache) -
             found="no changes",
         )
     sums, place_of = _Sums(len(parts)), places_in(model.view)
-    for key in keys:
+    for done, key in enumerate(keys):
+        if progress:
+            progress(done, len(keys))
         found = [part.of(key).whole() for part in parts]
         sums.add(place_of(key), found, norm_of(key) if norm_of else None)
     return sums.analysis(tuple(term.file.label for term in recipe.terms))

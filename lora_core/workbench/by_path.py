@@ -130,17 +130,20 @@ def extract_lora(
     return extract_files(Path(tuned), Path(base), Path(out), form, progress)
 
 
-def analyse_loras(recipe: Recipe, *, model: AnyPath | None = None) -> Analysis:
+def analyse_loras(
+    recipe: Recipe, *, model: AnyPath | None = None, progress: Progress | None = None
+) -> Analysis:
     """Finds out what the LoRAs of a recipe change where, and how alike they are.
 
     Args:
         recipe: The LoRAs, with their strengths.
         model: The checkpoint that they are for, as in ``save_lora``, and to compare with.
+        progress: Is called with (weights done, weights to do); what it raises ends the work.
 
     Raises:
         LoraError: A file is damaged or does not fit, or there is nothing to analyse.
     """
-    return analyse(recipe, _model(model, recipe))
+    return analyse(recipe, _model(model, recipe), progress)
 
 
 def format_of(rank: str, dtype: str | None, names: str | None) -> Format:

@@ -169,7 +169,9 @@ def _piece(patch: Patch) -> Piece:
     down = torch.cat([down.to(SUM_TYPE) for down in patch.downs])
     start = patch.rows[0] if patch.rows else 0
     gate = torch.empty(0) if patch.gate is None else patch.gate.to(SUM_TYPE)
-    if bool((gate == gate[:1]).all()):
+    if not len(gate):
+        return Piece(start, Product(up, down))
+    if bool((gate == gate[0]).all()):
         return Piece(start, Product(up, down, float(gate[0])))
     return Piece(start, Product(up * gate, down))
 

@@ -14,6 +14,7 @@ from .accuracy import Errors
 from .change import SUM_TYPE, Change, Piece, WeightOf
 from .checkpoint import Checkpoint
 from .metadata import sizes
+from .new_file import NewFile
 from .save import Format, write_changes
 from .source import Source
 from .steps import Progress
@@ -43,8 +44,15 @@ class Difference:
     def of(self, key: str) -> Change:
         """Returns the difference of one weight."""
         tuned, base = (weights(key).to("cpu", SUM_TYPE) for weights in (self.tuned, self.base))
-        shape = self.shapes[key]
-        return Change(key, shape, (Piece(0, (tuned - base).reshape(shape[0] if shape else 1, -1)),))
+        shape, difference = self.shapes[key], tuned - base
+        if not bool(difference.isfinite().all()):
+            raise LoraMismatchError(
+                f"{key} holds NaN or infinity in one of the models.",
+                key=key,
+                expected="finite numbers",
+                found="NaN or infinity",
+            )
+        return Change(key, shape, (Piece(0, difference.reshape(shape[0] if shape else 1, -1)),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,7 @@ def extract(
         LoraInputError: ``out`` cannot be a new file, or there is no difference.
         OSError: The file cannot be written. Then there is none.
     """
+    NewFile.check(out)
     both = {key: shape for key, shape in base.items() if key in tuned}
     _check_alike(both, tuned, base)
     both = {key: both[key] for key in _named(both, model, form.style or "ComfyUI")}

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Final
 
 from ..algebra import FileId, Recipe
+from ..formats import reference_notes
 from ..library import stated_triggers
 from ..naming import architecture_named
 from ..reading import LoraFile, shared_hashes
@@ -85,7 +86,8 @@ def _agreed(notes: Sequence[Mapping[str, str]], base: str | None) -> dict[str, s
     agreed = {key: values.pop() for key, values in said.items() if len(values) == 1}
     stated = architecture_named(base).stated[:1]
     ours = {_BASES[0]: stated[0]} if stated else {}
-    return ours | {key: value for key, value in agreed.items() if value}
+    kept = {key: value for key, value in agreed.items() if value}
+    return ours | kept | reference_notes(notes)
 
 
 def sizes(ranks: Collection[int]) -> dict[str, str]:
@@ -95,5 +97,7 @@ def sizes(ranks: Collection[int]) -> dict[str, str]:
 
 
 def _without_path(file: FileId) -> FileId:
-    """Returns a file as one on another computer can know it."""
-    return replace(file, path=file.label, mtime_ns=0, inode=0, config_mtime_ns=0, name=file.label)
+    """Returns a file as one on another computer can know it: by its name, and by its content where two
+    have the same name."""
+    path = f"{file.label} {shared_hashes.of(file)}"
+    return replace(file, path=path, mtime_ns=0, inode=0, config_mtime_ns=0, name=file.label)

@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 from ..errors import LoraInputError
+from ..formats import CONFIG, config_changed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,6 +44,8 @@ class NewFile:
             problem = f"There is a file {out} already. Choose another name."
         elif not out.parent.is_dir():
             problem = f"There is no folder {out.parent}."
+        elif config_changed(out):
+            problem = f"{out.name} would be read with the strength in {CONFIG} next to it. Choose another name."
         else:
             return
         raise LoraInputError(problem, key="out", expected="a new .safetensors file", found=str(out))

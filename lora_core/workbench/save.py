@@ -138,6 +138,7 @@ def write_changes(
         progress: Is called before each weight; what it raises ends the work.
         empty: What to say if there would be no layer in the file.
     """
+    NewFile.check(out)
     style = form.style or "ComfyUI"
     looked_at = 2 if form.rule is None or form.rule.fixed is not None else 3
     changes = watched(changes, looked_at, progress) if progress else changes

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Protocol, TypeAlias
 
 import torch
@@ -15,6 +14,7 @@ from ..families import Delta, norm
 from ..matching import ModelView
 from ..naming import ModelNames, NameStyle, Shape, Target, WrittenName, WrittenNames, part_of
 from ..reading import LoraFile, base_of_file
+from .agreement import check_agreement
 from .change import WeightOf
 
 
@@ -71,7 +71,7 @@ class Source:
             LoraInputError: They call their layers differently, or the shape of a layer does not
                 follow from them.
         """
-        _check_agreement(files)
+        check_agreement(files)
         shapes: dict[str, Shape] = {}
         for file in files:
             for name, module in file.modules.items():
@@ -101,7 +101,7 @@ class _Same:
     """Leaves names as they are."""
 
     def of(self, key: str) -> tuple[WrittenName, ...]:
-        return (WrittenName(key.removesuffix(".weight"), Target(key)),)
+        return (WrittenName(key.removesuffix(".weight").removesuffix(".bias"), Target(key)),)
 
 
 def _weight(name: str, delta: Delta, file: LoraFile) -> tuple[str, Shape]:
@@ -116,21 +116,3 @@ def _weight(name: str, delta: Delta, file: LoraFile) -> tuple[str, Shape]:
             found=delta.text(),
         )
     return f"{name}.{delta.slot}", shape
-
-
-def _check_agreement(files: Sequence[LoraFile]) -> None:
-    """Refuses files of which some names cannot be of the same model's layers."""
-    for one, other in pairwise(files):
-        if not _prefixes(one.modules) & _prefixes(other.modules):
-            raise LoraInputError(
-                f"{one.id.name} and {other.id.name} call the layers differently. Say which model "
-                "they are for, so that they can be told.",
-                key="model",
-                expected=next(iter(one.modules), ""),
-                found=next(iter(other.modules), ""),
-            )
-
-
-def _prefixes(names: Iterable[str]) -> set[str]:
-    """Returns how names begin, as far as it says whose they are."""
-    return {name.split(".")[0] if "." in name else name[:10] for name in names}

@@ -61,8 +61,10 @@ def units_of(
     left out."""
     for change in map(changes.of, changes.keys):
         weight = weight_of_bias(change.key, shapes)
+        layer = change.key.removesuffix(".bias")
         for name in names.of(weight or change.key):
-            unit = _unit(change, name, "weight" if weight is None else "bias")
+            is_bias = weight is not None or name.name == layer != change.key
+            unit = _unit(change, name, "bias" if is_bias else "weight")
             if unit is not None:
                 yield unit
 

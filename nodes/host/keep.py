@@ -14,7 +14,7 @@ import torch
 from comfy.quant_ops import QuantizedTensor
 
 from ...lora_core.algebra import Recipe
-from ...lora_core.errors import LoraInputError
+from ...lora_core.errors import LoraInputError, LoraMismatchError
 from ...lora_core.naming import ModelNames, Part
 from ...lora_core.reading import identify, shared_cache
 from ...lora_core.workbench import (
@@ -75,8 +75,9 @@ def analyse_recipe(recipe: Recipe, model: ModelPatcher | None) -> Analysis:
     """Analyses the LoRAs of a recipe, on a model of the host or by the names in the files alone."""
     recipe = current(recipe)
     if model is None:
-        return analyse(recipe, Source.of_files([shared_cache.read(file) for file in recipe.files]))
-    return analyse(recipe, _source("model", model))
+        files = [shared_cache.read(file) for file in recipe.files]
+        return analyse(recipe, Source.of_files(files), shown_progress())
+    return analyse(recipe, _source("model", model), shown_progress())
 
 
 def _sides(model: ModelPatcher | None, clip: CLIP | None) -> dict[Part, ModelPatcher]:
@@ -107,7 +108,7 @@ def _weights(patcher: ModelPatcher, without: Mapping[str, object] | None = None)
     left_out = without or {}
 
     def weight_of(key: str) -> torch.Tensor:
-        weight = _plain(_stored(patcher, key)).to("cpu", torch.float32)
+        weight = _plain(key, _stored(patcher, key)).to("cpu", torch.float32)
         patches = [p for p in patcher.patches.get(key, ()) if p is not left_out.get(key)]
         return comfy.lora.calculate_weight(patches, weight.clone(), key) if patches else weight
 
@@ -120,8 +121,18 @@ def _stored(patcher: ModelPatcher, key: str) -> torch.Tensor:
     return comfy.utils.get_attr(patcher.model, key) if backup is None else backup.weight
 
 
-def _plain(weight: torch.Tensor) -> torch.Tensor:
-    return weight.dequantize() if isinstance(weight, QuantizedTensor) else weight
+def _plain(key: str, weight: torch.Tensor) -> torch.Tensor:
+    """Returns a weight as numbers; LoraMismatchError if another pack has packed it."""
+    plain = weight.dequantize() if isinstance(weight, QuantizedTensor) else weight
+    if not plain.is_floating_point():
+        kind = str(weight.dtype).removeprefix("torch.")
+        raise LoraMismatchError(
+            f"{key} is packed as {kind}, which only the pack that loaded it can read.",
+            key=key,
+            expected="numbers",
+            found=kind,
+        )
+    return plain
 
 
 def _new_path(prefix: str) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from ...lora_core.formats import FACTOR
 from ...lora_core.matching import Plan, Report
 from ...lora_core.reading import LoraFile
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
 METADATA: Final = "lora_metadata"
-
-FACTOR: Final = "reference_downscale_factor"
-"""What "Get IC-LoRA Parameters" reads: in 0.28 by this name, in 0.33 by the end of a name."""
 
 
 def carried(files: Iterable[LoraFile]) -> LoraFile | None:

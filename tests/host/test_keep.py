@@ -169,6 +169,12 @@ def test_combined_loras_are_applied_and_saved_alike(host, loras, method):
     )
 
 
+def test_a_seed_stays_what_it_is(host):
+    """The page would choose another one after every run, and every run would save another file."""
+    (told,) = host.object_info("CombineLoRAs").values()
+    assert told["input"]["required"]["seed"][1]["control_after_generate"] is False
+
+
 def test_a_resized_lora_has_the_stated_error(host, loras):
     def resized(graph):
         return [graph.add("ResizeLoRA", lora=stack(graph, *loras["sd3"]), rank="20%"), 0]

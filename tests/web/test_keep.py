@@ -41,8 +41,11 @@ def keeping(*what):
 def test_a_run_saves_and_says_so(page, host, shoot):
     page.loadPrompt(keeping("save"))
     before = set(host.output_dir.glob("loras/page_*"))
-    page.set(page.only("CombineLoRAs"), {"seed": len(before)})
+    combine = page.only("CombineLoRAs")
+    assert page.prompt()[str(combine)]["inputs"]["seed"] == 0
+    page.set(combine, {"seed": len(before)})
     page.run()
+    assert page.prompt()[str(combine)]["inputs"]["seed"] == len(before)
     (file,) = set(host.output_dir.glob("loras/page_*")) - before
     page.show([page.only("SaveLoRAFile")])
     page.turn_report(False)
