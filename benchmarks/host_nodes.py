@@ -45,7 +45,7 @@ def host_bypass(model: ModelPatcher, path: Path, strength: float = STRENGTH) -> 
 
 
 def our_recipe(names: Sequence[str], strength: float = STRENGTH) -> Recipe:
-    """Returns what Load LoRA nodes and a Stack LoRAs node give."""
+    """Returns what LoRA File nodes and a Stack LoRAs node give."""
     from lora_algebra.lora_core.algebra import Recipe
     from lora_algebra.nodes.load_lora import LoadLoRA
 

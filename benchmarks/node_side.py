@@ -1,7 +1,7 @@
 """Node side: what the nodes themselves take, before any weight is touched.
 
 The LoRAs have 720 layers. The weights of the SDXL are on the meta device, so they cost no time.
-*first*: nobody has used the model or the files yet. Ours is one Load LoRA for each file and one Apply LoRA To
+*first*: nobody has used the model or the files yet. Ours is one LoRA File for each file and one Apply LoRA To
 Model. ComfyUI's is one LoraLoaderModelOnly for each file. Ours reads and checks the files here. ComfyUI only maps
 them, and reads them while it patches. *moved*: all of them get another strength. As in ComfyUI's default
 cache, only the model without LoRAs and the nodes are kept.

@@ -19,11 +19,11 @@ class LoadLoRA(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="LoadLoRA",
-            display_name="Load LoRA",
+            display_name="LoRA File",
             category=CATEGORY,
             description="Chooses a LoRA file. Scale or stack it, then connect it to Apply LoRA To "
             "Model.",
-            search_aliases=["lora", "lora loader", "lora algebra"],
+            search_aliases=["load lora", "lora loader", "lora algebra", "load one lora"],
             inputs=[
                 io.Combo.Input("lora_name", options=lora_names(), tooltip="A file in models/loras"),
                 io.Float.Input(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from comfy_api.latest import io
 
@@ -10,9 +11,10 @@ from ..lora_core.algebra import Recipe, Term
 from ..lora_core.library import Asked, stated_triggers
 from ..lora_core.lists import Row, active_rows, read_rows, written_tags
 from .file_inputs import More, fingerprints, terms_of, validation_errors
-from .host import lora_names
-from .notices import report_refusals
+from .host import apply_recipe, lora_names
+from .notices import report_later, report_refusals
 from .plain_errors import plain_errors
+from .shown import Shown
 from .types import CATEGORY, Lora, Rows, lora_input
 
 
@@ -25,7 +27,8 @@ class LoRARows(io.ComfyNode):
             node_id="LoRARows",
             display_name="LoRA Rows",
             category=CATEGORY,
-            description="A list of LoRAs with switches and strengths.",
+            description="A list of LoRAs with switches and strengths. Applies them to the model that is "
+            "connected, and gives them as one LORA.",
             search_aliases=[
                 "lora",
                 "lora loader",
@@ -39,7 +42,20 @@ class LoRARows(io.ComfyNode):
                 "lora list",
                 "trigger words",
             ],
-            inputs=[Rows.Input("rows", tooltip="The LoRAs"), lora_input()],
+            has_intermediate_output=True,  # the report is sent again when nothing has to run
+            inputs=[
+                Rows.Input("rows", tooltip="The LoRAs"),
+                lora_input(),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The model that gets the LoRAs. Without model and clip, the node only "
+                    "gives the LORA",
+                ),
+                io.Clip.Input(
+                    "clip", optional=True, tooltip="The text encoder that gets the LoRAs"
+                ),
+            ],
             outputs=[
                 Lora.Output(display_name="LORA"),
                 io.String.Output(
@@ -50,6 +66,9 @@ class LoRARows(io.ComfyNode):
                 io.String.Output(
                     "tags", display_name="tags", tooltip="The LORA as <lora:name:strength> tags"
                 ),
+                io.Model.Output("model_out", display_name="MODEL"),
+                io.Clip.Output("clip_out", display_name="CLIP"),
+                io.String.Output("report", display_name="report"),
             ],
         )
 
@@ -66,14 +85,24 @@ class LoRARows(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, rows: object = None, lora: Recipe | None = None) -> io.NodeOutput:
+    def execute(
+        cls, rows: object = None, lora: Recipe | None = None, model: Any = None, clip: Any = None
+    ) -> io.NodeOutput:
         with plain_errors(), report_refusals():
             active = active_rows(read_rows(rows))
             named = terms_of((row.asked, row.model, row.clip) for row in active)
             terms = [*_weighted(active, named), *(lora or Recipe()).terms]
             constant = (term for term in terms if not term.modulated)
             tags = written_tags(_in_order(constant), lora_names())
-            return io.NodeOutput(Recipe(tuple(terms)), ", ".join(_words(active, named)), tags)
+            recipe, words = Recipe(tuple(terms)), ", ".join(_words(active, named))
+            if model is None and clip is None:
+                return io.NodeOutput(recipe, words, tags, None, None, "")
+            shown, tell = Shown(), report_later()
+            model, clip, report = apply_recipe(
+                recipe, model, clip, tell=lambda later: tell(shown.of(later))
+            )
+        ui = shown.of(report)
+        return io.NodeOutput(recipe, words, tags, model, clip, str(report), ui=ui)
 
 
 def _asked(rows: object) -> Iterable[Asked]:

@@ -3,8 +3,9 @@
 import { app } from "../../scripts/app.js";
 
 import { convertSelected } from "./interop/convert.js";
-import { selectedNodes } from "./interop/edit.js";
+import { inOneStep, selectedNodes } from "./interop/edit.js";
 import { expandSelected } from "./interop/expand.js";
+import { hasModel, insertRows } from "./interop/insert.js";
 import { widgetOf } from "./model/registry.js";
 import { setAllOn } from "./model/value.js";
 import { loadWords, t } from "./page/words.js";
@@ -32,10 +33,10 @@ const COMMANDS = [
 
 // On a Mac, Option turns the letter into another character.
 const KEYS = [
-  { combo: { key: "l", alt: true }, commandId: "LoraAlgebra.AddRows" },
-  { combo: { key: "¬", alt: true }, commandId: "LoraAlgebra.AddRows" },
-  { combo: { key: "l", alt: true, shift: true }, commandId: "LoraAlgebra.ToggleRows" },
-  { combo: { key: "Ò", alt: true, shift: true }, commandId: "LoraAlgebra.ToggleRows" },
+  { combo: { key: "a", alt: true }, commandId: "LoraAlgebra.AddRows" },
+  { combo: { key: "å", alt: true }, commandId: "LoraAlgebra.AddRows" },
+  { combo: { key: "a", alt: true, shift: true }, commandId: "LoraAlgebra.ToggleRows" },
+  { combo: { key: "Å", alt: true, shift: true }, commandId: "LoraAlgebra.ToggleRows" },
 ];
 
 app.registerExtension({
@@ -46,8 +47,14 @@ app.registerExtension({
   menuCommands: [{ path: ["Extensions", PACK], commands: COMMANDS.map(({ id }) => id) }],
 });
 
-/** Adds an empty node in the middle of the view, and selects it. */
-function addRows() {
+/** Adds an empty node and selects it: into the wires of the selected node, or in the middle of the view. */
+async function addRows() {
+  const [selected, ...others] = selectedNodes();
+  if (selected && !others.length && hasModel(selected)) {
+    const rows = await inOneStep(() => insertRows(selected));
+    app.canvas.selectItems([rows]);
+    return;
+  }
   const { canvas, ds, graph } = app.canvas;
   const node = LiteGraph.createNode(ROWS);
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];

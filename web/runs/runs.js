@@ -14,10 +14,11 @@ import { app } from "../../../scripts/app.js";
 import { afterwards } from "../page/hooks.js";
 import { allNodes, openWorkflow } from "../page/workflow.js";
 
-const APPLY = new Set(["ApplyToModel", "ApplyToConditioning"]);
+const ROWS = "LoRARows"; // it applies by itself if a model is connected
+const APPLY = new Set(["ApplyToModel", "ApplyToConditioning", ROWS]);
 const KEEP = new Set(["SaveLoRAFile", "ExtractLoRA", "AnalyseLoRA"]);
 
-/** Tells whether nodes of this class apply LoRAs and report it. @param {string | undefined} name */
+/** Tells whether nodes of this class can apply LoRAs and report it. @param {string | undefined} name */
 export const applies = (name) => name !== undefined && APPLY.has(name);
 
 /** Tells whether nodes of this class say in words what they have done. @param {string | undefined} name */
@@ -61,8 +62,15 @@ export const outputOf = (node) => /** @type {Output | undefined} */ (app.nodeOut
 /** @param {Host.Node} node */
 export const isStale = (node) => stale.has(node);
 
-/** Returns the Apply nodes of the open workflow, also those inside subgraphs. */
-export const applyNodes = () => allNodes().filter(({ comfyClass }) => applies(comfyClass));
+/** Returns the nodes of the open workflow that apply LoRAs, also those inside subgraphs. */
+export const applyNodes = () => allNodes().filter(isApplying);
+
+/** @param {Host.Node} node */
+const isApplying = ({ comfyClass, inputs }) =>
+  applies(comfyClass) && (comfyClass !== ROWS || (inputs ?? []).some(isLinkedModel));
+
+/** @param {Host.Input} input */
+const isLinkedModel = ({ name, link }) => ["model", "clip"].includes(name) && link !== null && link !== undefined;
 
 const reportingNodes = () => allNodes().filter(({ comfyClass }) => reports(comfyClass));
 

@@ -14,8 +14,11 @@ const [MUTED, BYPASSED] = [2, 4]; // LiteGraph's modes
 
 /** @typedef {Host.Node | null | undefined} Origin undefined or null where a link leads nowhere */
 
-/** @param {Host.Node} apply */
-export const rowsAbove = (apply) => nodesAbove(apply).filter(({ comfyClass }) => comfyClass === ROWS);
+/** Returns the rows that a node applies: its own, if it has some, and those above. @param {Host.Node} apply */
+export const rowsAbove = (apply) => [apply, ...nodesAbove(apply)].filter(isRows);
+
+/** @param {Host.Node} node */
+const isRows = ({ comfyClass }) => comfyClass === ROWS;
 
 /** Returns the active nodes above the input `lora` of a node. @param {Host.Node} below @returns {Host.Node[]} */
 export function nodesAbove(below) {
@@ -24,7 +27,7 @@ export function nodesAbove(below) {
   const lora = below.inputs.filter(({ name }) => name === "lora");
   const waiting = originsOf(below, lora);
   for (let node = waiting.pop(); node; node = waiting.pop()) {
-    if (seen.has(node) || node.mode === MUTED || applies(node.comfyClass)) continue;
+    if (seen.has(node) || node.mode === MUTED || (applies(node.comfyClass) && !isRows(node))) continue;
     seen.add(node);
     if (node.mode !== BYPASSED) found.push(node);
     waiting.push(...originsOf(node, throughPassed(node)));

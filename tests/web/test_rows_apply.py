@@ -1,0 +1,73 @@
+"""LoRA Rows with a model in the page: in the wires by one key, and its report on the node."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("playwright")
+
+from playwright.sync_api import expect
+
+from harness.workflows import no_loras, render
+from tests.web.rows import Rows, row
+from tests.web.stage import lora_names, numbered
+
+FIRST, SECOND = lora_names("sd15")
+
+
+@pytest.fixture
+def plain(page):
+    """A workflow without LoRAs; its loader and its sampler."""
+    prompt = render("sd15", no_loras, png="rows_apply")
+    del prompt["TKHash"]
+    loader = prompt[prompt["KSampler"]["inputs"]["model"][0]]["class_type"]
+    page.loadPrompt(numbered(prompt))
+    page.fixSeeds()
+    return page.only(loader)
+
+
+def add_rows(page, node_id):
+    page.show([node_id])
+    page.select(node_id)
+    page.browser_page.keyboard.press("Alt+a")
+    page.wait(lambda: page.byType("LoRARows"))
+    return page.only("LoRARows")
+
+
+@pytest.mark.every_page
+def test_a_key_puts_it_behind_the_loader_and_it_applies(page, plain, shoot):
+    before = page.prompt()
+    node = add_rows(page, plain)
+    prompt = page.prompt()
+    page.undo()
+    assert page.prompt() == before
+    page.redo()
+    assert page.prompt() == prompt
+    inputs = prompt[str(node)]["inputs"]
+    assert inputs["model"] == [str(plain), 0]
+    (sampler,) = (id for id, each in prompt.items() if each["class_type"] == "KSampler")
+    assert prompt[sampler]["inputs"]["model"] == [str(node), 3]
+    rows = Rows(page, node)
+    rows.fill([row(FIRST, 0.5), row(SECOND)])
+    page.run()
+    page.show([node])
+    expect(page.report_line()).to_have_text("2 LoRAs, 22 of 22 layers")
+    page.turn_report(True)
+    page.expect_report(FIRST.partition(".")[0], "at strength 0.5")
+    shoot("rows_apply_report")
+    page.turn_report(False)
+    shoot("rows_apply")
+
+
+def test_in_front_of_a_sampler_it_goes_into_its_wire(page, plain):
+    sampler = page.only("KSampler")
+    node = add_rows(page, sampler)
+    prompt = page.prompt()
+    assert prompt[str(node)]["inputs"]["model"] == [str(plain), 0]
+    assert prompt[str(sampler)]["inputs"]["model"] == [str(node), 3]
+
+
+def test_with_nothing_selected_it_stands_alone(page, plain):  # noqa: ARG001
+    page.browser_page.keyboard.press("Alt+a")
+    page.wait(lambda: page.byType("LoRARows"))
+    assert "model" not in page.prompt()[str(page.only("LoRARows"))]["inputs"]
