@@ -15,6 +15,7 @@ from ..errors import LoraError, LoraInputError
 from ..library import Asked, folded
 from ..strict_json import MOST_CHARS, Json, read_json, refused
 from .block_presets import block_lines
+from .tags import OPENING, read_tags
 
 VERSION: Final = 1
 MOST_ROWS: Final = 500
@@ -50,7 +51,7 @@ class Row:
 
 
 def read_rows(value: object) -> tuple[Row, ...]:
-    """Reads the rows of an object, JSON text, a list, or None.
+    """Reads the rows of an object, JSON text, a list, <lora:…> tags as text, or None.
 
     Raises:
         LoraInputError: Something is wrong; it says the row, the key, what was expected, and what
@@ -96,7 +97,8 @@ def _listed(value: object) -> list[Json]:
     document = cast(Json, value)
     while True:
         if isinstance(document, str):
-            document = read_json(document, WHAT)
+            is_tags = OPENING.match(document.lstrip())
+            document = _of_tags(document) if is_tags else read_json(document, WHAT)
         elif isinstance(document, dict) and document.keys() == {ARRAY}:
             document = document[ARRAY]
         else:
@@ -108,6 +110,24 @@ def _listed(value: object) -> list[Json]:
         found = "nothing" if document is None else type(document).__name__
         raise refused(WHAT, "not in the right format", 'an object with "rows"', found)
     return document
+
+
+def _of_tags(text: str) -> list[Json]:
+    """Returns the rows that tags mean; what else is in the text would be lost, so it is refused."""
+    tags, rest = read_tags(text)
+    unread = [rest.strip(), *(part for tag in tags for part in tag.ignored)]
+    if any(unread):
+        found = next(filter(None, unread))
+        raise refused(WHAT, "not only tags", "<lora:name:strength> tags", found[:60])
+    return [
+        {
+            "name": tag.name,
+            "strength": float(tag.model),
+            "strength_clip": float(tag.clip),
+            "blocks": tag.blocks,
+        }
+        for tag in tags
+    ]
 
 
 def _check_size(value: object) -> None:

@@ -1,8 +1,11 @@
 """Rows are read in every form they come in, and what is wrong is refused by row and key."""
 
 import json
+import re
 from fractions import Fraction
+from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from lora_core.algebra import FileId, Recipe
 from lora_core.errors import LoraInputError
 from lora_core.library.resolve import Asked
+from lora_core.lists import rows as reader
 from lora_core.lists.block_presets import PRESETS
 from lora_core.lists.block_vectors import from_vector
 from lora_core.lists.rows import active_rows, read_rows
@@ -52,6 +56,26 @@ FORMS = {
 def test_every_form_is_read_alike(form):
     assert read_rows(FORMS[form]) == read_rows(value(ROW))
     assert len(read_rows(FORMS[form])) == 1
+
+
+def test_tags_are_rows():
+    text = " <lora:ink:0.8> <lora:light:1:0.5:lbw=MIDD>\n"
+    ink, light = read_rows(text)
+    assert (ink.asked, ink.model, ink.clip, ink.blocks) == (
+        Asked("ink", row=1), Fraction(4, 5), Fraction(4, 5), "",
+    )  # fmt: skip
+    assert (light.model, light.clip) == (1, Fraction(1, 2))
+    assert light.blocks == read_rows([{"name": "light", "blocks": "MIDD"}])[0].blocks
+    assert read_rows(json.dumps(text)) == read_rows(text)
+    assert read_rows(value({"name": "<lora:odd"}))[0].asked.name == "<lora:odd"
+
+
+@pytest.mark.parametrize(
+    "text", ["<lora:ink:0.8> a cat", "<lora:ink:0.8:heat=2>", "<lora:ink", "<lora::1>"]
+)
+def test_text_that_is_not_only_tags_is_refused(text):
+    with pytest.raises(LoraInputError):
+        read_rows(text)
 
 
 @pytest.mark.parametrize("nothing", [None, [], value(), "[]", {"__value__": []}], ids=repr)
@@ -276,3 +300,64 @@ def test_anything_else_is_read_or_refused_but_never_a_surprise(anything):
         read_rows(anything)
     except LoraInputError as error:
         assert error.expected
+
+
+# --- the schema in the documentation ----------------------------------------------------------------
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "rows.schema.json").read_text())
+
+FINE = [
+    value(ROW),
+    [ROW],
+    [],
+    {"rows": [], "folded": True},
+    value({"name": ""}),
+    value(
+        ROW | {"strength_clip": None, "triggers": None, "blocks": None, "hash": None, "size": None}
+    ),
+    value(ROW | {"strength": -100, "strength_clip": 100, "solo": True, "hash": HASH, "size": 0}),
+    value(
+        ROW
+        | {"triggers": ["a"], "blocks": "double 0-6: 0", "noted": "ink.safetensors", "note": [1]}
+    ),
+]
+WRONG = [
+    1,
+    {},
+    {"version": 2, "rows": []},
+    {"rows": {}},
+    value({}),
+    value(1),
+    value(ROW | {"name": None}),
+    value(ROW | {"strength": "a"}),
+    value(ROW | {"strength": 101}),
+    value(ROW | {"strength_clip": -101}),
+    value(ROW | {"strength": True}),
+    value(ROW | {"on": "perhaps"}),
+    value(ROW | {"triggers": "a"}),
+    value(ROW | {"triggers": [1]}),
+    value(ROW | {"blocks": 1}),
+    value(ROW | {"hash": "abc"}),
+    value(ROW | {"size": -1}),
+    value(ROW | {"size": 1.5}),
+    value(*[ROW] * 501),
+]
+
+
+@pytest.mark.parametrize("document", FINE, ids=str)
+def test_the_schema_allows_what_is_read(document):
+    jsonschema.validate(document, SCHEMA)
+    read_rows(document)
+
+
+@pytest.mark.parametrize("document", WRONG, ids=lambda each: str(each)[:60])
+def test_the_schema_refuses_what_is_refused(document):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, SCHEMA)
+    with pytest.raises(LoraInputError):
+        read_rows(document)
+
+
+def test_the_schema_knows_every_key_of_a_row():
+    read = set(re.findall(r'row\.get\("(\w+)"', Path(reader.__file__).read_text()))
+    assert read <= SCHEMA["$defs"]["row"]["properties"].keys()
