@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
+  advised,
   against,
   counts,
   countsOf,
@@ -107,4 +108,15 @@ test("numbers are short", () => {
   assert.equal(sizeText(1_500), "1.5 KB");
   assert.equal(sizeText(0), "0 B");
   assert.equal(short(0.30000000000000004), "0.3");
+});
+
+test("a file's advice is a strength, or what is nearest to 1 in its range", () => {
+  const one = { strength: 0.6, least: 0.4, most: 0.8 };
+  assert.equal(advised(one), 0.6);
+  assert.equal(advised({ ...one, strength: null }), 0.8);
+  assert.equal(advised({ strength: null, least: 1.2, most: null }), 1.2);
+  assert.equal(advised({ strength: null, least: 0.5, most: 1.5 }), 1);
+  assert.equal(advised({ strength: null, least: null, most: -1 }), -1);
+  assert.equal(advised(null), undefined);
+  assert.equal(advised(undefined), undefined);
 });

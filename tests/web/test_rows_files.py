@@ -250,3 +250,41 @@ LOOSE = """panel => {
   return found;
 }"""
 """Text of the file's that could turn the order of what stands beside it."""
+
+
+ADVISED = "shelf/advised.safetensors"
+
+
+@pytest.fixture
+def advised(host, rows):
+    """A file whose sidecar recommends a strength."""
+    file = host.loras_dir / ADVISED
+    write_lora(file, "sd15", seed=78)
+    sidecar = file.with_suffix(".json")
+    sidecar.write_text(json.dumps({"preferred weight": 0.6}))
+    refresh(rows)
+    yield ADVISED
+    file.unlink()
+    sidecar.unlink()
+
+
+@pytest.mark.every_page
+def test_a_file_is_added_with_the_strength_that_it_recommends(rows, advised):
+    rows.add_button().click()
+    rows.option(advised).click()
+    rows.expect(row(advised, 0.6))
+    rows.page.expect_text("advised: 0.6, as its file recommends")
+
+
+def test_after_one_is_added_the_next_word_is_another_search(rows):
+    rows.add_button().click()
+    field = rows.picker().get_by_role("combobox")
+    field.fill("ink")
+    expect(rows.options()).not_to_have_count(len(SHELF))
+    rows.keyboard.press("Shift+Enter")
+    rows.page.wait(lambda: len(rows.saved()) == 1)
+    rows.keyboard.type("bob")
+    expect(field).to_have_value("bob")
+    rows.keyboard.press("Enter")
+    rows.page.wait(lambda: len(rows.saved()) == 2)
+    assert rows.saved()[1]["name"] == SHELF[4]

@@ -78,6 +78,17 @@ export function against(strength, recommended) {
 }
 
 /**
+ * Returns the strength that a file recommends, as near to 1 as it lets; undefined if it recommends none.
+ *
+ * @param {Recommended | null} [recommended]
+ */
+export function advised(recommended) {
+  if (!recommended) return undefined;
+  const { strength, least, most } = recommended;
+  return strength ?? Math.min(Math.max(1, least ?? 1), most ?? Math.max(1, least ?? 1));
+}
+
+/**
  * Lists the trigger words to choose from, those of the file and those that only the row has, and which are chosen.
  *
  * @param {Pick<Row, "triggers">} row

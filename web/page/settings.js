@@ -41,6 +41,13 @@ const SETTINGS = [
     defaultValue: false,
   },
   {
+    key: "Recommended",
+    name: "Use the strength that a file recommends",
+    tooltip: "When you add a file that says which strength is good for it",
+    type: "boolean",
+    defaultValue: true,
+  },
+  {
     key: "PreviewSize",
     name: "Preview size",
     tooltip: "Height of preview pictures in pixels, in the list of files and below a row",
@@ -75,7 +82,7 @@ app.registerExtension({
 /**
  * Returns what the user has set, else the default.
  *
- * @param {"Step" | "Least" | "Most" | "TextStrength" | "PreviewSize" | "TagOrder"} name
+ * @param {"Step" | "Least" | "Most" | "TextStrength" | "Recommended" | "PreviewSize" | "TagOrder"} name
  */
 export function setting(name) {
   return app.extensionManager.setting.get(idOf(name)) ?? SETTINGS.find(({ key }) => key === name)?.defaultValue;

@@ -1,10 +1,15 @@
 /** Shows the rows on the page, between the buttons for all of them and the one that adds some. */
 
 import { clipboardText } from "../interop/clipboard.js";
+import { say } from "../interop/edit.js";
 import { rowsFromText } from "../interop/paste.js";
 import { library } from "../library/library.js";
+import { splitName } from "../model/filenames.js";
+import { advised } from "../model/outcomes.js";
 import * as edits from "../model/value.js";
 import { icon, make, setAttributes, setText } from "../page/elements.js";
+import { setting } from "../page/settings.js";
+import { short } from "../page/text.js";
 import { t } from "../page/words.js";
 import { askForText } from "./paste_box.js";
 import { openPicker } from "./picker.js";
@@ -186,7 +191,10 @@ export class List {
   /** @param {string} name */
   async #addNow(name) {
     const identity = await this.#identify(name);
-    this.edit((rows) => edits.add(rows, edits.newRow(name, edits.withName(name, identity))));
+    const strength = recommendedFor(name);
+    const own = { ...edits.withName(name, identity), ...(strength === undefined ? {} : { strength }) };
+    this.edit((rows) => edits.add(rows, edits.newRow(name, own)));
+    if (strength !== undefined && strength !== 1) sayRecommended(name, strength);
     this.element.lastElementChild?.scrollIntoView({ block: "nearest" });
   }
 
@@ -223,6 +231,20 @@ export class List {
     if (rows.length) this.edit((former) => edits.add(former, ...(former.length ? edits.withoutSolo(rows) : rows)));
     return rows.length > 0;
   }
+}
+
+/** Returns what a file recommends, if that is known and wanted. @param {string} name */
+function recommendedFor(name) {
+  if (!setting("Recommended")) return undefined;
+  const reply = library.answer(name, { content: true }) ?? library.answer(name);
+  return advised(reply?.facts?.recommended);
+}
+
+/** @param {string} name @param {number} strength */
+function sayRecommended(name, strength) {
+  say("info", [
+    t("{name}: {strength}, as its file recommends", { name: splitName(name).base, strength: short(strength) }),
+  ]);
 }
 
 /** @param {HTMLElement} element */

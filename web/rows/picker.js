@@ -224,8 +224,10 @@ class Picker {
     const entry = this.#found?.[index];
     if (!entry) return;
     const stays = this.many && (shiftKey || ctrlKey || metaKey);
-    if (stays) setText(this.status, t("Added {name}", { name: entry.base }));
-    else this.close();
+    if (stays) {
+      setText(this.status, t("Added {name}", { name: entry.base }));
+      this.search.select(); // so that the next word replaces this one
+    } else this.close();
     library.use(entry.name);
     this.onPick(entry.name);
   }
