@@ -26,7 +26,7 @@ from ..reading import (
     trainer_of,
 )
 from ..text import shortened
-from .sidecars import Recommended, Sidecars, read_sidecars
+from .sidecars import Civitai, Recommended, Sidecars, read_sidecars
 from .triggers import Trigger, stated_words, triggers_of
 
 LARGEST_SHOWN_HEADER_BYTES: Final = 64 * 2**20
@@ -67,6 +67,7 @@ class Facts:
         description: The description in its metadata, or else in the notes next to it.
         notes: The user's own notes next to it.
         recommended: The strength to use it with, according to the notes next to it.
+        civitai: Its page at Civitai, according to the notes next to it.
         metadata: Its metadata, at most 60 entries.
         error: Why it cannot be applied, or None.
     """
@@ -88,6 +89,7 @@ class Facts:
     description: str | None = None
     notes: str | None = None
     recommended: Recommended | None = None
+    civitai: Civitai | None = None
     metadata: Mapping[str, str] | None = None
     error: str | None = None
 
@@ -111,6 +113,8 @@ class Facts:
             "description": self.description,
             "notes": self.notes,
             "recommended": self.recommended and _plain_recommended(self.recommended),
+            "civitai": self.civitai
+            and {"model": self.civitai.model, "version": self.civitai.version},
             "metadata": None if self.metadata is None else dict(self.metadata),
         }
 
@@ -196,6 +200,7 @@ def _noted(
         description=_text(description, LONGEST_TEXT_CHARS),
         notes=_text(sidecars.notes, LONGEST_TEXT_CHARS),
         recommended=sidecars.recommended or None,
+        civitai=sidecars.civitai,
         metadata=_most_telling(metadata),
         error=error,
     )

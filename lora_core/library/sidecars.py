@@ -21,6 +21,16 @@ RANGE: Final = re.compile(
 """LoRA Manager's strength_range, such as "0.6-0.9"."""
 
 
+LARGEST_ID: Final = 2**53 - 1
+"""The largest number that the page can read."""
+
+LONGEST_LINK_CHARS: Final = 200
+LINK: Final = re.compile(
+    r"https://(?:www\.)?civitai\.com/models/(\d{1,15})(?:/[\w-]*)?(?:\?modelVersionId=(\d{1,15}))?$",
+    re.ASCII,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Recommended:
     """The strengths that a file is meant to be used with; None if nothing says so."""
@@ -34,6 +44,14 @@ class Recommended:
 
 
 @dataclass(frozen=True, slots=True)
+class Civitai:
+    """Where a file is at Civitai, by the numbers of the model and of its version."""
+
+    model: int
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sidecars:
     """What the notes next to a file say.
 
@@ -43,6 +61,7 @@ class Sidecars:
         description: The description of the file.
         base: The base model, in the notes' own words.
         recommended: The strength to use it with.
+        civitai: Its page at Civitai.
     """
 
     words: tuple[str, ...] = ()
@@ -50,6 +69,7 @@ class Sidecars:
     description: str = ""
     base: str = ""
     recommended: Recommended = Recommended()
+    civitai: Civitai | None = None
 
 
 def read_sidecars(path: str | os.PathLike[str]) -> Sidecars:
@@ -64,6 +84,7 @@ def read_sidecars(path: str | os.PathLike[str]) -> Sidecars:
         description=_first(one.description for one in found),
         base=_first(one.base for one in found),
         recommended=next((one.recommended for one in found if one.recommended), Recommended()),
+        civitai=next((one.civitai for one in found if one.civitai), None),
     )
 
 
@@ -72,6 +93,7 @@ def _readers(path: Path) -> tuple[tuple[Path, Callable[[str], Sidecars]], ...]:
         (path.with_suffix(".json"), _a1111),
         (path.with_suffix(".metadata.json"), _lora_manager),
         (path.with_name(f"{path.name}.rgthree-info.json"), _rgthree),
+        (path.with_suffix(".civitai.info"), _civitai_helper),
         (path.with_suffix(".txt"), _custom_scripts),
     )
 
@@ -109,8 +131,10 @@ def _a1111(text: str) -> Sidecars:
 
 def _lora_manager(text: str) -> Sidecars:
     noted = fields(lenient_json(text))
+    page = fields(noted.get("civitai"))
     return Sidecars(
-        words=_words(items(fields(noted.get("civitai")).get("trainedWords"))),
+        civitai=_page(page),
+        words=_words(items(page.get("trainedWords"))),
         notes=text_of(noted.get("notes")),
         base=text_of(noted.get("base_model")).replace("Unknown", ""),
         recommended=_tips(fields(lenient_json(text_of(noted.get("usage_tips"))))),
@@ -133,7 +157,34 @@ def _rgthree(text: str) -> Sidecars:
         notes=text_of(noted.get("userNote")),
         base=text_of(noted.get("baseModel")),
         recommended=_recommended(None, noted.get("strengthMin"), noted.get("strengthMax")),
+        civitai=next(filter(None, map(_linked_page, items(noted.get("links")))), None),
     )
+
+
+def _civitai_helper(text: str) -> Sidecars:
+    noted = fields(lenient_json(text))
+    return Sidecars(
+        words=_words(items(noted.get("trainedWords"))),
+        base=text_of(noted.get("baseModel")),
+        civitai=_page(noted),
+    )
+
+
+def _page(noted: Mapping[str, object]) -> Civitai | None:
+    """Reads what Civitai itself says of a version of a model."""
+    model, version = _number(noted.get("modelId")), _number(noted.get("id"))
+    return None if model is None else Civitai(model, version)
+
+
+def _linked_page(link: object) -> Civitai | None:
+    found = LINK.match(text_of(link)[:LONGEST_LINK_CHARS])
+    return found and Civitai(int(found[1]), int(found[2]) if found[2] else None)
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 < value <= LARGEST_ID else None
 
 
 def _custom_scripts(text: str) -> Sidecars:

@@ -77,6 +77,7 @@ def test_everything_that_a_good_file_tells(facts):
         "description": "first\nsecond",
         "notes": "mine",
         "recommended": {"strength": 0.6, "least": None, "most": None},
+        "civitai": None,
     }
     assert found.error is None
 
@@ -88,6 +89,61 @@ def test_what_stands_beside_it_fills_what_the_file_leaves_open(facts):
     metadata = {"ss_base_model_version": "sd_v1", "modelspec.description": "its own"}
     found = facts(pair("some_layer", 4, 4), metadata, json=beside)
     assert (found.base, found.description) == ("SD 1.5", "its own")
+
+
+PAGES = {
+    "civitai.info": {"id": 7, "modelId": 5, "baseModel": "Pony", "trainedWords": ["ink"]},
+    "metadata.json": {
+        "civitai": {"id": 7, "modelId": 5, "trainedWords": ["ink"]},
+        "base_model": "Pony",
+    },
+    "safetensors.rgthree-info.json": {
+        "links": [
+            "https://example.com/models/9",
+            "https://civitai.com/models/5/a-name?modelVersionId=7",
+        ],
+        "trainedWords": [{"word": "ink"}],
+        "baseModel": "Pony",
+    },
+}
+
+
+@pytest.mark.parametrize("ending", PAGES)
+def test_its_page_at_civitai_is_told_by_numbers(facts, ending):
+    found = facts(pair("some_layer", 4, 4), **{ending: PAGES[ending]})
+    assert found.to_dict()["civitai"] == {"model": 5, "version": 7}
+    assert (found.base, found.stated_triggers) == ("Pony", ("ink",))
+
+
+@pytest.mark.parametrize(
+    "noted",
+    [
+        {},
+        {"modelId": "5"},
+        {"modelId": -1, "id": 7},
+        {"modelId": True},
+        {"modelId": 2**60},
+        {"modelId": "javascript:alert(1)"},
+    ],
+    ids=str,
+)
+def test_what_is_no_number_of_a_page_is_none(facts, noted):
+    assert facts(pair("some_layer", 4, 4), **{"civitai.info": noted}).civitai is None
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://civitai.com.evil.org/models/5",
+        "http://civitai.com/models/5",
+        "//civitai.com/models/5",
+        "x" * 999,
+        5,
+    ],
+)
+def test_other_links_are_no_page(facts, link):
+    beside = {"safetensors.rgthree-info.json": {"links": [link]}}
+    assert facts(pair("some_layer", 4, 4), **beside).civitai is None
 
 
 @pytest.mark.parametrize("fault", BYTES)

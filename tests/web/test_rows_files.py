@@ -268,6 +268,28 @@ def advised(host, rows):
     sidecar.unlink()
 
 
+def test_pages_that_its_notes_name_can_be_opened(host, rows, advised):
+    notes = "see https://example.com/a(b), or javascript:alert(1) http://example.com <https://x.org/?q=1>."
+    file = host.loras_dir / advised
+    file.with_suffix(".json").write_text(json.dumps({"notes": notes}))
+    info = file.with_suffix(".civitai.info")
+    info.write_text(json.dumps({"modelId": 5, "id": 7}))
+    rows.fill([row(advised)])
+    rows.details(0).click()
+    links = rows.panel(0).get_by_role("link")
+    expect(links).to_have_count(3)
+    assert links.evaluate_all("all => all.map(({ href, rel, target }) => [href, rel, target])") == [
+        [address, "noopener noreferrer", "_blank"]
+        for address in (
+            "https://example.com/a(b",
+            "https://x.org/?q=1",
+            "https://civitai.com/models/5?modelVersionId=7",
+        )
+    ]
+    expect(rows.panel(0)).to_contain_text(notes)
+    info.unlink()
+
+
 @pytest.mark.every_page
 def test_a_file_is_added_with_the_strength_that_it_recommends(rows, advised):
     rows.add_button().click()

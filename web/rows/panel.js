@@ -18,7 +18,7 @@ import { loadStyle } from "../page/style.js";
 import { short, sizeText } from "../page/text.js";
 import { t } from "../page/words.js";
 import { recommendedText, runSentences } from "../runs/feedback.js";
-import { copyButton, outside, sentence, words } from "./panel_parts.js";
+import { copyButton, link, outside, sentence, words } from "./panel_parts.js";
 import { triggerPart } from "./panel_triggers.js";
 
 const HASH_SHOWN = 12; // digits, as Civitai shows them
@@ -162,7 +162,14 @@ function fileRow(name, facts) {
     const digits = make("code", { title: facts.hash }, facts.hash.slice(0, HASH_SHOWN));
     parts.push(copied("hash", digits, facts.hash, t("Copy the hash of the content (AutoV3)")));
   }
+  if (facts?.civitai) parts.push(link(civitaiPage(facts.civitai), "Civitai"));
   return make("p", { class: "file" }, ...parts);
+}
+
+/** @param {NonNullable<Facts["civitai"]>} page */
+function civitaiPage({ model, version }) {
+  const own = version === null ? "" : `?modelVersionId=${version}`;
+  return `https://civitai.com/models/${model}${own}`;
 }
 
 /** @param {Record<string, string>} metadata */

@@ -10,12 +10,37 @@ export const outside = (text) => isolated(printable(text));
 /** @param {string} text @param {string} [kind] */
 export const sentence = (text, kind = "") => make("p", { class: `says ${kind}` }, outside(text));
 
+const LINK = /https:\/\/[^\s<>"'`]+/g;
+const AFTER_LINK = /[.,;:!?)\]}]+$/; // belongs to the sentence around it
+
+/** Links to a page that the user may open; it learns nothing of this one. @param {string} address @param {Node | string} shown */
+export function link(address, shown) {
+  const element = make("a", {}, shown);
+  Object.assign(element, { href: address, target: "_blank", rel: "noopener noreferrer" });
+  return element;
+}
+
+/** Shows text from outside, in which https addresses are links. @param {string} text @returns {HTMLElement[]} */
+function linked(text) {
+  const shown = printable(text);
+  /** @type {HTMLElement[]} */
+  const parts = [];
+  let end = 0;
+  for (const found of shown.matchAll(LINK)) {
+    const address = found[0].replace(AFTER_LINK, "");
+    if (!URL.canParse(address)) continue;
+    parts.push(isolated(shown.slice(end, found.index)), link(address, isolated(address)));
+    end = found.index + address.length;
+  }
+  return [...parts, isolated(shown.slice(end))];
+}
+
 /** Shows a longer text under its label. @param {string} label @param {string | null} text */
 export const words = (label, text) =>
   text
     ? [
         make("p", { class: "label" }, label),
-        make("div", { class: "long", tabindex: 0, "data-capture-wheel": "true" }, outside(text)),
+        make("div", { class: "long", tabindex: 0, "data-capture-wheel": "true" }, ...linked(text)),
       ]
     : [];
 
