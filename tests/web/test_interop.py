@@ -154,6 +154,35 @@ class TestChains:
         page.wait(lambda: "strength_model" in interop.said())
         assert saved_graph(page) == before
 
+    def test_what_cannot_be_converted_is_selected_and_the_rest_is_converted(
+        self, page, interop, loaders
+    ):
+        number = page.add("PrimitiveFloat")
+        page.connect(number, 0, loaders[1], "strength_model")
+        apart = page.add("LoraLoaderModelOnly", "apart", [60, 900])
+        page.set(apart, {"lora_name": A, "strength_model": 0.123456})
+        assert interop.convert(*loaders, apart)
+        page.wait(lambda: "strength_model" in interop.said())
+        assert [each["strength"] for each in interop.rows()] == [0.123456]
+        assert page.byType("LoraLoader") == [*loaders]
+        code = "[...app.canvas.selectedItems].map(({ id }) => Number(id))"
+        assert page.browser_page.evaluate(code) == [loaders[1]]
+
+    @pytest.mark.every_page
+    def test_links_of_others_that_a_node_lists_stay(self, page, interop, loaders):
+        """As in a saved workflow whose output lists links that the table gives to other nodes."""
+        code = """(ids) => {
+            const { graph } = app.canvas;
+            const others = [...graph.links.values()].filter(
+                ({ origin_id, target_id }) => !ids.includes(Number(origin_id)) && !ids.includes(Number(target_id)));
+            graph.getNodeById(ids[2]).outputs[0].links.push(...others.map(({ id }) => id));
+            return others.length;
+        }"""
+        assert page.browser_page.evaluate(code, loaders) > 2
+        before = {link for link in interop.links() if "LoraLoader" not in (link[0], link[2])}
+        assert interop.convert(*loaders)
+        assert before <= interop.links()
+
     @pytest.mark.every_page
     def test_in_a_subgraph_with_links_over_its_edge(self, page, interop, loaders):
         outer = page.wrap(loaders)

@@ -10,12 +10,15 @@ import { peerOf } from "./peers.js";
 import { planConversion } from "./plan.js";
 import {
   bring,
+  graphOf,
   linkInto,
+  linksApartFrom,
   linksFrom,
   linksInto,
   neighbours,
   refreshPlaceholder,
   replaceOrigin,
+  restore,
   slotOf,
 } from "./wires.js";
 
@@ -35,7 +38,8 @@ const END = { model: "ApplyToModel", stack: "ToLoRAStack" };
 export const isConvertible = ({ type = "" }) => Boolean(peerOf(type)) && type !== "LoRARows";
 
 /**
- * Converts nodes in one step of undo. If anything would be lost, it changes nothing and tells the user why.
+ * Converts nodes in one step of undo. Nodes of which anything would be lost stay as they are; they are selected
+ * then, and the user is told why.
  *
  * @param {Node[]} [nodes] the selected ones
  * @returns {Promise<boolean>} whether something was converted
@@ -43,17 +47,27 @@ export const isConvertible = ({ type = "" }) => Boolean(peerOf(type)) && type !=
 export async function convertSelected(nodes = selectedNodes()) {
   const names = await library.load();
   const { units, refusals } = planConversion(nodes.filter(({ graph }) => graph));
-  if (refusals.length) say("warn", [t("Nothing was converted."), ...refusals.map(explain)]);
+  const kept = units.length ? t("Some nodes were not converted. They are selected.") : t("Nothing was converted.");
+  if (refusals.length) say("warn", [kept, ...refusals.map(explain)]);
   else if (!units.length) say("info", [t("Select LoRA loaders or stackers to convert.")]);
-  if (refusals.length || !units.length) return false;
+  if (!units.length) return false;
   const places = units.map(({ members }) => boundsOf(members));
   const made = await inOneStep(
-    () => units.map((unit, index) => convert(unit, names, places[index])),
+    () => {
+      const graph = graphOf(units[0].members[0]);
+      const apart = linksApartFrom(
+        graph,
+        units.flatMap(({ members }) => members),
+      );
+      const made = units.map((unit, index) => convert(unit, names, places[index]));
+      restore(graph, apart);
+      return made;
+    },
     (nodes) => {
       for (const [index, each] of nodes.entries()) place(each, places[index]);
     },
   );
-  app.canvas.selectItems(made.flat());
+  app.canvas.selectItems(refusals.length ? refusals.map(({ node }) => node) : made.flat());
   return true;
 }
 

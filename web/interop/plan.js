@@ -56,7 +56,10 @@ export function planConversion(nodes) {
   const roots = [...meant].filter((node) => kindOf(node) !== "model" && !absorbed.has(node));
   const groups = [...chainsOf(meant), ...roots.map((node) => [node])];
   const plans = groups.map((chain) => planUnit(chain, absorbed)).filter(({ unit }) => isWorthwhile(unit));
-  return { units: plans.map(({ unit }) => unit), refusals: plans.flatMap(({ refusals }) => refusals) };
+  return {
+    units: plans.filter(({ refusals }) => !refusals.length).map(({ unit }) => unit),
+    refusals: plans.flatMap(({ refusals }) => refusals),
+  };
 }
 
 /**

@@ -72,6 +72,33 @@ export function replaceOrigin(link, node, slot) {
   return target && node.connect(slot, target, targetSlot, parentId);
 }
 
+/**
+ * Returns the links between nodes that none of some nodes has a part in, as they are now.
+ *
+ * @param {Host.Graph} graph @param {Node[]} nodes @returns {Link[]}
+ */
+export function linksApartFrom(graph, nodes) {
+  const ids = new Set(nodes.map(({ id }) => String(id)));
+  const apart = [...graph.links.values()].filter(
+    ({ origin_id: origin, target_id: target }) => !ids.has(String(origin)) && !ids.has(String(target)),
+  );
+  return apart.map((link) => /** @type {Link} */ ({ ...link }));
+}
+
+/**
+ * Makes links again that are gone: a node that goes takes the links with it that its outputs list, and in some saved
+ * workflows these are not its own.
+ *
+ * @param {Host.Graph} graph @param {Link[]} links
+ */
+export function restore(graph, links) {
+  for (const { origin_id: from, origin_slot: slot, target_id: to, target_slot: at } of links) {
+    const [origin, target] = [graph.getNodeById(from), graph.getNodeById(to)];
+    const now = target && linksInto(target).find(({ target_slot: own }) => own === at);
+    if (origin && target && !now) origin.connect(slot, target, at);
+  }
+}
+
 /** Returns the nodes at the other ends of a node's links. @param {Node} node @returns {Set<Node>} */
 export function neighbours(node) {
   const graph = graphOf(node);

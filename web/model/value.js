@@ -12,7 +12,7 @@ import { sameName } from "./filenames.js";
 
 export const MOST_ROWS = 500;
 export const MOST_STRENGTH = 100; // and the same below zero
-const DECIMALS = 1e4;
+const DECIMALS = 1e9; // more than any pack writes, and fewer than a binary fraction gets wrong
 
 /**
  * Reads what is stored, in any of its forms: an object, its JSON, a bare list, or what the page makes of a list.
