@@ -98,9 +98,11 @@ class LoRARows(io.ComfyNode):
             if model is None and clip is None:
                 return io.NodeOutput(recipe, words, tags, None, None, "")
             shown, tell = Shown(), report_later()
+            names = [term.file.name for term in terms]
             model, clip, report = apply_recipe(
-                recipe, model, clip, tell=lambda later: tell(shown.of(later))
+                recipe, model, clip, tell=lambda later: tell(shown.of(later.in_order(names)))
             )
+        report = report.in_order(names)
         ui = shown.of(report)
         return io.NodeOutput(recipe, words, tags, model, clip, str(report), ui=ui)
 

@@ -143,6 +143,11 @@ class Report:
     def __str__(self) -> str:
         return "\n".join(map(str, self.loras)) or "No LoRA: the model is unchanged."
 
+    def in_order(self, names: Sequence[str]) -> Report:
+        """Returns the same with these files first, in the order of a list of theirs."""
+        place = {name: number for number, name in reversed([*enumerate(names)])}
+        return Report(tuple(sorted(self.loras, key=lambda lora: place.get(lora.name, len(names)))))
+
     def to_dict(self) -> dict[str, object]:
         """Returns the same as plain values, ready for JSON."""
         return {"loras": [_plain(lora) for lora in self.loras]}

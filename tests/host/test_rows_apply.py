@@ -55,6 +55,14 @@ def test_it_reports_like_apply(host, rows):
     assert told[0] == told[1]
 
 
+def test_its_report_is_in_the_order_of_the_rows(host, rows):
+    first, second = rows["rows"]
+    for order in ((first, second), (second, first)):
+        told = host.run(render("flux", alone(saved(*order)), seed=95)).outputs["LoRARows"]
+        assert [lora["name"] for lora in told["loras"]] == [each["name"] for each in order]
+        assert told["text"][0].index(order[0]["name"]) < told["text"][0].index(order[1]["name"])
+
+
 def test_without_a_model_it_is_a_value_and_says_nothing(host, rows):
     graph = Graph()
     node = graph.add("LoRARows", rows=rows)
