@@ -59,6 +59,20 @@ def test_a_key_puts_it_behind_the_loader_and_it_applies(page, plain, shoot):
     shoot("rows_apply")
 
 
+@pytest.mark.every_page
+def test_taken_apart_it_is_the_same_prompt_with_apply(page, interop, plain):
+    node = add_rows(page, plain)
+    Rows(page, node).fill([row(FIRST, 0.5), row(SECOND)])
+    assert interop.expand(node)
+    (apply,) = page.byType("ApplyToModel")
+    prompt = page.prompt()
+    assert prompt[str(apply)]["inputs"]["model"] == [str(plain), 0]
+    (sampler,) = (each for each in prompt.values() if each["class_type"] == "KSampler")
+    assert sampler["inputs"]["model"] == [str(apply), 0]
+    assert not page.byType("LoRARows")
+    page.run()
+
+
 def test_in_front_of_a_sampler_it_goes_into_its_wire(page, plain):
     sampler = page.only("KSampler")
     node = add_rows(page, sampler)

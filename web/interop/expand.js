@@ -10,6 +10,8 @@ import { bring, linkInto, linksFrom, neighbours, refreshPlaceholder, replaceOrig
 /** @typedef {Host.Node} Node @typedef {import("../model/value.js").Row} Row */
 
 const LORA = "LORA_RECIPE";
+const APPLIED = ["MODEL", "CLIP"];
+const TEXTS = ["triggers", "tags"]; // outputs that no other node has
 const MUTED = 2;
 const MOST_STRENGTH = 10; // of the nodes it becomes
 const MOST_SOCKETS = 50;
@@ -47,7 +49,7 @@ export async function expandSelected(nodes = selectedNodes()) {
 function refusalsOf(node) {
   const texts = linksFrom(node)
     .map(({ origin_slot: slot }) => node.outputs[slot])
-    .filter(({ type }) => type !== LORA);
+    .filter(({ name }) => TEXTS.includes(name));
   const linked = texts.map(({ name }) =>
     t("“{node}”: the output {name} is linked, and loaders do not have it.", { node: titleOf(node), name }),
   );
@@ -77,11 +79,31 @@ function expand(list) {
   if (list.mode === MUTED) for (const stack of stacks) stack.mode = MUTED; // nor does what comes in count
   const end = stacks.at(-1) ?? ends[0];
   if (list.title && list.title !== usualTitle(list)) end.title = list.title;
-  for (const link of linksFrom(list)) replaceOrigin(link, end, 0);
-  const others = new Set([list, ...made.flat(), ...stacks].flatMap((node) => [...neighbours(node)]));
+  const applies = APPLIED.some((type) => linkInto(list, type));
+  const apply = applies ? addApply(list, end) : undefined;
+  for (const link of linksFrom(list)) {
+    const { type, name } = list.outputs[link.origin_slot];
+    if (type === LORA) replaceOrigin(link, end, 0);
+    else if (apply) replaceOrigin(link, apply, apply.findOutputSlot(name));
+  }
+  const all = [...made.flat(), ...stacks, ...(apply ? [apply] : [])];
+  const others = new Set([list, ...all].flatMap((node) => [...neighbours(node)]));
   list.graph?.remove(list);
   for (const node of others) if (node.graph) refreshPlaceholder(node);
-  return [...made.flat(), ...stacks];
+  return all;
+}
+
+/** Adds what applies the sum to what comes into the list. @param {Node} list @param {Node} end @returns {Node} */
+function addApply(list, end) {
+  const apply = addNode("ApplyToModel", list);
+  end.connect(0, apply, slotOf(apply.inputs, LORA));
+  for (const type of APPLIED) {
+    const link = linkInto(list, type);
+    if (link) bring(link, apply, slotOf(apply.inputs, type));
+  }
+  apply.pos = [list.pos[0] + ACROSS, list.pos[1]];
+  apply.mode = list.mode;
+  return apply;
 }
 
 /** Makes a node high enough for the sockets that a sum has got one by one. @param {Node} node */
