@@ -225,11 +225,14 @@ def expected_links(peer: dict) -> set[tuple]:
     gives = {slot["type"] for slot in node["outputs"]}
     links = set()
     if "MODEL" in gives:
-        links |= {("LoRARows", "LORA_RECIPE", "ApplyToModel", "lora")}
+        is_live = node["type"].startswith("LoraLoaderBypass")
+        end = "ApplyToModel" if is_live else "LoRARows"
+        if is_live:
+            links |= {("LoRARows", "LORA_RECIPE", end, "lora")}
         for type_ in ("MODEL", "CLIP"):
             if type_ in takes:
-                links |= {(f"Stranger {SOURCE}", type_, "ApplyToModel", type_.lower())}
-                links |= {("ApplyToModel", type_, f"Stranger {USER}", type_.lower())}
+                links |= {(f"Stranger {SOURCE}", type_, end, type_.lower())}
+                links |= {(end, type_, f"Stranger {USER}", type_.lower())}
     if "LORA_STACK" in gives:
         links |= {
             ("LoRARows", "LORA_RECIPE", "ToLoRAStack", "lora"),

@@ -78,9 +78,9 @@ class TestChains:
         assert interop.rows() == [row(A, 0.5), row(B, -0.25), row(A, 1)]
         links = interop.links()
         for end in ("model", "clip"):
-            assert ("CheckpointLoaderSimple", end.upper(), "ApplyToModel", end) in links
-        assert ("ApplyToModel", "MODEL", "KSampler", "model") in links
-        assert ("ApplyToModel", "CLIP", "CLIPTextEncode", "clip") in links
+            assert ("CheckpointLoaderSimple", end.upper(), "LoRARows", end) in links
+        assert ("LoRARows", "MODEL", "KSampler", "model") in links
+        assert ("LoRARows", "CLIP", "CLIPTextEncode", "clip") in links
         after = saved_graph(page)
         page.undo()
         assert saved_graph(page) == before
@@ -100,7 +100,7 @@ class TestChains:
     def test_it_runs_and_applies_what_the_chain_applied(self, page, interop, loaders):
         interop.convert(*loaders)
         page.run()
-        page.show([page.only("ApplyToModel")])
+        page.show([page.only("LoRARows")])
         said = "() => document.querySelector('.lora-algebra-report').textContent"
         text = page.browser_page.evaluate(said)
         assert "at strength 1.5" in text
@@ -110,8 +110,8 @@ class TestChains:
         assert interop.convert(loaders[1])
         assert interop.rows() == [row(B, -0.25)]
         links = interop.links()
-        assert ("LoraLoader", "MODEL", "ApplyToModel", "model") in links
-        assert ("ApplyToModel", "CLIP", "LoraLoader", "clip") in links
+        assert ("LoraLoader", "MODEL", "LoRARows", "model") in links
+        assert ("LoRARows", "CLIP", "LoraLoader", "clip") in links
 
     def test_what_is_used_in_between_stays_apart(self, page, interop, loaders):
         """The first model is used by itself, too, so that it must not get the others' rows."""
@@ -120,8 +120,8 @@ class TestChains:
         assert interop.convert(*loaders)
         lists = page.byType("LoRARows")
         assert sorted(len(interop.rows(each)) for each in lists) == [1, 2]
-        assert ("ApplyToModel", "MODEL", "ApplyToModel", "model") in interop.links()
-        assert ("ApplyToModel", "MODEL", "ModelSave", "model") in interop.links()
+        assert ("LoRARows", "MODEL", "LoRARows", "model") in interop.links()
+        assert ("LoRARows", "MODEL", "ModelSave", "model") in interop.links()
 
     def test_a_loader_for_the_model_only_says_so_beside_others(self, page, interop, loaders):
         only = page.add("LoraLoaderModelOnly")
@@ -144,7 +144,8 @@ class TestChains:
         interop.convert(*loaders)
         assert [each["on"] for each in interop.rows()] == [True, True, True]
         modes = {node["type"]: node["mode"] for node in page.workflow()["nodes"]}
-        assert modes["LoRARows"] == modes["ApplyToModel"] == BYPASSED
+        assert modes["LoRARows"] == BYPASSED
+        assert "ApplyToModel" not in modes
 
     def test_a_strength_by_a_link_is_named_and_nothing_is_touched(self, page, interop, loaders):
         number = page.add("PrimitiveFloat")
@@ -193,12 +194,12 @@ class TestChains:
         assert interop.convert(*page.byType("LoraLoader"))
         links = interop.links()
         assert {
-            ("edge", "MODEL", "ApplyToModel", "model"),
-            ("edge", "CLIP", "ApplyToModel", "clip"),
+            ("edge", "MODEL", "LoRARows", "model"),
+            ("edge", "CLIP", "LoRARows", "clip"),
         } <= links
         assert {
-            ("ApplyToModel", "MODEL", "edge", "MODEL"),
-            ("ApplyToModel", "CLIP", "edge", "CLIP"),
+            ("LoRARows", "MODEL", "edge", "MODEL"),
+            ("LoRARows", "CLIP", "edge", "CLIP"),
         } <= links
         page.leave()
         after = page.prompt()
@@ -254,12 +255,8 @@ class TestStacks:
         assert interop.convert(10, 11, 12)
         assert "ToLoRAStack" not in interop.types()
         assert interop.links() == {
-            *(
-                (f"Stranger {SOURCE}", end.upper(), "ApplyToModel", end)
-                for end in ("model", "clip")
-            ),
-            *(("ApplyToModel", end.upper(), f"Stranger {USER}", end) for end in ("model", "clip")),
-            ("LoRARows", "LORA_RECIPE", "ApplyToModel", "lora"),
+            *((f"Stranger {SOURCE}", end.upper(), "LoRARows", end) for end in ("model", "clip")),
+            *(("LoRARows", end.upper(), f"Stranger {USER}", end) for end in ("model", "clip")),
             (f"Stranger {BEFORE}", "LORA_STACK", "FromLoRAStack", "lora_stack"),
             ("FromLoRAStack", "LORA_RECIPE", "LoRARows", "lora"),
         }

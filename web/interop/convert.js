@@ -31,8 +31,11 @@ import {
 const LORA = "LORA_RECIPE";
 const WIDTH = 340;
 const GAP = 50;
-/** The node that ends a unit: none for our own LoRAs. @type {Partial<Record<Unit["kind"], string>>} */
-const END = { model: "ApplyToModel", stack: "ToLoRAStack" };
+/** The node that ends a unit: the list itself where it applies, and for our own LoRAs. @param {Unit} unit */
+function endOf({ kind, live }) {
+  if (kind === "stack") return "ToLoRAStack";
+  return kind === "model" && live ? "ApplyToModel" : undefined; // a list always merges, as "auto" does
+}
 
 /** Whether there is something to convert in a node. @param {{ type?: string }} node */
 export const isConvertible = ({ type = "" }) => Boolean(peerOf(type)) && type !== "LoRARows";
@@ -88,15 +91,16 @@ function explain({ node, why, name = "" }) {
 function convert(unit, names, bounds) {
   const first = unit.members[0];
   const list = addNode("LoRARows", first);
-  const endType = END[unit.kind];
-  const end = endType ? addNode(endType, first) : undefined;
+  const endType = endOf(unit);
+  const other = endType && addNode(endType, first);
+  const end = unit.kind === "model" ? (other ?? list) : other;
   setValues(list, { rows: { version: 1, rows: withListedNames(unit.rows, names) } });
   const sources = addSources(unit, list);
-  if (end) {
-    list.connect(0, end, slotOf(end.inputs, LORA));
-    if (unit.live) setValues(end, { mode: "live" });
+  if (other) {
+    list.connect(0, other, slotOf(other.inputs, LORA));
+    if (unit.live) setValues(other, { mode: "live" });
   }
-  const made = [...sources, list, ...(end ? [end] : [])];
+  const made = [...sources, list, ...(other ? [other] : [])];
   dress(unit, list, end);
   place(made, bounds);
   rewire(unit, list, end);
