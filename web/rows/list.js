@@ -14,6 +14,7 @@ import { t } from "../page/words.js";
 import { askForText } from "./paste_box.js";
 import { openPicker } from "./picker.js";
 import { button, RowView } from "./row.js";
+import { openSets } from "./sets.js";
 
 const UNDER = 4; // pixels below what is unfolded, as in rows.css
 const IDENTITY_WAIT = 400; // milliseconds that a choice waits for the file's hash
@@ -62,17 +63,20 @@ export class List {
       all: tool("power", t("All on"), toggleAll),
       normalise: tool("balance", t("Normalise"), change(edits.normalise)),
       clear: tool("clear", t("Clear"), clear),
+      sets: tool("list", t("Sets"), () => this.#openSets()),
       paste: tool("paste", t("Paste"), () => this.#paste()),
     };
     tools.normalise.title = t("Scale the active strengths so that they add up to 1");
+    setAttributes(tools.sets, { "aria-haspopup": "menu" });
+    tools.sets.title = t("Rows that you have saved under a name");
     tools.paste.title = t("Add rows from text on the clipboard");
     return tools;
   }
 
   #makeToolbar() {
-    const { all, normalise, clear, paste } = this.tools;
+    const { all, normalise, clear, sets, paste } = this.tools;
     const properties = { class: "lora-algebra-toolbar", role: "toolbar", "aria-label": t("All rows") };
-    return make("div", properties, all, normalise, clear, paste);
+    return make("div", properties, all, normalise, clear, sets, paste);
   }
 
   /** Shows the rows as they are now. What has the focus keeps it. @param {Row[]} rows */
@@ -217,6 +221,10 @@ export class List {
     const late = new Promise((done) => setTimeout(done, IDENTITY_WAIT));
     await Promise.race([library.ask(name, { content: true }), late]);
     return library.identity(name);
+  }
+
+  #openSets() {
+    openSets(this.tools.sets, { rows: () => this.widget.rows(), edit: (change) => this.edit(change) });
   }
 
   async #paste() {

@@ -1,0 +1,111 @@
+"""Sets of rows: saved under a name for one user, loaded in any workflow, and never lost to another tab or version."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("playwright")
+
+from playwright.sync_api import expect
+
+from tests.web.rows import Rows, row
+from tests.web.stage import SHELF
+
+pytestmark = pytest.mark.newest_page
+
+INK, LIGHT, NIGHT, *_ = SHELF
+FILE = "lora-algebra/lora_sets.json"
+
+
+@pytest.fixture
+def file(host):
+    """Where the host keeps the sets of its only user."""
+    kept = host.folder / "user" / "default" / FILE
+    kept.unlink(missing_ok=True)
+    yield kept
+    kept.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def rows(page, file):  # noqa: ARG001
+    shown = Rows(page, page.add("LoRARows", "rows", [60, 60]))
+    shown.fill([row(INK, 0.5), row(LIGHT, on=False)])
+    shown.show()
+    return shown
+
+
+def choose(rows, *names):
+    """Goes through the menu of sets."""
+    rows.root.get_by_role("button", name="Sets").click()
+    for name in names:
+        rows.browser_page.get_by_role("menuitem", name=name, exact=True).click()
+
+
+def name_it(rows, name):
+    rows.browser_page.get_by_role("textbox", name="Name of the set").fill(name)
+    rows.keyboard.press("Enter")
+
+
+def sets(file):
+    return json.loads(file.read_text())["sets"] if file.exists() else {}
+
+
+@pytest.mark.every_page
+def test_a_set_is_saved_loaded_added_renamed_and_deleted(page, rows, file, shoot):
+    choose(rows, "Save as set…")
+    name_it(rows, "<b>my look")
+    page.wait(lambda: "<b>my look" in sets(file))
+    (first, second) = sets(file)["<b>my look"]
+    assert (first["name"], first["strength"], second["on"]) == (INK, 0.5, False)
+    assert json.loads(file.read_text())["version"] == 1
+    rows.fill([row(NIGHT)])
+    choose(rows)
+    shoot("rows_sets")
+    rows.keyboard.press("Escape")
+    choose(rows, "<b>my look (2)", "Add to the rows")
+    rows.expect(row(NIGHT), row(INK, 0.5), row(LIGHT, on=False))
+    choose(rows, "<b>my look (2)", "Replace the rows")
+    rows.expect(row(INK, 0.5), row(LIGHT, on=False))
+    page.undo()
+    rows.expect(row(NIGHT), row(INK, 0.5), row(LIGHT, on=False))
+    choose(rows, "<b>my look (2)", "Save the rows here")
+    page.wait(lambda: len(sets(file)["<b>my look"]) == 3)
+    choose(rows, "<b>my look (3)", "Rename…")
+    name_it(rows, "other")
+    page.wait(lambda: [*sets(file)] == ["other"])
+    choose(rows, "other (3)", "Delete")
+    page.wait(lambda: not sets(file))
+
+
+def test_what_another_tab_has_saved_meanwhile_stays(page, rows, file):
+    choose(rows, "Save as set…")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"version": 1, "sets": {"theirs": [row(NIGHT)]}}))
+    name_it(rows, "mine")
+    page.wait(lambda: {"theirs", "mine"} == sets(file).keys())
+
+
+@pytest.mark.parametrize("text", ['{"version": 2, "sets": {}}', "{", "[]"])
+def test_a_file_of_another_version_is_told_and_stays(page, rows, file, text):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    choose(rows)
+    expect(page.browser_page.get_by_role("menuitem")).to_have_text(
+        "The sets are of another version."
+    )
+    rows.keyboard.press("Escape")
+    assert file.read_text() == text
+
+
+def test_the_keyboard_is_enough(page, rows, file):
+    rows.root.get_by_role("button", name="Sets").focus()
+    for key in ("Enter", "Enter"):
+        rows.keyboard.press(key)
+        page.breathe()
+    page.wait(lambda: page.browser_page.get_by_role("textbox", name="Name of the set").count() == 1)
+    rows.keyboard.type("keys")
+    rows.keyboard.press("Enter")
+    page.wait(lambda: "keys" in sets(file))
+    expect(rows.root.get_by_role("button", name="Sets")).to_be_focused()

@@ -1,0 +1,100 @@
+/** The user's own named things, in a file of the host's user data: the same in every tab, and apart for every user. */
+
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+
+import { make } from "./elements.js";
+import { keepFocus, openPopup } from "./popup.js";
+import { t } from "./words.js";
+
+const LONGEST_NAME = 60;
+
+/**
+ * @template T
+ * @typedef {Map<string, T>} Named
+ */
+
+/**
+ * A file with named things.
+ *
+ * @template T
+ */
+export class Kept {
+  /**
+   * @param {string} file its name among the user data
+   * @param {{ read: (json: unknown) => Named<T> | null, write: (named: Named<T>) => unknown }} form `read` gives null
+   *   for what another version has written
+   */
+  constructor(file, form) {
+    this.address = `/userdata/${encodeURIComponent(`lora-algebra/${file}`)}`;
+    this.form = form;
+  }
+
+  /** @returns {Promise<Named<T> | null>} null if there is a file that cannot be read */
+  async load() {
+    try {
+      const response = await api.fetchApi(this.address, { cache: "no-store" });
+      if (response.status === 404) return new Map();
+      return response.ok ? this.form.read(await response.json()) : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /**
+   * Changes what is in the file now, which may be newer than what was shown. A file that cannot be read stays.
+   *
+   * @param {(named: Named<T>) => Named<T>} edit
+   */
+  async change(edit) {
+    const now = await this.load();
+    if (now && (await this.#write(edit(now)))) return;
+    const detail = t("ComfyUI has not saved this.");
+    app.extensionManager.toast.add({ severity: "error", summary: t("LoRA Algebra"), detail, life: 10_000 });
+  }
+
+  /** @param {Named<T>} named */
+  async #write(named) {
+    const body = JSON.stringify(this.form.write(named), null, 2);
+    const response = await api.fetchApi(this.address, { method: "POST", body }).catch(() => null);
+    return response?.ok;
+  }
+}
+
+/** @template T @param {Named<T>} named @param {string} name @returns {Named<T>} */
+export const without = (named, name) => new Map([...named].filter(([other]) => other !== name));
+
+/**
+ * Asks for a name under which something is saved.
+ *
+ * @param {HTMLElement} opener
+ * @param {{ title: string, label: string, value?: string }} words
+ * @param {(name: string) => void} then
+ */
+export function askForName(opener, { title, label, value = "" }, then) {
+  const field = make("input", { type: "text", "aria-label": label, autocomplete: "off" });
+  field.maxLength = LONGEST_NAME;
+  field.placeholder = label;
+  field.value = value;
+  const add = () => {
+    const name = field.value.trim();
+    if (!name) return;
+    close();
+    then(name);
+  };
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault(); // else it also presses the button that gets the focus back
+    add();
+  });
+  const box = make(
+    "div",
+    { class: "lora-algebra-popup lora-algebra-name", role: "dialog", "aria-label": title },
+    field,
+    make("button", { type: "button", onclick: add }, t("Save")),
+  );
+  keepFocus(box);
+  const close = openPopup(box, opener, { opener });
+  field.focus();
+  field.select();
+}

@@ -1,0 +1,78 @@
+/**
+ * Sets of rows that the user has given a name: saved, loaded, added, renamed and deleted from a menu.
+ *
+ * They are in the host's user data, in `lora-algebra/lora_sets.json`: `{"version": 1, "sets": {NAME: ROWS}}`, where
+ * ROWS is the list that a workflow keeps for LoRA Rows.
+ */
+
+import * as edits from "../model/value.js";
+import { askForName, Kept, without } from "../page/kept.js";
+import { openMenu } from "../page/menu.js";
+import { printable } from "../page/text.js";
+import { t } from "../page/words.js";
+
+/** @typedef {import("../model/value.js").Row} Row */
+/** @typedef {{ rows: () => Row[], edit: (change: (rows: Row[]) => Row[]) => void }} Host the list of a node */
+
+const VERSION = 1;
+
+/** @type {Kept<Row[]>} */
+const SETS = new Kept("lora_sets.json", {
+  read: readSets,
+  write: (sets) => ({ version: VERSION, sets: Object.fromEntries(sets) }),
+});
+
+/** @param {unknown} json */
+function readSets(json) {
+  const { version, sets } = /** @type {{ version?: unknown, sets?: object }} */ (json ?? {});
+  if (version !== VERSION || typeof sets !== "object") return null;
+  const lists = Object.entries(sets ?? {}).filter((entry) => Array.isArray(entry[1]));
+  return new Map(lists.map(([name, rows]) => [name, edits.tidyRows(rows)]));
+}
+
+/** @param {HTMLElement} opener @param {Host} host */
+export async function openSets(opener, host) {
+  const sets = await SETS.load();
+  if (!sets) return openMenu(t("Sets"), [{ ...nothing(t("The sets are of another version.")) }], opener, opener);
+  const own = [...sets].map(([name, rows]) => ({
+    text: t("{name} ({count})", { name: printable(name), count: rows.length }),
+    action: () => openSet(opener, host, name, rows),
+  }));
+  const saving = { text: t("Save as set…"), action: () => saveAs(opener, host), disabled: !host.rows().length };
+  openMenu(t("Sets"), [...own, saving], opener, opener);
+}
+
+/** @param {string} text */
+const nothing = (text) => ({ text, action: () => {}, disabled: true });
+
+/** @param {HTMLElement} opener @param {Host} host @param {string} name @param {Row[]} rows */
+function openSet(opener, host, name, rows) {
+  const add = (/** @type {Row[]} */ former) => edits.add(former, ...(former.length ? edits.withoutSolo(rows) : rows));
+  const items = [
+    { text: t("Replace the rows"), action: () => host.edit(() => edits.tidyRows(rows)) },
+    { text: t("Add to the rows"), action: () => host.edit(add) },
+    { text: t("Save the rows here"), action: () => keep(name, host.rows()), disabled: !host.rows().length },
+    { text: t("Rename…"), action: () => rename(opener, name) },
+    { text: t("Delete"), action: () => void SETS.change((now) => without(now, name)) },
+  ];
+  openMenu(printable(name), items, opener, opener);
+}
+
+/** @param {string} name @param {Row[]} rows */
+const keep = (name, rows) => void SETS.change((now) => new Map([...now, [name, rows]]));
+
+/** @param {HTMLElement} opener @param {Host} host */
+function saveAs(opener, host) {
+  const rows = host.rows();
+  askForName(opener, { title: t("Save as set…"), label: t("Name of the set") }, (name) => keep(name, rows));
+}
+
+/** Gives a set another name, in its place; one that has that name already goes. @param {HTMLElement} opener @param {string} former */
+function rename(opener, former) {
+  const words = { title: t("Rename…"), label: t("Name of the set"), value: former };
+  const renamed = (/** @type {Map<string, Row[]>} */ now, /** @type {string} */ name) =>
+    [...now].filter(([other]) => other === former || other !== name);
+  askForName(opener, words, (name) =>
+    SETS.change((now) => new Map(renamed(now, name).map(([own, rows]) => [own === former ? name : own, rows]))),
+  );
+}
