@@ -5,11 +5,11 @@ import { app } from "../../scripts/app.js";
 import { convertSelected } from "./interop/convert.js";
 import { inOneStep, selectedNodes } from "./interop/edit.js";
 import { expandSelected } from "./interop/expand.js";
-import { hasModel, insertRows } from "./interop/insert.js";
 import { widgetOf } from "./model/registry.js";
 import { setAllOn } from "./model/value.js";
 import { loadWords, t } from "./page/words.js";
 import { captureStep } from "./page/workflow.js";
+import { hasModel, insertRows } from "./rows/insert.js";
 
 const ROWS = "LoRARows";
 const PACK = "LoRA Algebra";

@@ -13,6 +13,7 @@ from tests.web.rows import Rows, row
 from tests.web.stage import lora_names, numbered
 
 FIRST, SECOND = lora_names("sd15")
+SAYS = "at strength 1"
 
 
 @pytest.fixture
@@ -85,3 +86,46 @@ def test_with_nothing_selected_it_stands_alone(page, plain):  # noqa: ARG001
     page.browser_page.keyboard.press("Alt+a")
     page.wait(lambda: page.byType("LoRARows"))
     assert "model" not in page.prompt()[str(page.only("LoRARows"))]["inputs"]
+
+
+def test_beside_rows_that_apply_nothing_it_stands_alone(page, plain):  # noqa: ARG001
+    for count in (1, 2):
+        page.browser_page.keyboard.press("Alt+a")  # the first one is selected then
+        page.wait(lambda: len(page.byType("LoRARows")) == count)  # noqa: B023
+    prompt = page.prompt()
+    assert all("model" not in prompt[str(node)]["inputs"] for node in page.byType("LoRARows"))
+
+
+def test_its_report_goes_with_its_model(page, plain):
+    node = add_rows(page, plain)
+    Rows(page, node).fill([row(FIRST)])
+    page.run()
+    page.show([node])
+    page.expect_report(SAYS)
+    page.connect(plain, 0, page.only("KSampler"), "model")
+    code = "(id) => { const node = app.canvas.graph.getNodeById(id); node.disconnectInput(1); node.disconnectInput(2); }"
+    page.browser_page.evaluate(f"(id) => void ({code})(id)", node)
+    for seed in (91, 92):
+        page.set(page.only("KSampler"), {"seed": seed})
+        page.run()
+    page.show([node])
+    page.expect_no_report()
+
+
+@pytest.mark.every_page
+def test_tags_in_a_prompt_become_rows_of_the_page(page):
+    prompt = {
+        "1": {
+            "class_type": "LoRARows",
+            "inputs": {"rows": f"<lora:{FIRST[:-12]}:0.5> <lora:gone:1:0>"},
+        }
+    }
+    page.loadPrompt(prompt)
+    rows = Rows(page, page.only("LoRARows"))
+    assert [
+        (each["name"].removesuffix(".safetensors"), each["strength"]) for each in rows.saved()
+    ] == [
+        (FIRST[:-12], 0.5),
+        ("gone", 1),
+    ]
+    assert rows.saved()[1]["strength_clip"] == 0

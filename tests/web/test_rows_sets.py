@@ -93,10 +93,24 @@ def test_a_file_of_another_version_is_told_and_stays(page, rows, file, text):
     file.write_text(text)
     choose(rows)
     expect(page.browser_page.get_by_role("menuitem")).to_have_text(
-        "The sets are of another version."
+        "The sets cannot be read, or are of another version."
     )
     rows.keyboard.press("Escape")
     assert file.read_text() == text
+
+
+def test_a_name_that_is_taken_is_refused(page, rows, file):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    both = {"one": [row(NIGHT), None], "two": [row(INK)]}
+    file.write_text(json.dumps({"version": 1, "sets": both}))
+    choose(rows, "Save as set…")
+    name_it(rows, "one")
+    page.expect_text("There is a set “one” already.")
+    choose(rows, "two (1)", "Rename…")
+    name_it(rows, "one")
+    choose(rows, "one (1)", "Add to the rows")
+    rows.expect(row(INK, 0.5), row(LIGHT, on=False), row(NIGHT))
+    assert sets(file).keys() == both.keys()
 
 
 def test_the_keyboard_is_enough(page, rows, file):

@@ -83,7 +83,7 @@ const PEERS = {
     widgets: ["lora_name", "strength"],
     read: ({ fields }) => numbered(1, () => row(true, fields.lora_name, fields.strength)),
   },
-  LoRARows: { kind: "lora", widgets: ["rows"], read: ({ fields }) => readValue(fields.rows).rows },
+  LoRARows: { kind: "lora", widgets: ["rows"], read: ({ fields }) => readValue(withoutTags(fields.rows)).rows },
   ScaleLoRA: { kind: "lora", widgets: ["strength_model", "strength_clip"], read: () => [] },
   StackLoRAs: { kind: "lora", read: () => [] },
 };
@@ -314,6 +314,18 @@ export function rowsOfTags(text, order, presets = []) {
         : withMore(row(true, found.name, found.model, found.clip), found),
     )
     .filter(isThere);
+}
+
+const TAGS = /^\s*<\s*(lora|lyco)\s*:/i;
+
+/**
+ * Returns the value of a list that was stored as tags, as a script may have written it; any other as it is.
+ *
+ * @param {unknown} stored @param {string[]} [presets] the names of block weights
+ */
+export function withoutTags(stored, presets = []) {
+  const isTags = typeof stored === "string" && TAGS.test(stored);
+  return isTags ? { version: 1, rows: rowsOfTags(stored, "model", presets) } : stored;
 }
 
 /** @param {Row | undefined} made @param {import("./tags.js").Entry} entry @returns {Row | undefined} */

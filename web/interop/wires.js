@@ -92,12 +92,18 @@ export function linksApartFrom(graph, nodes) {
  * @param {Host.Graph} graph @param {Link[]} links
  */
 export function restore(graph, links) {
-  for (const { origin_id: from, origin_slot: slot, target_id: to, target_slot: at } of links) {
-    const [origin, target] = [graph.getNodeById(from), graph.getNodeById(to)];
-    const now = target && linksInto(target).find(({ target_slot: own }) => own === at);
-    if (origin && target && !now) origin.connect(slot, target, at);
+  const now = new Set([...graph.links.values()].map(endsOf));
+  for (const link of links) {
+    if (now.has(endsOf(link))) continue;
+    const [origin, target] = [graph.getNodeById(link.origin_id), graph.getNodeById(link.target_id)];
+    if (target) bring(link, target, link.target_slot);
+    else if (origin) replaceOrigin(link, origin, link.origin_slot);
   }
 }
+
+/** @param {Link} link */
+const endsOf = ({ origin_id: from, origin_slot: slot, target_id: to, target_slot: at }) =>
+  [from, slot, to, at].join(" ");
 
 /** Returns the nodes at the other ends of a node's links. @param {Node} node @returns {Set<Node>} */
 export function neighbours(node) {

@@ -20,6 +20,8 @@ const LONGEST_NAME = 60;
  * @template T
  */
 export class Kept {
+  #changing = Promise.resolve(); // one change after the other
+
   /**
    * @param {string} file its name among the user data
    * @param {{ read: (json: unknown) => Named<T> | null, write: (named: Named<T>) => unknown }} form `read` gives null
@@ -46,7 +48,13 @@ export class Kept {
    *
    * @param {(named: Named<T>) => Named<T>} edit
    */
-  async change(edit) {
+  change(edit) {
+    this.#changing = this.#changing.then(() => this.#change(edit));
+    return this.#changing;
+  }
+
+  /** @param {(named: Named<T>) => Named<T>} edit */
+  async #change(edit) {
     const now = await this.load();
     if (now && (await this.#write(edit(now)))) return;
     const detail = t("ComfyUI has not saved this.");

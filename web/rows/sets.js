@@ -5,6 +5,7 @@
  * ROWS is the list that a workflow keeps for LoRA Rows.
  */
 
+import { say } from "../interop/edit.js";
 import * as edits from "../model/value.js";
 import { askForName, Kept, without } from "../page/kept.js";
 import { openMenu } from "../page/menu.js";
@@ -27,19 +28,25 @@ function readSets(json) {
   const { version, sets } = /** @type {{ version?: unknown, sets?: object }} */ (json ?? {});
   if (version !== VERSION || typeof sets !== "object") return null;
   const lists = Object.entries(sets ?? {}).filter((entry) => Array.isArray(entry[1]));
-  return new Map(lists.map(([name, rows]) => [name, edits.tidyRows(rows)]));
+  return new Map(lists.map(([name, rows]) => [name, edits.readValue(rows).rows]));
 }
 
 /** @param {HTMLElement} opener @param {Host} host */
 export async function openSets(opener, host) {
   const sets = await SETS.load();
-  if (!sets) return openMenu(t("Sets"), [{ ...nothing(t("The sets are of another version.")) }], opener, opener);
+  if (!sets)
+    return openMenu(
+      t("Sets"),
+      [{ ...nothing(t("The sets cannot be read, or are of another version.")) }],
+      opener,
+      opener,
+    );
   const own = [...sets].map(([name, rows]) => ({
     text: t("{name} ({count})", { name: printable(name), count: rows.length }),
     action: () => openSet(opener, host, name, rows),
   }));
   const saving = { text: t("Save as set…"), action: () => saveAs(opener, host), disabled: !host.rows().length };
-  openMenu(t("Sets"), [...own, saving], opener, opener);
+  openMenu(t("Sets"), [saving, ...own], opener, opener);
 }
 
 /** @param {string} text */
@@ -64,15 +71,26 @@ const keep = (name, rows) => void SETS.change((now) => new Map([...now, [name, r
 /** @param {HTMLElement} opener @param {Host} host */
 function saveAs(opener, host) {
   const rows = host.rows();
-  askForName(opener, { title: t("Save as set…"), label: t("Name of the set") }, (name) => keep(name, rows));
+  const words = { title: t("Save as set…"), label: t("Name of the set") };
+  askForName(opener, words, (name) =>
+    SETS.change((now) => (isTaken(now, name) ? now : new Map([...now, [name, rows]]))),
+  );
 }
 
-/** Gives a set another name, in its place; one that has that name already goes. @param {HTMLElement} opener @param {string} former */
+/** Gives a set another name, in its place. @param {HTMLElement} opener @param {string} former */
 function rename(opener, former) {
   const words = { title: t("Rename…"), label: t("Name of the set"), value: former };
-  const renamed = (/** @type {Map<string, Row[]>} */ now, /** @type {string} */ name) =>
-    [...now].filter(([other]) => other === former || other !== name);
   askForName(opener, words, (name) =>
-    SETS.change((now) => new Map(renamed(now, name).map(([own, rows]) => [own === former ? name : own, rows]))),
+    SETS.change((now) => {
+      if (name === former || !now.has(former) || isTaken(now, name)) return now;
+      return new Map([...now].map(([own, rows]) => [own === former ? name : own, rows]));
+    }),
   );
+}
+
+/** Tells whether there is a set of that name, and the user so: it would be lost. @param {Map<string, Row[]>} now @param {string} name */
+function isTaken(now, name) {
+  const taken = now.has(name);
+  if (taken) say("warn", [t("There is a set “{name}” already.", { name: printable(name) })]);
+  return taken;
 }

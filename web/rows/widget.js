@@ -6,7 +6,9 @@
 import { app } from "../../../scripts/app.js";
 
 import { pastedText } from "../interop/clipboard.js";
+import { withoutTags } from "../interop/peers.js";
 import { library } from "../library/library.js";
+import { presets } from "../library/presets.js";
 import { keepOnly, refreshAll, register, rowsWidgets } from "../model/registry.js";
 import * as edits from "../model/value.js";
 import { make, setAttributes, targetOf } from "../page/elements.js";
@@ -167,7 +169,7 @@ class Rows {
    * @param {unknown} stored
    */
   #restore(stored) {
-    const value = edits.readValue(stored);
+    const value = edits.readValue(withoutTags(stored, presets()));
     if (JSON.stringify(value) === JSON.stringify(this.#value)) return;
     this.#value = value;
     this.#sync();

@@ -15,7 +15,7 @@ import { countsOf, titlesIn } from "../model/outcomes.js";
 import { afterwards } from "../page/hooks.js";
 import { loadStyle } from "../page/style.js";
 import { loadWords, t } from "../page/words.js";
-import { applies, follow, isStale, outputOf, placeOf, reports as says } from "./runs.js";
+import { applies, follow, isApplying, isStale, outputOf, placeOf, reports as says } from "./runs.js";
 
 const WIDGET = "lora_algebra_report";
 const WITH_PICTURE = "AnalyseLoRA"; // there the picture gets the room that is left
@@ -62,7 +62,8 @@ app.registerExtension({
 /** @param {Host.Node} node */
 function showOutput(node) {
   const output = outputOf(node);
-  if (!output?.text) hide(node);
+  const isFormer = applies(node.comfyClass) && !isApplying(node); // what it says is of links that are gone
+  if (!output?.text || isFormer) hide(node);
   else if (isStale(node)) dim(node);
   else show(node, output, textOf(output.text, output));
 }

@@ -65,8 +65,8 @@ export const isStale = (node) => stale.has(node);
 /** Returns the nodes of the open workflow that apply LoRAs, also those inside subgraphs. */
 export const applyNodes = () => allNodes().filter(isApplying);
 
-/** @param {Host.Node} node */
-const isApplying = ({ comfyClass, inputs }) =>
+/** Tells whether a node applies LoRAs as the links are now. @param {Host.Node} node */
+export const isApplying = ({ comfyClass, inputs }) =>
   applies(comfyClass) && (comfyClass !== ROWS || (inputs ?? []).some(isLinkedModel));
 
 /** @param {Host.Input} input */

@@ -24,16 +24,18 @@ const isRows = ({ comfyClass }) => comfyClass === ROWS;
 export function nodesAbove(below) {
   const seen = new Set();
   const found = [];
-  const lora = below.inputs.filter(({ name }) => name === "lora");
-  const waiting = originsOf(below, lora);
+  const waiting = originsOf(below, lorasOf(below));
   for (let node = waiting.pop(); node; node = waiting.pop()) {
     if (seen.has(node) || node.mode === MUTED || (applies(node.comfyClass) && !isRows(node))) continue;
     seen.add(node);
     if (node.mode !== BYPASSED) found.push(node);
-    waiting.push(...originsOf(node, throughPassed(node)));
+    waiting.push(...originsOf(node, isRows(node) ? lorasOf(node) : throughPassed(node)));
   }
   return found;
 }
+
+/** Returns the input for LoRAs; what comes with a model is no part of a list. @param {Host.Node} node */
+const lorasOf = ({ inputs }) => (inputs ?? []).filter(({ name }) => name === "lora");
 
 /** Returns the inputs that the outputs of a node can come from. @param {Host.Node} node */
 function throughPassed(node) {

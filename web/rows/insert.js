@@ -1,13 +1,22 @@
 /** Puts LoRA Rows into the wires of a node that is there. */
 
-import { addNode } from "./edit.js";
-import { bring, linkInto, linksFromType, replaceOrigin, slotOf } from "./wires.js";
+import { addNode } from "../interop/edit.js";
+import { bring, linkInto, linksFromType, replaceOrigin, slotOf } from "../interop/wires.js";
+import { applies, isApplying } from "../runs/runs.js";
 
 const TYPES = ["MODEL", "CLIP"];
 const GAP = 40;
 
-/** Tells whether rows can go behind a node, or in front of it. @param {Host.Node} node */
-export const hasModel = ({ inputs, outputs }) => slotOf(outputs, "MODEL") >= 0 || slotOf(inputs, "MODEL") >= 0;
+/**
+ * Tells whether rows can go behind a node, or in front of it. Behind one of ours they can only go if a model comes
+ * through it.
+ *
+ * @param {Host.Node} node
+ */
+export function hasModel(node) {
+  if (applies(node.comfyClass)) return isApplying(node) && Boolean(linkInto(node, "MODEL"));
+  return slotOf(node.outputs, "MODEL") >= 0 || slotOf(node.inputs, "MODEL") >= 0;
+}
 
 /**
  * Adds rows behind a node that gives a model, so that all that it gives goes through them; else in front of it.
