@@ -113,8 +113,7 @@ class Facts:
             "description": self.description,
             "notes": self.notes,
             "recommended": self.recommended and _plain_recommended(self.recommended),
-            "civitai": self.civitai
-            and {"model": self.civitai.model, "version": self.civitai.version},
+            "civitai": self.civitai and str(self.civitai),
             "metadata": None if self.metadata is None else dict(self.metadata),
         }
 

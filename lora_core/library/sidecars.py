@@ -50,6 +50,11 @@ class Civitai:
     model: int
     version: int | None = None
 
+    def __str__(self) -> str:
+        """Returns its address, which nobody but the user opens."""
+        own = "" if self.version is None else f"?modelVersionId={self.version}"
+        return f"https://civitai.com/models/{self.model}{own}"
+
 
 @dataclass(frozen=True, slots=True)
 class Sidecars:

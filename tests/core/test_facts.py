@@ -111,7 +111,7 @@ PAGES = {
 @pytest.mark.parametrize("ending", PAGES)
 def test_its_page_at_civitai_is_told_by_numbers(facts, ending):
     found = facts(pair("some_layer", 4, 4), **{ending: PAGES[ending]})
-    assert found.to_dict()["civitai"] == {"model": 5, "version": 7}
+    assert found.to_dict()["civitai"] == "https://civitai.com/models/5?modelVersionId=7"
     assert (found.base, found.stated_triggers) == ("Pony", ("ink",))
 
 

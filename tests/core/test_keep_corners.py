@@ -154,6 +154,15 @@ def test_numbers_that_are_none_are_refused_by_their_weight(tmp_path, weights, ra
     assert not (tmp_path / "out.safetensors").exists()
 
 
+def test_what_is_nan_in_both_is_no_difference(tmp_path, weights):
+    weights["q.weight"][0, 0] = float("nan")
+    weights["q.weight"][0, 1] = float("inf")
+    tuned = {key: weight.clone() for key, weight in weights.items()}
+    tuned["k.weight"] += torch.ones(64, 40)
+    pair_of = [write(tmp_path / f"{n}.safetensors", own) for n, own in enumerate((tuned, weights))]
+    assert lora_core.extract_lora(*pair_of, tmp_path / "out.safetensors").layers == 1
+
+
 # --- work -----------------------------------------------------------------------------------------------
 
 

@@ -293,6 +293,7 @@ def test_pages_that_its_notes_name_can_be_opened(host, rows, advised):
 @pytest.mark.every_page
 def test_a_file_is_added_with_the_strength_that_it_recommends(rows, advised):
     rows.add_button().click()
+    rows.search().fill("advised")
     rows.option(advised).click()
     rows.expect(row(advised, 0.6))
     rows.page.expect_text("advised: 0.6, as its file recommends")

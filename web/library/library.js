@@ -7,7 +7,7 @@
  *   clip_layers: number, triggers: Trigger[], stated_triggers: string[], title: string | null,
  *   author: string | null, description: string | null, notes: string | null,
  *   recommended: import("../model/outcomes.js").Recommended | null,
- *   civitai: { model: number, version: number | null } | null,
+ *   civitai: string | null,
  *   metadata: Record<string, string> }} Facts what our route says of one file
  * @typedef {{ name: string, blocks: [number: number, size: number | null][] }} List of blocks, and how much a file
  *   changes in each; null if nobody knows

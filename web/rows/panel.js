@@ -162,14 +162,8 @@ function fileRow(name, facts) {
     const digits = make("code", { title: facts.hash }, facts.hash.slice(0, HASH_SHOWN));
     parts.push(copied("hash", digits, facts.hash, t("Copy the hash of the content (AutoV3)")));
   }
-  if (facts?.civitai) parts.push(link(civitaiPage(facts.civitai), "Civitai"));
+  if (facts?.civitai) parts.push(link(facts.civitai, "Civitai"));
   return make("p", { class: "file" }, ...parts);
-}
-
-/** @param {NonNullable<Facts["civitai"]>} page */
-function civitaiPage({ model, version }) {
-  const own = version === null ? "" : `?modelVersionId=${version}`;
-  return `https://civitai.com/models/${model}${own}`;
 }
 
 /** @param {Record<string, string>} metadata */
