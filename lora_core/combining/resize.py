@@ -19,8 +19,10 @@ def cut(matrix: Matrix, rank: int) -> Matrix:
     """Returns the nearest matrix of at most this rank; one that is no product as it is, where a product
     would not be smaller."""
     height, width = size_of(matrix)
-    least = matrix.rank if isinstance(matrix, Product) else (height * width - 1) // (height + width)
-    if least < rank or (isinstance(matrix, Product) and least == rank):
+    worth = (
+        matrix.rank if isinstance(matrix, Product) else (height * width - 1) // (height + width) + 1
+    )
+    if rank >= worth:
         return matrix
     return leading_of(matrix, rank).truncated(rank)
 

@@ -56,9 +56,8 @@ class BlockNames:
         if place is None:
             return None
         word = re.match(r"[^\d]*", place[3])
-        return place[0], (word[0] if word else "").strip("_").removesuffix(
-            "_attentions"
-        ).removesuffix("_resnets")
+        first = (word[0] if word else "").strip("_")
+        return place[0], first.removesuffix("_attentions").removesuffix("_resnets")
 
     def _said(self, path: str) -> tuple[str, ...]:
         return next((names for pattern, names in self._traits if pattern.search(path)), ())

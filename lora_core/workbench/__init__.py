@@ -2,7 +2,7 @@
 
 from .accuracy import Errors
 from .analyse import Analysis, Cell, analyse, fights, plain
-from .by_path import analyse_loras, combine, extract_lora, format_of, resize, save_lora
+from .by_path import analyse_loras, combine, extract_lora, resize, save_lora
 from .change import WeightOf
 from .checkpoint import checkpoint
 from .extract import Extracted, extract, extract_files
@@ -33,7 +33,6 @@ __all__ = [
     "extract_files",
     "extract_lora",
     "fights",
-    "format_of",
     "plain",
     "resize",
     "save",

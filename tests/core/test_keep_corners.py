@@ -166,7 +166,10 @@ def test_what_is_nan_in_both_is_no_difference(tmp_path, weights):
 # --- work -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["ties", "knots", "resize"])
+@pytest.mark.parametrize(
+    "method",
+    ["knots", *(pytest.param(each, marks=pytest.mark.slow) for each in ("ties", "resize"))],
+)
 def test_only_one_layer_at_a_time_is_multiplied_out(tmp_path, method, monkeypatch):
     """LoKr has no pair of factors here, so each matrix is as large as the weight."""
     shapes = {f"l{n}.weight": (24, 24) for n in range(6)}

@@ -103,7 +103,7 @@ def steps_off(place, base, found, deltas, strength):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize("kind", slow_but(("sd15", "flux"), PLACES))
 def test_a_file_of_every_family(host, tmp_path, show, kind, algorithm):
     places = PLACES[kind]
     keys = json.dumps(sorted({place.weight for place in places}))

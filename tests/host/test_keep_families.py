@@ -11,7 +11,6 @@ from safetensors import safe_open
 from harness import workflows
 from harness.workflows import Graph, apply_lora, host_loras, load, stacked_loras
 from tests.host.files import patched_weights, saved
-from tests.host.kinds import slow_but
 from tests.host.test_families import PLACES, TEXT_ENCODER, text_encoder_weights, trained
 from tests.host.test_keep import STYLES, UNREAD_BY_THE_HOST
 from tests.support.trained import ALGORITHMS
@@ -81,7 +80,8 @@ def test_a_file_of_every_family_in_every_form(host, tmp_path, show, kind, algori
 
 
 @pytest.mark.usefixtures("clip_models_dir")
-@pytest.mark.parametrize("style", slow_but(("kohya",), STYLES))
+@pytest.mark.slow
+@pytest.mark.parametrize("style", STYLES)
 def test_a_text_encoder_is_saved_and_extracted(host, tmp_path, show, style):
     keys = json.dumps([place.weight for place in TEXT_ENCODER])
     base = text_encoder_weights(host, workflows.no_loras, "base", keys)

@@ -92,6 +92,7 @@ def test_a_folder_that_cannot_be_is_refused(host, loras, place):
     assert not (host.output_dir.parent / "outside").exists()
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_leaves_no_half_of_a_lora(start_host, tmp_path, show):
     with start_host() as host:
         loras = make_loras(host, tmp_path, "flux", 2)

@@ -13,6 +13,7 @@ from harness.samples import write
 from harness.tiny_models import MODEL_FILES
 from harness.workflows import no_loras, stacked_loras
 from tests.host.files import apart, latent, make_loras
+from tests.host.kinds import slow_but
 
 KINDS = ("flux", "sd3", "wan")
 
@@ -111,7 +112,7 @@ class Models:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but(("flux",), KINDS))
 def test_auto_goes_live_and_is_nearer_to_the_exact_weights(
     host, models_dir, tmp_path, kind, way, show
 ):

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from harness.samples import pair, write
 from harness.workflows import Graph, apply_lora, mask_lora, stack_loras
 from tests.host.files import apart, latent
+from tests.host.kinds import slow_but
 from tests.host.test_masks import loaded
 
 pytestmark = pytest.mark.every_host
@@ -51,6 +52,8 @@ KINDS = {
 }
 """For each model its latent image, the widths of its text and pooled text, and a layer behind the
 last attention."""
+
+QUICK = ("flux", "sdxl", "anima")
 
 
 class Small:
@@ -133,7 +136,7 @@ class Small:
         return load_file(self.host.output_dir / f"{side}.safetensors")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but(QUICK, KINDS))
 def test_masks_and_prompts_are_where_they_should_be(host, tmp_path, kind, show):
     model = Small(host, tmp_path, kind)
     base = model.drawn(lambda _: None)
@@ -166,7 +169,7 @@ def test_masks_and_prompts_are_where_they_should_be(host, tmp_path, kind, show):
     assert (change[..., :middle].amax(tuple(range(change.ndim - 2))) > 0).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but(QUICK, KINDS))
 def test_outside_of_the_mask_every_layer_keeps_its_bits(host, tmp_path, kind, show):
     """Text and time belong to no place, so no half changes the layers that only see them."""
     model = Small(host, tmp_path, kind)

@@ -28,6 +28,7 @@ from tests.host.files import (
     reference,
     saved,
 )
+from tests.host.kinds import slow_but
 
 STRENGTHS = (0.5, 1.0)
 
@@ -137,7 +138,7 @@ def in_turn(*steps):
     return chain
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_but(("sd15", "flux"), KINDS))
 @pytest.mark.parametrize(
     "order",
     [("ours", "host"), ("host", "ours"), ("ours", "host", "ours"), ("host", "ours", "ours")],

@@ -22,6 +22,7 @@ from harness.samples import pair
 from harness.samples import write as write_file
 from harness.tiny_loras import KINDS, write_lora
 from harness.workflows import Prompt
+from tests.web import layouts
 from tests.web.page import Page
 from tests.web.rows import Rows
 from tests.web.stage import (
@@ -50,184 +51,7 @@ WEIGHTED = "style/ink flux.safetensors"
 FLUX = {"double_blocks_{}_img_attn_qkv": 19, "single_blocks_{}_linear1": 38}
 """Names of layers, and how many blocks have one."""
 
-# id -> x, y, width, height; in the order of stage.example()
-LAYOUT = {
-    1: (0, 400, 300, 100),
-    2: (0, 0, 300, 100),
-    3: (0, 200, 300, 100),
-    4: (360, 200, 280, 100),
-    5: (700, 60, 240, 90),
-    6: (1000, 60, 320, 90),
-    7: (1380, 0, 320, 130),
-    8: (1380, 200, 320, 130),
-    9: (1380, 400, 320, 110),
-    10: (1760, 0, 290, 290),
-    11: (1760, 400, 290, 60),
-    12: (2110, 0, 320, 360),
-}
-THUMBNAIL = range(1, 7)  # the algebra, without the sampling behind it
-VIEW = 0.58, [130, 220]  # all of it in a window of common size
-SHOWN = {1: "sd15.safetensors", 2: "character.safetensors", 3: "ink.safetensors"}
-
-Note = tuple[tuple[int, int, int, int], str]
-"""Where a note for the user is, and its text in Markdown."""
-
-ROWS_LAYOUT = {
-    1: (0, 420, 340, 100),
-    2: (0, 0, 420, 340),
-    3: (480, 0, 320, 110),
-    4: (480, 200, 320, 250),
-    5: (860, 0, 320, 130),
-    6: (860, 200, 320, 130),
-    7: (860, 400, 320, 110),
-    8: (1240, 0, 290, 290),
-    9: (1240, 400, 290, 60),
-    10: (1590, 0, 320, 360),
-}
-"""In the order of stage.rows_example()."""
-
-ROWS_THUMBNAIL = range(1, 5)
-ROWS_VIEW = 0.7, [120, 160]
-
-GRID_LAYOUT = {
-    1: (0, 400, 300, 100),
-    2: (0, 0, 300, 90),
-    3: (0, 180, 300, 90),
-    4: (360, 60, 300, 150),
-    5: (720, 60, 320, 110),
-    6: (1100, 0, 320, 130),
-    7: (1100, 200, 320, 130),
-    8: (1100, 400, 320, 110),
-    9: (1480, 0, 290, 290),
-    10: (1480, 400, 290, 60),
-    11: (1830, 0, 300, 220),
-    12: (2190, 0, 420, 420),
-}
-"""In the order of stage.grid_example()."""
-
-GRID_THUMBNAIL = range(2, 6)
-GRID_VIEW = 0.52, [120, 240]
-
-REGIONS_EXAMPLE = "lora_regions"
-REGIONS_LAYOUT = {
-    1: (1060, 420, 260, 100),
-    2: (0, 0, 300, 90),
-    3: (0, 180, 300, 90),
-    4: (0, 370, 300, 110),
-    5: (0, 570, 300, 110),
-    6: (360, 370, 300, 150),
-    7: (360, 600, 300, 30),
-    8: (720, 0, 300, 90),
-    9: (720, 180, 300, 90),
-    10: (1080, 60, 240, 90),
-    11: (1380, 60, 320, 90),
-    12: (1760, 0, 320, 130),
-    13: (1760, 200, 320, 130),
-    14: (1760, 400, 320, 110),
-    15: (2140, 0, 290, 290),
-    16: (2140, 400, 290, 60),
-    17: (2490, 0, 420, 360),
-}
-"""In the order of stage.regions_example()."""
-
-REGIONS_THUMBNAIL = range(2, 11)
-REGIONS_VIEW = 0.5, [170, 480]
-REGIONS_NOTE = (
-    (0, -260, 660, 190),
-    """**Two LoRAs, each in its half of the picture.** White in a mask means: the LoRA acts here.
-
-- Choose a checkpoint and two LoRAs. For another size of picture, change nothing: masks are stretched.
-- You can draw a mask instead: *Load Image*, right-click, *Open in MaskEditor*. Soft edges work.
-- If a LoRA is too weak, raise its strength first, then *elsewhere*.""",
-)
-
-PROMPTS_EXAMPLE = "lora_prompts"
-PROMPTS_LAYOUT = {
-    1: (0, 480, 300, 100),
-    2: (0, 0, 300, 90),
-    3: (0, 220, 300, 90),
-    4: (0, 680, 300, 110),
-    5: (0, 880, 300, 110),
-    6: (360, 680, 300, 150),
-    7: (360, 920, 300, 30),
-    8: (360, 0, 320, 130),
-    9: (360, 220, 320, 130),
-    10: (740, 0, 320, 130),
-    11: (1120, 0, 300, 110),
-    12: (740, 220, 320, 130),
-    13: (1120, 220, 300, 110),
-    14: (1480, 100, 260, 60),
-    15: (1120, 480, 320, 130),
-    16: (1500, 480, 320, 110),
-    17: (1880, 0, 290, 290),
-    18: (1880, 480, 290, 60),
-    19: (2230, 0, 420, 360),
-}
-"""In the order of stage.prompts_example()."""
-
-PROMPTS_THUMBNAIL = (2, 3, *range(8, 15))
-PROMPTS_VIEW = 0.52, [160, 460]
-PROMPTS_NOTE = (
-    (0, -260, 660, 190),
-    """**Two prompts, each with its LoRA.** The masks say which part of the picture a prompt is for.
-
-- Choose a checkpoint and two LoRAs. Without masks, both prompts are for the whole picture.
-- The MODEL goes through both nodes, one after the other.
-- If a LoRA changes the text encoder: put *Apply LoRA To Model*, with only CLIP connected, in front of its prompt.""",
-)
-
-BLOCKS_EXAMPLE = "lora_blocks"
-BLOCKS_LAYOUT = {
-    1: (0, 400, 300, 100),
-    2: (0, 0, 300, 90),
-    3: (360, 0, 320, 300),
-    4: (740, 0, 320, 110),
-    5: (1120, 0, 320, 130),
-    6: (1120, 200, 320, 130),
-    7: (1120, 400, 320, 110),
-    8: (1500, 0, 290, 290),
-    9: (1500, 400, 290, 60),
-    10: (1850, 0, 300, 220),
-    11: (2210, 0, 420, 560),
-}
-"""In the order of stage.blocks_example()."""
-
-BLOCKS_THUMBNAIL = range(2, 5)
-BLOCKS_VIEW = 0.52, [160, 540]
-BLOCKS_NOTE = (
-    (0, -330, 680, 260),
-    """**What does each block of a model do with this LoRA?** A row for each line of *blocks*, a column for each value.
-
-Lines for single blocks, if you know your model:
-
-- SD 1.5: *only in 1-8*, *only mid*, *only out 3-11*
-- SDXL: *only in 4-8*, *only mid*, *only out 0-5*
-- Flux: *only double 0-18*, *only single 0-37*
-- SD 3.5: *only joint 0-23*
-
-*without* in place of *only* leaves a block out.""",
-)
-
 XY_PLOT = ROOT / "examples" / "tiny" / "xy_plot.json"
-XY_LAYOUT = {
-    1: (0, 0, 300, 90),
-    2: (0, 160, 300, 90),
-    3: (360, 40, 300, 150),
-    4: (360, 260, 300, 90),
-    5: (720, 40, 320, 110),
-    6: (360, 420, 300, 180),
-    7: (720, 420, 320, 110),
-    8: (720, 600, 320, 60),
-    9: (1100, 40, 290, 290),
-    10: (1100, 420, 290, 60),
-    11: (1450, 420, 300, 60),
-    12: (1450, 40, 300, 220),
-    13: (1810, 40, 420, 420),
-}
-"""In the order of in_host.xy_plot()."""
-
-XY_VIEW = 0.6, [120, 160]
-
 SHOWN_ROWS = [
     {"on": True, "name": "style/ink wash.safetensors", "strength": 0.8},
     {"on": True, "name": "style/morning light.safetensors", "strength": 0.45, "note": "for skies"},
@@ -249,21 +73,7 @@ PANEL_NOTES = {
     "ss_tag_frequency": json.dumps({"3_ink": {"ink wash": 40, "mountain": 12, "boat": 9}}),
 }
 
-REPORTED = {
-    1: (0, 400, 280, 100),
-    2: (0, 0, 280, 90),
-    3: (0, 200, 280, 90),
-    4: (330, 0, 220, 90),
-    5: (600, 0, 430, 200),
-}
-"""LAYOUT for the picture of a report; in the order of stage.two_loras()."""
-
-APPLIED = {1: (0, 420, 280, 100), 2: (0, 0, 420, 330), 3: (480, 0, 420, 120)}
-"""The same for rows; in the order of stage.applied_rows()."""
-
 SCHEDULED = {"curve": "0:0, 0.3:1, 0.6:1, 1:0.25 cosine", "end_percent": 0.9}
-
-ASIDE = {number: (1300, 300 * number, 250, 100) for number in range(6, 12)}
 
 
 def save_kind(page: Page, kind: str) -> None:
@@ -274,37 +84,37 @@ def save_kind(page: Page, kind: str) -> None:
 
 
 def save_example(page: Page) -> None:
-    save_nameless(page, EXAMPLE, example(), LAYOUT, THUMBNAIL, VIEW)
+    save_nameless(page, EXAMPLE, example(), layouts.LAYOUT, layouts.THUMBNAIL, layouts.VIEW)
 
 
 def save_regional_examples(page: Page) -> None:
     """LoRAs for a part of the picture, for a prompt, and for a part of the model."""
     save_nameless(
         page,
-        REGIONS_EXAMPLE,
+        layouts.REGIONS_EXAMPLE,
         regions_example(),
-        REGIONS_LAYOUT,
-        REGIONS_THUMBNAIL,
-        REGIONS_VIEW,
-        REGIONS_NOTE,
+        layouts.REGIONS_LAYOUT,
+        layouts.REGIONS_THUMBNAIL,
+        layouts.REGIONS_VIEW,
+        layouts.REGIONS_NOTE,
     )
     save_nameless(
         page,
-        PROMPTS_EXAMPLE,
+        layouts.PROMPTS_EXAMPLE,
         prompts_example(),
-        PROMPTS_LAYOUT,
-        PROMPTS_THUMBNAIL,
-        PROMPTS_VIEW,
-        PROMPTS_NOTE,
+        layouts.PROMPTS_LAYOUT,
+        layouts.PROMPTS_THUMBNAIL,
+        layouts.PROMPTS_VIEW,
+        layouts.PROMPTS_NOTE,
     )
     save_nameless(
         page,
-        BLOCKS_EXAMPLE,
+        layouts.BLOCKS_EXAMPLE,
         blocks_example(),
-        BLOCKS_LAYOUT,
-        BLOCKS_THUMBNAIL,
-        BLOCKS_VIEW,
-        BLOCKS_NOTE,
+        layouts.BLOCKS_LAYOUT,
+        layouts.BLOCKS_THUMBNAIL,
+        layouts.BLOCKS_VIEW,
+        layouts.BLOCKS_NOTE,
         loaders=(1, 2),
     )
 
@@ -316,8 +126,8 @@ def save_nameless(
     layout: dict[int, tuple[int, int, int, int]],
     thumbnail: Iterable[int],
     view: tuple[float, list[int]],
-    note: Note | None = None,
-    loaders: Iterable[int] = tuple(SHOWN),
+    note: layouts.Note | None = None,
+    loaders: Iterable[int] = tuple(layouts.SHOWN),
 ) -> None:
     """The files it names are each user's own, so it names none: the host then takes the first."""
     page.loadPrompt(prompt)
@@ -328,7 +138,7 @@ def save_nameless(
         number = page.add("MarkdownNote", "Note", list(place[:2]))
         page.layOut({number: place})
         page.nameFiles({number: text})
-    shown = {number: SHOWN[number] for number in SHOWN if number in loaders}
+    shown = {number: layouts.SHOWN[number] for number in layouts.SHOWN if number in loaders}
     page.nameFiles(shown)
     page.take_picture(EXAMPLES / f"{name}.jpg", thumbnail)
     page.nameFiles(dict.fromkeys(shown))
@@ -340,14 +150,14 @@ def save_rows_example(page: Page) -> None:
     """Without any rows: the files are each user's own."""
     page.loadPrompt(rows_example())
     page.fixSeeds()
-    page.layOut(ROWS_LAYOUT)
-    page.nameFiles({1: SHOWN[1]})
+    page.layOut(layouts.ROWS_LAYOUT)
+    page.nameFiles({1: layouts.SHOWN[1]})
     page.set(2, {"rows": {"version": 1, "rows": SHOWN_ROWS}})
-    page.take_picture(EXAMPLES / f"{ROWS_EXAMPLE}.jpg", ROWS_THUMBNAIL)
+    page.take_picture(EXAMPLES / f"{ROWS_EXAMPLE}.jpg", layouts.ROWS_THUMBNAIL)
     page.nameFiles({1: None})
     page.set(2, {"rows": {"version": 1, "rows": []}})
-    page.layOut({2: ROWS_LAYOUT[2]})
-    page.view(*ROWS_VIEW)
+    page.layOut({2: layouts.ROWS_LAYOUT[2]})
+    page.view(*layouts.ROWS_VIEW)
     write(EXAMPLES / f"{ROWS_EXAMPLE}.json", page.workflow())
 
 
@@ -355,8 +165,8 @@ def save_xy_plot(page: Page) -> None:
     """Of the tiny model, which its host must have; and the image that it makes."""
     page.loadPrompt(numbered(in_host.xy_plot()))
     page.fixSeeds()
-    page.layOut(XY_LAYOUT)
-    page.view(*XY_VIEW)
+    page.layOut(layouts.XY_LAYOUT)
+    page.view(*layouts.XY_VIEW)
     write(XY_PLOT, page.workflow())
     page.run()
     (image,) = page.host.output_dir.glob("xy_plot*.png")
@@ -366,7 +176,10 @@ def save_xy_plot(page: Page) -> None:
 def picture_rows(page: Page) -> None:
     """A list after its run, and the folded report of it."""
     page.loadPrompt(applied_rows("sd15", SHOWN_ROWS))
-    page.layOut(APPLIED | {number: ASIDE.get(number, ASIDE[6]) for number in range(4, 10)})
+    page.layOut(
+        layouts.APPLIED
+        | {number: layouts.ASIDE.get(number, layouts.ASIDE[6]) for number in range(4, 10)}
+    )
     page.run()
     page.take_picture(DOCS / f"rows_{page.renderer}.png", [2, 3])
 
@@ -410,11 +223,11 @@ def fill_shelf(loras: Path) -> None:
 
 def picture_report(page: Page) -> None:
     """A finished run in the page's renderer."""
-    page.loadPrompt(two_loras("sd15", SHOWN[2], SHOWN[3]))
-    page.layOut(REPORTED | ASIDE)
+    page.loadPrompt(two_loras("sd15", layouts.SHOWN[2], layouts.SHOWN[3]))
+    page.layOut(layouts.REPORTED | layouts.ASIDE)
     page.run()
     page.turn_report(True)
-    page.take_picture(DOCS / f"report_{page.renderer}.png", REPORTED)
+    page.take_picture(DOCS / f"report_{page.renderer}.png", layouts.REPORTED)
 
 
 def picture_schedule(page: Page) -> None:
@@ -467,14 +280,21 @@ def main() -> None:
         running_browser(chromium) as browser,
     ):
         for seed in (2, 3):
-            write_lora(host.loras_dir / SHOWN[seed], "sd15", seed=seed, rank=8)
+            write_lora(host.loras_dir / layouts.SHOWN[seed], "sd15", seed=seed, rank=8)
         fill_shelf(host.loras_dir)
         page = Page(browser, host, "classic")
         for kind in KINDS:
             save_kind(page, kind)
         save_example(page)
         save_rows_example(page)
-        save_nameless(page, GRID_EXAMPLE, grid_example(), GRID_LAYOUT, GRID_THUMBNAIL, GRID_VIEW)
+        save_nameless(
+            page,
+            GRID_EXAMPLE,
+            grid_example(),
+            layouts.GRID_LAYOUT,
+            layouts.GRID_THUMBNAIL,
+            layouts.GRID_VIEW,
+        )
         save_regional_examples(page)
         picture_choosing(page)
         picture_report(page)

@@ -17,7 +17,7 @@ import { t } from "../page/words.js";
 
 const VERSION = 1;
 
-/** @type {Kept<Row[]>} */
+/** @type {Kept<unknown>} what is no list stays as it is, unseen */
 const SETS = new Kept("lora_sets.json", {
   read: readSets,
   write: (sets) => ({ version: VERSION, sets: Object.fromEntries(sets) }),
@@ -26,9 +26,7 @@ const SETS = new Kept("lora_sets.json", {
 /** @param {unknown} json */
 function readSets(json) {
   const { version, sets } = /** @type {{ version?: unknown, sets?: object }} */ (json ?? {});
-  if (version !== VERSION || typeof sets !== "object") return null;
-  const lists = Object.entries(sets ?? {}).filter((entry) => Array.isArray(entry[1]));
-  return new Map(lists.map(([name, rows]) => [name, edits.readValue(rows).rows]));
+  return version === VERSION && typeof sets === "object" ? new Map(Object.entries(sets ?? {})) : null;
 }
 
 /** @param {HTMLElement} opener @param {Host} host */
@@ -41,13 +39,19 @@ export async function openSets(opener, host) {
       opener,
       opener,
     );
-  const own = [...sets].map(([name, rows]) => ({
-    text: t("{name} ({count})", { name: printable(name), count: rows.length }),
-    action: () => openSet(opener, host, name, rows),
-  }));
+  const own = [...sets].filter(isList).map(([name, saved]) => {
+    const { rows } = edits.readValue(saved);
+    return {
+      text: t("{name} ({count})", { name: printable(name), count: rows.length }),
+      action: () => openSet(opener, host, name, rows),
+    };
+  });
   const saving = { text: t("Save as set…"), action: () => saveAs(opener, host), disabled: !host.rows().length };
   openMenu(t("Sets"), [saving, ...own], opener, opener);
 }
+
+/** @param {[string, unknown]} set */
+const isList = ([, saved]) => Array.isArray(saved);
 
 /** @param {string} text */
 const nothing = (text) => ({ text, action: () => {}, disabled: true });
@@ -88,7 +92,7 @@ function rename(opener, former) {
   );
 }
 
-/** Tells whether there is a set of that name, and the user so: it would be lost. @param {Map<string, Row[]>} now @param {string} name */
+/** Tells whether there is a set of that name, and the user so: it would be lost. @param {Map<string, unknown>} now @param {string} name */
 function isTaken(now, name) {
   const taken = now.has(name);
   if (taken) say("warn", [t("There is a set “{name}” already.", { name: printable(name) })]);
