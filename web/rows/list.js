@@ -18,6 +18,7 @@ import { openSets } from "./sets.js";
 
 const UNDER = 4; // pixels below what is unfolded, as in rows.css
 const IDENTITY_WAIT = 400; // milliseconds that a choice waits for the file's hash
+const FACTS_WAIT = 2000; // and for what its header and its notes say, which is much less work
 
 /**
  * @typedef {import("../model/value.js").Row} Row
@@ -194,8 +195,7 @@ export class List {
 
   /** @param {string} name */
   async #addNow(name) {
-    const identity = await this.#identify(name);
-    const strength = recommendedFor(name);
+    const [identity, strength] = await Promise.all([this.#identify(name), recommendedFor(name)]);
     const own = { ...edits.withName(name, identity), ...(strength === undefined ? {} : { strength }) };
     this.edit((rows) => edits.add(rows, edits.newRow(name, own)));
     if (strength !== undefined && strength !== 1) sayRecommended(name, strength);
@@ -218,8 +218,7 @@ export class List {
    * @param {string} name
    */
   async #identify(name) {
-    const late = new Promise((done) => setTimeout(done, IDENTITY_WAIT));
-    await Promise.race([library.ask(name, { content: true }), late]);
+    await soon(library.ask(name, { content: true }), IDENTITY_WAIT);
     return library.identity(name);
   }
 
@@ -241,9 +240,13 @@ export class List {
   }
 }
 
-/** Returns what a file recommends, if that is known and wanted. @param {string} name */
-function recommendedFor(name) {
+/** Waits for something, but no longer than it may take. @param {Promise<unknown>} work @param {number} milliseconds */
+const soon = (work, milliseconds) => Promise.race([work, new Promise((done) => setTimeout(done, milliseconds))]);
+
+/** Returns what a file recommends, if that is known soon, and wanted. @param {string} name */
+async function recommendedFor(name) {
   if (!setting("Recommended")) return undefined;
+  await soon(library.ask(name), FACTS_WAIT);
   const reply = library.answer(name, { content: true }) ?? library.answer(name);
   return advised(reply?.facts?.recommended);
 }
