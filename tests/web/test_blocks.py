@@ -191,8 +191,8 @@ def test_a_preset_is_saved_and_chosen_and_deleted(page, bars, host, shoot):
     role("textbox", name="Name of the preset").fill("<b>mine")
     role("button", name="Save", exact=True).click()
     file = host.folder / "user" / "default" / PRESETS
-    page.wait(lambda: file.exists() and file.read_text())
-    assert json.loads(file.read_text()) == {"<b>mine": "LATE\ndouble 3: 0.5"}
+    mine = {"<b>mine": "LATE\ndouble 3: 0.5"}
+    page.wait(lambda: file.exists() and json.loads(file.read_text()) == mine)
     page.set(bars.node, {"preset": "custom", "weights": ""})
     menu.click()
     role("menuitem", name="<b>mine").click()
