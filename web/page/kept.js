@@ -97,7 +97,7 @@ export function askForName(opener, { title, label, value = "" }, then) {
   });
   const box = make(
     "div",
-    { class: "lora-algebra-popup lora-algebra-name", role: "dialog", "aria-label": title },
+    { class: "lora-algebra-popup lora-algebra-asking", role: "dialog", "aria-label": title },
     field,
     make("button", { type: "button", onclick: add }, t("Save")),
   );
