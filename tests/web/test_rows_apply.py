@@ -40,16 +40,19 @@ def test_a_key_puts_it_behind_the_loader_and_it_applies(page, plain, shoot):
     before = page.prompt()
     node = add_rows(page, plain)
     prompt = page.prompt()
+    page.breathe()
     page.undo()
     assert page.prompt() == before
+    page.breathe()
     page.redo()
-    assert page.prompt() == prompt
+    page.wait(lambda: page.prompt() == prompt)
     inputs = prompt[str(node)]["inputs"]
     assert inputs["model"] == [str(plain), 0]
     (sampler,) = (id for id, each in prompt.items() if each["class_type"] == "KSampler")
     assert prompt[sampler]["inputs"]["model"] == [str(node), 3]
     rows = Rows(page, node)
     rows.fill([row(FIRST, 0.5), row(SECOND)])
+    page.layOut({node: (0, -600, 420, 330)})  # nothing lies over its report
     page.run()
     page.show([node])
     expect(page.report_line()).to_have_text("2 LoRAs, 22 of 22 layers")
