@@ -64,26 +64,7 @@ class LoRARows(io.ComfyNode):
                     "and of a pair the file for low noise",
                 ),
             ],
-            outputs=[
-                Lora.Output(display_name="LORA"),
-                io.String.Output(
-                    "triggers",
-                    display_name="triggers",
-                    tooltip="The trigger words of the rows that are on",
-                ),
-                io.String.Output(
-                    "tags", display_name="tags", tooltip="The LORA as <lora:name:strength> tags"
-                ),
-                io.Model.Output("model_out", display_name="MODEL"),
-                io.Clip.Output("clip_out", display_name="CLIP"),
-                io.String.Output("report", display_name="report"),
-                io.Model.Output("model_low_out", display_name="MODEL low"),
-                Lora.Output(
-                    "lora_low",
-                    display_name="LORA low",
-                    tooltip="The same as LORA, with the files for low noise",
-                ),
-            ],
+            outputs=_outputs(),
         )
 
     @classmethod
@@ -120,6 +101,29 @@ class LoRARows(io.ComfyNode):
                 model_low, _ = _apply(shown, "low", own, model_low)
             ui, report = shown.shown(), str(shown.report)
         return io.NodeOutput(*out, model, clip, report, model_low, loras.low, ui=ui)
+
+
+def _outputs() -> list[io.Output]:
+    return [
+        Lora.Output(display_name="LORA"),
+        io.String.Output(
+            "triggers",
+            display_name="triggers",
+            tooltip="The trigger words of the rows that are on",
+        ),
+        io.String.Output(
+            "tags", display_name="tags", tooltip="The LORA as <lora:name:strength> tags"
+        ),
+        io.Model.Output("model_out", display_name="MODEL"),
+        io.Clip.Output("clip_out", display_name="CLIP"),
+        io.String.Output("report", display_name="report"),
+        io.Model.Output("model_low_out", display_name="MODEL low"),
+        Lora.Output(
+            "lora_low",
+            display_name="LORA low",
+            tooltip="The same as LORA, with the files for low noise",
+        ),
+    ]
 
 
 def _apply(

@@ -18,9 +18,6 @@ export function sidesOf({ low, only }) {
   return low ? ["high"] : ["high", "low"];
 }
 
-/** Whether the low-noise model gets a file of a row that the other one does not. @param {Row} row */
-export const hasOwnLow = ({ low, only }) => (low ? only !== "high" : only === "low");
-
 /**
  * Returns a row as the low-noise model sees it, with the file and the strength that it has for it.
  *
