@@ -9,6 +9,7 @@ import { button } from "./controls.js";
 import { fillOffers, isMissing, offersFor, pathName } from "./missing.js";
 
 /**
+ * @typedef {import("./list.js").List} List
  * @typedef {import("../model/value.js").Row} Row
  * @typedef {import("../model/value.js").Identity} Identity
  * @typedef {(name: string, identity?: Identity) => void} Take gives the row another file; `identity` if it is the same
@@ -17,7 +18,7 @@ import { fillOffers, isMissing, offersFor, pathName } from "./missing.js";
 const MARKED = ["missing", "moved", "refused", "partial"];
 
 export class FileState {
-  /** @param {import("./list.js").List} list @param {Take} take */
+  /** @param {List} list @param {Take} take */
   constructor(list, take) {
     this.list = list;
     this.take = take;

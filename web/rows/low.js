@@ -10,10 +10,10 @@ import { openNoiseMenu } from "./noise.js";
 import { openPicker } from "./picker.js";
 import { Strength } from "./strength.js";
 
-/** @typedef {import("../model/value.js").Row} Row */
+/** @typedef {import("../model/value.js").Row} Row @typedef {import("./row.js").RowView} RowView */
 
 export class LowLine {
-  /** @param {import("./row.js").RowView} view of the row */
+  /** @param {RowView} view of the row */
   constructor(view) {
     this.view = view;
     this.file = button("lora-algebra-file", "", { "aria-haspopup": "dialog", onclick: () => this.#choose() });
