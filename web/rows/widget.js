@@ -36,7 +36,7 @@ app.registerExtension({
   name: "LoraAlgebra.Rows",
 
   async init() {
-    for (const file of ["rows/rows.css", "rows/picker.css"]) loadStyle(file);
+    for (const file of ["rows/rows.css", "rows/low.css", "rows/picker.css"]) loadStyle(file);
     await loadWords();
   },
 
@@ -153,6 +153,7 @@ class Rows {
     afterwards(node, "onSerialize", (/** @type {Host.SavedNode} */ saved) => {
       saved.size = [saved.size[0], this.#given(saved.size[1])];
     });
+    afterwards(node, "onConnectionsChange", () => this.list.refresh()); // is anything of it for low noise?
     new ResizeObserver(() => this.#fit()).observe(this.list.content);
     guardGestures(this.element);
     rememberFocus(this.element, () => ({ id: node.id, workflow: openWorkflow() }));
@@ -196,8 +197,9 @@ class Rows {
 
   /** Asks for hashes and sizes. They are saved with the next edit. */
   #askForIdentities() {
-    for (const row of this.#value.rows)
-      if (row.name && !edits.identityOf(row).hash && library.listed(row.name)) library.ask(row.name, { content: true });
+    for (const file of this.#value.rows.flatMap((row) => (row.low ? [row, row.low] : [row])))
+      if (file.name && !edits.identityOf(file).hash && library.listed(file.name))
+        library.ask(file.name, { content: true });
   }
 
   #capture() {
@@ -222,8 +224,9 @@ class Rows {
    * since nodes do not shrink.
    */
   height() {
-    const drawn = this.list.content.offsetHeight;
-    return (drawn || EMPTY + LINE * this.#value.rows.length) + BORDERS;
+    const { rows } = this.#value;
+    const lines = rows.length + rows.filter(({ low }) => low).length;
+    return (this.list.content.offsetHeight || EMPTY + LINE * lines) + BORDERS;
   }
 
   /**
