@@ -261,6 +261,20 @@ def test_a_pair_is_copied_pasted_and_doubled_as_one(rows, page):
     assert copy.kept() == rows.kept()
 
 
+@pytest.mark.every_page
+def test_a_bypassed_list_gives_the_model_and_warns_of_the_other(page):
+    rows = open_two_models(page, row(INK))
+    (same,) = page.byType("TKSame")
+    before = page.prompt()
+    given = before[str(rows.node_id)]["inputs"]
+    page.setMode(rows.node_id, 4)
+    bypassed = page.prompt()[str(same)]["inputs"]
+    assert bypassed["model_a"] == given["model"]
+    assert bypassed["model_b"] == given["model"]  # the host knows no better
+    page.queue()
+    page.expect_text("A bypassed LoRA Rows gives model as MODEL low, too.")
+
+
 def test_pairs_are_not_taken_apart_into_single_nodes(rows, interop):
     rows.fill([pair()])
     assert not interop.expand(rows.node_id)

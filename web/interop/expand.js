@@ -57,10 +57,13 @@ function refusalsOf(node) {
     ({ strength, strength_clip: text = 0 }) => Math.max(Math.abs(strength), Math.abs(text)) > MOST_STRENGTH,
   );
   const paired = rowsOf(node).some(({ low, only }) => low || only);
+  const driven = rowsOf(node).some(({ link }) => link);
+  const links = driven ? [t("“{node}”: a strength by link cannot be kept.", { node: titleOf(node) })] : [];
   const pairs = paired ? [t("“{node}”: rows for two models cannot be single nodes.", { node: titleOf(node) })] : [];
   return [
     ...linked,
     ...pairs,
+    ...links,
     ...strong.map(({ name }) => t("“{name}”: a loader's strength is at most 10.", { name })),
   ];
 }
