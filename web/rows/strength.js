@@ -136,8 +136,9 @@ export class Strength {
     const ends = { Home: least, End: most };
     if (event.key in KEYS) this.#set(this.#value + KEYS[event.key] * stepOf(event), event.repeat);
     else if (event.key in ends) this.#set(ends[event.key]);
+    else if (isCommand(event)) return;
     else if (event.key === "Enter") this.type();
-    else if (/^[-+.,\d]$/.test(event.key) && !event.ctrlKey && !event.metaKey) this.type(event.key);
+    else if (/^[-+.,\d]$/.test(event.key)) this.type(event.key);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -172,12 +173,15 @@ export class Strength {
     };
     input.addEventListener("blur", () => end(true, false));
     input.addEventListener("keydown", (event) => {
-      event.stopPropagation();
+      if (event.key !== "Enter" || !isCommand(event)) event.stopPropagation();
       if (event.isComposing) return;
       if (event.key === "Enter" || event.key === "Escape") end(event.key === "Enter", true);
     });
   }
 }
+
+/** Whether the page has such keys: Ctrl+Enter runs the workflow. @param {KeyboardEvent} event */
+const isCommand = ({ ctrlKey, metaKey }) => ctrlKey || metaKey;
 
 /** @param {MouseEvent | KeyboardEvent} event */
 function stepOf({ shiftKey, ctrlKey, altKey }) {
