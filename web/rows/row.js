@@ -11,6 +11,7 @@ import { t } from "../page/words.js";
 import { outcomeOf } from "../runs/feedback.js";
 import { askForBlocks } from "./blocks_box.js";
 import { dragRow } from "./drag.js";
+import { showOnHover } from "./hover.js";
 import { fillOffers, isMissing, offersFor, pathName, shortName } from "./missing.js";
 import { fillPanel } from "./panel.js";
 import { Strength } from "./strength.js";
@@ -61,6 +62,7 @@ export class RowView {
     this.strengths = make("div", { class: "lora-algebra-strengths" }, this.strength.element);
     this.line = this.#makeLine();
     this.element = this.#assemble();
+    showOnHover(this.line, this.file, () => this.row.name);
   }
 
   #makeLine() {
