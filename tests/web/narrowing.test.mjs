@@ -7,7 +7,14 @@ import { choicesIn, narrowed, ordered, readNarrowing, showingAll } from "../../w
 
 const GLANCES = new Map(
   [
-    { name: "ink", known: true, modified: 3, architectures: ["Flux", "Chroma"], base: "Flux.1 D", tags: ["Style", "ink"] },
+    {
+      name: "ink",
+      known: true,
+      modified: 3,
+      architectures: ["Flux", "Chroma"],
+      base: "Flux.1 D",
+      tags: ["Style", "ink"],
+    },
     { name: "light", known: true, modified: 1, architectures: ["SDXL"], base: "Pony", tags: ["style"] },
     { name: "mist", known: true, modified: 2 },
     { name: "new", known: false, modified: 2, base: "Pony" },

@@ -18,6 +18,9 @@ const ARROWS = 40; // pixels at either end of the widget on the canvas, where th
 const HEIGHT = 20; // of the widget on the canvas
 const OPENING = new Set(["Enter", " ", "ArrowDown", "ArrowUp"]);
 
+/** What Nodes 2.0 draws for the widget; it is the only one of its kind on the node. */
+const COMBO = "[data-node-id] [role=combobox]";
+
 let isListening = false;
 
 app.registerExtension({
@@ -76,4 +79,40 @@ function pressed(event) {
   if (event.type !== "click" && event.type !== "keydown") return;
   const { left, right, top, bottom } = combo.getBoundingClientRect();
   choose(node, /** @type {HTMLElement} */ (combo), (name) => setValue(node, name), { left, right, top, bottom });
+}
+
+/** Whether an event would open the host's list. @param {Event} event */
+function opens(event) {
+  if (event instanceof KeyboardEvent)
+    return OPENING.has(event.key) && !(event.ctrlKey || event.metaKey || event.altKey || event.shiftKey);
+  return event instanceof MouseEvent && event.button === 0;
+}
+
+/** Returns our node that an element of the page is on. @param {Element} element */
+function nodeOf(element) {
+  const id = element.closest("[data-node-id]")?.getAttribute("data-node-id");
+  const node = app.canvas.graph?.getNodeById(id);
+  return node?.comfyClass === NODE ? node : undefined;
+}
+
+/** @param {Host.Node} node @param {string} name */
+function setValue(node, name) {
+  const widget = fileWidget(node);
+  if (!widget) return;
+  widget.value = name;
+  widget.callback?.(name);
+}
+
+/**
+ * @param {Host.Node} node @param {HTMLElement} opener @param {(name: string) => void} set
+ * @param {import("../page/popup.js").Rect} anchor
+ */
+function choose(node, opener, set, anchor) {
+  const onPick = (/** @type {string} */ name) => {
+    captureStep(); // what is not yet a step becomes one of its own
+    set(name);
+    node.setDirtyCanvas(true, true);
+    captureStep();
+  };
+  openPicker(opener, { node, current: String(fileWidget(node)?.value ?? ""), anchor, onPick });
 }
