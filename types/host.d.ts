@@ -163,6 +163,7 @@ declare namespace Host {
   }
 
   interface EdgeSlot {
+    name: string;
     linkIds: number[];
     connect(slot: Input | Output, node: Node, afterRerouteId?: number): Link | undefined;
   }
@@ -249,7 +250,20 @@ declare namespace Host {
     serialize?: boolean;
     callback?(value: unknown): void;
     beforeQueued?(): void;
+    /** Where it is drawn on the canvas, below the top of the node. */
+    y?: number;
+    width?: number;
+    /** What a press on the canvas does. */
+    onClick?(press: WidgetPress): void;
+    /** Sets the value as a user does. */
+    setValue?(value: unknown, press: WidgetPress): void;
     serializeValue?(node: Node, index: number): unknown;
+  }
+
+  interface WidgetPress {
+    e: PointerEvent & { canvasX: number };
+    node: Node;
+    canvas: Canvas;
   }
 
   interface DOMWidget extends Widget {

@@ -183,12 +183,16 @@ export class List {
   }
 
   addByPicker() {
-    openPicker(this.addButton, { many: true, onPick: (name) => this.#add(name) });
+    openPicker(this.addButton, { node: this.node, many: true, onPick: (name) => this.#add(name) });
   }
 
   /** @param {RowView} view */
   choose(view) {
-    openPicker(view.file, { current: view.row.name, onPick: (name) => this.#choose(view, name) });
+    openPicker(view.file, {
+      node: this.node,
+      current: view.row.name,
+      onPick: (name) => this.#choose(view, name),
+    });
   }
 
   /** Adds files one after the other, in the order in which they were chosen. @param {string} name */

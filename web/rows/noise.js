@@ -64,5 +64,5 @@ function addHalf(view, opener) {
   const add = async (/** @type {string} */ half) => view.edit(change, half, await view.list.identify(half));
   const half = otherHalf(name, library.names ?? []);
   if (half) add(half);
-  else openPicker(opener, { current: name, onPick: add });
+  else openPicker(opener, { node: view.list.node, current: name, onPick: add });
 }

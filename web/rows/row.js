@@ -11,6 +11,7 @@ import { askForBlocks } from "./blocks_box.js";
 import { button, showName } from "./controls.js";
 import { dragRow } from "./drag.js";
 import { FileState } from "./file_state.js";
+import { showOnHover } from "./hover.js";
 import { isDriven } from "./links.js";
 import { LowLine } from "./low.js";
 import { shortName } from "./missing.js";
@@ -66,6 +67,7 @@ export class RowView {
     this.strengths = make("div", { class: "lora-algebra-strengths" }, this.strength.element);
     this.line = this.#makeLine();
     this.element = this.#assemble();
+    showOnHover(this.line, this.file, () => this.row.name);
   }
 
   #makeLine() {

@@ -9,6 +9,8 @@ import { pastedText } from "../interop/clipboard.js";
 import { say } from "../interop/edit.js";
 import { withoutTags } from "../interop/peers.js";
 import { library } from "../library/library.js";
+import { forgetModels } from "../library/models.js";
+import { overview } from "../library/overview.js";
 import { presets } from "../library/presets.js";
 import { keepOnly, refreshAll, register, rowsWidgets } from "../model/registry.js";
 import * as edits from "../model/value.js";
@@ -47,15 +49,17 @@ app.registerExtension({
   getCustomWidgets: () => ({ [TYPE]: makeWidget }),
 
   async refreshComboInNodes() {
+    if (!library.names) return; // nothing of ours has asked for them
+    overview.forget();
+    forgetModels();
     await library.renew();
     prepare();
     refreshAll();
   },
-
-  setup() {
-    library.load().then(() => (globalThis.requestIdleCallback ?? setTimeout)(prepare));
-  },
 });
+
+/** Prepares the picker while nobody waits for it, once there is a node that may open it. */
+const prepareSoon = () => (globalThis.requestIdleCallback ?? setTimeout)(prepare);
 
 /**
  * Puts the widgets where they belong. Nodes 2.0 keeps showing the element of a node that undo has replaced; also
@@ -124,7 +128,10 @@ class Rows {
     this.hosted = this.#makeHosted(name);
     this.#listen();
     this.list.render(this.#value.rows);
-    library.load().then(() => this.list.refresh());
+    library.load().then(() => {
+      this.list.refresh();
+      prepareSoon();
+    });
   }
 
   /** @returns {import("../model/registry.js").RowsWidget} what others see of this widget */
