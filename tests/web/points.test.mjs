@@ -52,7 +52,10 @@ test("three points are never at one place", () => {
 
 test("what is moved or added at random is always a curve", () => {
   let seed = 7;
-  const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+  const random = () => {
+    seed = (seed * 16807) % 2147483647;
+    return seed / 2147483647;
+  };
   let points = pointsOf("0:0, 0.5:0, 0.5:1, 1:1");
   for (let turn = 0; turn < 2000; turn += 1) {
     const to = { place: snapped(random() * 1.4 - 0.2, 0.1), value: snapped(random() * 4 - 2, 0.05) };

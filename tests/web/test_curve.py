@@ -177,7 +177,7 @@ def test_every_shape_is_one_that_the_node_reads(page, curve):
 
 def test_a_text_that_is_none_stays_until_a_shape_is_chosen(page, curve, shoot):
     curve.write("up and down")
-    page.expect_schedule("refused", "up and down")
+    page.expect_schedule("refused", 'There is no shape "up"')
     shoot("curve_refused")
     curve.choose("Shape", "Fade out")
     curve.expect_text("0:1, 1:0")
