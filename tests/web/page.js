@@ -36,6 +36,7 @@ window.lab = (() => {
     return { elements, milliseconds };
   };
 
+  let queued = 0;
   let captured = 0;
   let ending = null;
 
@@ -100,6 +101,18 @@ window.lab = (() => {
       lab.listen();
       if (await app.queuePrompt(0)) return lab.ended();
       return { end: "refused", detail: plain(app.extensionManager.lastNodeErrors ?? null) };
+    },
+
+    /** Whether the page queues the open workflow by itself after each change. */
+    queueOnChange: (on) => void (app.extensionManager.queueSettings.mode = on ? "change" : "disabled"),
+
+    /** How many prompts the page has sent since this was first asked. */
+    queued: () => {
+      if (!app.api.countsPrompts) {
+        app.api.countsPrompts = true;
+        app.api.addEventListener("promptQueued", () => (queued += 1));
+      }
+      return queued;
     },
 
     /** Before something that queues the open workflow; ended() then waits for its end. */

@@ -13,6 +13,7 @@ import { app } from "../../../scripts/app.js";
 import { icon, make, setAttributes, setText } from "../page/elements.js";
 import { guardGestures } from "../page/gestures.js";
 import { afterwards } from "../page/hooks.js";
+import { addDrawing, isLinked, setValue, takePlace, valueIn } from "../page/hosted.js";
 import { openMenu } from "../page/menu.js";
 import { loadStyle } from "../page/style.js";
 import { short } from "../page/text.js";
@@ -33,7 +34,7 @@ const CLASS = "lora-algebra-schedule";
 
 const HEIGHT = 60; // as in schedule.css
 const MARGIN = 10; // around the box, on the canvas
-const [WIDTH, ROOM] = [300, 110]; // of a new node, and more height than it must have
+const NEW = { width: 300, room: 110 };
 
 /** @type {WeakMap<Host.Node, Schedule>} */
 const shown = new WeakMap();
@@ -83,7 +84,8 @@ class Schedule {
     this.note = make("p", { class: "note" });
     this.element = this.#assemble();
     guardGestures(this.element);
-    this.#addWidget();
+    const { element } = this;
+    addDrawing(node, { name: WIDGET, type: "LORA_SCHEDULE", element, height: () => HEIGHT + 2 * MARGIN }, NEW);
   }
 
   #assemble() {
@@ -100,28 +102,15 @@ class Schedule {
     );
   }
 
-  /** Neither the workflow nor the prompt holds it, so it must stay the last one: the host counts values by place. */
-  #addWidget() {
-    const { node } = this;
-    const widget = node.addDOMWidget(WIDGET, "LORA_SCHEDULE", this.element, {
-      serialize: false,
-      hideInPanel: true,
-      getMinHeight: () => HEIGHT + 2 * MARGIN,
-    });
-    widget.serialize = false;
-    const [width, height] = node.computeSize();
-    node.setSize([Math.max(width, WIDTH), height + ROOM]); // a saved node gets its own size after that
-  }
-
   /** Draws what has changed. Called in every frame. */
   refresh() {
     const { node } = this;
-    const values = VALUES.map((name) => node.widgets?.find((widget) => widget.name === name)?.value);
+    const values = VALUES.map((name) => valueIn(node, name));
     const linked = VALUES.filter((name) => isLinked(node, name));
     const state = JSON.stringify([values, linked]);
     if (this.#state !== state) this.#show(values, linked);
     this.#state = state;
-    takePlace(node, this.element);
+    takePlace(node, this.element, CLASS);
   }
 
   /**
@@ -175,7 +164,7 @@ class Schedule {
   /** @param {string} text */
   #write(text) {
     this.#before ??= this.#text();
-    this.#set(text);
+    setValue(this.node, TEXT, text);
     this.refresh();
   }
 
@@ -188,22 +177,13 @@ class Schedule {
   }
 
   #cancel() {
-    if (this.#before !== null) this.#set(this.#before);
+    if (this.#before !== null) setValue(this.node, TEXT, this.#before);
     this.#before = null;
     this.#state = "";
     this.refresh();
   }
 
-  #text = () => String(this.node.widgets?.find(({ name }) => name === TEXT)?.value ?? "");
-
-  /** @param {string} value */
-  #set(value) {
-    const widget = this.node.widgets?.find(({ name }) => name === TEXT);
-    if (!widget || widget.value === value) return;
-    widget.value = value;
-    widget.callback?.(value);
-    this.node.setDirtyCanvas(true, true);
-  }
+  #text = () => String(valueIn(this.node, TEXT) ?? "");
 
   /** @param {string} text */
   #choose(text) {
@@ -251,19 +231,4 @@ function menuButton(text, open) {
 function noteOn({ points }) {
   const count = points.length;
   return count > MOST_HANDLES ? t("{count} points: change them in the text, or choose a shape.", { count }) : "";
-}
-
-/** Whether a value comes by a link, and so only when the workflow runs. @param {Host.Node} node @param {string} name */
-function isLinked(node, name) {
-  return node.inputs.some(({ widget, link }) => widget?.name === name && link !== null);
-}
-
-/**
- * Puts the drawing where Nodes 2.0 has kept that of an earlier node with the same id.
- *
- * @param {Host.Node} node @param {HTMLElement} element
- */
-function takePlace(node, element) {
-  if (element.isConnected || node.graph !== app.canvas.graph) return;
-  document.querySelector(`[data-node-id="${node.id}"] .${CLASS}`)?.replaceWith(element);
 }
