@@ -10,7 +10,7 @@ import { app } from "../../../scripts/app.js";
 import { icon, make, setAttributes, setText } from "../page/elements.js";
 import { guardGestures } from "../page/gestures.js";
 import { afterwards } from "../page/hooks.js";
-import { addDrawing, isLinked, setValue, takePlace } from "../page/hosted.js";
+import { addDrawing, enlarge, isLinked, setValue, takePlace } from "../page/hosted.js";
 import { loadStyle } from "../page/style.js";
 import { printable, short } from "../page/text.js";
 import { lookEveryFrame } from "../page/ticker.js";
@@ -89,7 +89,8 @@ class BlockBars {
     this.element = make("div", { class: CLASS }, head, this.bars.element, this.note);
     guardGestures(this.element);
     const { element } = this;
-    addDrawing(node, { name: WIDGET, type: "LORA_BLOCKS", element, height: () => HEIGHT + 2 * MARGIN }, NEW);
+    addDrawing(node, { name: WIDGET, type: "LORA_BLOCKS", element, height: () => HEIGHT + 2 * MARGIN });
+    enlarge(node, NEW);
   }
 
   #makeMenu() {

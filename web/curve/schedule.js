@@ -13,7 +13,7 @@ import { app } from "../../../scripts/app.js";
 import { icon, make, setAttributes, setText } from "../page/elements.js";
 import { guardGestures } from "../page/gestures.js";
 import { afterwards } from "../page/hooks.js";
-import { addDrawing, isLinked, setValue, takePlace, valueIn } from "../page/hosted.js";
+import { addDrawing, enlarge, isLinked, setValue, takePlace, valueIn } from "../page/hosted.js";
 import { openMenu } from "../page/menu.js";
 import { loadStyle } from "../page/style.js";
 import { short } from "../page/text.js";
@@ -85,7 +85,8 @@ class Schedule {
     this.element = this.#assemble();
     guardGestures(this.element);
     const { element } = this;
-    addDrawing(node, { name: WIDGET, type: "LORA_SCHEDULE", element, height: () => HEIGHT + 2 * MARGIN }, NEW);
+    addDrawing(node, { name: WIDGET, type: "LORA_SCHEDULE", element, height: () => HEIGHT + 2 * MARGIN });
+    enlarge(node, NEW);
   }
 
   #assemble() {

@@ -7,13 +7,20 @@ import { app } from "../../../scripts/app.js";
  * counts saved values by place.
  *
  * @param {Host.Node} node @param {{ name: string, type: string, element: HTMLElement, height: () => number }} drawing
- * @param {{ width: number, room: number }} size of a new node: its width, and more height than it must have
  */
-export function addDrawing(node, { name, type, element, height }, { width, room }) {
+export function addDrawing(node, { name, type, element, height }) {
   const widget = node.addDOMWidget(name, type, element, { serialize: false, hideInPanel: true, getMinHeight: height });
   widget.serialize = false;
-  const [least, high] = node.computeSize();
-  node.setSize([Math.max(least, width), high + room]); // a saved node gets its own size after that
+}
+
+/**
+ * Makes a new node larger than it must be. A saved one gets its own size after that.
+ *
+ * @param {Host.Node} node @param {{ width: number, room: number }} size
+ */
+export function enlarge(node, { width, room }) {
+  const [least, height] = node.computeSize();
+  node.setSize([Math.max(least, width), height + room]);
 }
 
 /**

@@ -4,7 +4,7 @@
  * An edit by the slider is a step of undo, as every edit is. By such a step the host notices that the workflow has
  * changed, and queues it if the user wants it to ("Run on change"): once, when the pointer or the key is let go.
  *
- * A node of an older workflow does not grow for it: the sliders are there where a node has room for them.
+ * To open an older workflow makes no node grow: the sliders are where a node has room for them, and a new node has.
  */
 
 import { app } from "../../../scripts/app.js";
@@ -22,7 +22,8 @@ import { Slider } from "./slider.js";
 const WIDGET = "lora_algebra_live";
 const CLASS = "lora-algebra-live";
 const LINE = 18; // pixels for each slider, as in live.css
-const SPARE = 24; // that the host puts around it
+const MARGIN = 10; // around the box, on the canvas
+const GAP = 4; // of the host between widgets
 
 /** The strengths of each class of nodes. @type {Record<string, string[]>} */
 const STRENGTHS = { LoadLoRA: ["strength"], ScaleLoRA: ["strength_model", "strength_clip"] };
@@ -66,14 +67,28 @@ class Live {
     );
     this.element = make("div", { class: CLASS }, ...this.sliders.map(({ element }) => element));
     guardGestures(this.element);
-    const { element } = this;
-    const size = { width: 0, room: LINE * names.length + SPARE };
-    addDrawing(node, { name: WIDGET, type: "LORA_LIVE", element, height: () => 0 }, size);
+    this.height = LINE * names.length + 2 * MARGIN;
+    this.least = node.computeSize()[1] + this.height + GAP;
+    this.#add();
+    node.setSize([node.size[0], this.least]);
+    afterwards(node, "onConfigure", () => this.#leave());
   }
+
+  #add = () =>
+    addDrawing(this.node, { name: WIDGET, type: "LORA_LIVE", element: this.element, height: () => this.height });
+
+  /** Leaves a node that has been saved without room. */
+  #leave() {
+    const widget = this.#widget();
+    if (widget && this.node.size[1] < this.least) this.node.removeWidget(widget);
+  }
+
+  #widget = () => this.node.widgets?.find(({ name }) => name === WIDGET);
 
   /** Draws what has changed. Called in every frame. */
   refresh() {
     const { node, names } = this;
+    if (!this.#widget() && node.size[1] >= this.least) this.#add(); // the user has made room
     const values = names.map((name) => Number(valueIn(node, name)));
     const linked = names.map((name) => isLinked(node, name));
     const state = JSON.stringify([values, linked]);

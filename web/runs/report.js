@@ -44,6 +44,9 @@ const reports = new WeakMap();
  */
 const grown = new WeakMap();
 
+/** The heights of nodes before they had a report. @type {WeakMap<Host.Node, number>} */
+const before = new WeakMap();
+
 app.registerExtension({
   name: "LoraAlgebra.Report",
 
@@ -98,8 +101,9 @@ function dim(node) {
 /** @param {Host.Node} node */
 function hide(node) {
   const widget = widgetOn(node);
-  if (widget) node.removeWidget(widget);
   giveBack(node);
+  if (widget) node.removeWidget(widget);
+  giveBackLine(node);
 }
 
 /**
@@ -132,6 +136,7 @@ const reportOf = (node) => (widgetOn(node) ? reports.get(node) : undefined);
 function addReport(node) {
   const report = emptyReport();
   const { element, button, text } = report;
+  before.set(node, node.size[1]);
   text.hidden = !open.has(placeOf(node));
   button.addEventListener("click", () => {
     text.hidden = !text.hidden;
@@ -200,6 +205,14 @@ function giveBack(node) {
   const height = heightWithoutText(node);
   if (height !== undefined) node.setSize([node.size[0], height]);
   grown.delete(node);
+}
+
+/** Takes back the height that only the line has needed. @param {Host.Node} node */
+function giveBackLine(node) {
+  const height = before.get(node);
+  before.delete(node);
+  const [width, now] = node.size;
+  if (height !== undefined && now > height && now <= height + SLACK) node.setSize([width, height]);
 }
 
 /** To read a report does not change the workflow. @this {Host.Node} @param {Host.SavedNode} saved */
