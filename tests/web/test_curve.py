@@ -140,15 +140,18 @@ def test_keys_do_all_of_it(page, curve):
     assert page.byType("ScheduleLoRA") == [curve.node]  # the host has not removed the node
 
 
-def test_each_stroke_of_a_key_is_a_step_of_undo(page, curve):
+@pytest.mark.every_page
+def test_each_stroke_of_a_key_is_a_step_of_undo_and_the_point_keeps_the_focus(page, curve):
     curve.point(2).focus()
     page.breathe()
     curve.press("ArrowDown")
     page.breathe()
     curve.press("ArrowDown")
     curve.expect_text("0:0, 0.5:0.9, 1:0.5")
-    page.undo()
+    page.breathe()
+    curve.press("Control+z")
     curve.expect_text("0:0, 0.5:0.95, 1:0.5")
+    expect(curve.point(2)).to_be_focused()
 
 
 @pytest.mark.every_page

@@ -1,4 +1,4 @@
-"""How much room nodes take: as much as they need, and no more when what needed it is gone."""
+"""How nodes look after edits and runs: as high as they must be, their lines whole, their files in order."""
 
 from __future__ import annotations
 
@@ -83,3 +83,15 @@ def test_a_node_whose_run_has_failed_gives_back_the_room_of_its_report(page):
     assert page.queue()["end"] == "execution_error"
     page.expect_no_report()
     page.wait(lambda: page.size(apply) == before, lambda: f"{page.size(apply)} and not {before}")
+
+
+@pytest.mark.every_page
+def test_a_report_has_its_files_in_the_order_of_the_rows(page):
+    names = [SECOND, SHELF[0], FIRST]
+    page.loadPrompt(applied_rows("sd15", [row(name) for name in names]))
+    page.fixSeeds()
+    page.run()
+    page.show([page.only("ApplyToModel")])
+    page.turn_report(True)
+    text = page.report_text().text_content()
+    assert sorted(names, key=text.index) == names

@@ -63,7 +63,8 @@ export class Handles {
     this.#range = range;
     const count = fixed || curve.points.length > MOST_HANDLES ? 0 : curve.points.length;
     while (this.#handles.length > count) this.#handles.pop()?.remove();
-    while (this.#handles.length < count) this.#handles.push(make("div", { role: "slider", tabindex: 0 }));
+    while (this.#handles.length < count)
+      this.#handles.push(make("div", { class: "lora-algebra-point", role: "slider", tabindex: 0 }));
     for (const handle of this.#handles) if (!handle.parentNode) this.element.append(handle);
     for (const [at, handle] of this.#handles.entries()) this.#show(handle, at);
   }

@@ -11,6 +11,7 @@
 import { app } from "../../../scripts/app.js";
 
 import { icon, make, setAttributes, setText } from "../page/elements.js";
+import { rememberFocus, restoreFocus } from "../page/focus.js";
 import { guardGestures } from "../page/gestures.js";
 import { afterwards } from "../page/hooks.js";
 import { addDrawing, enlarge, isLinked, setValue, takePlace, valueIn } from "../page/hosted.js";
@@ -19,7 +20,7 @@ import { loadStyle } from "../page/style.js";
 import { short } from "../page/text.js";
 import { lookEveryFrame } from "../page/ticker.js";
 import { loadWords, t } from "../page/words.js";
-import { allNodes, captureStep } from "../page/workflow.js";
+import { allNodes, captureStep, openWorkflow } from "../page/workflow.js";
 import { CurveError, parseCurve } from "./curve.js";
 import { Drawing } from "./drawing.js";
 import { Handles } from "./edit.js";
@@ -56,9 +57,10 @@ app.registerExtension({
 
 /** Draws what has changed. @returns {boolean} whether there is any such node in the open workflow */
 function refreshAll() {
-  const nodes = allNodes().filter(({ comfyClass }) => comfyClass === NODE_ID);
-  for (const node of nodes) shown.get(node)?.refresh();
-  return nodes.length > 0;
+  const schedules = allNodes().flatMap((node) => shown.get(node) ?? []);
+  for (const schedule of schedules) schedule.refresh();
+  restoreFocus(openWorkflow(), schedules);
+  return schedules.length > 0;
 }
 
 class Schedule {
@@ -84,6 +86,7 @@ class Schedule {
     this.note = make("p", { class: "note" });
     this.element = this.#assemble();
     guardGestures(this.element);
+    rememberFocus(this.handles.element, () => ({ id: node.id, workflow: openWorkflow() }));
     const { element } = this;
     addDrawing(node, { name: WIDGET, type: "LORA_SCHEDULE", element, height: () => HEIGHT + 2 * MARGIN });
     enlarge(node, NEW);

@@ -12,13 +12,13 @@ import { presets } from "../library/presets.js";
 import { keepOnly, refreshAll, register, rowsWidgets } from "../model/registry.js";
 import * as edits from "../model/value.js";
 import { make, setAttributes, targetOf } from "../page/elements.js";
+import { rememberFocus, remembersFocus, restoreFocus } from "../page/focus.js";
 import { guardGestures } from "../page/gestures.js";
 import { afterwards } from "../page/hooks.js";
 import { loadStyle } from "../page/style.js";
 import { lookEveryFrame } from "../page/ticker.js";
 import { loadWords, t } from "../page/words.js";
 import { captureStep, isInWorkflow, openWorkflow } from "../page/workflow.js";
-import { rememberFocus, remembersFocus, restoreFocus } from "./focus.js";
 import { List } from "./list.js";
 import { prepare } from "./picker.js";
 
@@ -63,7 +63,7 @@ app.registerExtension({
 function lookAgain() {
   keepOnly(({ node }) => isInWorkflow(node));
   for (const { node, element } of rowsWidgets()) takePlace(node, element);
-  restoreFocus(openWorkflow());
+  restoreFocus(openWorkflow(), rowsWidgets());
   return rowsWidgets().length > 0 || remembersFocus();
 }
 

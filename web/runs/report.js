@@ -6,16 +6,20 @@
  * change the workflow.
  *
  * @typedef {import("./runs.js").Output} Output
+ * @typedef {import("../model/outcomes.js").Outcome} Outcome
  * @typedef {{ element: HTMLElement, button: HTMLElement, line: HTMLElement, text: HTMLElement }} Report its parts
  */
 
 import { app } from "../../../scripts/app.js";
 
+import { sameName } from "../model/filenames.js";
 import { countsOf, titlesIn } from "../model/outcomes.js";
+import { widgetOf as rowsOf } from "../model/registry.js";
 import { afterwards } from "../page/hooks.js";
 import { loadStyle } from "../page/style.js";
 import { loadWords, t } from "../page/words.js";
 import { applies, follow, isApplying, isStale, outputOf, placeOf, reports as says } from "./runs.js";
+import { rowsAbove } from "./upstream.js";
 
 const WIDGET = "lora_algebra_report";
 const WITH_PICTURE = "AnalyseLoRA"; // there the picture gets the room that is left
@@ -68,7 +72,7 @@ function showOutput(node) {
   const isFormer = applies(node.comfyClass) && !isApplying(node); // what it says is of links that are gone
   if (!output?.text || isFormer) hide(node);
   else if (isStale(node)) dim(node);
-  else show(node, output, textOf(output.text, output));
+  else show(node, output, textOf(output.text, inOrder(node, output.loras ?? [])));
 }
 
 /** @param {Host.Node} node @param {Output} output @param {string} text */
@@ -84,12 +88,27 @@ function show(node, output, text) {
 /**
  * Joins the reports of a list. What a run has shown of a file is only in that file's own text.
  *
- * @param {string[]} text @param {Output} output
+ * @param {string[]} text @param {Outcome[]} loras
  */
-function textOf(text, { loras }) {
-  return loras?.length && loras.every(({ report }) => report)
+function textOf(text, loras) {
+  return loras.length && loras.every(({ report }) => report)
     ? loras.map(({ report }) => report).join("\n")
     : text.join("\n\n");
+}
+
+/**
+ * Returns files in the order of the rows that they come from. A recipe is a sum, and does not know it.
+ *
+ * @param {Host.Node} node @param {Outcome[]} loras
+ */
+function inOrder(node, loras) {
+  const rows = rowsAbove(node).flatMap((above) => rowsOf(above)?.rows() ?? []);
+  const names = rows.map(({ name }) => sameName(name));
+  const place = (/** @type {Outcome} */ { name }) => {
+    const at = names.indexOf(sameName(name));
+    return at < 0 ? names.length : at;
+  };
+  return [...loras].sort((one, other) => place(one) - place(other));
 }
 
 /** @param {Host.Node} node */
