@@ -110,7 +110,7 @@ def test_all_are_turned_off_and_on(three):
 
 def test_normalise_makes_the_strengths_that_count_add_up_to_one(three):
     three.fill([row(INK), row(LIGHT, 0.5), row(ADA, -0.5, strength_clip=1), row(BOB, 3, on=False)])
-    three.tool("Normalise").click()
+    three.tool("Sum to 1").click()
     kept = [row(INK, 0.5), row(LIGHT, 0.25), row(ADA, -0.25, strength_clip=0.5)]
     three.expect(*kept, row(BOB, 3, on=False))
 

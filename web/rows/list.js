@@ -65,7 +65,7 @@ export class List {
     const clear = change(() => []);
     const tools = {
       all: tool("power", t("All on"), toggleAll),
-      normalise: tool("balance", t("Normalise"), change(edits.normalise)),
+      normalise: tool("balance", t("Sum to 1"), change(edits.normalise)),
       clear: tool("clear", t("Clear"), clear),
       sets: tool("list", t("Sets"), () => this.#openSets()),
       paste: tool("paste", t("Paste"), () => this.#paste()),

@@ -15,13 +15,13 @@ import { presets } from "../library/presets.js";
 import { keepOnly, refreshAll, register, rowsWidgets } from "../model/registry.js";
 import * as edits from "../model/value.js";
 import { make, setAttributes, targetOf } from "../page/elements.js";
+import { rememberFocus, remembersFocus, restoreFocus } from "../page/focus.js";
 import { guardGestures } from "../page/gestures.js";
 import { afterwards } from "../page/hooks.js";
 import { loadStyle } from "../page/style.js";
 import { lookEveryFrame } from "../page/ticker.js";
 import { loadWords, t } from "../page/words.js";
 import { captureStep, isInWorkflow, openWorkflow } from "../page/workflow.js";
-import { rememberFocus, remembersFocus, restoreFocus } from "./focus.js";
 import { addInputs, fitInputs } from "./links.js";
 import { List } from "./list.js";
 import { prepare } from "./picker.js";
@@ -36,6 +36,7 @@ const MARGIN = 10; // of the host around the element, on the canvas
 const BORDERS = 2; // this and what follows as in rows.css
 const EMPTY = 65; // without rows
 const LINE = 28;
+const SLACK = 4; // pixels that rounding may leave
 const SETTLE = 300; // milliseconds after which turning a wheel is one edit
 
 app.registerExtension({
@@ -70,7 +71,7 @@ const prepareSoon = () => (globalThis.requestIdleCallback ?? setTimeout)(prepare
 function lookAgain() {
   keepOnly(({ node }) => isInWorkflow(node));
   for (const { node, element } of rowsWidgets()) takePlace(node, element);
-  restoreFocus(openWorkflow());
+  restoreFocus(openWorkflow(), rowsWidgets());
   return rowsWidgets().length > 0 || remembersFocus();
 }
 
@@ -208,11 +209,12 @@ class Rows {
     const rows = edits.withIdentities(edits.tidyRows(changed), (name) => library.identity(name));
     this.list.follow(changed, rows);
     if (!held) this.#capture(); // what was held before is a step of its own
+    const snug = this.#isSnug();
     this.#value = { ...this.#value, rows };
     this.#sync();
     fitInputs(this.node, rows);
     this.list.render(rows);
-    this.#fit({ edited: true });
+    this.#fit({ edited: true, snug });
     this.hosted.callback?.(this.#value);
     this.node.setDirtyCanvas(true, true);
     this.#askForIdentities();
@@ -255,19 +257,27 @@ class Rows {
   }
 
   /**
-   * Makes the node as high as it must be. A height that the user or an edit has given stays. A height that is only
-   * for a panel or an offer, or for rows as this page draws them, is not saved: nobody has edited anything, and undo
-   * would find a change that it has not made.
+   * Makes the node as high as it must be. A height that the user has given stays, and so does that of an edit until
+   * an edit needs less. A height that is only for a panel or an offer, or for rows as this page draws them, is not
+   * saved: nobody has edited anything, and undo would find a change that it has not made.
+   *
+   * @param {{ edited?: boolean, snug?: boolean }} [by] `snug`: before the edit it was no higher than it had to be
    */
-  #fit({ edited = false } = {}) {
+  #fit({ edited = false, snug = false } = {}) {
     const { node } = this;
     const need = this.#needed();
     if (need === null) return;
     const least = edited ? need - this.list.unfoldedHeight() : 0;
-    const given = Math.max(this.#given(node.size[1]), least);
+    const given = snug ? least : Math.max(this.#given(node.size[1]), least);
     this.#extra = Math.max(0, need - given);
     this.#height = given + this.#extra;
     if (node.size[1] !== this.#height) node.setSize([node.size[0], this.#height]);
+  }
+
+  /** Whether the node is no higher than its rows need, so that the user has not made it so. */
+  #isSnug() {
+    const need = this.#needed();
+    return need !== null && this.#given(this.node.size[1]) - (need - this.list.unfoldedHeight()) < SLACK;
   }
 
   /**

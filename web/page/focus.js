@@ -1,7 +1,6 @@
 /** Keeps the keyboard focus in place. Undo replaces nodes by new ones: the focus goes on in the new node. */
 
-import { rowsWidgets } from "../model/registry.js";
-import { focusedOf, targetOf } from "../page/elements.js";
+import { focusedOf, targetOf } from "./elements.js";
 
 /** @type {{ element: HTMLElement, id: string, workflow: unknown, place: number, className: string } | null} */
 let last = null;
@@ -34,12 +33,13 @@ const placeOf = (element, className) => focusedOf([...element.getElementsByClass
  * Gives the focus to the new node, if there is one by now.
  *
  * @param {unknown} workflow the one that is shown: another one has other nodes of the same ids
+ * @param {readonly { node: Host.Node, element: HTMLElement }[]} widgets that may have it now
  */
-export function restoreFocus(workflow) {
+export function restoreFocus(workflow, widgets) {
   if (last && last.workflow !== workflow) last = null;
   if (!last || last.element.isConnected || document.activeElement !== document.body) return;
   const { id, place, className } = last;
-  const heir = rowsWidgets().find(({ node, element }) => String(node.id) === id && element.isConnected);
+  const heir = widgets.find(({ node, element }) => String(node.id) === id && element.isConnected);
   const control = heir?.element.getElementsByClassName(className)[place];
   if (control instanceof HTMLElement) control.focus({ preventScroll: true });
 }
