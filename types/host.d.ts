@@ -216,7 +216,7 @@ declare namespace Host {
     isVirtualNode?: boolean;
     has_errors?: boolean;
     last_serialization?: SavedNode;
-    resolveVirtualOutput?(slot: number): { node?: Node } | undefined;
+    resolveVirtualOutput?(slot: number): { node?: Node; slot?: number } | undefined;
 
     connect(slot: number, target: Node, targetSlot: number, afterRerouteId?: number): Link | null;
     findInputSlot(name: string): number;
@@ -232,6 +232,7 @@ declare namespace Host {
     onRemoved?(): void;
     onConfigure?(saved: SavedNode): void;
     onSerialize?(saved: SavedNode): void;
+    onConnectionsChange?(): void;
     onExecutionStart?(): void;
     onExecuted?(output: unknown): void;
   }

@@ -4,7 +4,7 @@ from .block_presets import PRESETS, block_lines, elements, preset
 from .block_sweep import Blocks, parse_blocks
 from .block_vectors import from_block_select, from_vector
 from .lora_stack import check_constant, listed, read_stack, written_stack
-from .rows import Row, active_rows, read_rows
+from .rows import SIDES, Row, Side, active_rows, read_rows, rows_for
 from .sweep import ONE, check_count, columns_of, headers, parse_values, sweep
 from .tags import ORDERS, Order, check_readable, hashes_line, read_tags, written_tags
 
@@ -12,9 +12,11 @@ __all__ = [
     "ONE",
     "ORDERS",
     "PRESETS",
+    "SIDES",
     "Blocks",
     "Order",
     "Row",
+    "Side",
     "active_rows",
     "block_lines",
     "check_constant",
@@ -33,6 +35,7 @@ __all__ = [
     "read_rows",
     "read_stack",
     "read_tags",
+    "rows_for",
     "sweep",
     "written_stack",
     "written_tags",
