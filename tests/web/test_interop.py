@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("playwright")
 
+from harness.host import ensure_models
+from harness.tiny_models import MODEL_FILES
 from tests.web.interop import (
     BEFORE,
     BYPASSED,
@@ -112,7 +114,8 @@ class TestChains:
         page.undo()
         assert saved_graph(page) == before
 
-    def test_it_runs_and_applies_what_the_chain_applied(self, page, interop, loaders):
+    def test_it_runs_and_applies_what_the_chain_applied(self, page, interop, loaders, host):
+        ensure_models(host.install, {"sd15clip": MODEL_FILES["sd15clip"]})
         interop.convert(*loaders)
         page.run()
         page.show([page.only("LoRARows")])

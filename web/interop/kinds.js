@@ -6,7 +6,7 @@
  */
 
 import { peerOf } from "./peers.js";
-import { linkInto, linksFrom, linksFromType } from "./wires.js";
+import { graphOf, linkInto, linksFrom, linksFromType, linksInto, originOf } from "./wires.js";
 
 export const [MODEL, CLIP, STACK, LORA] = ["MODEL", "CLIP", "LORA_STACK", "LORA_RECIPE"];
 export const [MUTED, BYPASSED] = [2, 4];
@@ -61,3 +61,6 @@ export function lowOf(node) {
     slots.findIndex((slot) => slot.type === MODEL && slot.name === name);
   return { input: find(node.inputs ?? [], LOW.input), output: find(node.outputs ?? [], LOW.output) };
 }
+
+/** Returns the nodes that a node waits for. @param {Node} node @returns {Node[]} */
+export const nodesBefore = (node) => linksInto(node).flatMap((link) => originOf(link, graphOf(node)) ?? []);

@@ -82,7 +82,7 @@ const isForLow = (value) => Boolean(value.low_only || value.use_for_both || hasL
 
 /** @param {Fields} value */
 const hasLowFile = ({ is_low: found, low_variant_name: name, low_active: active = true, high_only: alone }) =>
-  Boolean(found && name && active && !alone);
+  Boolean(found && active && !alone && row(true, name));
 
 /**
  * Says which of two models get what, as rows say it.
@@ -91,21 +91,20 @@ const hasLowFile = ({ is_low: found, low_variant_name: name, low_active: active 
  * @param {(value: Fields) => unknown} sharedStrength @returns {Partial<Row>}
  */
 function sidesOf(value, made, two, sharedStrength) {
-  if (value.low_only) return { ...strengthOf(made.name, sharedStrength(value)), only: "low" };
+  if (value.low_only) return { ...strengthOf(made, made.name, sharedStrength(value)), only: "low" };
   if (value.use_for_both) return lowOf(made, made.name, sharedStrength(value));
   if (hasLowFile(value)) return lowOf(made, value.low_variant_name, lowStrength(value));
   return two ? { only: "high" } : {};
 }
 
-/** @param {Row} made @param {unknown} name @param {unknown} strength @returns {Partial<Row>} */
+/** @param {Row} made @param {string} name @param {unknown} strength @returns {Partial<Row>} */
 function lowOf(made, name, strength) {
-  const low = { name, ...strengthOf(name, strength) };
-  if (low.strength === made.strength && name === made.name) return {};
-  return low.strength === undefined ? { only: "high" } : { low };
+  const { on, strength: own } = strengthOf(made, name, strength);
+  return name === made.name && own === made.strength ? { on } : { on, low: { name, strength: own } };
 }
 
-/** @param {unknown} name @param {unknown} strength @returns {{ strength?: number, on?: boolean }} */
-function strengthOf(name, strength) {
-  const read = row(true, name, strength);
-  return read ? { strength: read.strength, ...(read.on ? {} : { on: false }) } : {};
+/** @param {Row} made @param {string} name @param {unknown} strength */
+function strengthOf(made, name, strength) {
+  const read = row(made.on, name, strength) ?? made;
+  return { on: read.on, strength: read.strength };
 }

@@ -32,6 +32,7 @@ import {
 } from "./kinds.js";
 import { peerOf } from "./peers.js";
 import { refusalsOf } from "./refusals.js";
+import { joinTwins } from "./twins.js";
 import { graphOf, linkInto, linksFrom, linksFromType, linksInto, originOf, slotOf } from "./wires.js";
 
 /**
@@ -46,7 +47,7 @@ export function planConversion(nodes) {
   const groups = [...chainsOf(meant), ...roots.map((node) => [node])];
   const plans = groups.map((chain) => planUnit(chain, absorbed)).filter(({ unit }) => isWorthwhile(unit));
   return {
-    units: plans.filter(({ refusals }) => !refusals.length).map(({ unit }) => unit),
+    units: joinTwins(plans.filter(({ refusals }) => !refusals.length).map(({ unit }) => unit)),
     refusals: [
       ...plans.flatMap(({ refusals }) => refusals),
       ...apart.map((node) => /** @type {Refusal} */ ({ node, why: "apart" })),
