@@ -6,9 +6,11 @@ import { library } from "../library/library.js";
 import { activeRows } from "../model/value.js";
 import { tagOrder } from "../page/settings.js";
 import { t } from "../page/words.js";
-import { convertSelected, isConvertible } from "./convert.js";
+import { convertAll, convertSelected, foreignNodes, isConvertible } from "./convert.js";
 import { say, selectedNodes } from "./edit.js";
 import { expandSelected, isExpandable, rowsOf } from "./expand.js";
+import { rowsFromText } from "./paste.js";
+import { peerOf } from "./peers.js";
 import { writeTags } from "./tags.js";
 
 /** Returns the selected nodes, or the one whose menu it is if it is not among them. @param {Host.Node} [node] */
@@ -26,8 +28,26 @@ function items(node) {
     menu.push({ content: t("Convert to LoRA Rows"), callback: () => void convertSelected(meant(node)) });
   if (nodes.some(isExpandable))
     menu.push({ content: t("Expand to LoRA nodes"), callback: () => void expandSelected(meant(node)) });
+  if (nodes.some(({ type }) => peerOf(type)))
+    menu.push({ content: t("Copy as rows"), callback: () => void copyRows(meant(node)) });
   if (one) menu.push({ content: t("Copy as tags"), callback: () => void copyTags(one) });
   return menu;
+}
+
+/** @returns {Host.MenuItem[]} */
+function itemsForAll() {
+  const all = foreignNodes();
+  return all.length ? [{ content: t("Convert all LoRA nodes to LoRA Rows"), callback: () => void convertAll() }] : [];
+}
+
+/** Copies the rows that nodes stand for, as pasting reads them. @param {Host.Node[]} nodes */
+async function copyRows(nodes) {
+  await library.load();
+  const rows = rowsFromText(JSON.stringify({ nodes: nodes.map((node) => node.serialize()) }));
+  if (!rows.length) return say("info", [t("There are no LoRAs in it.")]);
+  const text = JSON.stringify({ version: 1, rows }, null, 2);
+  if (await copy(text)) say("info", [t("Copied {count} rows.", { count: rows.length })]);
+  else say("warn", [t("The browser does not allow copying:"), text]);
 }
 
 /** Copies the rows of a list that count, as <lora:…> tags. @param {Host.Node} node */
@@ -51,7 +71,7 @@ async function copy(text) {
 app.registerExtension({
   name: "LoraAlgebra.Interop",
   getNodeMenuItems: (node) => separated(items(node)),
-  getCanvasMenuItems: () => separated(items()),
+  getCanvasMenuItems: () => separated([...items(), ...itemsForAll()]),
   // the menu of several nodes has no place for others' items in Nodes 2.0
   getSelectionToolboxCommands: (item) =>
     selectedNodes().length > 1 && isConvertible(item) ? ["LoraAlgebra.ConvertToRows"] : [],
