@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -298,6 +299,35 @@ def test_favourites_of_another_version_stay(page, rows, kept):
     rows.press("Control+d")
     page.expect_text("ComfyUI has not saved this.")
     assert kept.read_text() == '{"version": 2}'
+    rows.press("Escape")
+
+
+@pytest.fixture
+def fresh(shelf):
+    """Files that nobody has looked at."""
+    folder = shelf / "filters" / "fresh"
+    folder.mkdir()
+    for number in range(300):
+        shutil.copyfile(shelf / FLUX, folder / f"{number}.safetensors")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_all_is_asked_for_again_until_all_is_known(page, rows, fresh):  # noqa: ARG001
+    told: list[bool] = []
+
+    def hear(response):
+        if response.url.endswith("/lora_algebra/library"):
+            told.append(response.json()["complete"])
+
+    page.browser_page.on("response", hear)
+    open_picker(rows)
+    page.wait(lambda: told and told[-1])
+    assert told == [False] * (len(told) - 1) + [True]
+    page.browser_page.wait_for_timeout(1500)  # longer than between the first questions
+    assert told.count(True) == 1
+    page.browser_page.remove_listener("response", hear)
+    expect(control(rows, "base")).to_contain_text("Flux (302)")
     rows.press("Escape")
 
 
