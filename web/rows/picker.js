@@ -154,11 +154,18 @@ class Picker {
     this.#findAgain();
   }
 
+  /** Looks again at what is known, and moves nothing if that changes nothing. */
   #findAgain() {
     if (!this.#found || !this.element.isConnected) return;
     const name = this.#current()?.name;
-    this.#find();
-    this.#go(this.#found.findIndex((entry) => entry.name === name));
+    const found = this.#matching();
+    if (isSame(found, this.#found)) {
+      this.list.renew();
+      return this.#showPreview();
+    }
+    this.#found = found;
+    this.#show();
+    this.#go(found.findIndex((entry) => entry.name === name));
   }
 
   #current() {
@@ -183,16 +190,21 @@ class Picker {
   }
 
   #find() {
+    this.#found = this.#matching();
+    this.#show();
+  }
+
+  /** Returns what is to be shown, and says how many files that are. */
+  #matching() {
     const { entries } = indexed;
     const { narrowing } = this.filters;
     const recent = narrowing.order === "used" ? this.#recent : [];
     const found = search(this.#inOrder(), this.search.value, { folder: this.#folder, recent });
     const known = { glances: overview.glances, favourites: this.#favourites, fits: this.#fits };
     const { shown, unfit, hidden } = narrowed(found, narrowing, known);
-    this.#found = shown;
     this.filters.count(unfit, hidden);
     setText(this.status, t("{count} of {all}", { count: shown.length, all: entries.length }));
-    this.#show();
+    return shown;
   }
 
   /** Returns all entries in the order of the user's choice, worked out once for a state of the files. */
@@ -355,6 +367,9 @@ function makeSearch() {
     spellcheck: "false",
   });
 }
+
+/** @param {Entry[]} ones @param {Entry[]} others */
+const isSame = (ones, others) => ones.length === others.length && ones.every((one, index) => one === others[index]);
 
 /** @param {boolean} isOne whether the file is a favourite */
 function star(isOne) {
