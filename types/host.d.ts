@@ -183,6 +183,7 @@ declare namespace Host {
     type: string;
     link: number | null;
     widget?: { name: string };
+    label?: string;
   }
 
   interface Output {
@@ -216,9 +217,11 @@ declare namespace Host {
     isVirtualNode?: boolean;
     has_errors?: boolean;
     last_serialization?: SavedNode;
-    resolveVirtualOutput?(slot: number): { node?: Node } | undefined;
+    resolveVirtualOutput?(slot: number): { node?: Node; slot?: number } | undefined;
 
     connect(slot: number, target: Node, targetSlot: number, afterRerouteId?: number): Link | null;
+    addInput(name: string, type: string): Input;
+    removeInput(slot: number): void;
     findInputSlot(name: string): number;
     findOutputSlot(name: string): number;
     serialize(): SavedNode;
@@ -232,6 +235,7 @@ declare namespace Host {
     onRemoved?(): void;
     onConfigure?(saved: SavedNode): void;
     onSerialize?(saved: SavedNode): void;
+    onConnectionsChange?(): void;
     onExecutionStart?(): void;
     onExecuted?(output: unknown): void;
   }
@@ -244,6 +248,7 @@ declare namespace Host {
     value: any;
     serialize?: boolean;
     callback?(value: unknown): void;
+    beforeQueued?(): void;
     serializeValue?(node: Node, index: number): unknown;
   }
 

@@ -11,7 +11,7 @@ import { bring, linkInto, linksFrom, neighbours, refreshPlaceholder, replaceOrig
 
 const LORA = "LORA_RECIPE";
 const APPLIED = ["MODEL", "CLIP"];
-const TEXTS = ["triggers", "tags"]; // outputs that no other node has
+const TEXTS = ["triggers", "tags", "MODEL low", "LORA low"]; // outputs that no other node has
 const MUTED = 2;
 const MOST_STRENGTH = 10; // of the nodes it becomes
 const MOST_SOCKETS = 50;
@@ -56,7 +56,16 @@ function refusalsOf(node) {
   const strong = rowsOf(node).filter(
     ({ strength, strength_clip: text = 0 }) => Math.max(Math.abs(strength), Math.abs(text)) > MOST_STRENGTH,
   );
-  return [...linked, ...strong.map(({ name }) => t("“{name}”: a loader's strength is at most 10.", { name }))];
+  const paired = rowsOf(node).some(({ low, only }) => low || only);
+  const driven = rowsOf(node).some(({ link }) => link);
+  const links = driven ? [t("“{node}”: a strength by link cannot be kept.", { node: titleOf(node) })] : [];
+  const pairs = paired ? [t("“{node}”: rows for two models cannot be single nodes.", { node: titleOf(node) })] : [];
+  return [
+    ...linked,
+    ...pairs,
+    ...links,
+    ...strong.map(({ name }) => t("“{name}”: a loader's strength is at most 10.", { name })),
+  ];
 }
 
 /** @param {Node} node @returns {string[]} what loaders have no place for */
