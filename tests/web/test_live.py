@@ -121,6 +121,8 @@ def test_a_node_of_an_older_workflow_keeps_its_size_until_there_is_room(page, sl
     assert page.size(sliders.node) == [width, high - 12]
     assert not page.isEdited()
     page.resize(sliders.node, [width, high + 20])
+    expect(sliders.slider()).to_be_visible()
+    page.settle()
     sliders.drag(0)
     assert sliders.value() == 0
     saved = page.workflow()
@@ -142,9 +144,12 @@ def test_where_changes_are_queued_one_is_when_the_pointer_is_let_go(page):
     page.fixSeeds()
     page.run()
     node, other = page.byType("LoadLoRA")
-    page.layOut({str(node): [0, 0, 300, 160], str(other): [5000, 0, 300, 160]})
+    page.layOut({str(node): [0, 0, 300, 160], str(other): [0, 5000, 300, 50]})
     page.show([node])
     sliders = Sliders(page, node)
+    sliders.element = (
+        sliders.element.first
+    )  # Nodes 2.0 draws all nodes, also those that are not to be seen
     page.queueOnChange(True)
     try:
         before = page.queued()

@@ -27,6 +27,11 @@ def height(rows):
     return rows.page.size(rows.node_id)[1]
 
 
+def drawn(page, node):
+    frame = page.frame(node)
+    return frame["bottom"] - frame["top"]
+
+
 @pytest.mark.every_page
 def test_when_rows_go_the_node_gives_their_room_back(page, rows):
     low = height(rows)
@@ -76,13 +81,15 @@ def test_a_node_whose_run_has_failed_gives_back_the_room_of_its_report(page):
     apply, rows = page.only("ApplyToModel"), page.only("LoRARows")
     page.show([apply])
     before = page.size(apply)
+    low = drawn(page, apply)
     page.run()
     page.turn_report(True)
-    page.wait(lambda: page.size(apply)[1] > before[1] + 100)
+    page.wait(lambda: drawn(page, apply) > low + 100)
     page.set(rows, {"rows": {"version": 1, "rows": [row("flux_1.safetensors")]}})
     assert page.queue()["end"] == "execution_error"
     page.expect_no_report()
     page.wait(lambda: page.size(apply) == before, lambda: f"{page.size(apply)} and not {before}")
+    page.wait(lambda: abs(drawn(page, apply) - low) < 2)
 
 
 @pytest.mark.every_page

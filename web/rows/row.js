@@ -205,7 +205,9 @@ export class RowView {
       event.stopPropagation();
       if (event.isComposing) return;
       if (event.key === "Escape") note.value = this.row.note ?? "";
-      if (event.key === "Escape" || event.key === "Enter") this.more.focus();
+      if (event.key !== "Escape" && event.key !== "Enter") return;
+      event.preventDefault(); // else Enter also presses the button that gets the focus
+      this.more.focus();
     });
     return note;
   }

@@ -33,7 +33,8 @@ const HEAD = 25;
 
 const MARGIN = 10; // around the box, on the canvas
 const MOST_LINES = 14; // what is longer scrolls
-const SLACK = HEAD + 2 * MARGIN; // a node may not have had room for the line yet
+const GAP = 4; // of the host between widgets
+const SLACK = HEAD + 2 * MARGIN + GAP; // a node may not have had room for the line yet
 
 /** The places of the nodes whose reports are open. @type {Set<string>} */
 const open = new Set();
