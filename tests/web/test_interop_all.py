@@ -81,7 +81,9 @@ def test_the_menu_of_the_canvas_offers_it(page, interop):
     page.wait(lambda: page.byType("LoRARows"))
     page.wait(lambda: rows_of(inner_graph(page)["nodes"]))
     assert "LoraLoader" not in interop.types()
-    items = "() => app.collectCanvasMenuItems(app.canvas).filter(Boolean).map((item) => item.content)"
+    items = (
+        "() => app.collectCanvasMenuItems(app.canvas).filter(Boolean).map((item) => item.content)"
+    )
     assert not [each for each in page.browser_page.evaluate(items) if "Convert all" in str(each)]
 
 
@@ -94,5 +96,7 @@ def test_our_own_nodes_are_left_as_they_are(page, interop):
 
 def test_a_command_does_it(page):
     page.loadPrompt(core_chain((A, 0.5)))
-    page.browser_page.evaluate("() => app.extensionManager.command.execute('LoraAlgebra.ConvertAll')")
+    page.browser_page.evaluate(
+        "() => app.extensionManager.command.execute('LoraAlgebra.ConvertAll')"
+    )
     page.wait(lambda: page.byType("LoRARows"))

@@ -71,10 +71,10 @@ def test_words_that_tell_of_both_lists_do_not_keep_them_apart(page, interop, ske
     sketch.link(LOADER, 2, TEXT_USER, 0)
     page.load(sketch.workflow)
     assert interop.convert(STACKER, LOADER)
-    assert interop.links() == APPLIED | {
-        ("LoRARows", "STRING", f"Stranger {TEXT_USER}", "string")
-    }
-    assert len(interop.rows()) == sum(len(PEERS[name]["rows"]) for name in ("manager_stacker", "manager"))
+    assert interop.links() == APPLIED | {("LoRARows", "STRING", f"Stranger {TEXT_USER}", "string")}
+    assert len(interop.rows()) == sum(
+        len(PEERS[name]["rows"]) for name in ("manager_stacker", "manager")
+    )
 
 
 def test_words_of_the_stacker_alone_keep_it_a_list_of_its_own_without_a_stack_between(

@@ -30,7 +30,13 @@ def prompt():
 def workflow():
     loaders = [
         {"id": 1, "type": "LoraLoader", "order": 0, "mode": 0, "widgets_values": [A, 0.5, 0.5]},
-        {"id": 2, "type": "LoraLoader", "order": 1, "mode": MUTED, "widgets_values": [B, -0.25, -0.25]},
+        {
+            "id": 2,
+            "type": "LoraLoader",
+            "order": 1,
+            "mode": MUTED,
+            "widgets_values": [B, -0.25, -0.25],
+        },
     ]
     return {"version": 0.4, "nodes": loaders, "links": [], "last_node_id": 2, "last_link_id": 0}
 
@@ -140,7 +146,9 @@ def test_anywhere_else_the_host_opens_it_as_ever(page, rows):
 
 
 @pytest.mark.newest_page
-@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe1\xff\xff", saved("PNG"), b"{"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe1\xff\xff", saved("PNG"), b"{"]
+)
 def test_a_file_without_any_says_so_and_changes_nothing(page, rows, data):
     rows.fill([row(A)])
     before = saved_graph(page)
