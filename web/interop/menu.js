@@ -7,6 +7,7 @@ import { activeRows } from "../model/value.js";
 import { tagOrder } from "../page/settings.js";
 import { t } from "../page/words.js";
 import { convertAll, convertSelected, foreignNodes, isConvertible } from "./convert.js";
+import { copy, copyRows } from "./copy.js";
 import { say, selectedNodes } from "./edit.js";
 import { expandSelected, isExpandable, rowsOf } from "./expand.js";
 import { rowsFromText } from "./paste.js";
@@ -29,7 +30,7 @@ function items(node) {
   if (nodes.some(isExpandable))
     menu.push({ content: t("Expand to LoRA nodes"), callback: () => void expandSelected(meant(node)) });
   if (nodes.some(({ type }) => peerOf(type)))
-    menu.push({ content: t("Copy as rows"), callback: () => void copyRows(meant(node)) });
+    menu.push({ content: t("Copy as rows"), callback: () => void copyRowsOf(meant(node)) });
   if (one) menu.push({ content: t("Copy as tags"), callback: () => void copyTags(one) });
   return menu;
 }
@@ -41,31 +42,18 @@ function itemsForAll() {
 }
 
 /** Copies the rows that nodes stand for, as pasting reads them. @param {Host.Node[]} nodes */
-async function copyRows(nodes) {
+async function copyRowsOf(nodes) {
   await library.load();
   const rows = rowsFromText(JSON.stringify({ nodes: nodes.map((node) => node.serialize()) }));
-  if (!rows.length) return say("info", [t("There are no LoRAs in it.")]);
-  const text = JSON.stringify({ version: 1, rows }, null, 2);
-  if (await copy(text)) say("info", [t("Copied {count} rows.", { count: rows.length })]);
-  else say("warn", [t("The browser does not allow copying:"), text]);
+  if (rows.length) await copyRows(rows);
+  else say("info", [t("There are no LoRAs in it.")]);
 }
 
 /** Copies the rows of a list that count, as <lora:…> tags. @param {Host.Node} node */
 async function copyTags(node) {
   const tags = writeTags(activeRows(rowsOf(node)), library.names ?? [], tagOrder());
-  if (!tags) return say("info", [t("There are no LoRAs switched on.")]);
-  if (await copy(tags)) say("info", [t("Copied:"), tags]);
-  else say("warn", [t("The browser does not allow copying:"), tags]);
-}
-
-/** @param {string} text @returns {Promise<boolean>} whether it worked */
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text); // missing on pages without https
-    return true;
-  } catch {
-    return false;
-  }
+  if (tags) await copy(tags, [t("Copied:"), tags]);
+  else say("info", [t("There are no LoRAs switched on.")]);
 }
 
 app.registerExtension({

@@ -179,6 +179,10 @@ class Rows {
     });
     afterwards(node, "onConnectionsChange", () => this.list.refresh()); // for low noise? a strength?
     new ResizeObserver(() => this.#fit()).observe(this.list.content);
+    Object.assign(node, {
+      onDragOver: hasFiles, // beside the list
+      onDragDrop: (/** @type {DragEvent} */ event) => hasFiles(event) && this.#take(event),
+    });
     guardGestures(this.element);
     rememberFocus(this.element, () => ({ id: node.id, workflow: openWorkflow() }));
     this.element.addEventListener("dragover", (event) => this.#drop(event));
@@ -304,12 +308,24 @@ class Rows {
     return shown && shown.offsetHeight - LiteGraph.NODE_TITLE_HEIGHT - spare;
   }
 
-  /** @param {DragEvent} event */
+  /**
+   * Takes what is dragged over the list, files as well: the host would open them in place of the workflow.
+   *
+   * @param {DragEvent} event
+   */
   #drop(event) {
-    if (!event.dataTransfer?.types.includes("text/plain")) return;
+    if (!isTaken(event)) return;
     event.preventDefault();
     event.stopPropagation();
-    if (event.type === "drop") this.list.addText(event.dataTransfer.getData("text/plain"));
+    if (event.type === "drop") this.#take(event);
+  }
+
+  /** @param {DragEvent} event */
+  #take({ dataTransfer: data }) {
+    const files = [...(data?.files ?? [])];
+    if (files.length) this.list.addFiles(files);
+    else this.list.addText(data?.getData("text/plain") ?? "");
+    return true;
   }
 
   /** @param {ClipboardEvent} event */
@@ -320,3 +336,9 @@ class Rows {
     event.stopPropagation();
   }
 }
+
+/** @param {DragEvent} event */
+const hasFiles = ({ dataTransfer: data }) => Boolean(data?.types.includes("Files"));
+
+/** Whether something is dragged that may hold rows. @param {DragEvent} event */
+const isTaken = (event) => hasFiles(event) || Boolean(event.dataTransfer?.types.includes("text/plain"));
