@@ -37,7 +37,7 @@ class LoRARows(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="LoRARows",
-            display_name="LoRA Rows",
+            display_name="LoRA Rows (LoRA Loader)",  # the page finds nodes by their names first
             category=CATEGORY,
             description="A list of LoRAs with switches and strengths. Applies them to the model that is "
             "connected, and gives them as one LORA.",
@@ -51,7 +51,14 @@ class LoRARows(io.ComfyNode):
                 "easy lorastack",
                 "lora manager",
                 "multi lora",
+                "multi lora loader",
+                "multiple loras",
+                "load lora",
                 "lora list",
+                "lora switch",
+                "lora picker",
+                "lora set",
+                "lora preset",
                 "trigger words",
             ],
             has_intermediate_output=True,  # the report is sent again when nothing has to run
