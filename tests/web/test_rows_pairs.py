@@ -121,6 +121,8 @@ def test_each_file_shows_what_became_of_it_in_its_model(page, shoot):
     shoot("rows_pairs_report")
     page.turn_report(False)
     shoot("rows_pairs")
+    page.layOut({rows.node_id: (0, -600, 225, 520)})
+    shoot("rows_pairs_narrow")
     saved = page.workflow()
     page.load(saved)
     rows.show()
