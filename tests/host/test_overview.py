@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from urllib.parse import urlencode
 
 import pytest
@@ -43,7 +44,7 @@ def library(host):
 def shelf(host):
     folder = host.loras_dir / FOLDER
     for kind in KINDS:
-        write_lora(folder / f"{kind}.safetensors", kind, seed=1)
+        write_lora(folder / f"{kind}.safetensors", kind, seed=91)
     (folder / "sd15.preview.png").write_bytes(b"not looked into")
     (folder / "wan.mp4").write_bytes(bytes(range(200)))
     notes = {"base_model": "Pony", "tags": ["ink", "<b>style"]}
@@ -51,7 +52,8 @@ def shelf(host):
     (folder / "damaged.safetensors").write_bytes(b"<!DOCTYPE html>" + bytes(60))
     (folder / "old.pt").write_bytes(b"\x80\x02}q")
     write(folder / "unknown.safetensors", pair("nobody.knows", 8, 8))
-    return folder
+    yield
+    shutil.rmtree(folder)  # other tests count what is listed
 
 
 @pytest.mark.usefixtures("shelf")

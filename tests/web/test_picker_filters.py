@@ -52,12 +52,15 @@ def shelf(host):
     }
     for name, notes in beside.items():
         (host.loras_dir / name).write_text(json.dumps(notes))
-    (host.loras_dir / "shelf/ink.png").write_bytes(PIXEL)
-    video = host.loras_dir / "shelf/people/ada.webm"
+    picture, video = host.loras_dir / "shelf/ink.png", host.loras_dir / "shelf/people/ada.webm"
+    picture.write_bytes(PIXEL)
     subprocess.run([host.install.python, "-c", VIDEO, video], check=True)
     for seconds, name in ((3000, LIGHT), (2000, WAN)):
         os.utime(host.loras_dir / name, (4_000_000_000 + seconds,) * 2)
-    return host.loras_dir
+    yield host.loras_dir
+    for each in (picture, video, *(host.loras_dir / name for name in beside)):
+        each.unlink()
+    shutil.rmtree(host.loras_dir / "filters")
 
 
 @pytest.fixture
