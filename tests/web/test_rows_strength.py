@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 pytest.importorskip("playwright")
@@ -154,8 +156,6 @@ def test_ctrl_enter_runs_the_workflow_with_the_strength_that_is_seen(rows, typed
     rows.press("Control+Enter")
     result = page.ended()
     assert result["end"] == "execution_success"
-    ((_, strength, _),) = page.host.result(result["detail"]["prompt_id"]).report(str(shown))[
-        "terms"
-    ]
-    assert strength == float(typed or 1)
+    made = page.host.result(result["detail"]["prompt_id"]).report(str(shown))
+    assert [Fraction(strength) for _, strength, _ in made["terms"]] == [Fraction(typed or 1)]
     expect(rows.strength(0).locator("input")).to_have_count(0)
