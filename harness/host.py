@@ -284,6 +284,10 @@ class Host:
         shutil.copyfile(source, target)
         return target.relative_to(self.loras_dir).as_posix()
 
+    def add_user(self, name: str) -> str:
+        """Add a user to a host that was started with --multi-user; return the id."""
+        return self._post("/users", {"username": name})
+
     def result(self, prompt_id: str) -> RunResult:
         """Return the result of a prompt that anybody has queued, when it has finished."""
         entry: dict[str, Any] = {}

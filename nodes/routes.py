@@ -1,9 +1,8 @@
-"""Our one route: what is in a LoRA file, for the page. It only reads."""
+"""Our routes, for the page: what is in a LoRA file, and those of ``overview``. They only read."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,9 +19,10 @@ from ..lora_core.lists import PRESETS
 from ..lora_core.reading import shared_cache
 from ..lora_core.text import shortened
 from .host import content_of, find_lora, lora_names, resolve_lora
+from .overview import overview_routes
+from .replies import NAME, parameter, refusal, reply, written
 
 PATH = "/lora_algebra/lora"
-LONGEST_NAME_CHARS = 4096
 LONGEST_ERROR_CHARS = 2000
 LARGEST_ANSWER_BYTES = 64 * 1024
 FEWER = (60, 30, 15, 5, 0)
@@ -31,15 +31,13 @@ FEWER = (60, 30, 15, 5, 0)
 FILES_AT_ONCE = 3
 """How many files are read at the same time; the host's own work shares the threads."""
 
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-
 HASH = re.compile(r"[0-9a-fA-F]{64}")
 SIZE = re.compile(r"[0-9]{1,18}")
 FLAG = re.compile(r"[01]")
 
 
 def add_routes() -> None:
-    """Adds the route to the running server, unless another copy of the pack has done so.
+    """Adds the routes to the running server, unless another copy of the pack has done so.
 
     The host would not start with two of them.
     """
@@ -52,17 +50,12 @@ def add_routes() -> None:
         try:
             question = _question(request.query)
         except LoraInputError as error:
-            return _answer(_written({"error": error.message}), 400)
+            return refusal(error)
         async with turns:  # a slow disk must not block the event loop or all threads
-            return _answer(await asyncio.to_thread(_answer_about, question))
+            return reply(await asyncio.to_thread(_answer_about, question))
 
-    server.routes.get(PATH)(lora)
-
-
-def _answer(body: bytes, status: int = 200) -> web.Response:
-    return web.Response(
-        body=body, status=status, headers=HEADERS, content_type="application/json", charset="utf-8"
-    )
+    for path, handler in {PATH: lora, **overview_routes()}.items():
+        server.routes.get(path)(handler)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +79,11 @@ def _question(query: Any) -> _Question:
     Raises:
         LoraInputError: A parameter is missing, given twice, too long, or in the wrong format.
     """
-    name = _parameter(query, "name", re.compile(r".+", re.DOTALL))
-    hash_, size = _parameter(query, "hash", HASH, ""), _parameter(query, "size", SIZE, "")
-    content, blocks = (_parameter(query, key, FLAG, "0") == "1" for key in ("content", "blocks"))
+    name = parameter(query, "name", NAME)
+    hash_, size = parameter(query, "hash", HASH, ""), parameter(query, "size", SIZE, "")
+    content, blocks = (parameter(query, key, FLAG, "0") == "1" for key in ("content", "blocks"))
     asked = Asked(name, hash_.lower() or None, int(size) if size else None)
     return _Question(asked, content, blocks)
-
-
-def _parameter(query: Any, key: str, form: re.Pattern[str], default: str | None = None) -> str:
-    values: list[str] = query.getall(key, [] if default is None else [default])
-    if len(values) != 1:
-        raise LoraInputError(f"{key} must be given exactly once.", key=key)
-    value = values[0]
-    if value != default and (len(value) > LONGEST_NAME_CHARS or not form.fullmatch(value)):
-        raise LoraInputError(f"{key} is not in the right format.", key=key)
-    return value
 
 
 def _answer_about(question: _Question) -> bytes:
@@ -120,7 +103,7 @@ def _answer_about(question: _Question) -> bytes:
             answer["blocks"] = [each.to_dict() for each in block_sizes(shared_cache.read(file))]
     except LoraError as error:
         close = [] if answer["name"] else close_names(asked.name, lora_names())
-        return _written(
+        return written(
             {**answer, "close": close, "error": shortened(str(error), LONGEST_ERROR_CHARS)}
         )
     return _fitting({**answer, "error": facts.error}, facts)
@@ -138,8 +121,8 @@ def _facts(file: FileId, content: bool) -> Facts:
 
 def _fitting(answer: Mapping[str, object], facts: Facts) -> bytes:
     """Returns the answer with as many words and notes as there is room for."""
-    bodies = (_written({**answer, "facts": _fewer(facts, most).to_dict()}) for most in FEWER)
-    return next((body for body in bodies if len(body) <= LARGEST_ANSWER_BYTES), None) or _written(
+    bodies = (written({**answer, "facts": _fewer(facts, most).to_dict()}) for most in FEWER)
+    return next((body for body in bodies if len(body) <= LARGEST_ANSWER_BYTES), None) or written(
         answer
     )
 
@@ -151,8 +134,3 @@ def _fewer(facts: Facts, most: int) -> Facts:
         stated_triggers=facts.stated_triggers[:most],
         metadata=dict(islice((facts.metadata or {}).items(), most)),
     )
-
-
-def _written(answer: Mapping[str, object]) -> bytes:
-    """Writes JSON; a name that is not valid text, as some systems allow, gets marks in it."""
-    return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")

@@ -80,7 +80,8 @@ def balanced_pair(pair: LowRank) -> LowRank:
     """
     sizes = [largest_magnitude("factor", side) for side in (pair.up, pair.down)]
     if not (all(sizes) and pair.scale):
-        return replace(pair, up=torch.zeros_like(pair.up), down=torch.zeros_like(pair.down))
+        zeros = torch.zeros_like(pair.up), torch.zeros_like(pair.down)
+        return replace(pair, up=zeros[0], down=zeros[1], sizes=None)
     up, down, scale = (math.frexp(size)[1] for size in (*sizes, pair.scale))
     if abs(up - down) < UNBALANCED and abs(scale) < UNBALANCED:
         return pair
@@ -90,4 +91,5 @@ def balanced_pair(pair: LowRank) -> LowRank:
         up=shifted(pair.up, total // 2 - up),
         down=shifted(pair.down, total - total // 2 - down),
         scale=math.ldexp(pair.scale, -scale),
+        sizes=None,
     )

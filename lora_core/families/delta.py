@@ -152,6 +152,7 @@ class LowRank(Static):
         scale: alpha / rank.
         kernel: The kernel it was made for; empty or of ones where the factors are flat.
         widens: Whether it may read more inputs than the weight has.
+        sizes: The largest magnitudes in up and down, if they are known. Parts of them may have less.
     """
 
     up: torch.Tensor
@@ -160,6 +161,7 @@ class LowRank(Static):
     kernel: Shape = ()
     slot: Slot = "weight"
     widens: bool = False
+    sizes: tuple[float, float] | None = None
 
     @property
     def rank(self) -> int:
@@ -188,7 +190,10 @@ class LowRank(Static):
         return f"up {shape_text(self.up)} with down {shape_text(self.down)}"
 
     def max_abs_bound(self) -> float:
-        up, down = largest_magnitude("up", self.up), largest_magnitude("down", self.down)
+        up, down = self.sizes or (
+            largest_magnitude("up", self.up),
+            largest_magnitude("down", self.down),
+        )
         return abs(self.scale) * len(self.down) * up * down
 
     def max_abs(self) -> float:

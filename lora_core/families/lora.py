@@ -42,14 +42,14 @@ def read(source: Source) -> Sequence[Delta]:
     _check_reshape(source)
     flat = down.flatten(1) if mid is None else fold_core(source, "mid", down)
     kernel = tuple((down if mid is None else mid).shape[2:])
-    sizes = (
-        source.largest("up", "down")
-        if mid is None
-        else [*source.largest("up"), largest_magnitude("product", flat)]
-    )
+    (size,) = source.largest("up")
+    sizes = size, source.largest("down")[0] if mid is None else largest_magnitude("product", flat)
     noted = source.scale(len(down))
-    (up, down), scale = balanced((up.flatten(1), flat), sizes, noted)
-    pair = LowRank(up, down, scale, kernel, widens="reshape_weight" in source.tensors)
+    factors = up.flatten(1), flat
+    (up, down), scale = balanced(factors, sizes, noted)
+    known = sizes if up is factors[0] and down is factors[1] else None
+    widens = "reshape_weight" in source.tensors
+    pair = LowRank(up, down, scale, kernel, widens=widens, sizes=known)
     bias = source.get("up_bias")
     return (pair,) if bias is None else (pair, Dense(bias.double() * noted, "bias"))
 

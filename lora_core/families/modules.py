@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .delta import Delta
 from .dora import DORA, MAGNITUDES, decomposed
+from .family import Family, Form
 from .lora import LORA
 from .registry import FORMS
 from .source import Source
@@ -20,7 +23,7 @@ def read_module(source: Source) -> tuple[list[str], list[Delta]]:
     used: set[str] = set()
     families: list[str] = []
     deltas: list[Delta] = []
-    for family, form in FORMS:
+    for family, form in _possible(frozenset(source.tensors)):
         # a form with fewer needs may be part of one that was already found
         if form.needs <= source.tensors.keys() - used and form.when(source):
             used |= form.needs | form.takes
@@ -34,6 +37,12 @@ def read_module(source: Source) -> tuple[list[str], list[Delta]]:
             deltas += own
     _refuse_halves(source, used, families)
     return families, deltas
+
+
+@lru_cache(maxsize=256)  # a file has thousands of modules, and a few sets of roles
+def _possible(roles: frozenset[str]) -> tuple[tuple[Family, Form], ...]:
+    """Returns the forms that some tensors may be, in the order to try."""
+    return tuple((family, form) for family, form in FORMS if form.needs <= roles)
 
 
 def _refuse_unread(source: Source) -> None:

@@ -90,17 +90,18 @@ def wide(tensor: torch.Tensor) -> torch.Tensor:
 def check_pair(source: Source, up: str, down: str) -> None:
     """Refuses anything but a pair of matrices: up (out, rank[, 1, …]), down (rank, in[, kernel…])."""
     left, right = source[up], source[down]
-    shapes = source.shapes(up, down)
     if left.ndim < 2 or right.ndim < 2 or left.shape[2:].numel() != 1:
-        expected = f"{up} (out, rank), {down} (rank, in)"
+        shapes, expected = source.shapes(up, down), f"{up} (out, rank), {down} (rank, in)"
         raise source.refuse(
             f" is not a pair of matrices: {shapes}.", expected=expected, found=shapes
         )
-    if left.shape[1] != right.shape[0]:
+    rank = right.shape[0]
+    if left.shape[1] != rank:
+        shapes = source.shapes(up, down)
         raise source.refuse(f": ranks differ: {shapes}.", expected="one rank", found=shapes)
-    if not 1 <= len(right) <= HIGHEST_RANK or not left.numel() or not right.numel():
-        expected = f"rank 1 to {HIGHEST_RANK}"
-        raise source.refuse(f" has rank {len(right)}: {shapes}.", expected=expected, found=shapes)
+    if not 1 <= rank <= HIGHEST_RANK or not left.numel() or not right.numel():
+        shapes, expected = source.shapes(up, down), f"rank 1 to {HIGHEST_RANK}"
+        raise source.refuse(f" has rank {rank}: {shapes}.", expected=expected, found=shapes)
 
 
 def tucker(source: Source, up: str, down: str, core: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,20 +3,29 @@
 from .block_sizes import BlockSizes, block_sizes
 from .facts import Facts, facts_of, stated_triggers
 from .filenames import choose_name, close_names, folded
+from .glance import Glance, glance_of, model_architecture
 from .inspect import inspect_file
+from .overview import Overview
 from .resolve import Asked, Found, resolve, warnings_of
+from .surroundings import Listed, find_listed
 
 __all__ = [
     "Asked",
     "BlockSizes",
     "Facts",
     "Found",
+    "Glance",
+    "Listed",
+    "Overview",
     "block_sizes",
     "choose_name",
     "close_names",
     "facts_of",
+    "find_listed",
     "folded",
+    "glance_of",
     "inspect_file",
+    "model_architecture",
     "resolve",
     "stated_triggers",
     "warnings_of",

@@ -67,6 +67,7 @@ class Sidecars:
         base: The base model, in the notes' own words.
         recommended: The strength to use it with.
         civitai: Its page at Civitai.
+        tags: What the file is about, in a few words each.
     """
 
     words: tuple[str, ...] = ()
@@ -75,12 +76,13 @@ class Sidecars:
     base: str = ""
     recommended: Recommended = Recommended()
     civitai: Civitai | None = None
+    tags: tuple[str, ...] = ()
 
 
 def read_sidecars(path: str | os.PathLike[str]) -> Sidecars:
     """Reads the notes next to the LoRA at ``path``; what cannot be read is left out.
 
-    Words are collected from all notes; for everything else the first note counts.
+    Words and tags are collected from all notes; for everything else the first note counts.
     """
     found = [read(_text(where)) for where, read in _readers(Path(path))]
     return Sidecars(
@@ -90,17 +92,30 @@ def read_sidecars(path: str | os.PathLike[str]) -> Sidecars:
         base=_first(one.base for one in found),
         recommended=next((one.recommended for one in found if one.recommended), Recommended()),
         civitai=next((one.civitai for one in found if one.civitai), None),
+        tags=tuple(tag for one in found for tag in one.tags),
     )
 
 
-def _readers(path: Path) -> tuple[tuple[Path, Callable[[str], Sidecars]], ...]:
+def sidecar_names(name: str) -> tuple[str, ...]:
+    """Returns how the notes next to a LoRA of that name are called.
+
+    >>> sidecar_names("ink.safetensors")[1:3]
+    ('ink.metadata.json', 'ink.safetensors.rgthree-info.json')
+    """
+    stem = name.rpartition(".")[0] or name
     return (
-        (path.with_suffix(".json"), _a1111),
-        (path.with_suffix(".metadata.json"), _lora_manager),
-        (path.with_name(f"{path.name}.rgthree-info.json"), _rgthree),
-        (path.with_suffix(".civitai.info"), _civitai_helper),
-        (path.with_suffix(".txt"), _custom_scripts),
+        f"{stem}.json",
+        f"{stem}.metadata.json",
+        f"{name}.rgthree-info.json",
+        f"{stem}.civitai.info",
+        f"{stem}.txt",
     )
+
+
+def _readers(path: Path) -> Iterable[tuple[Path, Callable[[str], Sidecars]]]:
+    readers = (_a1111, _lora_manager, _rgthree, _civitai_helper, _custom_scripts)
+    names = sidecar_names(path.name)
+    return zip(map(path.with_name, names), readers, strict=True)
 
 
 def _is_file(path: Path) -> bool:
@@ -143,6 +158,7 @@ def _lora_manager(text: str) -> Sidecars:
         notes=text_of(noted.get("notes")),
         base=text_of(noted.get("base_model")).replace("Unknown", ""),
         recommended=_tips(fields(lenient_json(text_of(noted.get("usage_tips"))))),
+        tags=(*_tags(noted), *_tags(fields(page.get("model")))),
     )
 
 
@@ -163,6 +179,7 @@ def _rgthree(text: str) -> Sidecars:
         base=text_of(noted.get("baseModel")),
         recommended=_recommended(None, noted.get("strengthMin"), noted.get("strengthMax")),
         civitai=next(filter(None, map(_linked_page, items(noted.get("links")))), None),
+        tags=_tags(noted),
     )
 
 
@@ -172,6 +189,7 @@ def _civitai_helper(text: str) -> Sidecars:
         words=_words(items(noted.get("trainedWords"))),
         base=text_of(noted.get("baseModel")),
         civitai=_page(noted),
+        tags=(*_tags(noted), *_tags(fields(noted.get("model")))),
     )
 
 
@@ -207,6 +225,12 @@ def _strength(value: object) -> float | None:
     """Reads a number, which some programs write as text."""
     number = number_of(lenient_json(value[:40]) if isinstance(value, str) else value)
     return number if number is not None and abs(number) <= LARGEST_STRENGTH else None
+
+
+def _tags(noted: Mapping[str, object]) -> tuple[str, ...]:
+    """Reads tags, which some programs write as texts and some as objects with a name."""
+    values = items(noted.get("tags"))
+    return _words(fields(each).get("name", each) for each in values)
 
 
 def _words(values: Iterable[object]) -> tuple[str, ...]:

@@ -71,6 +71,7 @@ class LoraReport:
         extra_warnings: Warnings that the match does not show; see ``warnings``.
         carried: Whether it is the one of several whose metadata the model carries for IC-LoRA
             nodes.
+        side: Which of two models it was applied to, if that has to be said.
     """
 
     name: str
@@ -90,6 +91,7 @@ class LoraReport:
     widened: tuple[str, ...] = ()
     extra_warnings: tuple[LoraWarning, ...] = ()
     carried: bool = False
+    side: str = ""
 
     def at(self, term: Term, live: int = 0, untouched: int = 0) -> LoraReport:
         """Returns the same report with the strengths of ``term``, ``live`` of its layers next to
@@ -146,7 +148,13 @@ class Report:
     def in_order(self, names: Sequence[str]) -> Report:
         """Returns the same with these files first, in the order of a list of theirs."""
         place = {name: number for number, name in reversed([*enumerate(names)])}
-        return Report(tuple(sorted(self.loras, key=lambda lora: place.get(lora.name, len(names)))))
+        last = len(names)
+        order = sorted(self.loras, key=lambda lora: (place.get(lora.name, last), lora.side))
+        return Report(tuple(order))
+
+    def on(self, side: str) -> Report:
+        """Returns the same, said of one of two models."""
+        return Report(tuple(replace(lora, side=side) for lora in self.loras))
 
     def to_dict(self) -> dict[str, object]:
         """Returns the same as plain values, ready for JSON."""
@@ -257,7 +265,8 @@ def _unknown(match: Match) -> list[str]:
 
 def _title(lora: LoraReport) -> str:
     facts = [" + ".join(lora.families), _rank_text(lora.ranks), lora.base or ""]
-    return f"{lora.name} ({', '.join(filter(None, facts))})"
+    side = f"{lora.side}: " if lora.side else ""
+    return f"{side}{lora.name} ({', '.join(filter(None, facts))})"
 
 
 def _rank_text(ranks: tuple[int, int] | None) -> str:

@@ -11,7 +11,7 @@ def outcomes_of(report: Report) -> list[dict[str, object]]:
 
     A file is "applied", or "partial" if something of it that belongs to a connected part was not
     applied. ``warnings`` have a code for programs and a text for people, with the values that it is
-    made of.
+    made of. ``side`` says which of two models, where that has to be said.
     """
     return [_outcome(lora) for lora in report.loras]
 
@@ -21,6 +21,7 @@ def _outcome(lora: LoraReport) -> dict[str, object]:
     applied = sum(part.applied for part in connected)
     found = sum(part.found for part in connected)
     return {
+        **({"side": lora.side} if lora.side else {}),
         "name": lora.name,
         "state": "partial" if lora.unknown or applied < found else "applied",
         "applied": applied,

@@ -126,6 +126,13 @@ def denoiser_root(shapes: Shapes) -> str:
     return next((root for root in roots if any(key.startswith(root) for key in shapes)), "")
 
 
+def denoiser_architecture(shapes: Shapes) -> str | None:
+    """Returns the name of the architecture of a model's denoiser, or None if it is not known."""
+    root = denoiser_root(shapes)
+    own = {key[len(root) :]: shape for key, shape in shapes.items() if key.startswith(root)}
+    return architecture(own)
+
+
 def _declared_roles(shapes: Shapes, declared: str) -> tuple[Role, ...]:
     roles = _DECLARED.get(declared)
     if roles is None:

@@ -1,6 +1,6 @@
 """Step 1, read: the bytes of a file become checked modules, or the file is refused."""
 
-from .base_model import base_by_names, base_of_file
+from .base_model import MadeFor, base_by_names, base_of_file, made_for
 from .content import shared_hashes
 from .file_faults import (
     LARGEST_HEADER_BYTES,
@@ -20,6 +20,7 @@ __all__ = [
     "FileCache",
     "Head",
     "LoraFile",
+    "MadeFor",
     "base_by_names",
     "base_of_file",
     "check_beginning",
@@ -30,6 +31,7 @@ __all__ = [
     "explain",
     "header_end",
     "identify",
+    "made_for",
     "outline_of",
     "read_file",
     "read_head",

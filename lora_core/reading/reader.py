@@ -41,6 +41,9 @@ from .header import (
 )
 from .tensors import outlines_of, parts_of
 
+MOST_REMEMBERED: Final = 4096
+"""How many files are remembered as sound."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Module:
@@ -83,11 +86,12 @@ class LoraFile:
 class FileCache:
     """Reads every file once while anybody holds it; safe from several threads.
 
-    References are weak: what the host frees is freed.
+    References are weak: what the host frees is freed. Only the names of checked files stay.
     """
 
     def __init__(self) -> None:
         self._files: WeakValueDictionary[FileId, LoraFile] = WeakValueDictionary()
+        self._sound: dict[FileId, None] = {}  # in the order of the checks
         self._lock = Lock()
 
     def read(self, file: FileId) -> LoraFile:
@@ -98,14 +102,22 @@ class FileCache:
             if known is None:
                 known = read_file(file)
                 self._files[file] = known
+                self._remember(file)
             return known
 
     def check(self, file: FileId) -> None:
-        """Does what ``check_file`` does; a file in memory has passed it."""
+        """Does what ``check_file`` does, once for each state of a file."""
         with self._lock:
-            known = file in self._files
+            known = file in self._sound
         if not known:
             check_file(file)
+            with self._lock:
+                self._remember(file)
+
+    def _remember(self, file: FileId) -> None:
+        self._sound[file] = None
+        while len(self._sound) > MOST_REMEMBERED:
+            del self._sound[next(iter(self._sound))]
 
 
 shared_cache: Final = FileCache()

@@ -2,10 +2,13 @@
 
 from .apply import apply_for_prompts, apply_recipe
 from .files import (
+    MODEL_KINDS,
     Library,
     content_of,
     current,
     find_lora,
+    find_model,
+    listed_files,
     listed_states,
     lora_names,
     resolve_lora,
@@ -14,6 +17,7 @@ from .keep import analyse_recipe, extract_recipe, save_recipe
 from .regions import named
 
 __all__ = [
+    "MODEL_KINDS",
     "Library",
     "analyse_recipe",
     "apply_for_prompts",
@@ -22,6 +26,8 @@ __all__ = [
     "current",
     "extract_recipe",
     "find_lora",
+    "find_model",
+    "listed_files",
     "listed_states",
     "lora_names",
     "named",

@@ -11,18 +11,49 @@ from pathlib import Path
 import folder_paths
 
 from ...lora_core.algebra import FileId, Recipe
-from ...lora_core.errors import LoraError, LoraFileError
+from ...lora_core.errors import LoraError, LoraFileError, LoraInputError
 from ...lora_core.formats import config_changed
-from ...lora_core.library import Asked, Found, choose_name, resolve, warnings_of
+from ...lora_core.library import (
+    Asked,
+    Found,
+    Listed,
+    choose_name,
+    find_listed,
+    resolve,
+    warnings_of,
+)
 from ...lora_core.reading import identify, shared_hashes
 from ...lora_core.warning import LoraWarning
 
 LORAS = "loras"
 
+MODEL_KINDS = ("checkpoints", "diffusion_models")
+"""The host's names for its folders of models."""
+
 
 def lora_names() -> list[str]:
     """Returns the names that the host lists in its loras folders."""
     return folder_paths.get_filename_list(LORAS)
+
+
+def listed_files(names: Iterable[str] | None = None) -> list[Listed]:
+    """Returns where the listed files are, or those of ``names``, and what lies next to them."""
+    folders = folder_paths.get_folder_paths(LORAS)
+    return [*find_listed(lora_names() if names is None else names, folders)]
+
+
+def find_model(kind: str, name: str) -> FileId:
+    """Returns the model that the host lists under that name; LoraError if there is none."""
+    listed = kind in MODEL_KINDS and name in folder_paths.get_filename_list(kind)
+    path = folder_paths.get_full_path(kind, name) if listed else None
+    if path is None:
+        raise LoraInputError(
+            f'Model "{name[:200]}": there is no such file in the {kind} folder.',
+            key="name",
+            expected="a listed name",
+            found=name,
+        )
+    return identify(path, name)
 
 
 def listed_states() -> str:

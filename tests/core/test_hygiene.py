@@ -51,6 +51,8 @@ TOUCHES = {
     "host/options.py": MODELS,
     "host/adapter.py": MODELS,
     "routes.py": {"server", "aiohttp"},
+    "overview.py": {"aiohttp"},
+    "replies.py": {"aiohttp"},
     "notices.py": {"server"},
 }
 """What of the host each file may import, beside the nodes' own interface."""

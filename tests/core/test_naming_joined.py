@@ -159,7 +159,8 @@ def test_any_rows_of_a_kronecker_product_by_themselves(factored, scrambled):
         for stop in range(start + 1, 13):
             cut = whole.cut(slice(start, stop))
             assert torch.equal(dense(cut), entries[start:stop])
-            assert cut.fits((stop - start, 10)) and cut.max_abs() >= entries[start:stop].abs().max()
+            largest = entries[start:stop].abs().max().nextafter(torch.tensor(0.0))  # it is rounded
+            assert cut.fits((stop - start, 10)) and cut.max_abs() >= largest
             assert torch.equal(dense(cut.cut(slice(0, 1))), entries[start : start + 1])
 
 

@@ -16,7 +16,14 @@ from lora_core.library.resolve import Asked
 from lora_core.lists import rows as reader
 from lora_core.lists.block_presets import PRESETS
 from lora_core.lists.block_vectors import from_vector
-from lora_core.lists.rows import active_rows, read_rows
+from lora_core.lists.rows import (
+    Low,
+    active_rows,
+    check_links,
+    read_rows,
+    rows_for,
+    with_links,
+)
 
 INK = Recipe.of(FileId("/loras/ink.safetensors", 1, 1, 1, "ink.safetensors"))
 HASH = "0a" * 32
@@ -129,6 +136,7 @@ BAD_ROWS = {
     "noted": [5, True, ["ink"], {}],
     "triggers": ["ink", [1], {}, [None]],
     "blocks": [0, False, ["mid: 0"], {"mid": 0}],
+    "link": ["", "strength", "strength_0", "strength_1000", "lora", 1, True, ["strength_1"]],
 }  # fmt: skip
 
 
@@ -302,6 +310,127 @@ def test_anything_else_is_read_or_refused_but_never_a_surprise(anything):
         assert error.expected
 
 
+# --- two models, for high and for low noise ----------------------------------------------------------
+
+PAIR = ROW | {"low": {"name": "ink_low.safetensors", "strength": 0.5, "hash": HASH, "size": 7}}
+
+
+def of(side, *rows):
+    """What one of the two models gets: file and strengths."""
+    seen = rows_for(side, read_rows(list(rows)))
+    return [(row.asked.name, float(row.model), float(row.clip)) for row in seen]
+
+
+def test_a_pair_is_another_file_for_low_noise():
+    (row,) = read_rows([PAIR])
+    assert row.low == Low(Asked("ink_low.safetensors", HASH, 7, row=1), Fraction(1, 2))
+    assert row.asked == Asked("ink.safetensors", row=1)
+    assert of("high", PAIR) == [("ink.safetensors", 0.8, 0.8)]
+    assert of("low", PAIR) == [("ink_low.safetensors", 0.5, 0.5)]
+
+
+def test_without_a_strength_of_its_own_it_has_those_of_the_row():
+    pair = ROW | {"strength_clip": 0.3, "low": {"name": "low", "strength": None}}
+    assert of("low", pair) == [("low", 0.8, 0.3)]
+
+
+def test_what_else_is_said_of_a_row_counts_for_both_files():
+    pair = PAIR | {"triggers": ["ink"], "blocks": "late: 0"}
+    (high,), (low,) = (rows_for(side, read_rows([ROW, pair])[1:]) for side in ("high", "low"))
+    assert (high.triggers, high.blocks) == (low.triggers, low.blocks) == (("ink",), high.blocks)
+    assert high.asked.row == low.asked.row == 2
+
+
+def test_a_row_goes_into_both_models_unless_it_says_otherwise():
+    rows = [ROW, ROW | {"only": "high"}, ROW | {"only": "low"}, ROW | {"only": None}]
+    read = read_rows(rows)
+    assert [row.asked.row for row in rows_for("high", read)] == [1, 2, 4]
+    assert [row.asked.row for row in rows_for("low", read)] == [1, 3, 4]
+    plain = read_rows([ROW])
+    assert rows_for("high", plain) == rows_for("low", plain) == plain
+
+
+def test_a_solo_row_for_one_model_leaves_the_other_as_it_is():
+    active = active_rows(read_rows([ROW, PAIR | {"solo": True, "only": "low"}]))
+    assert rows_for("high", active) == ()
+    assert len(rows_for("low", active)) == 1
+
+
+def test_the_hash_of_the_low_file_speaks_for_its_own_name():
+    low = {"name": "ink_low.safetensors", "hash": HASH, "size": 7}
+    for noted, known in (("INK_LOW.safetensors", HASH), ("ink.safetensors", None)):
+        (row,) = read_rows([ROW | {"low": low | {"noted": noted}}])
+        assert row.low.asked == Asked(low["name"], known, 7 if known else None, row=1)
+
+
+BAD_LOWS = {
+    "low": [5, "ink", [], True],
+    "low.name": [{}, {"name": 5}, {"name": ""}, {"name": None}],
+    "low.strength": [{"name": "a", "strength": bad} for bad in ("x", 101, True, float("nan"))],
+    "low.hash": [{"name": "a", "hash": "0a"}],
+    "low.size": [{"name": "a", "size": -1}],
+    "low.noted": [{"name": "a", "noted": 5}],
+}
+
+
+@pytest.mark.parametrize(("key", "bad"), [(k, v) for k, vs in BAD_LOWS.items() for v in vs])
+def test_a_bad_low_file_is_refused_by_row_and_key(key, bad):
+    with pytest.raises(LoraInputError) as refused:
+        read_rows([ROW, ROW | {"low": bad}])
+    error = refused.value
+    assert (error.row, error.key) == (2, key)
+    assert str(error).startswith(f"row 2: {key} must be ")
+    assert error.expected
+    assert error.found
+
+
+@pytest.mark.parametrize("bad", ["both", "HIGH", 5, True, ["high"], ""])
+def test_only_is_one_of_the_two_models(bad):
+    with pytest.raises(LoraInputError, match='row 1: only must be "high" or "low"') as refused:
+        read_rows([ROW | {"only": bad}])
+    assert refused.value.key == "only"
+
+
+# --- strengths that come by a link -------------------------------------------------------------------
+
+LINKED = ROW | {"link": "strength_1"}
+
+
+@pytest.mark.parametrize(
+    ("came", "strength"), [(0.1, "1/10"), (2, "2"), (-100.0, "-100"), (0, "0")]
+)
+def test_a_strength_that_comes_by_a_link_is_the_rows(came, strength):
+    rows = read_rows([LINKED, ROW, LINKED | {"strength_clip": 0.3, "low": {"name": "low"}}])
+    one, other, pair = with_links(rows, {"strength_1": came, "strength_2": 5, "lora": 7})
+    assert one.model == one.clip == Fraction(strength)
+    assert other == rows[1]
+    assert (pair.model, pair.clip) == (Fraction(strength), Fraction(3, 10))
+    assert rows_for("low", [pair])[0].model == Fraction(strength)
+
+
+def test_where_nothing_comes_a_row_has_its_own_strength():
+    rows = read_rows([LINKED])
+    assert with_links(rows, {}) == with_links(rows, {"strength_2": 1.0}) == rows
+
+
+@pytest.mark.parametrize("came", [None, "much", True, float("nan"), float("inf"), 100.5, [0.5], {}])
+def test_what_is_no_strength_is_refused_by_row_and_file(came):
+    with pytest.raises(LoraInputError) as refused:
+        with_links(read_rows([ROW, LINKED]), {"strength_1": came})
+    error = refused.value
+    assert (error.row, error.key, error.file) == (2, "strength_1", "ink.safetensors")
+    assert str(error).startswith('row 2: "ink.safetensors": strength_1 must be a number from -100')
+
+
+def test_a_strength_that_no_row_takes_is_refused():
+    rows = read_rows([LINKED | {"on": False}])
+    check_links(
+        rows, ["strength_1", "rows", "lora", "model", "strength_x", "strength_0", "strength"]
+    )
+    with pytest.raises(LoraInputError, match="no row takes its strength from strength_2"):
+        check_links(rows, ["strength_1", "strength_2"])
+
+
 # --- the schema in the documentation ----------------------------------------------------------------
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "rows.schema.json").read_text())
@@ -320,6 +449,9 @@ FINE = [
         ROW
         | {"triggers": ["a"], "blocks": "double 0-6: 0", "noted": "ink.safetensors", "note": [1]}
     ),
+    value(LINKED, ROW | {"link": None}, ROW | {"link": "strength_999"}),
+    value(PAIR | {"only": "low"}, ROW | {"only": "high", "low": None}, ROW | {"only": None}),
+    value(ROW | {"low": {"name": "a", "strength": None, "hash": None, "size": None, "x": 1}}),
 ]
 WRONG = [
     1,
@@ -340,6 +472,15 @@ WRONG = [
     value(ROW | {"hash": "abc"}),
     value(ROW | {"size": -1}),
     value(ROW | {"size": 1.5}),
+    value(ROW | {"link": "model"}),
+    value(ROW | {"link": "strength_0"}),
+    value(ROW | {"only": "both"}),
+    value(ROW | {"low": "a"}),
+    value(ROW | {"low": {}}),
+    value(ROW | {"low": {"name": ""}}),
+    value(ROW | {"low": {"name": "a", "strength": 101}}),
+    value(ROW | {"low": {"name": "a", "hash": "abc"}}),
+    value(ROW | {"low": {"name": "a", "size": -1}}),
     value(*[ROW] * 501),
 ]
 
@@ -358,6 +499,8 @@ def test_the_schema_refuses_what_is_refused(document):
         read_rows(document)
 
 
-def test_the_schema_knows_every_key_of_a_row():
-    read = set(re.findall(r'row\.get\("(\w+)"', Path(reader.__file__).read_text()))
-    assert read <= SCHEMA["$defs"]["row"]["properties"].keys()
+@pytest.mark.parametrize("part", ["row", "low"])
+def test_the_schema_knows_every_key(part):
+    read = set(re.findall(rf'{part}\.get\("(\w+)"', Path(reader.__file__).read_text()))
+    assert read
+    assert read <= SCHEMA["$defs"][part]["properties"].keys()

@@ -15,11 +15,12 @@ from lora_core.errors import LoraInputError
 from lora_core.lists.block_sweep import parse_blocks
 from lora_core.lists.sweep import (
     MOST_ITEMS,
+    ONE,
+    Sweep,
     check_count,
     columns_of,
     headers,
     parse_values,
-    sweep,
 )
 
 
@@ -32,6 +33,10 @@ NAMES = ("ink", "light", "a, b", "a", "b 0, a 0", "0", "x.y")
 
 values = st.lists(st.integers(-20, 20).map(lambda n: Fraction(n, 10)), min_size=1, max_size=5)
 recipes = st.lists(st.builds(named, st.sampled_from(NAMES)), max_size=3).map(Recipe.sum)
+
+
+def sweep(lora, values, across=None, across_values=ONE, blocks=()):
+    return Sweep((lora,), values, across, across_values, blocks).items()
 
 
 def labels(*args):

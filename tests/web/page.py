@@ -12,6 +12,7 @@ from typing import Any
 
 from playwright.sync_api import (
     Browser,
+    BrowserContext,
     ConsoleMessage,
     Dialog,
     Error,
@@ -24,6 +25,9 @@ from harness.host import LOCAL, Host
 
 DRIVER = Path(__file__).with_name("page.js")
 WINDOW = {"width": 1600, "height": 1000}
+CONTEXT: dict[str, Any] = {"viewport": WINDOW, "locale": "en-US"}
+ONLY_USER = "default"
+SIGN_IN = "#comfy-user-selection"
 STARTED = "window.app?.extensionManager && app.canvas?.graph"
 RESTORED = "app.extensionManager.workflow.activeWorkflow"
 
@@ -64,11 +68,24 @@ class Page:
     """One open page. ``ids`` are those of the graph that is shown."""
 
     def __init__(self, browser: Browser, host: Host, renderer: str) -> None:
+        self._open(browser.new_context(**CONTEXT), host, renderer, ONLY_USER)
+        self._wait_until_started()
+
+    @classmethod
+    def of_user(cls, context: BrowserContext, host: Host, renderer: str, user: str) -> Page:
+        """A tab of one user of a host that has several, who signs in where the page asks."""
+        page = cls.__new__(cls)
+        page._open(context, host, renderer, user)
+        page._sign_in(user)
+        page._wait_until_started()
+        return page
+
+    def _open(self, context: BrowserContext, host: Host, renderer: str, user: str) -> None:
         self.host = host
         self.renderer = renderer
         self.complaints: list[str] = []
-        _write_settings(host, QUIET | {"Comfy.VueNodes.Enabled": RENDERERS[renderer]})
-        self.browser_page = browser.new_page(viewport=WINDOW, locale="en-US")
+        _write_settings(host, user, QUIET | {"Comfy.VueNodes.Enabled": RENDERERS[renderer]})
+        self.browser_page = context.new_page()
         self.browser_page.set_default_timeout(1000 * PATIENCE)
         self.browser_page.add_init_script(path=DRIVER)
         self.browser_page.on("console", self._hear)
@@ -76,7 +93,16 @@ class Page:
         self.browser_page.on("dialog", self._answer)
         self.browser_page.route(re.compile(rf"^https?://(?!{LOCAL})"), lambda route: route.abort())
         self.browser_page.goto(f"http://{LOCAL}:{host.port}/")
-        self._wait_until_started()
+
+    def _sign_in(self, user: str) -> None:
+        """In the page's own list of users; another tab of the same browser is in already."""
+        asking = self.browser_page.locator(SIGN_IN)
+        self.browser_page.wait_for_function(f"document.querySelector('{SIGN_IN}') || ({STARTED})")
+        if asking.count():
+            asking.get_by_role("combobox").click()
+            name, _, _ = user.rpartition("_")
+            self.browser_page.get_by_role("option", name=name, exact=True).click()
+            asking.get_by_role("button", name="Next").click()
 
     def reload(self) -> None:
         self.browser_page.reload()
@@ -88,7 +114,7 @@ class Page:
             self.reload()
 
     def close(self) -> None:
-        self.browser_page.close()
+        self.browser_page.context.close()
 
     def __getattr__(self, name: str) -> Any:
         """The functions of page.js."""
@@ -106,14 +132,21 @@ class Page:
         result = self.queue()
         assert result["end"] == "execution_success", result
 
+    def searched(self, words: str) -> list[str]:
+        """The names that the page's own search lists for some words, the first one on top."""
+        self._open_search((WINDOW["width"] / 2, WINDOW["height"] / 2))
+        self.browser_page.keyboard.type(words)
+        found = self.browser_page.get_by_test_id("result-item")
+        found.filter(has_text=words.split()[0]).first.wait_for()
+        self.settle()
+        names = [text.split("\n")[0].strip() for text in found.all_inner_texts()]
+        self.browser_page.keyboard.press("Escape")
+        expect(self.browser_page.get_by_role("dialog")).to_have_count(0)
+        return names
+
     def add_by_search(self, name: str, place: tuple[float, float]) -> None:
         """Adds a node as a person does, beginning with two clicks on the empty canvas."""
-        field = self.browser_page.locator("input:focus")
-        for _ in range(TRIES):
-            self.browser_page.mouse.dblclick(*place)
-            with contextlib.suppress(TimeoutError):
-                field.wait_for(timeout=1000)
-                break
+        self._open_search(place)
         self.browser_page.keyboard.type(name)
         self.browser_page.get_by_text(name).first.wait_for()
         before = len(self.workflow()["nodes"])
@@ -122,6 +155,14 @@ class Page:
         expect(self.browser_page.get_by_role("dialog")).to_have_count(0)
         self.browser_page.mouse.move(*place)  # the new node hangs on the mouse
         self.browser_page.mouse.click(*place)
+
+    def _open_search(self, place: tuple[float, float]) -> None:
+        field = self.browser_page.locator("input:focus")
+        for _ in range(TRIES):
+            self.browser_page.mouse.dblclick(*place)
+            with contextlib.suppress(TimeoutError):
+                field.wait_for(timeout=1000)
+                return
 
     def drag_wire(self, source: tuple[int, int], target: tuple[int, int]) -> None:
         """From an output to an input: (node, number of the socket)."""
@@ -301,8 +342,8 @@ class Page:
             self.complaints.append(str(error))
 
 
-def _write_settings(host: Host, settings: Mapping[str, object]) -> None:
+def _write_settings(host: Host, user: str, settings: Mapping[str, object]) -> None:
     """The host reads this file anew for every page."""
-    file = host.folder / "user" / "default" / "comfy.settings.json"
+    file = host.folder / "user" / user / "comfy.settings.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(settings), encoding="utf-8")

@@ -8,7 +8,7 @@ import {
   against,
   counts,
   countsOf,
-  outcomeNamed,
+  outcomesNamed,
   titlesIn,
   triggerChoices,
   withToggled,
@@ -29,6 +29,11 @@ test("a file of several runs, as of a sweep, is counted once", () => {
   assert.deepEqual(countsOf([...run, ...run, run[0]]), countsOf(run));
 });
 
+test("a file in two models is one file, with the layers of both", () => {
+  const both = [lora("a", 18, 19), { ...lora("a", 17, 19), side: "low" }, { ...lora("b", 1, 1), side: "low" }];
+  assert.deepEqual(countsOf([...both, ...both]), { loras: 2, applied: 36, found: 39, warnings: 0 });
+});
+
 test("files are counted in a report of which there is only the text", () => {
   const text =
     "a.safetensors (LoRA, rank 4)\n    unknown, not applied: 1 (x)\nsub/b.safetensors (LoHa)\n    names: kohya";
@@ -38,9 +43,9 @@ test("files are counted in a report of which there is only the text", () => {
 
 test("an outcome is found by any way to write its file's name", () => {
   const outcome = lora("style\\Café.safetensors", 1, 1);
-  assert.equal(outcomeNamed([outcome], ["STYLE/cafe\u0301.safetensors"]), outcome);
-  assert.equal(outcomeNamed([outcome], ["Café.safetensors"]), undefined);
-  assert.equal(outcomeNamed([outcome], ["old.safetensors", "style/café.safetensors"]), outcome);
+  assert.deepEqual(outcomesNamed([outcome], ["STYLE/cafe\u0301.safetensors"]), [outcome]);
+  assert.deepEqual(outcomesNamed([outcome], ["Café.safetensors"]), []);
+  assert.deepEqual(outcomesNamed([outcome], ["old.safetensors", "style/café.safetensors"]), [outcome]);
 });
 
 test("a row counts if it is on, named, and solo where any row is", () => {

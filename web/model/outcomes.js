@@ -6,9 +6,10 @@
  *   live: number, through: number, unused: number }} Part
  * @typedef {{ code: string, text: string, sentence?: string, fields?: Record<string, string | number> }} Warning
  *   older runs say only `text`; `sentence` and `fields` are what it is made of
- * @typedef {{ name: string, state: "applied" | "partial", applied: number, found: number, parts: Part[],
+ * @typedef {{ name: string, side?: "low", state: "applied" | "partial", applied: number, found: number, parts: Part[],
  *   unknown: number, first_unknown: string[], warnings?: Warning[],
- *   base: string | null, model: string | null, report?: string }} Outcome of one file
+ *   base: string | null, model: string | null, report?: string }} Outcome of one file, in the low-noise model if
+ *   `side` says so
  * @typedef {"applied" | "partial" | "refused" | "stale" | "none"} State
  * @typedef {{ word: string, count: number | null }} Word a trigger word, and in how many captions it is
  * @typedef {{ strength: number | null, least: number | null, most: number | null }} Recommended
@@ -20,17 +21,17 @@ import { activeRows } from "./value.js";
 const STATES = ["none", "applied", "stale", "partial", "refused"]; // the worst one last
 
 /**
- * Adds up the layers and warnings of files. Each file counts once, though a node that runs over a list reports it
- * in every run.
+ * Adds up the layers and warnings of files. Each file counts once for each model, though a node that runs over a list
+ * reports it in every run.
  *
- * @param {Pick<Outcome, "name" | "applied" | "found" | "warnings">[]} loras
+ * @param {Pick<Outcome, "name" | "side" | "applied" | "found" | "warnings">[]} loras
  */
 export function countsOf(loras) {
-  const files = [...new Map(loras.map((lora) => [lora.name, lora])).values()];
+  const files = [...new Map(loras.map((lora) => [`${lora.side ?? ""} ${lora.name}`, lora])).values()];
   /** @param {(lora: typeof loras[number]) => number} count */
   const sum = (count) => files.reduce((total, lora) => total + count(lora), 0);
   return {
-    loras: files.length,
+    loras: new Set(files.map(({ name }) => name)).size,
     applied: sum(({ applied }) => applied),
     found: sum(({ found }) => found),
     warnings: sum(({ warnings = [] }) => warnings.length),
@@ -45,14 +46,14 @@ export function countsOf(loras) {
 export const titlesIn = (text) => text.split("\n").filter((line) => /^\S.*\)$/.test(line)).length;
 
 /**
- * Finds the outcome of a file by any of its names.
+ * Finds the outcomes of a file by any of its names.
  *
  * @template {{ name: string }} T
  * @param {T[]} loras @param {string[]} names
  */
-export function outcomeNamed(loras, names) {
+export function outcomesNamed(loras, names) {
   const meant = names.map(sameName);
-  return loras.find(({ name }) => meant.includes(sameName(name)));
+  return loras.filter(({ name }) => meant.includes(sameName(name)));
 }
 
 /** Whether a row counts in a run. It may be a changed copy of one of `rows`. @param {Row} row @param {Row[]} rows */
@@ -101,6 +102,20 @@ export function triggerChoices({ triggers }, facts) {
   const known = new Set(found.map(({ word }) => word));
   const own = chosen.filter((word) => !known.has(word)).map((word) => ({ word, count: null }));
   return [...found, ...own].map(({ word, count }) => ({ word, count, chosen: chosen.includes(word) }));
+}
+
+/**
+ * Returns the words of several files as if they were of one, each once.
+ *
+ * @template {{ triggers: Word[], stated_triggers: string[] }} F
+ * @param {F[]} files
+ */
+export function wordsOf(files) {
+  const words = files.flatMap(({ triggers }) => triggers);
+  return {
+    triggers: words.filter(({ word }, index) => words.findIndex((each) => each.word === word) === index),
+    stated_triggers: [...new Set(files.flatMap((file) => file.stated_triggers))],
+  };
 }
 
 /** Adds a word to the chosen ones, or removes it. @param {string[]} chosen @param {string} word */

@@ -3,7 +3,10 @@
  * change stays the same object, by which the list on the page recognises it.
  *
  * @typedef {{ on: boolean, solo?: boolean, name: string, strength: number, strength_clip?: number,
- *   hash?: string, size?: number, noted?: string, note?: string, triggers?: string[], blocks?: string }} Row unknown keys are kept
+ *   hash?: string, size?: number, noted?: string, note?: string, triggers?: string[], blocks?: string,
+ *   low?: Low, only?: "high" | "low", link?: string }} Row unknown keys are kept
+ * @typedef {{ name: string, strength?: number, hash?: string, size?: number, noted?: string }} Low the file of a pair
+ *   that is for the low-noise model; see sides.js
  * @typedef {{ version: number, rows: Row[] }} Value unknown keys are kept
  * @typedef {{ hash?: string, size?: number }} Identity the hash and the size of a file
  */
@@ -65,7 +68,13 @@ const KINDS = {
   note: (value) => typeof value === "string" && value !== "",
   triggers: (value) => Array.isArray(value) && value.every((word) => typeof word === "string"),
   blocks: (value) => typeof value === "string" && value !== "",
+  low: (value) => isObject(value) && typeof value.name === "string" && value.name !== "",
+  only: (value) => value === "high" || value === "low",
+  link: (value) => typeof value === "string" && /^strength_[1-9]\d{0,2}$/.test(value),
 };
+
+/** @type {typeof KINDS} */
+const KINDS_OF_LOW = { ...KINDS, strength: (value) => toNumber(value) !== null };
 
 /** @param {Record<string, unknown>} stored @returns {Row} */
 function readRow(stored) {
@@ -76,10 +85,26 @@ function readRow(stored) {
     name: typeof stored.name === "string" ? stored.name : "",
     strength: tidy(toNumber(stored.strength) ?? 1),
   };
-  for (const [key, fits] of Object.entries(KINDS)) if (key in row && !fits(row[key])) delete row[key];
+  dropUnfit(row, KINDS);
   const apart = toNumber(row.strength_clip);
   if (apart !== null) row.strength_clip = tidy(apart);
+  if (row.low) row.low = readLow(row.low);
   return row;
+}
+
+/** @param {Low} stored @returns {Low} */
+function readLow(stored) {
+  /** @type {Low & Record<string, unknown>} */
+  const low = { ...stored };
+  dropUnfit(low, KINDS_OF_LOW);
+  const strength = toNumber(low.strength);
+  if (strength !== null) low.strength = tidy(strength);
+  return low;
+}
+
+/** @param {Record<string, unknown>} stored @param {typeof KINDS} kinds */
+function dropUnfit(stored, kinds) {
+  for (const [key, fits] of Object.entries(kinds)) if (key in stored && !fits(stored[key])) delete stored[key];
 }
 
 /** @param {unknown} value @returns {number | null} */
@@ -130,7 +155,14 @@ export function tidyRows(rows) {
 export const newRow = (name, others = {}) => ({ on: true, name, strength: 1, ...others });
 
 /** Adds as many rows at the end as there is room for. @param {Row[]} rows @param {Row[]} others */
-export const add = (rows, ...others) => [...rows, ...others].slice(0, Math.max(MOST_ROWS, rows.length));
+export const add = (rows, ...others) =>
+  [...rows, ...others.map(withoutLink)].slice(0, Math.max(MOST_ROWS, rows.length));
+
+/** Leaves out the input of the strength, which is that of another row. @param {Row} row @returns {Row} */
+function withoutLink(row) {
+  const { link, ...others } = row;
+  return link === undefined ? row : others;
+}
 
 /** @param {Row[]} rows @param {number} index */
 export const remove = (rows, index) => rows.filter((_, other) => other !== index);
@@ -138,7 +170,7 @@ export const remove = (rows, index) => rows.filter((_, other) => other !== index
 /** @param {Row[]} rows @param {number} index */
 export function duplicate(rows, index) {
   if (rows.length >= MOST_ROWS) return rows;
-  return rows.toSpliced(index + 1, 0, structuredClone(rows[index]));
+  return rows.toSpliced(index + 1, 0, structuredClone(withoutLink(rows[index])));
 }
 
 /** Moves a row to the place `to`, counted without it. @param {Row[]} rows @param {number} from @param {number} to */
@@ -219,7 +251,7 @@ export const withName = (name, { hash, size } = {}) => (hash === undefined ? {} 
 /**
  * Returns hash and size, as far as they were noted for the row's file. Rows of older versions do not say for which.
  *
- * @param {Row} row @returns {Identity}
+ * @param {Pick<Row, "name" | "hash" | "size" | "noted">} row @returns {Identity}
  */
 export function identityOf({ name, hash, size, noted = name }) {
   return hash && sameName(noted) === sameName(name) ? { hash, size } : {};
@@ -248,7 +280,7 @@ export function activeRows(rows) {
 
 /**
  * Scales the strengths of the rows that count, so that their absolute values add up to 1. A strength for the text
- * encoders keeps its ratio to the one for the model. Rows whose strengths are all 0 stay as they are.
+ * encoders, or for low noise, keeps its ratio to the one for the model. Rows whose strengths are all 0 stay as they are.
  *
  * @param {Row[]} rows
  */
@@ -261,8 +293,13 @@ export function normalise(rows) {
 
 /** @param {Row} row @param {number} factor @returns {Row} */
 function scaled(row, factor) {
-  const text = row.strength_clip === undefined ? {} : { strength_clip: tidy(row.strength_clip * factor) };
-  return { ...row, strength: tidy(row.strength * factor), ...text };
+  const { strength, strength_clip: text, low } = row;
+  return {
+    ...row,
+    strength: tidy(strength * factor),
+    ...(text === undefined ? {} : { strength_clip: tidy(text * factor) }),
+    ...(low?.strength === undefined ? {} : { low: { ...low, strength: tidy(low.strength * factor) } }),
+  };
 }
 
 /**
@@ -272,7 +309,13 @@ function scaled(row, factor) {
  */
 export function withIdentities(rows, known) {
   return rows.map((row) => {
-    const identity = row.name && !identityOf(row).hash ? known(row.name) : undefined;
-    return identity ? { ...row, ...withName(row.name, identity) } : row;
+    const low = row.low && identified(row.low, known);
+    return identified(low === row.low ? row : { ...row, low }, known);
   });
+}
+
+/** @template {Low} T @param {T} file @param {(name: string) => Identity | undefined} known @returns {T} */
+function identified(file, known) {
+  const identity = file.name && !identityOf(file).hash ? known(file.name) : undefined;
+  return identity ? { ...file, ...withName(file.name, identity) } : file;
 }

@@ -1,19 +1,23 @@
 /** Shows the rows on the page, between the buttons for all of them and the one that adds some. */
 
 import { clipboardText } from "../interop/clipboard.js";
+import { rowsFromFiles } from "../interop/dropped.js";
 import { say } from "../interop/edit.js";
 import { rowsFromText } from "../interop/paste.js";
 import { library } from "../library/library.js";
 import { splitName } from "../model/filenames.js";
 import { advised } from "../model/outcomes.js";
+import { otherHalf, sideOf } from "../model/pairs.js";
 import * as edits from "../model/value.js";
 import { icon, make, setAttributes, setText } from "../page/elements.js";
 import { setting } from "../page/settings.js";
-import { short } from "../page/text.js";
+import { printable, short } from "../page/text.js";
 import { t } from "../page/words.js";
+import { usesLow } from "../runs/runs.js";
+import { button } from "./controls.js";
 import { askForText } from "./paste_box.js";
 import { openPicker } from "./picker.js";
-import { button, RowView } from "./row.js";
+import { RowView } from "./row.js";
 import { openSets } from "./sets.js";
 
 const UNDER = 4; // pixels below what is unfolded, as in rows.css
@@ -180,12 +184,16 @@ export class List {
   }
 
   addByPicker() {
-    openPicker(this.addButton, { many: true, onPick: (name) => this.#add(name) });
+    openPicker(this.addButton, { node: this.node, many: true, onPick: (name) => this.#add(name) });
   }
 
   /** @param {RowView} view */
   choose(view) {
-    openPicker(view.file, { current: view.row.name, onPick: (name) => this.#choose(view, name) });
+    openPicker(view.file, {
+      node: this.node,
+      current: view.row.name,
+      onPick: (name) => this.#choose(view, name),
+    });
   }
 
   /** Adds files one after the other, in the order in which they were chosen. @param {string} name */
@@ -195,16 +203,25 @@ export class List {
 
   /** @param {string} name */
   async #addNow(name) {
-    const [identity, strength] = await Promise.all([this.#identify(name), recommendedFor(name)]);
-    const own = { ...edits.withName(name, identity), ...(strength === undefined ? {} : { strength }) };
-    this.edit((rows) => edits.add(rows, edits.newRow(name, own)));
-    if (strength !== undefined && strength !== 1) sayRecommended(name, strength);
+    const half = usesLow(this.node) ? otherHalf(name, library.names ?? []) : undefined;
+    const names = half === undefined ? [name] : sideOf(name) === "low" ? [half, name] : [name, half];
+    const [own, low] = await Promise.all(names.map((each) => this.#newFile(each)));
+    if (low && low.strength === (own.strength ?? 1)) delete low.strength; // one strength for both
+    this.edit((rows) => edits.add(rows, edits.newRow(own.name, low ? { ...own, low } : own)));
+    for (const { name: file, strength = 1 } of low ? [own, low] : [own])
+      if (strength !== 1) sayRecommended(file, strength);
     this.element.lastElementChild?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Returns what a new row says of a file. @param {string} name @returns {Promise<import("../model/value.js").Low>} */
+  async #newFile(name) {
+    const [identity, strength] = await Promise.all([this.identify(name), recommendedFor(name)]);
+    return { name, ...edits.withName(name, identity), ...(strength === undefined ? {} : { strength }) };
   }
 
   /** @param {RowView} view @param {string} name */
   async #choose(view, name) {
-    this.rename(view, name, await this.#identify(name));
+    this.rename(view, name, await this.identify(name));
   }
 
   /** @param {RowView} view @param {string} name @param {Identity} [identity] */
@@ -217,7 +234,7 @@ export class List {
    *
    * @param {string} name
    */
-  async #identify(name) {
+  async identify(name) {
     await soon(library.ask(name, { content: true }), IDENTITY_WAIT);
     return library.identity(name);
   }
@@ -234,7 +251,19 @@ export class List {
 
   /** Adds the rows that a text stands for. @param {string} text @returns {boolean} whether there were any */
   addText(text) {
-    const rows = edits.tidyRows(rowsFromText(text));
+    return this.#addRows(rowsFromText(text));
+  }
+
+  /** Adds the rows that files carry, or says that there are none. @param {File[]} files */
+  async addFiles(files) {
+    if (this.#addRows(await rowsFromFiles(files))) return;
+    const names = files.map(({ name }) => name).join(", ");
+    say("info", [t("There are no LoRAs in {name}.", { name: printable(names) })]);
+  }
+
+  /** @param {Row[]} found */
+  #addRows(found) {
+    const rows = edits.tidyRows(found);
     if (rows.length) this.edit((former) => edits.add(former, ...(former.length ? edits.withoutSolo(rows) : rows)));
     return rows.length > 0;
   }

@@ -6,8 +6,11 @@
 import { app } from "../../../scripts/app.js";
 
 import { pastedText } from "../interop/clipboard.js";
+import { say } from "../interop/edit.js";
 import { withoutTags } from "../interop/peers.js";
 import { library } from "../library/library.js";
+import { forgetModels } from "../library/models.js";
+import { overview } from "../library/overview.js";
 import { presets } from "../library/presets.js";
 import { keepOnly, refreshAll, register, rowsWidgets } from "../model/registry.js";
 import * as edits from "../model/value.js";
@@ -19,12 +22,15 @@ import { loadStyle } from "../page/style.js";
 import { lookEveryFrame } from "../page/ticker.js";
 import { loadWords, t } from "../page/words.js";
 import { captureStep, isInWorkflow, openWorkflow } from "../page/workflow.js";
+import { addInputs, fitInputs } from "./links.js";
 import { List } from "./list.js";
 import { prepare } from "./picker.js";
 
 /** @typedef {import("../model/value.js").Row} Row @typedef {import("./row.js").How} How */
 
 const TYPE = "LORA_ROWS";
+const MODEL_LOW = "MODEL low"; // an output
+const BYPASSED = 4; // LiteGraph's mode
 const WIDTH = 380;
 const MARGIN = 10; // of the host around the element, on the canvas
 const BORDERS = 2; // this and what follows as in rows.css
@@ -37,22 +43,24 @@ app.registerExtension({
   name: "LoraAlgebra.Rows",
 
   async init() {
-    for (const file of ["rows/rows.css", "rows/picker.css"]) loadStyle(file);
+    for (const file of ["rows/rows.css", "rows/low.css", "rows/picker.css"]) loadStyle(file);
     await loadWords();
   },
 
   getCustomWidgets: () => ({ [TYPE]: makeWidget }),
 
   async refreshComboInNodes() {
+    if (!library.names) return; // nothing of ours has asked for them
+    overview.forget();
+    forgetModels();
     await library.renew();
     prepare();
     refreshAll();
   },
-
-  setup() {
-    library.load().then(() => (globalThis.requestIdleCallback ?? setTimeout)(prepare));
-  },
 });
+
+/** Prepares the picker while nobody waits for it, once there is a node that may open it. */
+const prepareSoon = () => (globalThis.requestIdleCallback ?? setTimeout)(prepare);
 
 /**
  * Puts the widgets where they belong. Nodes 2.0 keeps showing the element of a node that undo has replaced; also
@@ -75,6 +83,17 @@ function takePlace(node, element) {
   const isFormer = (/** @type {Element} */ other) =>
     other.getAttribute("data-place") === place && rowsWidgets().every((widget) => widget.element !== other);
   [...document.getElementsByClassName("lora-algebra-rows")].find(isFormer)?.replaceWith(element);
+}
+
+/**
+ * The host takes the first input of a type for whatever a bypassed node gives of it: the wrong one of two models.
+ *
+ * @param {Host.Node} node
+ */
+function warnOfBypass(node) {
+  const given = node.outputs?.find(({ name }) => name === MODEL_LOW)?.links?.length;
+  if (node.mode !== BYPASSED || !given) return;
+  say("warn", [t("A bypassed LoRA Rows gives model as MODEL low, too. Turn its rows off instead.")]);
 }
 
 /** @type {Host.WidgetMaker} */
@@ -110,7 +129,10 @@ class Rows {
     this.hosted = this.#makeHosted(name);
     this.#listen();
     this.list.render(this.#value.rows);
-    library.load().then(() => this.list.refresh());
+    library.load().then(() => {
+      this.list.refresh();
+      prepareSoon();
+    });
   }
 
   /** @returns {import("../model/registry.js").RowsWidget} what others see of this widget */
@@ -135,6 +157,7 @@ class Rows {
       socketless: true,
     });
     widget.serializeValue = () => edits.forPrompt(this.#value);
+    widget.beforeQueued = () => warnOfBypass(this.node);
     return widget;
   }
 
@@ -154,7 +177,12 @@ class Rows {
     afterwards(node, "onSerialize", (/** @type {Host.SavedNode} */ saved) => {
       saved.size = [saved.size[0], this.#given(saved.size[1])];
     });
+    afterwards(node, "onConnectionsChange", () => this.list.refresh()); // for low noise? a strength?
     new ResizeObserver(() => this.#fit()).observe(this.list.content);
+    Object.assign(node, {
+      onDragOver: hasFiles, // beside the list
+      onDragDrop: (/** @type {DragEvent} */ event) => hasFiles(event) && this.#take(event),
+    });
     guardGestures(this.element);
     rememberFocus(this.element, () => ({ id: node.id, workflow: openWorkflow() }));
     this.element.addEventListener("dragover", (event) => this.#drop(event));
@@ -174,6 +202,7 @@ class Rows {
     if (JSON.stringify(value) === JSON.stringify(this.#value)) return;
     this.#value = value;
     this.#sync();
+    addInputs(this.node, value.rows); // a prompt of a script has none
     this.list.render(value.rows);
   }
 
@@ -187,6 +216,7 @@ class Rows {
     const snug = this.#isSnug();
     this.#value = { ...this.#value, rows };
     this.#sync();
+    fitInputs(this.node, rows);
     this.list.render(rows);
     this.#fit({ edited: true, snug });
     this.hosted.callback?.(this.#value);
@@ -198,8 +228,9 @@ class Rows {
 
   /** Asks for hashes and sizes. They are saved with the next edit. */
   #askForIdentities() {
-    for (const row of this.#value.rows)
-      if (row.name && !edits.identityOf(row).hash && library.listed(row.name)) library.ask(row.name, { content: true });
+    for (const file of this.#value.rows.flatMap((row) => (row.low ? [row, row.low] : [row])))
+      if (file.name && !edits.identityOf(file).hash && library.listed(file.name))
+        library.ask(file.name, { content: true });
   }
 
   #capture() {
@@ -224,8 +255,9 @@ class Rows {
    * since nodes do not shrink.
    */
   height() {
-    const drawn = this.list.content.offsetHeight;
-    return (drawn || EMPTY + LINE * this.#value.rows.length) + BORDERS;
+    const { rows } = this.#value;
+    const lines = rows.length + rows.filter(({ low }) => low).length;
+    return (this.list.content.offsetHeight || EMPTY + LINE * lines) + BORDERS;
   }
 
   /**
@@ -276,12 +308,24 @@ class Rows {
     return shown && shown.offsetHeight - LiteGraph.NODE_TITLE_HEIGHT - spare;
   }
 
-  /** @param {DragEvent} event */
+  /**
+   * Takes what is dragged over the list, files as well: the host would open them in place of the workflow.
+   *
+   * @param {DragEvent} event
+   */
   #drop(event) {
-    if (!event.dataTransfer?.types.includes("text/plain")) return;
+    if (!isTaken(event)) return;
     event.preventDefault();
     event.stopPropagation();
-    if (event.type === "drop") this.list.addText(event.dataTransfer.getData("text/plain"));
+    if (event.type === "drop") this.#take(event);
+  }
+
+  /** @param {DragEvent} event */
+  #take({ dataTransfer: data }) {
+    const files = [...(data?.files ?? [])];
+    if (files.length) this.list.addFiles(files);
+    else this.list.addText(data?.getData("text/plain") ?? "");
+    return true;
   }
 
   /** @param {ClipboardEvent} event */
@@ -292,3 +336,9 @@ class Rows {
     event.stopPropagation();
   }
 }
+
+/** @param {DragEvent} event */
+const hasFiles = ({ dataTransfer: data }) => Boolean(data?.types.includes("Files"));
+
+/** Whether something is dragged that may hold rows. @param {DragEvent} event */
+const isTaken = (event) => hasFiles(event) || Boolean(event.dataTransfer?.types.includes("text/plain"));

@@ -5,6 +5,7 @@
  * @typedef {import("../model/outcomes.js").Outcome} Outcome
  * @typedef {import("../model/outcomes.js").Recommended} Recommended
  * @typedef {{ state: import("../model/outcomes.js").State, text: string, title: string }} Shown
+ * @typedef {{ apply: Host.Node, via: import("./upstream.js").Via }} Applied by which node, and how the rows come to it
  */
 
 import { api } from "../../../scripts/api.js";
@@ -13,11 +14,12 @@ import { app } from "../../../scripts/app.js";
 import { factsSoon, knownFacts } from "../library/facts.js";
 import { library } from "../library/library.js";
 import { sameName } from "../model/filenames.js";
-import { against, counts, outcomeNamed, worst } from "../model/outcomes.js";
+import { against, counts, outcomesNamed, worst } from "../model/outcomes.js";
 import { refreshAll, rowsWidgets, widgetOf } from "../model/registry.js";
+import { sidesOf } from "../model/sides.js";
 import { printable, short } from "../page/text.js";
 import { loadWords, t } from "../page/words.js";
-import { applies, applyNodes, follow, isStale, outputOf, placeOf } from "./runs.js";
+import { applies, applyNodes, follow, isStale, outputOf, placeOf, usesLow } from "./runs.js";
 import { sentencesOn, warningText } from "./sentences.js";
 import { rowsAbove } from "./upstream.js";
 
@@ -30,7 +32,11 @@ const QUIET = ["clip_not_connected", "found_by_content", "found_by_basename"];
 /** Nodes that say with `text` what they have not understood. */
 const READERS = ["FromLoRAStack", "FromLoRATags"];
 
-/** Rows node -> the Apply nodes below it, as the links were after the last run. @type {Map<Host.Node, Host.Node[]>} */
+/**
+ * Rows node -> the Apply nodes below it, as the links were after the last run.
+ *
+ * @type {Map<Host.Node, Applied[]>}
+ */
 let appliedBy = new Map();
 
 /**
@@ -67,12 +73,18 @@ app.registerExtension({
 export function outcomeOf(node, row) {
   const rows = widgetOf(node)?.rows() ?? [];
   if (!counts(row, rows)) return undefined;
+  if (isIdle(node, row)) return { state: "none", text: t("not used"), title: idleSentence() };
   const run = lastRun(node, row);
   const advice = adviceFor(row, factsSoon(row)?.facts?.recommended);
   if (!advice) return run;
   const text = [run?.text, advice.text].filter(Boolean).join(" ");
   return { state: run?.state ?? "none", text, title: [run?.title, advice.title].filter(Boolean).join("\n") };
 }
+
+/** Whether a row is for low noise alone, and nothing gets that. @param {Host.Node} node @param {Row} row */
+const isIdle = (node, row) => row.only === "low" && !usesLow(node);
+
+const idleSentence = () => t("This file goes nowhere: neither model_low nor LORA low is connected.");
 
 /**
  * Says what to know of a row whose strength is beyond what its file recommends.
@@ -110,7 +122,7 @@ function rangeText(least, most) {
  */
 const lastRun = (node, row) =>
   worst(
-    [refusedBy(node, row), ...(appliedBy.get(node) ?? []).map((apply) => ofRun(apply, row))].filter(
+    [refusedBy(node, row), ...(appliedBy.get(node) ?? []).map((applied) => ofRun(applied, row))].filter(
       (shown) => shown !== undefined,
     ),
   );
@@ -128,12 +140,19 @@ function refusedBy(node, row) {
   return { state: "refused", text: t("refused"), title: printable(refusal.message) };
 }
 
-/** Returns what one Apply node says of a row. @param {Host.Node} apply @param {Row} row @returns {Shown | undefined} */
-function ofRun(apply, row) {
-  const outcome = outcomeNamed(outputOf(apply)?.loras ?? [], namesOf(row));
+/**
+ * Returns what one Apply node says of a row, in the models that get it.
+ *
+ * @param {Applied} applied @param {Row} row @returns {Shown | undefined}
+ */
+function ofRun({ apply, via }, row) {
+  const sides = sidesOf(row);
+  const isMeant = (/** @type {Outcome} */ { side }) => sides.includes(via === "own" ? (side ?? "high") : via);
+  const outcomes = outcomesNamed((outputOf(apply)?.loras ?? []).filter(isMeant), namesOf(row));
+  const outcome = worst(outcomes);
   if (!outcome || refusedBy(apply, row)) return refusedBy(apply, row);
   const text = `${outcome.applied}/${outcome.found}`;
-  const title = sentencesOn(outcome).map(printable).join("\n");
+  const title = [...new Set(outcomes.flatMap(sentencesOn))].map(printable).join("\n");
   return isStale(apply) ? { state: "stale", text, title } : { state: outcome.state, text, title };
 }
 
@@ -145,7 +164,8 @@ function lookAgain() {
     looking = false;
     appliedBy = new Map();
     for (const apply of applyNodes())
-      for (const rows of rowsAbove(apply)) appliedBy.set(rows, [...(appliedBy.get(rows) ?? []), apply]);
+      for (const { node, via } of rowsAbove(apply))
+        appliedBy.set(node, [...(appliedBy.get(node) ?? []), { apply, via }]);
     refreshAll();
   });
 }

@@ -103,10 +103,10 @@ function textOf(text, loras) {
  * @param {Host.Node} node @param {Outcome[]} loras
  */
 function inOrder(node, loras) {
-  const rows = rowsAbove(node).flatMap((above) => rowsOf(above)?.rows() ?? []);
-  const names = rows.map(({ name }) => sameName(name));
+  const rows = rowsAbove(node).flatMap(({ node: above }) => rowsOf(above)?.rows() ?? []);
+  const names = rows.map(({ name, low }) => [name, low?.name ?? ""].map(sameName));
   const place = (/** @type {Outcome} */ { name }) => {
-    const at = names.indexOf(sameName(name));
+    const at = names.findIndex((each) => each.includes(sameName(name)));
     return at < 0 ? names.length : at;
   };
   return [...loras].sort((one, other) => place(one) - place(other));

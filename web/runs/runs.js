@@ -70,7 +70,22 @@ export const isApplying = ({ comfyClass, inputs }) =>
   applies(comfyClass) && (comfyClass !== ROWS || (inputs ?? []).some(isLinkedModel));
 
 /** @param {Host.Input} input */
-const isLinkedModel = ({ name, link }) => ["model", "clip"].includes(name) && link !== null && link !== undefined;
+const isLinkedModel = (input) => ["model", "clip", "model_low"].includes(input.name) && isLinked(input);
+
+/** @param {Host.Input} input */
+const isLinked = ({ link }) => link !== null && link !== undefined;
+
+/** The output with the LoRAs for low noise. */
+export const LORA_LOW = "LORA low";
+
+/**
+ * Tells whether rows are for two models: whether anything gets those for low noise.
+ *
+ * @param {Host.Node} node
+ */
+export const usesLow = ({ inputs, outputs }) =>
+  (inputs ?? []).some((input) => input.name === "model_low" && isLinked(input)) ||
+  (outputs ?? []).some(({ name, links }) => name === LORA_LOW && Boolean(links?.length));
 
 const reportingNodes = () => allNodes().filter(({ comfyClass }) => reports(comfyClass));
 
