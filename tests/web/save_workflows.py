@@ -144,7 +144,7 @@ def picture_schedule(page: Page) -> None:
     """A curve, as the page's renderer shows it."""
     page.clear()
     node = page.add("ScheduleLoRA", "Schedule LoRA")
-    page.layOut({node: (0, 0, 340, 270)})
+    page.layOut({node: (0, 0, 340, 300)})
     page.set(node, SCHEDULED)
     page.take_picture(DOCS / f"schedule_{page.renderer}.png", [node])
 

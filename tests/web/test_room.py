@@ -89,7 +89,6 @@ def test_a_node_whose_run_has_failed_gives_back_the_room_of_its_report(page):
     assert page.queue()["end"] == "execution_error"
     page.expect_no_report()
     page.wait(lambda: page.size(apply) == before, lambda: f"{page.size(apply)} and not {before}")
-    page.wait(lambda: abs(drawn(page, apply) - low) < 2)
 
 
 @pytest.mark.every_page

@@ -142,6 +142,7 @@ def test_a_note_is_typed_and_kept(three):
     three.keyboard.type("for skies")
     three.press("Enter")
     three.expect(row(INK, note="for skies"), row(LIGHT, 0.5), row(ADA, -0.25))
+    expect(three.page.browser_page.get_by_role("menu")).to_have_count(0)
     three.menu(0, "Note")
     three.press("Control+a", "Delete", "Enter")
     three.expect(row(INK), row(LIGHT, 0.5), row(ADA, -0.25))

@@ -35,7 +35,7 @@ const CLASS = "lora-algebra-schedule";
 
 const HEIGHT = 60; // as in schedule.css
 const MARGIN = 10; // around the box, on the canvas
-const NEW = { width: 300, room: 110 };
+const NEW = { width: 300, room: 140 };
 
 /** @type {WeakMap<Host.Node, Schedule>} */
 const shown = new WeakMap();
