@@ -16,8 +16,10 @@ from examples.tiny import in_host
 from examples.tiny.files import NAMES, lora_file
 from harness.host import Host, Prompt
 from harness.installs import find_host
+from harness.tiny_loras import write_lora
 from tests.web.page import JPEG_QUALITY, Page
 from tests.web.stage import EXAMPLES, find_chromium, running_browser, running_host
+from tests.web.template_graphs import NO_ROWS
 from tests.web.template_pictures import FOLDER, RESULTS
 from tests.web.templates import TEMPLATES, Template, files_of
 
@@ -36,9 +38,32 @@ WIDTHS = {
 }
 HEIGHTS = {"SaveImage": 440, "SaveVideo": 440, "LoRARows": 300, "CLIPTextEncode": 140}
 USUAL_WIDTH = 300
-NOTE_WIDTH, NOTE_LETTERS, NOTE_LINE = 760, 100, 25
-WINDOW, MARGIN = (1380, 850), 60
-"""How much of a usual window a template may fill."""
+SMALL = 150
+"""The height up to which a node that is alone in its column lies below the column before."""
+
+NOTE_WIDTH, NOTE_LETTERS, NOTE_LINE = 760, 100, 23
+WINDOW, CORNER = (1480, 820), (80, 110)
+"""How much of a usual window a template may fill, and where it begins beside the page's own buttons."""
+
+LEAST_SCALE = 0.6
+"""Below it, classic nodes show no text."""
+
+LORAS = {
+    "flux": ("flux/ink wash.safetensors", "flux/soft light.safetensors"),
+    "wan": ("wan/slow_zoom_high_noise.safetensors", "wan/slow_zoom_low_noise.safetensors"),
+}
+"""Files for the pictures of graphs."""
+
+SHOWN_ROWS = {
+    "LoRA Algebra 6 - Wan 2.2 high and low noise": [
+        {"on": True, "name": LORAS["wan"][0], "strength": 0.9, "low": {"name": LORAS["wan"][1]}}
+    ],
+    "LoRA Algebra 7 - Flux": [
+        {"on": True, "name": name, "strength": strength}
+        for name, strength in zip(LORAS["flux"], (0.8, 0.45), strict=True)
+    ],
+}
+SHOWN_NODES = ("UNETLoader", "CLIPLoader", "DualCLIPLoader", "LoRARows")
 
 Places = dict[str, tuple[float, float, float, float]]
 
@@ -72,7 +97,7 @@ def _readers(prompt: Prompt, number: str) -> list[str]:
 def places_of(prompt: Prompt, sizes: dict[str, tuple[float, float]]) -> Places:
     """Returns where each node is, in columns without overlaps."""
     left, places = 0.0, Places()
-    for column in columns_of(prompt):
+    for column in _compact(columns_of(prompt), sizes):
         top = 0.0
         for number in column:
             width, height = sizes[number]
@@ -80,6 +105,18 @@ def places_of(prompt: Prompt, sizes: dict[str, tuple[float, float]]) -> Places:
             top += height + GAP_Y
         left += max(sizes[number][0] for number in column) + GAP_X
     return places
+
+
+def _compact(columns: list[list[str]], sizes: dict[str, tuple[float, float]]) -> list[list[str]]:
+    """Puts a small node that has a column for itself below the column before it."""
+    first, *others = columns
+    fewer = [first]
+    for column in others:
+        if len(column) == 1 and sizes[column[0]][1] <= SMALL:
+            fewer[-1] = [*fewer[-1], *column]
+        else:
+            fewer.append(column)
+    return fewer
 
 
 def save(page: Page, template: Template) -> None:
@@ -92,12 +129,21 @@ def save(page: Page, template: Template) -> None:
     places = places_of(prompt, {number: _size(page, number, prompt) for number in prompt})
     page.layOut(places)
     _add_note(page, template.note)
-    _view(page, places)
     file = EXAMPLES / f"{template.name}.json"
+    if rows := SHOWN_ROWS.get(template.name):
+        _picture(page, rows, file.with_suffix(".jpg"))
+        page.layOut(places)
+    _view(page, places)
     file.write_text(json.dumps(page.workflow(), indent=1, ensure_ascii=False) + "\n", "utf-8")
     print(file)
-    if template.name not in RESULTS:
-        page.take_picture(file.with_suffix(".jpg"), map(int, prompt))
+
+
+def _picture(page: Page, rows: list[dict[str, object]], file: Path) -> None:
+    """Of the loaders and the list, as somebody may have filled it."""
+    node = page.only("LoRARows")
+    page.set(node, {"rows": {"version": 1, "rows": rows}})
+    page.take_picture(file, [each for kind in SHOWN_NODES for each in page.byType(kind)])
+    page.set(node, {"rows": NO_ROWS})
 
 
 def _size(page: Page, number: str, prompt: Prompt) -> tuple[float, float]:
@@ -120,8 +166,8 @@ def _view(page: Page, places: Places) -> None:
     top = min(page.workflow()["nodes"], key=lambda node: node["pos"][1])["pos"][1]
     width = max(x + own for x, _, own, _ in places.values())
     height = max(y + own for _, y, _, own in places.values()) - top
-    scale = min(1.0, WINDOW[0] / width, WINDOW[1] / height)
-    page.view(scale, [MARGIN / scale + 40, MARGIN / scale - top])
+    scale = max(LEAST_SCALE, min(1.0, WINDOW[0] / width, WINDOW[1] / height))
+    page.view(scale, [CORNER[0] / scale, CORNER[1] / scale - top])
 
 
 def save_results(host: Host, templates: Iterable[Template]) -> None:
@@ -143,6 +189,10 @@ def main() -> None:
         running_host(install, Path(folder)) as host,
         running_browser(chromium) as browser,
     ):
+        for kind, names in LORAS.items():
+            for seed, name in enumerate(names, 1):
+                (host.loras_dir / name).parent.mkdir(exist_ok=True)
+                write_lora(host.loras_dir / name, kind, seed=seed)
         page = Page(browser, host, "classic")
         for template in wanted:
             save(page, template)
