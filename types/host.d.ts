@@ -183,6 +183,7 @@ declare namespace Host {
     type: string;
     link: number | null;
     widget?: { name: string };
+    label?: string;
   }
 
   interface Output {
@@ -219,6 +220,8 @@ declare namespace Host {
     resolveVirtualOutput?(slot: number): { node?: Node; slot?: number } | undefined;
 
     connect(slot: number, target: Node, targetSlot: number, afterRerouteId?: number): Link | null;
+    addInput(name: string, type: string): Input;
+    removeInput(slot: number): void;
     findInputSlot(name: string): number;
     findOutputSlot(name: string): number;
     serialize(): SavedNode;
@@ -245,6 +248,7 @@ declare namespace Host {
     value: any;
     serialize?: boolean;
     callback?(value: unknown): void;
+    beforeQueued?(): void;
     serializeValue?(node: Node, index: number): unknown;
   }
 

@@ -159,7 +159,9 @@ def test_with_one_model_a_pair_is_its_file_for_high_noise(host, files):
 def test_one_report_tells_of_both_models_in_the_order_of_the_rows(host, files, rows):
     graph = Graph()
     high, low = two_models(graph)
-    node = graph.add("LoRARows", rows=listed(*rows["rows"][:2]), model=high, model_low=low)
+    pair, both = rows["rows"][:2]
+    plain = listed({**pair, "blocks": None}, both)
+    node = graph.add("LoRARows", rows=plain, model=high, model_low=low)
     graph.add("TKSame", model_a=[node, 3], model_b=[node, 6])
     text = graph.add("TKValue", value=[node, 5])
     result = host.run(graph.prompt)
@@ -199,7 +201,7 @@ def test_a_wrong_low_file_is_refused_with_the_rows_number(host, files):
     said = validation_error(host, listed(good, row(files[0], low={"name": files[1], "size": "x"})))
     assert "row 2: low.size must be a number of bytes" in said
     said = validation_error(host, listed(good, row(files[0], only="middle")))
-    assert 'row 2: only must be "high" or "low"' in said
+    assert "row 2: only must be “high” or “low”" in said
 
 
 def test_a_low_file_that_does_not_fit_is_refused_and_leaves_no_trace(host, files, tmp_path):

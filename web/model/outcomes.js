@@ -104,6 +104,20 @@ export function triggerChoices({ triggers }, facts) {
   return [...found, ...own].map(({ word, count }) => ({ word, count, chosen: chosen.includes(word) }));
 }
 
+/**
+ * Returns the words of several files as if they were of one, each once.
+ *
+ * @template {{ triggers: Word[], stated_triggers: string[] }} F
+ * @param {F[]} files
+ */
+export function wordsOf(files) {
+  const words = files.flatMap(({ triggers }) => triggers);
+  return {
+    triggers: words.filter(({ word }, index) => words.findIndex((each) => each.word === word) === index),
+    stated_triggers: [...new Set(files.flatMap((file) => file.stated_triggers))],
+  };
+}
+
 /** Adds a word to the chosen ones, or removes it. @param {string[]} chosen @param {string} word */
 export const withToggled = (chosen, word) =>
   chosen.includes(word) ? chosen.filter((other) => other !== word) : [...chosen, word];

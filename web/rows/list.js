@@ -7,14 +7,17 @@ import { rowsFromText } from "../interop/paste.js";
 import { library } from "../library/library.js";
 import { splitName } from "../model/filenames.js";
 import { advised } from "../model/outcomes.js";
+import { otherHalf, sideOf } from "../model/pairs.js";
 import * as edits from "../model/value.js";
 import { icon, make, setAttributes, setText } from "../page/elements.js";
 import { setting } from "../page/settings.js";
 import { printable, short } from "../page/text.js";
 import { t } from "../page/words.js";
+import { usesLow } from "../runs/runs.js";
+import { button } from "./controls.js";
 import { askForText } from "./paste_box.js";
 import { openPicker } from "./picker.js";
-import { button, RowView } from "./row.js";
+import { RowView } from "./row.js";
 import { openSets } from "./sets.js";
 
 const UNDER = 4; // pixels below what is unfolded, as in rows.css
@@ -196,16 +199,25 @@ export class List {
 
   /** @param {string} name */
   async #addNow(name) {
-    const [identity, strength] = await Promise.all([this.#identify(name), recommendedFor(name)]);
-    const own = { ...edits.withName(name, identity), ...(strength === undefined ? {} : { strength }) };
-    this.edit((rows) => edits.add(rows, edits.newRow(name, own)));
-    if (strength !== undefined && strength !== 1) sayRecommended(name, strength);
+    const half = usesLow(this.node) ? otherHalf(name, library.names ?? []) : undefined;
+    const names = half === undefined ? [name] : sideOf(name) === "low" ? [half, name] : [name, half];
+    const [own, low] = await Promise.all(names.map((each) => this.#newFile(each)));
+    if (low && low.strength === (own.strength ?? 1)) delete low.strength; // one strength for both
+    this.edit((rows) => edits.add(rows, edits.newRow(own.name, low ? { ...own, low } : own)));
+    for (const { name: file, strength = 1 } of low ? [own, low] : [own])
+      if (strength !== 1) sayRecommended(file, strength);
     this.element.lastElementChild?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Returns what a new row says of a file. @param {string} name @returns {Promise<import("../model/value.js").Low>} */
+  async #newFile(name) {
+    const [identity, strength] = await Promise.all([this.identify(name), recommendedFor(name)]);
+    return { name, ...edits.withName(name, identity), ...(strength === undefined ? {} : { strength }) };
   }
 
   /** @param {RowView} view @param {string} name */
   async #choose(view, name) {
-    this.rename(view, name, await this.#identify(name));
+    this.rename(view, name, await this.identify(name));
   }
 
   /** @param {RowView} view @param {string} name @param {Identity} [identity] */
@@ -218,7 +230,7 @@ export class List {
    *
    * @param {string} name
    */
-  async #identify(name) {
+  async identify(name) {
     await soon(library.ask(name, { content: true }), IDENTITY_WAIT);
     return library.identity(name);
   }

@@ -4,7 +4,6 @@
  * @typedef {import("../model/value.js").Row} Row
  * @typedef {import("../model/registry.js").RowsWidget} RowsWidget
  * @typedef {import("../library/library.js").Facts} Facts
- * @typedef {import("../library/library.js").Reply} Reply
  */
 
 import { app } from "../../../scripts/app.js";
@@ -12,6 +11,8 @@ import { app } from "../../../scripts/app.js";
 import { knownFacts, wholeFacts } from "../library/facts.js";
 import { library } from "../library/library.js";
 import { splitName } from "../model/filenames.js";
+import { wordsOf } from "../model/outcomes.js";
+import { asLow } from "../model/sides.js";
 import { make } from "../page/elements.js";
 import { setting } from "../page/settings.js";
 import { loadStyle } from "../page/style.js";
@@ -34,22 +35,34 @@ app.registerExtension({ name: "LoraAlgebra.Panel", init: () => loadStyle("rows/p
  * @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget @param {number} index
  */
 export function fillPanel(panel, row, widget, index) {
-  const reply = knownFacts(row);
-  askForWhole(panel, row, widget);
-  const state = JSON.stringify([row.name, row.triggers, index, reply, runSentences(widget.node, row)]);
+  const files = filesOf(row);
+  const state = JSON.stringify([row.triggers, index, files.map((file) => stateOf(panel, file, widget))]);
   if (drawn.get(panel) === state) return;
   drawn.set(panel, state);
-  const wasOpen = panel.querySelector("details")?.open ?? false;
+  const wereOpen = folded(panel).map(({ open }) => open);
   const former = panel.dataset.file === row.name ? controls(panel) : new Map();
   panel.dataset.file = row.name;
   panel.classList.add("lora-algebra-panel");
-  panel.replaceChildren(...contents(row, widget, reply));
-  panel.querySelector("details")?.toggleAttribute("open", wasOpen);
+  panel.replaceChildren(...(row.low ? pairContents(row, widget) : contents(row, widget, triggersOf(row, widget))));
+  for (const [at, details] of folded(panel).entries()) details.open = wereOpen[at] ?? false;
   for (const [key, twin] of controls(panel)) {
     const control = former.get(key);
     if (control) keep(control, twin);
   }
 }
+
+/** Returns a row for each of its files, as the models see it that get the file. @param {Row} row */
+const filesOf = (row) => (row.low ? [row, asLow(row)] : [row]);
+
+/** Asks for what is in a file, and returns what is known of it. @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget */
+function stateOf(panel, row, widget) {
+  const reply = knownFacts(row);
+  askForWhole(panel, row, widget);
+  return [row.name, reply, runSentences(widget.node, row)];
+}
+
+/** @param {HTMLElement} panel */
+const folded = (panel) => [...panel.querySelectorAll("details")];
 
 /** Returns the controls of a panel by their keys. @param {HTMLElement} panel @returns {Map<string | null, Element>} */
 const controls = (panel) =>
@@ -72,16 +85,38 @@ function keep(control, twin) {
  * @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget
  */
 async function askForWhole(panel, row, widget) {
-  const isAsked = panel.dataset.asked === row.name && knownFacts(row) !== undefined;
+  const asked = row.only === "low" ? "askedLow" : "asked"; // a panel may show two files
+  const isAsked = panel.dataset[asked] === row.name && knownFacts(row) !== undefined;
   if (!row.name || isAsked) return;
-  panel.dataset.asked = row.name;
+  panel.dataset[asked] = row.name;
   await Promise.all([wholeFacts(row), library.loadPictures()]);
   drawn.delete(panel);
   widget.refresh();
 }
 
-/** @param {Row} row @param {RowsWidget} widget @param {Reply | null | undefined} reply */
-function contents(row, widget, reply) {
+/** Shows both files of a pair, and the trigger words of both once. @param {Row} row @param {RowsWidget} widget */
+function pairContents(row, widget) {
+  const [high, low] = filesOf(row);
+  return [
+    make("p", { class: "label" }, t("High noise")),
+    ...contents(high, widget, triggersOf(row, widget)),
+    make("p", { class: "label" }, t("Low noise")),
+    ...contents(low, widget, [], "low "),
+  ];
+}
+
+/** @param {Row} row @param {RowsWidget} widget */
+function triggersOf(row, widget) {
+  const facts = filesOf(row).flatMap((file) => knownFacts(file)?.facts ?? []);
+  return [triggerPart(row, widget, wordsOf(facts))];
+}
+
+/**
+ * @param {Row} row @param {RowsWidget} widget @param {HTMLElement[]} triggers
+ * @param {string} [key] what the keys of its controls begin with
+ */
+function contents(row, widget, triggers, key = "") {
+  const reply = knownFacts(row);
   if (!row.name) return [sentence(t("No file is chosen yet."))];
   if (reply === undefined) return [sentence(t("Reading the file…"))];
   if (reply === null) return [sentence(t("ComfyUI does not say what is in this file."), "error")];
@@ -92,11 +127,11 @@ function contents(row, widget, reply) {
   return [
     make("div", { class: "top" }, ...pictureOf(name), heading(facts, run)),
     factList(facts),
-    triggerPart(row, widget, facts),
+    ...triggers,
     ...words(t("Description"), facts.description),
     ...words(t("Notes"), facts.notes),
-    fileRow(name, facts),
-    ...metadataPart(facts.metadata),
+    fileRow(name, facts, key),
+    ...metadataPart(facts.metadata, key),
   ];
 }
 
@@ -151,10 +186,14 @@ function rankText(ranks) {
   return t("rank {rank}", { rank: low === high ? short(low) : `${short(low)}–${short(high)}` });
 }
 
-/** Shows where the file is, and by what its content can be found. @param {string} name @param {Facts} [facts] */
-function fileRow(name, facts) {
-  /** @param {string} key @param {HTMLElement} shown @param {string} text @param {string} label */
-  const copied = (key, shown, text, label) => make("span", {}, shown, copyButton(key, text, label));
+/**
+ * Shows where the file is, and by what its content can be found.
+ *
+ * @param {string} name @param {Facts} [facts] @param {string} [key]
+ */
+function fileRow(name, facts, key = "") {
+  /** @param {string} what @param {HTMLElement} shown @param {string} text @param {string} label */
+  const copied = (what, shown, text, label) => make("span", {}, shown, copyButton(key + what, text, label));
   /** @type {(HTMLElement | string)[]} */
   const parts = [copied("name", make("code", {}, outside(name)), name, t("Copy the file's name"))];
   if (facts) parts.push(sizeText(facts.size));
@@ -166,13 +205,13 @@ function fileRow(name, facts) {
   return make("p", { class: "file" }, ...parts);
 }
 
-/** @param {Record<string, string>} metadata */
-function metadataPart(metadata) {
+/** @param {Record<string, string>} metadata @param {string} key */
+function metadataPart(metadata, key) {
   const entries = Object.entries(metadata);
   if (!entries.length) return [];
   const rows = entries.map(([key, text]) =>
     make("tr", {}, make("th", { scope: "row" }, outside(key)), make("td", {}, outside(text))),
   );
-  const summary = make("summary", { "data-key": "metadata" }, t("Metadata ({count})", { count: entries.length }));
+  const summary = make("summary", { "data-key": `${key}metadata` }, t("Metadata ({count})", { count: entries.length }));
   return [make("details", {}, summary, make("div", { class: "long", tabindex: 0 }, make("table", {}, ...rows)))];
 }

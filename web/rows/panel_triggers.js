@@ -14,7 +14,7 @@ import { copyButton, outside } from "./panel_parts.js";
 
 /**
  * @param {import("../model/value.js").Row} row @param {RowsWidget} widget
- * @param {import("../library/library.js").Facts} facts
+ * @param {{ triggers: import("../model/outcomes.js").Word[], stated_triggers: string[] }} facts of all files of the row
  */
 export function triggerPart(row, widget, facts) {
   const stated = facts.stated_triggers;

@@ -1,17 +1,20 @@
 /** Shows one row on the page. Its elements stay as long as the row: a control that has the focus keeps it. */
 
-import { library } from "../library/library.js";
-import { splitName } from "../model/filenames.js";
+import { giveLink, takeLink } from "../model/links.js";
 import * as edits from "../model/value.js";
 import { icon, isolated, make, setAttributes, setText } from "../page/elements.js";
 import { openMenu } from "../page/menu.js";
 import { setting } from "../page/settings.js";
 import { printable } from "../page/text.js";
 import { t } from "../page/words.js";
-import { outcomeOf } from "../runs/feedback.js";
 import { askForBlocks } from "./blocks_box.js";
+import { button, showName } from "./controls.js";
 import { dragRow } from "./drag.js";
-import { fillOffers, isMissing, offersFor, pathName, shortName } from "./missing.js";
+import { FileState } from "./file_state.js";
+import { isDriven } from "./links.js";
+import { LowLine } from "./low.js";
+import { shortName } from "./missing.js";
+import { openNoiseMenu } from "./noise.js";
 import { fillPanel } from "./panel.js";
 import { Strength } from "./strength.js";
 
@@ -28,6 +31,8 @@ export class RowView {
   #open = false;
   /** @type {Row | null} the row that the panel shows */
   #filled = null;
+  /** @type {LowLine | undefined} once there was a file for low noise */
+  low;
 
   /** @param {import("./list.js").List} list */
   constructor(list) {
@@ -42,20 +47,20 @@ export class RowView {
     });
     this.file = button("lora-algebra-file", "", { "aria-haspopup": "dialog", onclick: () => list.choose(this) });
     this.badge = make("span", { class: "lora-algebra-badge" });
+    this.only = make("span", { class: "lora-algebra-badge lora-algebra-only" });
     this.blocks = button("lora-algebra-row-blocks", "", {
       "aria-haspopup": "dialog",
       onclick: () => this.openBlocks(this.blocks),
     });
-    this.state = make("span", { class: "lora-algebra-state" });
-    this.strength = new Strength((value, how) => this.#setStrength("strength", value, how));
-    this.textStrength = new Strength((value, how) => this.#setStrength("strength_clip", value, how));
+    this.state = new FileState(list, (name, identity) => list.rename(this, name, identity));
+    this.strength = new Strength((value, how) => this.change(how, edits.setStrength, "strength", value));
+    this.textStrength = new Strength((value, how) => this.change(how, edits.setStrength, "strength_clip", value));
     this.textStrength.element.classList.add("lora-algebra-text-strength");
     this.details = button("lora-algebra-details", icon("chevron"), { onclick: () => this.toggleDetails() });
     this.more = button("lora-algebra-more", icon("more"), {
       "aria-haspopup": "menu",
       onclick: () => this.openMenu(this.more),
     });
-    this.offers = make("div", { class: "lora-algebra-offers" });
     this.note = this.#makeNote();
     this.panel = make("div", { class: "lora-algebra-panel", role: "region" });
     this.strengths = make("div", { class: "lora-algebra-strengths" }, this.strength.element);
@@ -64,8 +69,8 @@ export class RowView {
   }
 
   #makeLine() {
-    const name = make("div", { class: "lora-algebra-name" }, this.file, this.badge);
-    const controls = [this.grip, this.switch, name, this.state, this.strengths, this.details, this.more];
+    const name = make("div", { class: "lora-algebra-name" }, this.file, this.badge, this.only);
+    const controls = [this.grip, this.switch, name, this.state.element, this.strengths, this.details, this.more];
     return make("div", { class: "lora-algebra-line" }, ...controls);
   }
 
@@ -84,12 +89,17 @@ export class RowView {
    * @param {(rows: Row[], index: number, ...more: A) => Row[]} change @param {A} more
    */
   edit(change, ...more) {
-    this.list.edit((rows) => (this.index < 0 ? rows : change(rows, this.index, ...more)));
+    this.change({}, change, ...more);
   }
 
-  /** @param {"strength" | "strength_clip"} key @param {number} value @param {How} how */
-  #setStrength(key, value, how) {
-    this.list.edit((rows) => (this.index < 0 ? rows : edits.setStrength(rows, this.index, key, value)), how);
+  /**
+   * Does the same where more such changes may follow.
+   *
+   * @template {unknown[]} A
+   * @param {How} how @param {(rows: Row[], index: number, ...more: A) => Row[]} change @param {A} more
+   */
+  change(how, change, ...more) {
+    this.list.edit((rows) => (this.index < 0 ? rows : change(rows, this.index, ...more)), how);
   }
 
   /** @param {Row} row @param {number} index @param {boolean} active whether it counts */
@@ -100,16 +110,18 @@ export class RowView {
     setAttributes(this.element, {
       "data-index": index,
       "data-on": String(row.on),
-      "data-active": String(active),
+      "data-active": String(active && !(row.low && row.only === "low")),
       "data-solo": row.solo,
     });
     setAttributes(this.switch, { "aria-checked": String(row.on) });
-    this.#showFile();
+    showName(this.file, row.name);
     setText(this.badge, row.solo ? t("Solo") : "");
-    this.strength.update(row.strength, t("Strength of {name}", { name: shortName(row) }));
+    const label = t("Strength of {name}", { name: shortName(row) });
+    this.strength.update(row.strength, label, isDriven(this.list.node, row));
     this.#showTextStrength();
     this.#showBlocks();
     this.#showState();
+    this.#showModels(active);
     this.#showNote();
     this.#showPanel();
   }
@@ -127,16 +139,6 @@ export class RowView {
     setAttributes(this.more, { "aria-label": t("More for {name}", { name }), title: t("More") });
   }
 
-  #showFile() {
-    const { name } = this.row;
-    if (this.file.dataset.name === name) return;
-    this.file.dataset.name = name;
-    const { folder, base } = splitName(name);
-    setAttributes(this.file, { title: name || undefined });
-    const shown = [isolated(folder, "lora-algebra-folder"), isolated(base, "lora-algebra-base")];
-    this.file.replaceChildren(...(name ? shown : [t("Choose a LoRA…")]));
-  }
-
   #showTextStrength() {
     const { strength, strength_clip: apart } = this.row;
     const { element } = this.textStrength;
@@ -145,7 +147,8 @@ export class RowView {
     const title = apart === undefined ? t("Text strength, same as the model's") : t("Text strength");
     setAttributes(element, { title });
     setAttributes(this.strength.element, { title: apart === undefined ? t("Strength") : t("Model strength") });
-    this.textStrength.update(apart ?? strength, t("Text strength of {name}", { name: shortName(this.row) }));
+    const driven = apart === undefined && isDriven(this.list.node, this.row);
+    this.textStrength.update(apart ?? strength, t("Text strength of {name}", { name: shortName(this.row) }), driven);
   }
 
   /** Shows the first line of block weights, which is the name of a preset where there is one. */
@@ -168,41 +171,26 @@ export class RowView {
   }
 
   #showState() {
-    const missing = isMissing(this.row);
-    /** @type {{ state?: string, text?: string, title?: string }} */
-    const { state, text, title } = missing ? this.#missing() : (outcomeOf(this.list.node, this.row) ?? {});
-    setAttributes(this.element, { "data-state": state ?? "none" });
-    setAttributes(this.state, { title: title || undefined });
-    const shown = `${state} ${text ?? ""}`;
-    if (this.state.dataset.shown !== shown) {
-      this.state.dataset.shown = shown;
-      const mark = ["missing", "moved", "refused", "partial"].includes(state ?? "") ? [icon("warning")] : [];
-      this.state.replaceChildren(...mark, text ?? "");
-    }
-    if (!missing) this.offers.remove();
+    const { row } = this;
+    const isIdle = row.low && row.only === "low"; // the other file counts
+    this.state.update(this.element, this.line, isIdle ? { ...row, on: false } : row);
   }
 
-  #missing() {
-    const offers = offersFor(this.row, () => this.list.refresh());
-    fillOffers(this.offers, offers, (name) => this.#offer(name, offers.sure));
-    if (!this.offers.isConnected) this.line.after(this.offers);
-    const title = t("ComfyUI does not list {name}", { name: this.row.name });
-    if (offers.said === undefined) return { state: "missing", text: t("missing"), title };
-    const run = outcomeOf(this.list.node, this.row);
-    if (run?.state === "refused") return run;
-    return { state: "moved", text: t("moved"), title: run?.title || offers.said || title };
+  /** Shows which of two models gets the row, and the file that the low-noise model gets. @param {boolean} active */
+  #showModels(active) {
+    const { low, only } = this.row;
+    const title = only === "low" ? t("Only in the low-noise model") : t("Only in the high-noise model");
+    setAttributes(this.only, { title: only && title });
+    setText(this.only, only ? (only === "low" ? t("low") : t("high")) : "");
+    if (!low) return this.low?.element.remove();
+    this.low ??= new LowLine(this);
+    this.low.update(this.row, active && only !== "high");
+    if (!this.low.element.parentNode) this.element.insertBefore(this.low.element, this.#afterLine());
   }
 
-  /** @param {string} name @param {boolean} sure the file is the same */
-  #offer(name, sure) {
-    const take = () => {
-      library.use(name);
-      this.list.rename(this, name, sure ? edits.identityOf(this.row) : undefined);
-    };
-    return button("lora-algebra-offer", isolated(t("Use {name}", { name: pathName(name) })), {
-      onclick: take,
-      title: name,
-    });
+  /** Returns what stands below the row's own line and its offers. */
+  #afterLine() {
+    return [this.note, this.panel].find(({ parentNode }) => parentNode === this.element) ?? null;
   }
 
   #makeNote() {
@@ -316,19 +304,13 @@ export class RowView {
       item(t("Move up"), () => this.edit(edits.move, this.index - 1), index === 0),
       item(t("Move down"), () => this.edit(edits.move, this.index + 1), index === this.list.views.length - 1),
       item(apart ? t("One strength for both") : t("Separate text strength"), () => this.edit(edits.toggleTextStrength)),
+      item(row.link ? t("Strength of its own") : t("Strength by link"), () =>
+        this.edit(row.link ? takeLink : giveLink),
+      ),
       item(t("Block weights…"), () => this.openBlocks(this.more)),
+      item(t("High and low noise…"), () => openNoiseMenu(this, this.more)),
       item(t("Note"), () => this.openNote()),
       item(t("Remove"), () => this.remove()),
     ];
   }
-}
-
-/**
- * @typedef {import("../page/elements.js").Attributes} Attributes
- * @typedef {import("../page/elements.js").Listeners<HTMLButtonElement>} Listeners
- */
-
-/** @param {string} className @param {Node | string} content @param {Attributes & Listeners} [properties] */
-export function button(className, content, properties) {
-  return make("button", { class: className, type: "button", ...properties }, content);
 }

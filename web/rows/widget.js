@@ -6,6 +6,7 @@
 import { app } from "../../../scripts/app.js";
 
 import { pastedText } from "../interop/clipboard.js";
+import { say } from "../interop/edit.js";
 import { withoutTags } from "../interop/peers.js";
 import { library } from "../library/library.js";
 import { presets } from "../library/presets.js";
@@ -19,12 +20,15 @@ import { lookEveryFrame } from "../page/ticker.js";
 import { loadWords, t } from "../page/words.js";
 import { captureStep, isInWorkflow, openWorkflow } from "../page/workflow.js";
 import { rememberFocus, remembersFocus, restoreFocus } from "./focus.js";
+import { addInputs, fitInputs } from "./links.js";
 import { List } from "./list.js";
 import { prepare } from "./picker.js";
 
 /** @typedef {import("../model/value.js").Row} Row @typedef {import("./row.js").How} How */
 
 const TYPE = "LORA_ROWS";
+const MODEL_LOW = "MODEL low"; // an output
+const BYPASSED = 4; // LiteGraph's mode
 const WIDTH = 380;
 const MARGIN = 10; // of the host around the element, on the canvas
 const BORDERS = 2; // this and what follows as in rows.css
@@ -36,7 +40,7 @@ app.registerExtension({
   name: "LoraAlgebra.Rows",
 
   async init() {
-    for (const file of ["rows/rows.css", "rows/picker.css"]) loadStyle(file);
+    for (const file of ["rows/rows.css", "rows/low.css", "rows/picker.css"]) loadStyle(file);
     await loadWords();
   },
 
@@ -74,6 +78,17 @@ function takePlace(node, element) {
   const isFormer = (/** @type {Element} */ other) =>
     other.getAttribute("data-place") === place && rowsWidgets().every((widget) => widget.element !== other);
   [...document.getElementsByClassName("lora-algebra-rows")].find(isFormer)?.replaceWith(element);
+}
+
+/**
+ * The host takes the first input of a type for whatever a bypassed node gives of it: the wrong one of two models.
+ *
+ * @param {Host.Node} node
+ */
+function warnOfBypass(node) {
+  const given = node.outputs?.find(({ name }) => name === MODEL_LOW)?.links?.length;
+  if (node.mode !== BYPASSED || !given) return;
+  say("warn", [t("A bypassed LoRA Rows gives model as MODEL low, too. Turn its rows off instead.")]);
 }
 
 /** @type {Host.WidgetMaker} */
@@ -134,6 +149,7 @@ class Rows {
       socketless: true,
     });
     widget.serializeValue = () => edits.forPrompt(this.#value);
+    widget.beforeQueued = () => warnOfBypass(this.node);
     return widget;
   }
 
@@ -153,6 +169,7 @@ class Rows {
     afterwards(node, "onSerialize", (/** @type {Host.SavedNode} */ saved) => {
       saved.size = [saved.size[0], this.#given(saved.size[1])];
     });
+    afterwards(node, "onConnectionsChange", () => this.list.refresh()); // for low noise? a strength?
     new ResizeObserver(() => this.#fit()).observe(this.list.content);
     Object.assign(node, {
       onDragOver: hasFiles, // beside the list
@@ -177,6 +194,7 @@ class Rows {
     if (JSON.stringify(value) === JSON.stringify(this.#value)) return;
     this.#value = value;
     this.#sync();
+    addInputs(this.node, value.rows); // a prompt of a script has none
     this.list.render(value.rows);
   }
 
@@ -189,6 +207,7 @@ class Rows {
     if (!held) this.#capture(); // what was held before is a step of its own
     this.#value = { ...this.#value, rows };
     this.#sync();
+    fitInputs(this.node, rows);
     this.list.render(rows);
     this.#fit({ edited: true });
     this.hosted.callback?.(this.#value);
@@ -200,8 +219,9 @@ class Rows {
 
   /** Asks for hashes and sizes. They are saved with the next edit. */
   #askForIdentities() {
-    for (const row of this.#value.rows)
-      if (row.name && !edits.identityOf(row).hash && library.listed(row.name)) library.ask(row.name, { content: true });
+    for (const file of this.#value.rows.flatMap((row) => (row.low ? [row, row.low] : [row])))
+      if (file.name && !edits.identityOf(file).hash && library.listed(file.name))
+        library.ask(file.name, { content: true });
   }
 
   #capture() {
@@ -226,8 +246,9 @@ class Rows {
    * since nodes do not shrink.
    */
   height() {
-    const drawn = this.list.content.offsetHeight;
-    return (drawn || EMPTY + LINE * this.#value.rows.length) + BORDERS;
+    const { rows } = this.#value;
+    const lines = rows.length + rows.filter(({ low }) => low).length;
+    return (this.list.content.offsetHeight || EMPTY + LINE * lines) + BORDERS;
   }
 
   /**
