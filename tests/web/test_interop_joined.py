@@ -185,7 +185,7 @@ class TestTwoModels:
         interop.convert(LOADER)
         before = saved_graph(page)
         assert not interop.expand(page.only("LoRARows"))
-        page.wait(lambda: "second model" in interop.said())
+        page.wait(lambda: "two models" in interop.said())
         assert saved_graph(page) == before
 
 
