@@ -5,6 +5,7 @@
 # make faults, soak, web-cases  parts of it: FAULTS=10000 PROMPTS=2000 SEED=1 HOST=0.28
 # make bench  time and memory beside ComfyUI, into docs/benchmarks.md; ARGS="--quick", ARGS="--device cuda"
 # make shots  the tests in the page once more, with pictures of what they see, into SHOTS=shots
+# make animation  records the moving picture of the README from the real page, into docs/rows.webp
 # make docs   the documentation site, into site/
 # make fuzz   files of all kinds, most of them damaged, and what became of them; N=300000, SEED=1
 # The other targets are parts of these.
@@ -24,10 +25,10 @@ SEED ?= 1
 HOST ?= 0.28
 JOBS ?= 2
 
-.PHONY: demo check test $(addprefix test-,classic nodes2 sampling rest newer) test-slow fuzz faults soak web-cases fidelity bench docs shots setup lint lint-js test-core test-host test-web clean
+.PHONY: demo check test $(addprefix test-,classic nodes2 sampling rest newer) test-slow fuzz faults soak web-cases fidelity bench docs shots animation setup lint lint-js test-core test-host test-web clean
 
 # threads that wait for each other are far slower than one where several programs share the cores
-demo check test-core $(addprefix test-,classic nodes2 sampling rest newer) test-host test-web test-slow fuzz faults soak web-cases shots: export OMP_NUM_THREADS = 1
+demo check test-core $(addprefix test-,classic nodes2 sampling rest newer) test-host test-web test-slow fuzz faults soak web-cases shots animation: export OMP_NUM_THREADS = 1
 
 demo: $(READY)
 	$(BIN)/python -m tools.demo
@@ -82,6 +83,9 @@ docs: $(DOCS_READY)
 shots: $(READY)
 	rm -f $(SHOTS)/*.png
 	LORA_ALGEBRA_SHOTS=$(SHOTS) $(BIN)/python -m pytest -q tests/web
+
+animation: $(READY)
+	$(BIN)/python -m tools.animation
 
 setup: $(READY)
 

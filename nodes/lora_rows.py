@@ -10,8 +10,18 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..lora_core.algebra import Recipe, Term
-from ..lora_core.library import stated_triggers
-from ..lora_core.lists import SIDES, Row, Side, active_rows, read_rows, rows_for, written_tags
+from ..lora_core.library import Asked, stated_triggers
+from ..lora_core.lists import (
+    SIDES,
+    Row,
+    Side,
+    active_rows,
+    check_links,
+    read_rows,
+    rows_for,
+    with_links,
+    written_tags,
+)
 from .file_inputs import More, fingerprints, terms_of, validation_errors
 from .host import apply_recipe, lora_names
 from .notices import report_later, report_refusals
@@ -61,23 +71,34 @@ class LoRARows(io.ComfyNode):
                     tooltip="The model that gets the LoRAs. Without model and clip, the node only "
                     "gives the LORA",
                 ),
-                io.Clip.Input(
-                    "clip", optional=True, tooltip="The text encoder that gets the LoRAs"
-                ),
-                io.Model.Input(
+                io.Model.Input(  # not the fourth socket: a bypassed node would give it as MODEL
                     "model_low",
                     optional=True,
                     tooltip="A second model, for low noise, as Wan 2.2 has it. It gets the same rows, "
                     "and of a pair the file for low noise",
                 ),
+                io.Clip.Input(
+                    "clip", optional=True, tooltip="The text encoder that gets the LoRAs"
+                ),
             ],
             outputs=_outputs(),
+            accept_all_inputs=True,  # strengths by link, one input for each row that asks for it
         )
 
     @classmethod
-    async def validate_inputs(cls, rows: object = None) -> bool | str:
-        """Says what is wrong with rows and files before anything runs."""
-        return await validation_errors(lambda: [row.asked for row in _each_file(_active(rows))])
+    async def validate_inputs(cls, rows: object = None, **given: object) -> bool | str:
+        """Says what is wrong with rows and files before anything runs.
+
+        What comes by a link is not known yet, and None.
+        """
+        known = {name: value for name, value in given.items() if value is not None}
+
+        def asked() -> Iterable[Asked]:
+            listed = read_rows(rows)
+            check_links(listed, given)
+            return [row.asked for row in _each_file(with_links(active_rows(listed), known))]
+
+        return await validation_errors(asked)
 
     @classmethod
     def fingerprint_inputs(cls, rows: object = None, **_others: object) -> object:
@@ -94,9 +115,10 @@ class LoRARows(io.ComfyNode):
         model: Any = None,
         clip: Any = None,
         model_low: Any = None,
+        **given: object,
     ) -> io.NodeOutput:
         with plain_errors(), report_refusals():
-            loras = _loras(_active(rows), lora or Recipe())
+            loras = _loras(with_links(_active(rows), given), lora or Recipe())
             out = loras.high, loras.words, loras.tags
             if model is None and clip is None and model_low is None:
                 return io.NodeOutput(*out, None, None, "", None, loras.low)

@@ -56,93 +56,8 @@ class SweepLoRA(io.ComfyNode):
                 "lora cycler",
                 "random lora",
             ],
-            inputs=[
-                lora_input(),
-                io.String.Input(
-                    "values", default=DEFAULT, tooltip="Its strengths: 0, 0.5, 1 or 0..1 x 5"
-                ),
-                Lora.Input(
-                    "across",
-                    optional=True,
-                    tooltip="A second LoRA or stack for an XY plot. Each of its strengths is used "
-                    "with each strength of the first",
-                ),
-                io.String.Input(
-                    "across_values",
-                    default=DEFAULT,
-                    tooltip="The strengths of the second one. They have no effect without it",
-                ),
-                io.String.Input(
-                    "blocks",
-                    multiline=True,
-                    default="",
-                    optional=True,
-                    tooltip='Block weights to try, one per line, in place of a second LoRA: "only double '
-                    '0-18" (each of these blocks alone), "without single 7", a preset, or lines with ; '
-                    "between them",
-                ),
-                io.String.Input(
-                    "files",
-                    multiline=True,
-                    default="",
-                    optional=True,
-                    tooltip="Files to try, one after the other: on each line a file, a folder (styles/), "
-                    "or a pattern (epochs/ink-*). A connected LORA is tried before them",
-                ),
-                io.Boolean.Input(
-                    "one_by_one",
-                    default=False,
-                    optional=True,
-                    tooltip="Tries each LoRA of the connected stack by itself, not all together",
-                ),
-                io.String.Input(
-                    "seeds",
-                    default="",
-                    optional=True,
-                    tooltip="Seeds to try: 1, 7 or 1..4. Connect the output seed to the sampler",
-                ),
-                io.Combo.Input(
-                    "pick",
-                    options=list(PICKS),
-                    default=PICKS[0],
-                    optional=True,
-                    tooltip="all: every combination in one run. in turn: the combination that number "
-                    "says. random: one that number chooses. To go through them, queue many runs and "
-                    "let number change after each",
-                ),
-                io.Int.Input(
-                    "number",
-                    default=0,
-                    min=0,
-                    max=LARGEST_NUMBER,
-                    control_after_generate=io.ControlAfterGenerate.fixed,
-                    optional=True,
-                    tooltip="Which combination is made, if pick is not all. Set its control to "
-                    "increment for in turn, and to randomize for random",
-                ),
-            ],
-            outputs=[
-                Lora.Output(
-                    "lora", display_name="LORA", is_output_list=True, tooltip="One after the other"
-                ),
-                io.String.Output(
-                    "label",
-                    display_name="label",
-                    is_output_list=True,
-                    tooltip="Name and strength of each one, for LoRA Grid or a file name",
-                ),
-                io.Int.Output(
-                    "columns",
-                    display_name="columns",
-                    tooltip="The number of columns of the plot: usually the number of values",
-                ),
-                io.Int.Output(
-                    "seed",
-                    display_name="seed",
-                    is_output_list=True,
-                    tooltip="The seed of each one, for the sampler. Without seeds it is 0",
-                ),
-            ],
+            inputs=[*_strengths(), *_kinds()],
+            outputs=_lists(),
         )
 
     @classmethod
@@ -218,3 +133,102 @@ def _tried(lora: Recipe | None, one_by_one: bool, files: str) -> tuple[Recipe, .
     own = each_alone(connected) if one_by_one else (connected,) if connected else ()
     named = terms_of((asked, Fraction(1), Fraction(1)) for asked in _asked(files))
     return (*own, *(Recipe((term,)) for term in named)) or (Recipe(),)
+
+
+def _strengths() -> list[io.Input]:
+    """Returns the inputs for LoRAs, their strengths and their block weights."""
+    return [
+        lora_input(),
+        io.String.Input("values", default=DEFAULT, tooltip="Its strengths: 0, 0.5, 1 or 0..1 x 5"),
+        Lora.Input(
+            "across",
+            optional=True,
+            tooltip="A second LoRA or stack for an XY plot. Each of its strengths is used "
+            "with each strength of the first",
+        ),
+        io.String.Input(
+            "across_values",
+            default=DEFAULT,
+            tooltip="The strengths of the second one. They have no effect without it",
+        ),
+        io.String.Input(
+            "blocks",
+            multiline=True,
+            default="",
+            optional=True,
+            tooltip='Block weights to try, one per line, in place of a second LoRA: "only double '
+            '0-18" (each of these blocks alone), "without single 7", a preset, or lines with ; '
+            "between them",
+        ),
+    ]
+
+
+def _kinds() -> list[io.Input]:
+    """Returns the inputs for what else is tried, and for which of all combinations are made."""
+    return [
+        io.String.Input(
+            "files",
+            multiline=True,
+            default="",
+            optional=True,
+            tooltip="Files to try, one after the other: on each line a file, a folder (styles/), "
+            "or a pattern (epochs/ink-*). A connected LORA is tried before them",
+        ),
+        io.Boolean.Input(
+            "one_by_one",
+            default=False,
+            optional=True,
+            tooltip="Tries each LoRA of the connected stack by itself, not all together",
+        ),
+        io.String.Input(
+            "seeds",
+            default="",
+            optional=True,
+            tooltip="Seeds to try: 1, 7 or 1..4. Connect the output seed to the sampler",
+        ),
+        io.Combo.Input(
+            "pick",
+            options=list(PICKS),
+            default=PICKS[0],
+            optional=True,
+            tooltip="all: every combination in one run. in turn: the combination that number "
+            "says. random: one that number chooses. To go through them, queue many runs and "
+            "let number change after each",
+        ),
+        io.Int.Input(
+            "number",
+            default=0,
+            min=0,
+            max=LARGEST_NUMBER,
+            control_after_generate=io.ControlAfterGenerate.fixed,
+            optional=True,
+            tooltip="Which combination is made, if pick is not all. Set its control to "
+            "increment for in turn, and to randomize for random",
+        ),
+    ]
+
+
+def _lists() -> list[io.Output]:
+    """Returns the outputs."""
+    return [
+        Lora.Output(
+            "lora", display_name="LORA", is_output_list=True, tooltip="One after the other"
+        ),
+        io.String.Output(
+            "label",
+            display_name="label",
+            is_output_list=True,
+            tooltip="Name and strength of each one, for LoRA Grid or a file name",
+        ),
+        io.Int.Output(
+            "columns",
+            display_name="columns",
+            tooltip="The number of columns of the plot: usually the number of values",
+        ),
+        io.Int.Output(
+            "seed",
+            display_name="seed",
+            is_output_list=True,
+            tooltip="The seed of each one, for the sampler. Without seeds it is 0",
+        ),
+    ]

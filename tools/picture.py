@@ -92,7 +92,7 @@ def by_host(host: Host) -> Images:
     other image a prompt."""
     sums, schedules = ([_one(host, _chain(cell)) for cell in cells] for cells in (SUMS, SCHEDULES))
     masks = [_one(host, _masked(sides)) for sides in MASKS.values()]
-    prompts = [_one(host, no_loras, _two_prompts(name)) for name in PROMPTS.values()]
+    prompts = [_one(host, no_loras, two_prompts(name)) for name in PROMPTS.values()]
     ramp, blocks = (in_host.images(host, each) for each in (_ramp(), _blocks()))
     return [*sums, *ramp, *schedules, *masks, *prompts, *blocks]
 
@@ -147,7 +147,7 @@ def _masked(sides: Mapping[str, str]) -> Chain:
     return chain
 
 
-def _two_prompts(name: str | None) -> in_host.Asking:
+def two_prompts(name: str | None) -> in_host.Asking:
     """Asks for another scene on the right, and has a LoRA for that of the left."""
 
     def asking(graph: Graph, prompts: in_host.Prompts) -> in_host.Prompts:

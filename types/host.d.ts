@@ -163,6 +163,7 @@ declare namespace Host {
   }
 
   interface EdgeSlot {
+    name: string;
     linkIds: number[];
     connect(slot: Input | Output, node: Node, afterRerouteId?: number): Link | undefined;
   }
@@ -183,6 +184,7 @@ declare namespace Host {
     type: string;
     link: number | null;
     widget?: { name: string };
+    label?: string;
   }
 
   interface Output {
@@ -219,6 +221,8 @@ declare namespace Host {
     resolveVirtualOutput?(slot: number): { node?: Node; slot?: number } | undefined;
 
     connect(slot: number, target: Node, targetSlot: number, afterRerouteId?: number): Link | null;
+    addInput(name: string, type: string): Input;
+    removeInput(slot: number): void;
     findInputSlot(name: string): number;
     findOutputSlot(name: string): number;
     serialize(): SavedNode;
@@ -245,7 +249,21 @@ declare namespace Host {
     value: any;
     serialize?: boolean;
     callback?(value: unknown): void;
+    beforeQueued?(): void;
+    /** Where it is drawn on the canvas, below the top of the node. */
+    y?: number;
+    width?: number;
+    /** What a press on the canvas does. */
+    onClick?(press: WidgetPress): void;
+    /** Sets the value as a user does. */
+    setValue?(value: unknown, press: WidgetPress): void;
     serializeValue?(node: Node, index: number): unknown;
+  }
+
+  interface WidgetPress {
+    e: PointerEvent & { canvasX: number };
+    node: Node;
+    canvas: Canvas;
   }
 
   interface DOMWidget extends Widget {

@@ -2,7 +2,7 @@
 
 import { app } from "../../scripts/app.js";
 
-import { convertSelected } from "./interop/convert.js";
+import { convertAll, convertSelected } from "./interop/convert.js";
 import { inOneStep, selectedNodes } from "./interop/edit.js";
 import { expandSelected } from "./interop/expand.js";
 import { widgetOf } from "./model/registry.js";
@@ -28,6 +28,12 @@ const COMMANDS = [
     label: "Expand selected LoRA Rows into single nodes",
     icon: "pi pi-sitemap",
     function: () => expandSelected(),
+  },
+  {
+    id: "LoraAlgebra.ConvertAll",
+    label: "Convert all LoRA nodes to LoRA Rows",
+    icon: "pi pi-sync",
+    function: () => convertAll(),
   },
 ];
 

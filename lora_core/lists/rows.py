@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -20,6 +20,9 @@ from .tags import OPENING, read_tags
 VERSION: Final = 1
 MOST_ROWS: Final = 500
 WHAT: Final = "the list of rows"
+LINK: Final = re.compile(r"strength_[1-9][0-9]{0,2}")
+"""The name of an input that gives a row its strength; other names are somebody else's."""
+
 HASH: Final = re.compile(r"[0-9a-f]{64}")
 ARRAY: Final = "__value__"
 """The key in which the host's page wraps a list, which would otherwise be taken for a link."""
@@ -58,6 +61,8 @@ class Row:
         blocks: Its block weights, as lines; empty if it has none.
         low: The file that the low-noise model gets instead; None for the same one.
         only: The only model that gets it; None for both.
+        apart: Whether the strength for the text encoders is one of its own.
+        link: The input that its strength comes by, if there is one.
     """
 
     asked: Asked
@@ -69,6 +74,8 @@ class Row:
     blocks: str = ""
     low: Low | None = None
     only: Side | None = None
+    apart: bool = False
+    link: str | None = None
 
 
 def read_rows(value: object) -> tuple[Row, ...]:
@@ -94,6 +101,40 @@ def rows_for(side: Side, rows: Iterable[Row]) -> tuple[Row, ...]:
     """Returns the rows that one of the two models gets, with the file and the strength that they
     have for it."""
     return tuple(_seen_from(side, row) for row in rows if row.only in (None, side))
+
+
+def with_links(rows: Iterable[Row], given: Mapping[str, object]) -> tuple[Row, ...]:
+    """Returns the rows with the strengths that come by inputs in place of their own.
+
+    A row keeps its own where nothing comes.
+
+    Raises:
+        LoraInputError: What comes is no strength; it says the row and its file.
+    """
+    return tuple(_linked(row, given) for row in rows)
+
+
+def _linked(row: Row, given: Mapping[str, object]) -> Row:
+    if row.link is None or row.link not in given:
+        return row
+    try:
+        strength = typed_strength(given[row.link], row.link)
+    except LoraError as error:
+        raise error.in_file(row.asked.name).in_row(row.asked.row) from None
+    return replace(row, model=strength, clip=row.clip if row.apart else strength)
+
+
+def check_links(rows: Iterable[Row], given: Iterable[str]) -> None:
+    """Refuses inputs for strengths that no row asks for: a strength would be lost silently."""
+    known = {row.link for row in rows}
+    for name in given:
+        if LINK.fullmatch(name) and name not in known:
+            raise LoraInputError(
+                f"no row takes its strength from {name}.",
+                key=name,
+                expected='a row with "link"',
+                found="none",
+            )
 
 
 def _seen_from(side: Side, row: Row) -> Row:
@@ -190,6 +231,8 @@ def _row(number: int, row: Json) -> Row:
             _blocks(row.get("blocks")),
             _low(number, row.get("low")),
             _only(row.get("only")),
+            clip is not None,
+            _link(row.get("link")),
         )
     except LoraError as error:
         raise error.in_row(number) from None
@@ -227,6 +270,12 @@ def _only(value: Json) -> Side | None:
     if side is None and value is not None:
         raise _wrong("only", " or ".join(f'"{side}"' for side in SIDES), value)
     return side
+
+
+def _link(value: Json) -> str | None:
+    if value is not None and not (isinstance(value, str) and LINK.fullmatch(value)):
+        raise _wrong("link", "the name of an input, strength_1 to strength_999", value)
+    return value
 
 
 def _text(key: str, value: Json) -> str:

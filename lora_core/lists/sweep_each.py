@@ -55,9 +55,7 @@ def named_files(
     found: dict[str, Asked] = {}
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):
         if line:
-            found |= {
-                n: a for n, a in _of_line(number, line, names, resolve).items() if n not in found
-            }
+            found |= _of_line(number, line, names, resolve)
     return tuple(found.values())
 
 

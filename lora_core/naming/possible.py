@@ -13,15 +13,18 @@ def possible_architectures(names: Collection[str]) -> tuple[str, ...]:
     """Returns the architectures that a file with layers of these ``names`` can be for; () if the
     names do not show any.
 
-    Names that several architectures use leave all of them possible: a file must not be taken for
-    one that fits nothing.
+    A file must not be taken for one that does not fit its own model. So names that several
+    architectures use leave all of them possible, and so are those with such blocks that no names
+    would show.
     """
     found = _first_clue("\n".join(names))
     if found is None:
         return ()
     known, clue = found
-    words = _block_words(known, names) if _means_several(known, clue) else frozenset[str]()
-    return tuple(each.name for each in ARCHITECTURES if each is known or _has_all(each, words))
+    words, several = _block_words(known, names), _means_several(known, clue)
+    others = (each for each in ARCHITECTURES if several or not each.clues)
+    alike = {each.name for each in others if _has_all(each, words)}
+    return tuple(each.name for each in ARCHITECTURES if each is known or each.name in alike)
 
 
 def kin_of(name: str | None) -> tuple[str, ...]:

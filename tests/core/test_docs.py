@@ -173,10 +173,12 @@ def test_the_texts_that_the_help_teaches_are_read(page, parse):
 def test_the_rows_that_the_help_teaches_are_read():
     text = (ROOT / "web" / "docs" / "LoRARows.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
-    assert [(row.on, bool(row.blocks)) for row in read_rows(code)] == [
-        (True, False),
-        (False, False),
-        (True, True),
+    assert [(row.on, bool(row.blocks), bool(row.low), row.only) for row in read_rows(code)] == [
+        (True, False, False, None),
+        (False, False, False, None),
+        (True, True, False, None),
+        (True, False, True, None),
+        (True, False, False, "high"),
     ]
 
 

@@ -8,6 +8,7 @@ import torch
 from harness.samples import net, pair, write
 from lora_core import LoraMismatchError, apply, load
 from lora_core.library.inspect import inspect_file
+from lora_core.matching import Report, outcomes_of
 from lora_core.reading.base_model import base_of_file
 from lora_core.reading.header import identify
 from lora_core.reading.reader import read_file
@@ -93,6 +94,18 @@ def test_an_empty_recipe_says_so():
     from lora_core import Recipe
 
     assert str(apply(net(), Recipe())) == "No LoRA: the model is unchanged."
+
+
+def test_the_report_of_two_models_is_in_the_order_of_a_list(tmp_path):
+    files = [write(tmp_path / f"{n}.safetensors", pair("linear", 6, 8)) for n in "ab"]
+    both = apply(net(), load(files[0]) + load(files[1]))
+    joined = Report((*both.on("low").loras, *both.loras)).in_order(["b.safetensors"])
+    order = [(lora.side, lora.name[0]) for lora in joined.loras]
+    assert order == [("", "b"), ("low", "b"), ("", "a"), ("low", "a")]
+    lines = str(joined).splitlines()
+    starts = [line[: line.index(" (")] for line in lines if not line.startswith(" ")]
+    assert starts == ["b.safetensors", "low: b.safetensors", "a.safetensors", "low: a.safetensors"]
+    assert [each.get("side") for each in outcomes_of(joined)] == [None, "low", None, "low"]
 
 
 def test_the_report_goes_into_json(tmp_path):

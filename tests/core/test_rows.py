@@ -16,7 +16,14 @@ from lora_core.library.resolve import Asked
 from lora_core.lists import rows as reader
 from lora_core.lists.block_presets import PRESETS
 from lora_core.lists.block_vectors import from_vector
-from lora_core.lists.rows import Low, active_rows, read_rows, rows_for
+from lora_core.lists.rows import (
+    Low,
+    active_rows,
+    check_links,
+    read_rows,
+    rows_for,
+    with_links,
+)
 
 INK = Recipe.of(FileId("/loras/ink.safetensors", 1, 1, 1, "ink.safetensors"))
 HASH = "0a" * 32
@@ -129,6 +136,7 @@ BAD_ROWS = {
     "noted": [5, True, ["ink"], {}],
     "triggers": ["ink", [1], {}, [None]],
     "blocks": [0, False, ["mid: 0"], {"mid": 0}],
+    "link": ["", "strength", "strength_0", "strength_1000", "lora", 1, True, ["strength_1"]],
 }  # fmt: skip
 
 
@@ -383,6 +391,46 @@ def test_only_is_one_of_the_two_models(bad):
     assert refused.value.key == "only"
 
 
+# --- strengths that come by a link -------------------------------------------------------------------
+
+LINKED = ROW | {"link": "strength_1"}
+
+
+@pytest.mark.parametrize(
+    ("came", "strength"), [(0.1, "1/10"), (2, "2"), (-100.0, "-100"), (0, "0")]
+)
+def test_a_strength_that_comes_by_a_link_is_the_rows(came, strength):
+    rows = read_rows([LINKED, ROW, LINKED | {"strength_clip": 0.3, "low": {"name": "low"}}])
+    one, other, pair = with_links(rows, {"strength_1": came, "strength_2": 5, "lora": 7})
+    assert one.model == one.clip == Fraction(strength)
+    assert other == rows[1]
+    assert (pair.model, pair.clip) == (Fraction(strength), Fraction(3, 10))
+    assert rows_for("low", [pair])[0].model == Fraction(strength)
+
+
+def test_where_nothing_comes_a_row_has_its_own_strength():
+    rows = read_rows([LINKED])
+    assert with_links(rows, {}) == with_links(rows, {"strength_2": 1.0}) == rows
+
+
+@pytest.mark.parametrize("came", [None, "much", True, float("nan"), float("inf"), 100.5, [0.5], {}])
+def test_what_is_no_strength_is_refused_by_row_and_file(came):
+    with pytest.raises(LoraInputError) as refused:
+        with_links(read_rows([ROW, LINKED]), {"strength_1": came})
+    error = refused.value
+    assert (error.row, error.key, error.file) == (2, "strength_1", "ink.safetensors")
+    assert str(error).startswith('row 2: "ink.safetensors": strength_1 must be a number from -100')
+
+
+def test_a_strength_that_no_row_takes_is_refused():
+    rows = read_rows([LINKED | {"on": False}])
+    check_links(
+        rows, ["strength_1", "rows", "lora", "model", "strength_x", "strength_0", "strength"]
+    )
+    with pytest.raises(LoraInputError, match="no row takes its strength from strength_2"):
+        check_links(rows, ["strength_1", "strength_2"])
+
+
 # --- the schema in the documentation ----------------------------------------------------------------
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "rows.schema.json").read_text())
@@ -401,6 +449,7 @@ FINE = [
         ROW
         | {"triggers": ["a"], "blocks": "double 0-6: 0", "noted": "ink.safetensors", "note": [1]}
     ),
+    value(LINKED, ROW | {"link": None}, ROW | {"link": "strength_999"}),
     value(PAIR | {"only": "low"}, ROW | {"only": "high", "low": None}, ROW | {"only": None}),
     value(ROW | {"low": {"name": "a", "strength": None, "hash": None, "size": None, "x": 1}}),
 ]
@@ -423,6 +472,8 @@ WRONG = [
     value(ROW | {"hash": "abc"}),
     value(ROW | {"size": -1}),
     value(ROW | {"size": 1.5}),
+    value(ROW | {"link": "model"}),
+    value(ROW | {"link": "strength_0"}),
     value(ROW | {"only": "both"}),
     value(ROW | {"low": "a"}),
     value(ROW | {"low": {}}),

@@ -34,6 +34,8 @@ NAMES = (
     "styles\\Night Ink.safetensors",
     "styles\\deep\\Émail.safetensors",
     "ink.safetensors",
+    "runs/e10.safetensors",
+    "runs/e9.safetensors",
 )
 FIRST = "epochs/ink-000001.safetensors"
 
@@ -65,6 +67,7 @@ MEANT = {
     "a pattern without suffix": ("epochs/ink-00000?", [FIRST, NAMES[1]]),
     "a pattern in any folder": ("INK-*3", ["epochs/old/ink-000003.safetensors"]),
     "a pattern of folders": ("*/old/*", ["epochs/old/ink-000003.safetensors"]),
+    "numbers without zeros": ("runs/", ["runs/e9.safetensors", "runs/e10.safetensors"]),
     "brackets": ("epochs/*[v2]*", ["epochs/light [v2].safetensors"]),
     "an accent": ("e\u0301mail", ["styles\\deep\\Émail.safetensors"]),
     "lines in their order": (

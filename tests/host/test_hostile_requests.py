@@ -1,4 +1,4 @@
-"""What an attacker may ask of the pack's one route, as a table of cases and their outcomes."""
+"""What an attacker may ask of the pack's routes, as a table of cases and their outcomes."""
 
 from __future__ import annotations
 
@@ -48,9 +48,19 @@ def disk(host):
     return outside
 
 
-def asked(host, name: str, **headers: str) -> tuple[int, bytes]:
+ROUTES = {
+    "lora": "name={}",
+    "model": "kind=checkpoints&name={}",
+    "model of another kind": "kind={}&name=tiny_sd15.safetensors",
+    "video": "name={}",
+}
+"""What a name can be asked of: route -> query."""
+
+
+def asked(host, name: str, route: str = "lora", **headers: str) -> tuple[int, bytes]:
     """Status and body; whatever the answer, it is short and tells of no path and no secret."""
-    status, answered, body = request(host, f"name={name}", **headers)
+    path = f"/lora_algebra/{route.partition(' ')[0]}"
+    status, answered, body = request(host, ROUTES[route].format(name), path=path, **headers)
     assert len(body) <= MOST
     assert OUTSIDE.encode() not in body
     assert str(host.folder).encode() not in body
@@ -94,6 +104,45 @@ def test_a_name_that_leads_out_leads_nowhere(host, told, case):
     assert answer.get("facts") is None
     said = str(answer["error"])
     told.append(f"name, {case}: {status}, nothing told, {said.splitlines()[0][:80]!r}")
+
+
+@pytest.mark.usefixtures("disk")
+@pytest.mark.parametrize("route", [route for route in ROUTES if route != "lora"])
+@pytest.mark.parametrize("case", OUT)
+def test_no_route_leads_out(host, told, case, route):
+    status, body = asked(host, OUT[case].replace("\\", "%5c"), route)
+    assert status in (200, 400, 404)
+    answer = json.loads(body) if body else {}
+    assert not answer.get("architecture")
+    told.append(f"{route}, {case}: {status}, {str(answer.get('error', ''))[:60]!r}")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_is_no_video_and_no_note(host, disk, told):
+    folder = host.loras_dir / "hostile"
+    for ending in ("mp4", "webm", "png"):
+        (folder / f"sound.{ending}").symlink_to(disk / "secret.txt")
+    status, _ = asked(host, SOUND, "video")
+    _, _, body = request(host, "", path="/lora_algebra/library")
+    for path in folder.iterdir():
+        if path.is_symlink():
+            path.unlink()
+    (entry,) = [each for each in json.loads(body)["files"] if each["name"] == SOUND]
+    assert status == 404
+    assert not {"video", "folder"} & entry.keys()
+    assert OUTSIDE.encode() not in body
+    told.append(f"links beside a file, as video and picture: {status}, none of them told")
+
+
+@pytest.mark.usefixtures("disk")
+def test_a_video_larger_than_any_preview_is_not_read(host, told):
+    video = host.loras_dir / "hostile" / "sound.mp4"
+    with video.open("wb") as file:
+        file.truncate(64 * 2**20 + 1)
+    status, body = asked(host, SOUND, "video")
+    video.unlink()
+    assert (status, body) == (404, b"")
+    told.append(f"a video of more than 64 MiB: {status}")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
@@ -180,14 +229,16 @@ def test_a_hundred_requests_at_once_are_answered_alike(host, told):
 @pytest.mark.parametrize(
     "method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "HEAD", "PROPFIND"]
 )
-def test_other_methods_change_and_tell_nothing(host, told, method):
+@pytest.mark.parametrize("route", ["lora", "library"])
+def test_other_methods_change_and_tell_nothing(host, told, method, route):
     before = tree(host)
-    status, headers, body = request(host, f"name={SOUND}", method)
+    path = f"/lora_algebra/{route}"
+    status, headers, body = request(host, f"name={SOUND}", method, path)
     assert status == (200 if method in ("HEAD", "OPTIONS") else 405)
     assert b"layers" not in body
     assert "Access-Control-Allow-Origin" not in headers
     assert tree(host) == before
-    told.append(f"method {method}: {status}, {len(body)} bytes")
+    told.append(f"method {method} of {route}: {status}, {len(body)} bytes")
 
 
 @pytest.mark.usefixtures("disk")

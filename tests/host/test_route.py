@@ -1,4 +1,4 @@
-"""The one route: what it tells of listed files, and that it tells of nothing else."""
+"""The route of one file: what it tells of listed files, and that it tells of nothing else."""
 
 from __future__ import annotations
 
@@ -359,8 +359,11 @@ def test_many_at_once(host, good):
     assert all(answer == answers[0] for answer in answers)
 
 
-def test_it_is_our_only_route(host):
+OURS = ("lora", "library", "model", "video")
+
+
+def test_these_are_all_our_routes(host):
     """The host gives each route a second path, below /api."""
     ours = {(method, path) for method, path in host.routes() if "lora_algebra" in path}
-    paths = ("/lora_algebra/lora", "/api/lora_algebra/lora")
+    paths = [f"{start}/lora_algebra/{name}" for name in OURS for start in ("", "/api")]
     assert ours == {(method, path) for method in ("GET", "HEAD") for path in paths}

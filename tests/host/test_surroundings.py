@@ -8,6 +8,7 @@ import textwrap
 import pytest
 
 from harness.host import PACKS, REPOSITORY, Host
+from tests.host.test_route import OURS
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +21,7 @@ def test_two_copies_of_the_pack_do_not_keep_the_host_from_starting(
         ours = [
             path for method, path in host.routes() if "lora_algebra" in path and method == "GET"
         ]
-    assert sorted(ours) == ["/api/lora_algebra/lora", "/lora_algebra/lora"]
+    assert len(ours) == len({*ours}) == 2 * len(OURS)
 
 
 def test_without_a_server_there_is_no_route_and_an_error_is_what_it_is(host_install, tmp_path):

@@ -13,7 +13,8 @@ PEERS = {
     file.stem: json.loads(file.read_text(encoding="utf-8"))
     for file in sorted((Path(__file__).parents[1] / "data" / "peers").glob("*.json"))
 }
-OTHERS = [name for name in PEERS if not name.startswith("ours")]
+OTHERS = [n for n, peer in PEERS.items() if not n.startswith("ours") and "refused" not in peer]
+REFUSED = [name for name, peer in PEERS.items() if "refused" in peer]
 PACK = "lora_algebra"
 MUTED, BYPASSED = 2, 4
 A, B, C = "sd15_1.safetensors", "sd15_2.safetensors", "sd3_1.safetensors"
@@ -132,6 +133,13 @@ class Interop:
     def expand(self, *ids: int) -> bool:
         return self.act("expand", "expandSelected", list(ids))
 
+    def convert_all(self) -> bool:
+        return self.act("convert", "convertAll", [])
+
+    def selected(self) -> list[int]:
+        code = "[...app.canvas.selectedItems].map(({ id }) => Number(id))"
+        return self.page.browser_page.evaluate(code)
+
     def rows(self, node_id: int | None = None) -> list[dict]:
         node_id = self.page.only("LoRARows") if node_id is None else node_id
         code = (
@@ -224,7 +232,7 @@ def expected_links(peer: dict) -> set[tuple]:
     takes = {slot["type"] for slot in node["inputs"]}
     gives = {slot["type"] for slot in node["outputs"]}
     links = set()
-    if "MODEL" in gives:
+    if gives & {"MODEL", "CLIP"}:
         is_live = node["type"].startswith("LoraLoaderBypass")
         end = "ApplyToModel" if is_live else "LoRARows"
         if is_live:

@@ -112,6 +112,12 @@ test("prompts", () => {
   for (const value of [prompt, { prompt }, { output: prompt }]) assert.deepEqual(json(value), [row("ink.safetensors")]);
 });
 
+test("what Python writes for no number does not spoil the rest", () => {
+  const text =
+    '{"4": {"class_type": "LoadLoRA", "inputs": {"lora_name": "ink", "strength": 1, "other": [NaN, -Infinity]}}}';
+  assert.deepEqual(read(text), [row("ink.safetensors")]);
+});
+
 test("factors in a prompt are taken along, too", () => {
   const prompt = {
     1: { class_type: "LoadLoRA", inputs: { lora_name: "ink", strength: 1 } },

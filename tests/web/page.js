@@ -36,6 +36,40 @@ window.lab = (() => {
     return { elements, milliseconds };
   };
 
+  /** Mixes colours as the browser does, to red, green, blue and opacity. */
+  const pen = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const channels = (colour) => {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, 1, 1);
+    const [red, green, blue, alpha] = pen.getImageData(0, 0, 1, 1).data;
+    return { parts: [red, green, blue], alpha: alpha / 255 };
+  };
+  const mixed = ({ parts, alpha }, under) => parts.map((part, at) => part * alpha + under[at] * (1 - alpha));
+
+  /** As WCAG defines it. */
+  const luminance = (colour) => {
+    const linear = (part) => (part <= 0.03928 * 255 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4);
+    const [red, green, blue] = colour.map(linear);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+
+  /** How much a text stands out from what is behind it: 1 to 21. */
+  const contrast = (element) => {
+    const chain = [];
+    for (let each = element; each; each = each.parentElement) chain.unshift(getComputedStyle(each));
+    let [opacity, back] = [1, [255, 255, 255]];
+    for (const style of chain) {
+      opacity *= Number(style.opacity);
+      const { parts, alpha } = channels(style.backgroundColor);
+      back = mixed({ parts, alpha: alpha * opacity }, back);
+    }
+    const { parts, alpha } = channels(getComputedStyle(element).color);
+    const [high, low] = [luminance(mixed({ parts, alpha: alpha * opacity }, back)), luminance(back)].sort((a, b) => b - a);
+    return (high + 0.05) / (low + 0.05);
+  };
+
+  let queued = 0;
   let captured = 0;
   let ending = null;
 
@@ -100,6 +134,18 @@ window.lab = (() => {
       lab.listen();
       if (await app.queuePrompt(0)) return lab.ended();
       return { end: "refused", detail: plain(app.extensionManager.lastNodeErrors ?? null) };
+    },
+
+    /** Whether the page queues the open workflow by itself after each change. */
+    queueOnChange: (on) => void (app.extensionManager.queueSettings.mode = on ? "change" : "disabled"),
+
+    /** How many prompts the page has sent since this was first asked. */
+    queued: () => {
+      if (!app.api.countsPrompts) {
+        app.api.countsPrompts = true;
+        app.api.addEventListener("promptQueued", () => (queued += 1));
+      }
+      return queued;
     },
 
     /** Before something that queues the open workflow; ended() then waits for its end. */
@@ -310,6 +356,25 @@ window.lab = (() => {
         input.dispatchEvent(new Event("input", { bubbles: true }));
       };
       return worked(type, () => document.querySelector(list) !== former);
+    },
+
+    /** The texts of ours that are hard to read, and how many there are at all. */
+    faintTexts: (least) => {
+      const found = [];
+      let count = 0;
+      for (const root of document.querySelectorAll("[class*='lora-algebra-']")) {
+        const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) {
+          const element = walker.currentNode.parentElement;
+          const text = walker.currentNode.textContent.trim();
+          const counts = text && element.checkVisibility({ checkVisibilityCSS: true });
+          if (!counts || element.closest(":disabled, [aria-disabled=true], [data-stale]")) continue;
+          count += 1;
+          const ratio = contrast(element);
+          if (ratio < least) found.push(`${ratio.toFixed(2)} ${element.className}: ${text.slice(0, 30)}`);
+        }
+      }
+      return { found: [...new Set(found)], count };
     },
 
     setPalette: async (name) => {

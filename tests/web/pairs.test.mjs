@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-
+import { giveLink, isLinkName, takeLink } from "../../web/model/links.js";
 import { otherHalf, sideOf } from "../../web/model/pairs.js";
 import * as sides from "../../web/model/sides.js";
-import { normalise, readValue, withIdentities } from "../../web/model/value.js";
+import { add, duplicate, normalise, readValue, withIdentities } from "../../web/model/value.js";
 
 const PAIRS = [
   ["wan/look_high_noise.safetensors", "wan/look_low_noise.safetensors"],
@@ -58,7 +58,8 @@ test("the plainest word counts", () => {
 test("where two would fit, none is taken", () => {
   const names = ["look_high.pt", "look_low.pt", "look_low_noise.pt"];
   assert.equal(otherHalf("look_high.pt", names), undefined);
-  assert.equal(otherHalf("look_low.pt", [...names.slice(0, 2), "look_high_noise.pt"]), undefined);
+  const others = [...names.slice(0, 2), "look_high_noise.pt"];
+  for (const name of others) assert.equal(otherHalf(name, others), undefined, name);
 });
 
 test("the rest of the name must be the same, the folder too", () => {
@@ -174,4 +175,35 @@ test("normalising keeps the ratio of the two strengths, and hashes of both files
   const [known] = withIdentities([{ ...PAIR, hash: undefined }], (name) => ({ hash: HASH, size: name.length }));
   assert.deepEqual([known.size, known.low.size, known.low.noted], [HIGH.length, LOW.length, LOW]);
   assert.deepEqual(withIdentities([A], () => undefined)[0], A);
+});
+
+test("a row gets the smallest free input for its strength, and gives it back", () => {
+  const rows = frozen([{ ...A, link: "strength_2" }, A, { ...A, link: "strength_1" }]);
+  const given = giveLink(rows, 1);
+  assert.equal(given[1].link, "strength_3");
+  assert.ok(given[0] === rows[0] && given[2] === rows[2]);
+  assert.deepEqual(takeLink(given, 1), rows);
+  assert.equal(giveLink(takeLink(given, 2), 2)[2].link, "strength_1");
+  assert.deepEqual(readValue(given).rows, given);
+  for (const link of ["strength_0", "strength_1000", "model", "", 1])
+    assert.deepEqual([isLinkName(String(link)), readValue([{ ...A, link }]).rows], [false, [A]]);
+});
+
+test("an input belongs to one row: copies and rows from elsewhere have none", () => {
+  const linked = { ...A, link: "strength_1" };
+  assert.deepEqual(duplicate([linked], 0), [linked, A]);
+  assert.deepEqual(add([linked], linked), [linked, A]);
+});
+
+test("both files of a pair follow the link, unless one has a strength of its own", () => {
+  const linked = { ...PAIR, link: "strength_1" };
+  assert.equal(sides.asLow({ ...linked, low: { name: LOW } }).link, "strength_1");
+  assert.equal(sides.asLow(linked).link, undefined);
+  const two = sides.split([{ ...linked, low: { name: LOW } }], 0);
+  assert.deepEqual(
+    two.map(({ link }) => link),
+    ["strength_1", "strength_1"],
+  );
+  assert.equal(sides.join(two, 1)[0].link, "strength_1");
+  assert.equal(sides.halfIn([{ ...row(HIGH), link: "strength_1" }, row(LOW)], 0), -1);
 });

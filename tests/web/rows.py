@@ -124,10 +124,10 @@ class Rows:
         return self.browser_page.get_by_role("dialog", name="Choose a LoRA")
 
     def search(self) -> Locator:
-        return self.picker().get_by_role("combobox")
+        return self.picker().get_by_role("combobox", name="Search", exact=True)
 
     def options(self) -> Locator:
-        return self.picker().get_by_role("option")
+        return self.picker().get_by_role("listbox").get_by_role("option")
 
     def option(self, name: str) -> Locator:
         """By its full name."""

@@ -1,4 +1,4 @@
-"""Saves anew, by the real page, tests/workflows, example_workflows and the pictures in docs.
+"""Saves anew, by the real page, tests/workflows and the pictures in docs; save_templates.py has the templates.
 
 Run by hand: ``python -m tests.web.save_workflows``.
 """
@@ -9,7 +9,6 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -21,22 +20,14 @@ from harness.installs import find_host
 from harness.samples import pair
 from harness.samples import write as write_file
 from harness.tiny_loras import KINDS, write_lora
-from harness.workflows import Prompt
 from tests.web import layouts
 from tests.web.page import Page
 from tests.web.rows import Rows
 from tests.web.stage import (
-    EXAMPLES,
     WORKFLOWS,
     applied_rows,
-    blocks_example,
-    example,
     find_chromium,
-    grid_example,
     numbered,
-    prompts_example,
-    regions_example,
-    rows_example,
     running_browser,
     running_host,
     two_loras,
@@ -44,9 +35,6 @@ from tests.web.stage import (
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-EXAMPLE = "lora_algebra"
-ROWS_EXAMPLE = "lora_rows"
-GRID_EXAMPLE = "lora_grid"
 WEIGHTED = "style/ink flux.safetensors"
 FLUX = {"double_blocks_{}_img_attn_qkv": 19, "single_blocks_{}_linear1": 38}
 """Names of layers, and how many blocks have one."""
@@ -81,84 +69,6 @@ def save_kind(page: Page, kind: str) -> None:
     page.fixSeeds()
     write(WORKFLOWS / f"{kind}.json", page.workflow())
     write(WORKFLOWS / f"{kind}.api.json", page.prompt())
-
-
-def save_example(page: Page) -> None:
-    save_nameless(page, EXAMPLE, example(), layouts.LAYOUT, layouts.THUMBNAIL, layouts.VIEW)
-
-
-def save_regional_examples(page: Page) -> None:
-    """LoRAs for a part of the picture, for a prompt, and for a part of the model."""
-    save_nameless(
-        page,
-        layouts.REGIONS_EXAMPLE,
-        regions_example(),
-        layouts.REGIONS_LAYOUT,
-        layouts.REGIONS_THUMBNAIL,
-        layouts.REGIONS_VIEW,
-        layouts.REGIONS_NOTE,
-    )
-    save_nameless(
-        page,
-        layouts.PROMPTS_EXAMPLE,
-        prompts_example(),
-        layouts.PROMPTS_LAYOUT,
-        layouts.PROMPTS_THUMBNAIL,
-        layouts.PROMPTS_VIEW,
-        layouts.PROMPTS_NOTE,
-    )
-    save_nameless(
-        page,
-        layouts.BLOCKS_EXAMPLE,
-        blocks_example(),
-        layouts.BLOCKS_LAYOUT,
-        layouts.BLOCKS_THUMBNAIL,
-        layouts.BLOCKS_VIEW,
-        layouts.BLOCKS_NOTE,
-        loaders=(1, 2),
-    )
-
-
-def save_nameless(
-    page: Page,
-    name: str,
-    prompt: Prompt,
-    layout: dict[int, tuple[int, int, int, int]],
-    thumbnail: Iterable[int],
-    view: tuple[float, list[int]],
-    note: layouts.Note | None = None,
-    loaders: Iterable[int] = tuple(layouts.SHOWN),
-) -> None:
-    """The files it names are each user's own, so it names none: the host then takes the first."""
-    page.loadPrompt(prompt)
-    page.fixSeeds()
-    page.layOut(layout)
-    if note:
-        place, text = note
-        number = page.add("MarkdownNote", "Note", list(place[:2]))
-        page.layOut({number: place})
-        page.nameFiles({number: text})
-    shown = {number: layouts.SHOWN[number] for number in layouts.SHOWN if number in loaders}
-    page.nameFiles(shown)
-    page.take_picture(EXAMPLES / f"{name}.jpg", thumbnail)
-    page.nameFiles(dict.fromkeys(shown))
-    page.view(*view)
-    write(EXAMPLES / f"{name}.json", page.workflow())
-
-
-def save_rows_example(page: Page) -> None:
-    """Without any rows: the files are each user's own."""
-    page.loadPrompt(rows_example())
-    page.fixSeeds()
-    page.layOut(layouts.ROWS_LAYOUT)
-    page.nameFiles({1: layouts.SHOWN[1]})
-    page.set(2, {"rows": {"version": 1, "rows": SHOWN_ROWS}})
-    page.take_picture(EXAMPLES / f"{ROWS_EXAMPLE}.jpg", layouts.ROWS_THUMBNAIL)
-    page.nameFiles({1: None})
-    page.set(2, {"rows": {"version": 1, "rows": []}})
-    page.layOut({2: layouts.ROWS_LAYOUT[2]})
-    page.view(*layouts.ROWS_VIEW)
-    write(EXAMPLES / f"{ROWS_EXAMPLE}.json", page.workflow())
 
 
 def save_xy_plot(page: Page) -> None:
@@ -234,7 +144,7 @@ def picture_schedule(page: Page) -> None:
     """A curve, as the page's renderer shows it."""
     page.clear()
     node = page.add("ScheduleLoRA", "Schedule LoRA")
-    page.layOut({node: (0, 0, 340, 180)})
+    page.layOut({node: (0, 0, 340, 300)})
     page.set(node, SCHEDULED)
     page.take_picture(DOCS / f"schedule_{page.renderer}.png", [node])
 
@@ -285,17 +195,6 @@ def main() -> None:
         page = Page(browser, host, "classic")
         for kind in KINDS:
             save_kind(page, kind)
-        save_example(page)
-        save_rows_example(page)
-        save_nameless(
-            page,
-            GRID_EXAMPLE,
-            grid_example(),
-            layouts.GRID_LAYOUT,
-            layouts.GRID_THUMBNAIL,
-            layouts.GRID_VIEW,
-        )
-        save_regional_examples(page)
         picture_choosing(page)
         picture_report(page)
         picture_rows(page)

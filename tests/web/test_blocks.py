@@ -202,3 +202,18 @@ def test_a_preset_is_saved_and_chosen_and_deleted(page, bars, host, shoot):
     role("menuitem", name="Delete a preset…").click()
     role("menuitem", name="<b>mine").click()
     page.wait(lambda: json.loads(file.read_text()) == {})
+
+
+@pytest.mark.newest_page
+@pytest.mark.usefixtures("bars")
+def test_presets_that_are_no_text_stay_in_the_file(page, host):
+    file = host.folder / "user" / "default" / PRESETS
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"later": {"version": 2}, "mine": "double 0: 0"}))
+    role = page.browser_page.get_by_role
+    role("button", name="Presets").click()
+    expect(role("menuitem", name="later")).to_have_count(0)
+    role("menuitem", name="Delete a preset…").click()
+    role("menuitem", name="mine").click()
+    page.wait(lambda: json.loads(file.read_text()) == {"later": {"version": 2}})
+    file.unlink()

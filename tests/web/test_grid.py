@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 pytest.importorskip("playwright")
@@ -12,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from harness.workflows import Graph, apply_lora, load, sample
-from tests.web.stage import EXAMPLES, lora_names, numbered, unfolded
+from tests.web.stage import lora_names, numbered
 
 
 def xy_plot():
@@ -47,22 +45,3 @@ def test_an_xy_plot_is_one_run_of_the_page(page, host, shoot):
     expect(page.report_line()).to_have_text("2 LoRAs, 22 of 22 layers")
     page.show([page.only("SweepLoRA"), page.only("LoRAGrid"), page.only("SaveImage")])
     shoot("xy_plot")
-
-
-@pytest.mark.every_page
-def test_the_example_opens_without_an_error_and_means_what_it_shows(page, shoot):
-    example = json.loads((EXAMPLES / "lora_grid.json").read_text(encoding="utf-8"))
-    page.load(example)
-    shoot("example_grid")
-    page.expect_no_error()
-    assert len(page.workflow()["links"]) == len(example["links"])
-    prompt = page.prompt()
-    (save,) = (id for id, node in prompt.items() if node["class_type"] == "SaveImage")
-    grid = unfolded(prompt, save)["inputs"]["images"][0]
-    sampler = grid["inputs"]["images"][0]["inputs"]["samples"][0]
-    sweep, output = grid["inputs"]["labels"]
-    assert grid["class_type"] == "LoRAGrid"
-    assert (sweep["class_type"], output) == ("SweepLoRA", 1)
-    assert sampler["inputs"]["model"][0]["inputs"]["lora"] == [sweep, 0]
-    assert sweep["inputs"]["lora"][0]["class_type"] == "LoadLoRA"
-    assert sweep["inputs"]["across"][0]["class_type"] == "LoadLoRA"

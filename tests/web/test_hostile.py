@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 MARKUP = "<img src=x onerror=window.hurt=1>"
 POLLUTED = "() => [({}).polluted, ({}).on, ([]).polluted, Object.prototype.name, window.hurt]"
 RECENT, VIEW = "lora-algebra.recent", "lora-algebra.view"
+NARROWING = "lora-algebra.narrowing"
 
 
 def assert_unharmed(page) -> None:
@@ -105,8 +106,8 @@ STORES = {
 @pytest.mark.parametrize("case", STORES)
 def test_a_store_that_somebody_else_has_written(page, show, stand, case):
     code = "([key, value]) => localStorage.setItem(key, value)"
-    for key in (RECENT, VIEW):
-        page.browser_page.evaluate(code, [key, STORES[case] if key == RECENT else MARKUP])
+    for key in (RECENT, VIEW, NARROWING):
+        page.browser_page.evaluate(code, [key, MARKUP if key == VIEW else STORES[case]])
     page.reload()
     rows = Rows(page, page.add("LoRARows", "rows", [60, 60]))
     rows.show()
@@ -118,5 +119,5 @@ def test_a_store_that_somebody_else_has_written(page, show, stand, case):
     rows.press("Escape")
     assert_unharmed(page)
     forget = "(keys) => keys.forEach((key) => localStorage.removeItem(key))"
-    page.browser_page.evaluate(forget, [RECENT, VIEW])
+    page.browser_page.evaluate(forget, [RECENT, VIEW, NARROWING])
     show(f"web case in {stand}, localStorage, {case}: the picker opens with {options} files")

@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("playwright")
 
+from harness.host import ensure_models
+from harness.tiny_models import MODEL_FILES
 from tests.web.interop import (
     BEFORE,
     BYPASSED,
@@ -14,6 +16,7 @@ from tests.web.interop import (
     OTHERS,
     PEER,
     PEERS,
+    REFUSED,
     ROWS,
     SOURCE,
     TAKES,
@@ -63,6 +66,20 @@ def test_a_saved_node_of_a_pack_that_is_not_installed(page, interop, name, stand
     assert broken_links(page) == []
 
 
+REASONS = {"apart": "only nodes of its own pack", "layers": "some layers", "alpha": "its blocks"}
+
+
+@pytest.mark.parametrize("name", one_of_each_pack(REFUSED))
+def test_a_node_that_is_refused_stays_and_says_what_to_do(page, interop, name):
+    peer = PEERS[name]
+    page.load(surroundings(peer))
+    before = saved_graph(page)
+    assert not interop.convert(PEER)
+    page.wait(lambda: REASONS[peer["refused"]] in interop.said())
+    assert interop.selected() == [PEER]
+    assert saved_graph(page) == before
+
+
 class TestChains:
     @pytest.fixture
     def loaders(self, page):
@@ -97,7 +114,8 @@ class TestChains:
         page.undo()
         assert saved_graph(page) == before
 
-    def test_it_runs_and_applies_what_the_chain_applied(self, page, interop, loaders):
+    def test_it_runs_and_applies_what_the_chain_applied(self, page, interop, loaders, host):
+        ensure_models(host.install, {"sd15clip": MODEL_FILES["sd15clip"]})
         interop.convert(*loaders)
         page.run()
         page.show([page.only("LoRARows")])
@@ -166,8 +184,7 @@ class TestChains:
         page.wait(lambda: "strength_model" in interop.said())
         assert [each["strength"] for each in interop.rows()] == [0.123456]
         assert page.byType("LoraLoader") == [*loaders]
-        code = "[...app.canvas.selectedItems].map(({ id }) => Number(id))"
-        assert page.browser_page.evaluate(code) == [loaders[1]]
+        assert interop.selected() == [loaders[1]]
 
     @pytest.mark.every_page
     def test_links_of_others_that_a_node_lists_stay(self, page, interop, loaders):

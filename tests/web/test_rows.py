@@ -110,7 +110,7 @@ def test_all_are_turned_off_and_on(three):
 
 def test_normalise_makes_the_strengths_that_count_add_up_to_one(three):
     three.fill([row(INK), row(LIGHT, 0.5), row(ADA, -0.5, strength_clip=1), row(BOB, 3, on=False)])
-    three.tool("Normalise").click()
+    three.tool("Sum to 1").click()
     kept = [row(INK, 0.5), row(LIGHT, 0.25), row(ADA, -0.25, strength_clip=0.5)]
     three.expect(*kept, row(BOB, 3, on=False))
 
@@ -142,6 +142,7 @@ def test_a_note_is_typed_and_kept(three):
     three.keyboard.type("for skies")
     three.press("Enter")
     three.expect(row(INK, note="for skies"), row(LIGHT, 0.5), row(ADA, -0.25))
+    expect(three.page.browser_page.get_by_role("menu")).to_have_count(0)
     three.menu(0, "Note")
     three.press("Control+a", "Delete", "Enter")
     three.expect(row(INK), row(LIGHT, 0.5), row(ADA, -0.25))

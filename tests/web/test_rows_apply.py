@@ -106,7 +106,7 @@ def test_its_report_goes_with_its_model(page, plain):
     page.show([node])
     page.expect_report(SAYS)
     page.connect(plain, 0, page.only("KSampler"), "model")
-    code = "(id) => { const node = app.canvas.graph.getNodeById(id); node.disconnectInput(1); node.disconnectInput(2); }"
+    code = "(id) => { const node = app.canvas.graph.getNodeById(id); for (const name of ['model', 'clip']) node.disconnectInput(node.findInputSlot(name)); }"
     page.browser_page.evaluate(f"(id) => void ({code})(id)", node)
     for seed in (91, 92):
         page.set(page.only("KSampler"), {"seed": seed})

@@ -302,7 +302,7 @@ def test_a_file_is_added_with_the_strength_that_it_recommends(rows, advised):
 
 def test_after_one_is_added_the_next_word_is_another_search(rows):
     rows.add_button().click()
-    field = rows.picker().get_by_role("combobox")
+    field = rows.search()
     field.fill("ink")
     expect(rows.options()).not_to_have_count(len(SHELF))
     rows.keyboard.press("Shift+Enter")

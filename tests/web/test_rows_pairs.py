@@ -121,6 +121,8 @@ def test_each_file_shows_what_became_of_it_in_its_model(page, shoot):
     shoot("rows_pairs_report")
     page.turn_report(False)
     shoot("rows_pairs")
+    page.layOut({rows.node_id: (0, -600, 225, 520)})
+    shoot("rows_pairs_narrow")
     saved = page.workflow()
     page.load(saved)
     rows.show()
@@ -259,6 +261,20 @@ def test_a_pair_is_copied_pasted_and_doubled_as_one(rows, page):
     rows.wait_for(*[pair(0.5, {"strength": 0.25})] * 2)
     copy = Pairs(page, page.copyOf(rows.node_id))
     assert copy.kept() == rows.kept()
+
+
+@pytest.mark.every_page
+def test_a_bypassed_list_gives_the_model_and_warns_of_the_other(page):
+    rows = open_two_models(page, row(INK))
+    (same,) = page.byType("TKSame")
+    before = page.prompt()
+    given = before[str(rows.node_id)]["inputs"]
+    page.setMode(rows.node_id, 4)
+    bypassed = page.prompt()[str(same)]["inputs"]
+    assert bypassed["model_a"] == given["model"]
+    assert bypassed["model_b"] == given["model"]  # the host knows no better
+    page.queue()
+    page.expect_text("A bypassed LoRA Rows gives model as MODEL low, too.")
 
 
 def test_pairs_are_not_taken_apart_into_single_nodes(rows, interop):

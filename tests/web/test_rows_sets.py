@@ -128,7 +128,7 @@ def test_a_name_that_is_taken_is_refused(page, rows, file):
 
 def test_the_keyboard_is_enough(page, rows, file):
     rows.root.get_by_role("button", name="Sets").focus()
-    for key in ("Enter", "Enter"):
+    for key in ("Enter", "Enter"):  # the menu, and its first entry
         rows.keyboard.press(key)
         page.breathe()
     page.wait(lambda: page.browser_page.get_by_role("textbox", name="Name of the set").count() == 1)
@@ -136,3 +136,82 @@ def test_the_keyboard_is_enough(page, rows, file):
     rows.keyboard.press("Enter")
     page.wait(lambda: "keys" in sets(file))
     expect(rows.root.get_by_role("button", name="Sets")).to_be_focused()
+
+
+class TestFilesAndClipboard:
+    @pytest.fixture
+    def look(self, file):
+        keep(file, {"look": [row(INK, 0.5), row(LIGHT, on=False)], "later": {"version": 2}})
+
+    @pytest.mark.usefixtures("look")
+    def test_a_set_is_copied_as_text_that_pasting_reads(self, page, rows):
+        page.browser_page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        rows.fill([])
+        choose(rows, "look (2)", "Copy")
+        page.expect_text("Copied 2 rows.")
+        copied = json.loads(page.browser_page.evaluate("() => navigator.clipboard.readText()"))
+        assert copied == {"version": 1, "rows": [row(INK, 0.5), row(LIGHT, on=False)]}
+        rows.tool("Paste").click()
+        rows.expect(row(INK, 0.5), row(LIGHT, on=False))
+
+    @pytest.mark.usefixtures("look")
+    def test_a_set_is_saved_as_a_file_and_opened_again(self, page, rows, file, tmp_path):
+        with page.browser_page.expect_download() as started:
+            choose(rows, "look (2)", "Save as file…")
+        assert started.value.suggested_filename == "look.json"
+        saved = tmp_path / "another look.json"
+        started.value.save_as(saved)
+        assert json.loads(saved.read_text())["rows"] == [row(INK, 0.5), row(LIGHT, on=False)]
+        open_file(rows, saved)
+        page.expect_text("Added to the sets: another look")
+        assert sets(file)["another look"] == sets(file)["look"]
+        assert sets(file)["later"] == {"version": 2}
+
+    @pytest.mark.usefixtures("look")
+    def test_a_file_with_all_sets_adds_those_whose_names_are_free(self, page, rows, file, tmp_path):
+        other = tmp_path / "lora_sets.json"
+        keep(other, {"look": [row(NIGHT)], "night": [row(NIGHT)], "no list": 5})
+        open_file(rows, other)
+        page.expect_text("Added to the sets: night")
+        page.expect_text("There is a set “look” already.")
+        assert [*sets(file)] == ["look", "later", "night"]
+        assert sets(file)["look"][0]["name"] == INK
+
+    @pytest.mark.usefixtures("look")
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ('{"version": 2, "rows": []}', "new.json is of a newer version."),
+            ('{"version": 1, "rows": []}', "There are no LoRAs in new.json."),
+            ("{", "There are no LoRAs in new.json."),
+        ],
+    )
+    def test_a_file_without_sets_says_why_and_adds_nothing(
+        self, page, rows, file, tmp_path, text, said
+    ):
+        before = file.read_text()
+        (tmp_path / "new.json").write_text(text)
+        open_file(rows, tmp_path / "new.json")
+        page.expect_text(said)
+        assert file.read_text() == before
+
+    @pytest.mark.usefixtures("look")
+    def test_a_set_of_a_newer_version_is_named_and_stays(self, page, rows, file):
+        choose(rows)
+        entry = page.browser_page.get_by_role("menuitem", name="later: of a newer version")
+        expect(entry).to_be_disabled()
+        rows.keyboard.press("Escape")
+        choose(rows, "look (2)", "Save the rows here")
+        page.wait(lambda: len(sets(file)["look"]) == 2)
+        assert sets(file)["later"] == {"version": 2}
+
+
+def keep(file, named):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"version": 1, "sets": named}))
+
+
+def open_file(rows, path):
+    with rows.browser_page.expect_file_chooser() as asked:
+        choose(rows, "Open file…")
+    asked.value.set_files(path)

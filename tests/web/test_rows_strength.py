@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 pytest.importorskip("playwright")
+
+from playwright.sync_api import expect
 
 from tests.web.rows import Rows, row
 from tests.web.stage import SHELF
@@ -138,3 +142,20 @@ def test_the_text_strength_is_apart_when_asked_for_and_changes_alone(rows, shoot
     shoot("rows_text_strength")
     rows.menu(0, "One strength for both")
     rows.expect(row(INK, changed["strength"]))
+
+
+@pytest.mark.every_page
+@pytest.mark.parametrize("typed", ["", "0.25"])
+def test_ctrl_enter_runs_the_workflow_with_the_strength_that_is_seen(rows, typed):
+    page = rows.page
+    shown = page.add("TKValue", "shown", [560, 60])
+    page.connect(rows.node_id, 0, shown, "value")
+    rows.strength(0).focus()
+    rows.keyboard.type(typed)
+    page.listen()
+    rows.press("Control+Enter")
+    result = page.ended()
+    assert result["end"] == "execution_success"
+    made = page.host.result(result["detail"]["prompt_id"]).report(str(shown))
+    assert [Fraction(strength) for _, strength, _ in made["terms"]] == [Fraction(typed or 1)]
+    expect(rows.strength(0).locator("input")).to_have_count(0)

@@ -8,11 +8,10 @@ import pytest
 
 from harness.tiny_loras import KINDS as EVERY
 from harness.workflows import KINDS, Graph, load
-from lora_core.lists import parse_blocks
 
 pytest.importorskip("playwright")
 
-from tests.web.stage import EXAMPLES, WORKFLOWS, lora_names, numbered, two_loras, unfolded
+from tests.web.stage import WORKFLOWS, lora_names, numbered, two_loras, unfolded
 
 MUTED, BYPASSED = 2, 4
 NAMES = lora_names("sd15") + lora_names("sd3")[:1]
@@ -169,89 +168,6 @@ class TestSwitchedOff:
         page.setMode(page.only("ApplyToModel"), BYPASSED)
         page.run()
         page.expect_no_report()
-
-
-class TestExample:
-    @pytest.fixture
-    def example(self):
-        return json.loads((EXAMPLES / "lora_algebra.json").read_text(encoding="utf-8"))
-
-    @pytest.mark.every_page
-    def test_it_opens_without_an_error_and_means_what_it_shows(self, page, example, shoot):
-        page.load(example)
-        shoot("example")
-        page.expect_no_error()
-        assert len(page.workflow()["links"]) == len(example["links"])
-        sampler = meaning(page, "KSampler")["inputs"]
-        apply = sampler["model"][0]["inputs"]
-        first, second = apply["lora"][0]["inputs"].values()
-        assert first[0]["class_type"] == "LoadLoRA"
-        assert second[0]["inputs"]["strength_model"] == 0.6
-        assert second[0]["inputs"]["lora"][0]["class_type"] == "LoadLoRA"
-        assert sampler["positive"][0]["inputs"]["clip"][0]["inputs"] == apply
-
-    @pytest.mark.every_page
-    def test_the_one_of_rows_opens_without_an_error_and_names_no_file(self, page, shoot):
-        example = json.loads((EXAMPLES / "lora_rows.json").read_text(encoding="utf-8"))
-        page.load(example)
-        shoot("example_rows")
-        page.expect_no_error()
-        assert len(page.workflow()["links"]) == len(example["links"])
-        sampler = meaning(page, "KSampler")["inputs"]
-        apply = sampler["model"][0]["inputs"]
-        assert apply["lora"][0]["inputs"]["rows"] == {"version": 1, "rows": []}
-        text = sampler["positive"][0]["inputs"]["text"][0]["inputs"]
-        assert text["string_b"] == [apply["lora"][0], 1]
-
-    @pytest.mark.every_page
-    def test_the_one_of_regions_has_a_lora_in_each_half(self, page, shoot):
-        opened(page, "lora_regions", shoot)
-        apply = meaning(page, "KSampler")["inputs"]["model"][0]["inputs"]
-        left, right = (each[0]["inputs"] for each in apply["lora"][0]["inputs"].values())
-        assert left["lora"][0]["class_type"] == right["lora"][0]["class_type"] == "LoadLoRA"
-        assert left["mask"][0]["class_type"] == "MaskComposite"
-        assert right["mask"][0]["inputs"] == {"mask": left["mask"]}
-        assert left["elsewhere"] == right["elsewhere"] == 0
-
-    @pytest.mark.every_page
-    def test_the_one_of_prompts_has_a_lora_for_each(self, page, shoot):
-        opened(page, "lora_prompts", shoot)
-        sampler = meaning(page, "KSampler")["inputs"]
-        halves = [each[0]["inputs"] for each in sampler["positive"][0]["inputs"].values()]
-        first, second = (half["conditioning"][0]["inputs"] for half in halves)
-        assert halves[1]["mask"][0]["inputs"] == {"mask": halves[0]["mask"]}
-        assert second["model"] == [halves[0]["conditioning"][0], 0]
-        assert sampler["model"] == [halves[1]["conditioning"][0], 0]
-        assert first["model"][0]["class_type"] == "CheckpointLoaderSimple"
-        assert first["positive"] != second["positive"]
-
-    @pytest.mark.every_page
-    def test_the_one_of_blocks_sweeps_blocks(self, page, shoot):
-        opened(page, "lora_blocks", shoot)
-        grid = meaning(page, "LoRAGrid")["inputs"]
-        sweep, output = grid["labels"]
-        sampler = grid["images"][0]["inputs"]["samples"][0]["inputs"]
-        assert sampler["model"][0]["inputs"]["lora"] == [sweep, 0]
-        assert (sweep["class_type"], output) == ("SweepLoRA", 1)
-        assert len(parse_blocks(sweep["inputs"]["blocks"])) == 4
-        assert "across" not in sweep["inputs"]
-
-    def test_it_is_among_the_templates(self, page, shoot):
-        page.open_templates("lora-algebra")
-        card = page.browser_page.get_by_test_id("template-workflow-lora_algebra")
-        shoot("templates")
-        card.click()
-        page.wait(lambda: page.byType("ScaleLoRA"))
-        page.expect_no_error()
-
-
-def opened(page, name, shoot):
-    """Opens an example, which has to say nothing about it and keep all links."""
-    example = json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
-    page.load(example)
-    shoot(name)
-    page.expect_no_error()
-    assert len(page.workflow()["links"]) == len(example["links"])
 
 
 @pytest.mark.every_page

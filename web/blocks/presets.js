@@ -5,9 +5,9 @@ import { openMenu } from "../page/menu.js";
 import { printable } from "../page/text.js";
 import { t } from "../page/words.js";
 
-/** @type {Kept<string>} */
+/** @type {Kept<unknown>} what is no text stays as it is, unseen */
 const PRESETS = new Kept("block_presets.json", {
-  read: (json) => new Map(Object.entries(json ?? {}).filter((entry) => typeof entry[1] === "string")),
+  read: (json) => new Map(Object.entries(json ?? {})),
   write: Object.fromEntries,
 });
 
@@ -15,12 +15,22 @@ const PRESETS = new Kept("block_presets.json", {
 
 /** @param {HTMLElement} opener @param {Host} host */
 export async function openPresets(opener, { text, choose }) {
-  const presets = (await PRESETS.load()) ?? new Map();
-  const own = [...presets].map(([name, saved]) => ({ text: printable(name), action: () => choose(saved) }));
+  const presets = [...((await PRESETS.load()) ?? [])].filter(isText);
+  const own = presets.map(([name, saved]) => ({ text: printable(name), action: () => choose(saved) }));
   const saving = { text: t("Save as preset…"), action: () => ask(opener, text()) };
-  const deleting = { text: t("Delete a preset…"), action: () => openDeletion(opener, [...presets.keys()]) };
+  const deleting = {
+    text: t("Delete a preset…"),
+    action: () =>
+      openDeletion(
+        opener,
+        presets.map(([name]) => name),
+      ),
+  };
   openMenu(t("Presets"), [...own, saving, { ...deleting, disabled: !own.length }], opener, opener);
 }
+
+/** @param {[string, unknown]} preset @returns {preset is [string, string]} */
+const isText = (preset) => typeof preset[1] === "string";
 
 /** @param {HTMLElement} opener @param {string[]} names */
 function openDeletion(opener, names) {

@@ -10,6 +10,7 @@ import { app } from "../../../scripts/app.js";
 import { icon, make, setAttributes, setText } from "../page/elements.js";
 import { guardGestures } from "../page/gestures.js";
 import { afterwards } from "../page/hooks.js";
+import { addDrawing, enlarge, isLinked, setValue, takePlace } from "../page/hosted.js";
 import { loadStyle } from "../page/style.js";
 import { printable, short } from "../page/text.js";
 import { lookEveryFrame } from "../page/ticker.js";
@@ -33,8 +34,7 @@ const CLASS = "lora-algebra-blocks";
 
 const HEIGHT = 170; // as in blocks.css
 const MARGIN = 10; // around the box, on the canvas
-const WIDTH = 400;
-const LINES = 60; // more height for the text of a new node
+const NEW = { width: 400, room: 60 }; // room for the text
 
 /** @type {WeakMap<Host.Node, BlockBars>} */
 const shown = new WeakMap();
@@ -88,7 +88,9 @@ class BlockBars {
     const head = make("div", { class: "lora-algebra-blocks-head" }, this.title, this.presets);
     this.element = make("div", { class: CLASS }, head, this.bars.element, this.note);
     guardGestures(this.element);
-    this.#addWidget();
+    const { element } = this;
+    addDrawing(node, { name: WIDGET, type: "LORA_BLOCKS", element, height: () => HEIGHT + 2 * MARGIN });
+    enlarge(node, NEW);
   }
 
   #makeMenu() {
@@ -97,18 +99,6 @@ class BlockBars {
     const button = make("button", { type: "button", "aria-haspopup": "menu", onclick: open });
     button.append(t("Presets"), icon("chevron"));
     return button;
-  }
-
-  /** Neither the workflow nor the prompt holds it, so it must stay the last one: the host counts values by place. */
-  #addWidget() {
-    const widget = this.node.addDOMWidget(WIDGET, "LORA_BLOCKS", this.element, {
-      serialize: false,
-      hideInPanel: true,
-      getMinHeight: () => HEIGHT + 2 * MARGIN,
-    });
-    widget.serialize = false;
-    const [width, height] = this.node.computeSize();
-    this.node.setSize([Math.max(width, WIDTH), height + LINES]); // a saved node gets its own size after that
   }
 
   /** Draws what has changed. Called in every frame. */
@@ -130,7 +120,7 @@ class BlockBars {
       this.#title = titleOf(files);
       this.#show(files.length, replies, linked);
     }
-    takePlace(node, this.element);
+    takePlace(node, this.element, CLASS);
   }
 
   /** @param {(Reply | null | undefined)[]} replies */
@@ -173,7 +163,7 @@ class BlockBars {
   /** @param {number[]} factors */
   #paint(factors) {
     this.#before ??= textOf(this.node, TEXT);
-    this.#set(TEXT, writeFactors(this.#before, this.#preset(), this.#known, factors));
+    setValue(this.node, TEXT, writeFactors(this.#before, this.#preset(), this.#known, factors));
     this.refresh();
   }
 
@@ -183,30 +173,16 @@ class BlockBars {
   }
 
   #cancel() {
-    if (this.#before !== null) this.#set(TEXT, this.#before);
+    if (this.#before !== null) setValue(this.node, TEXT, this.#before);
     this.#before = null;
   }
 
   /** @param {string} text */
   #choose(text) {
-    this.#set(PRESET, CUSTOM);
-    this.#set(TEXT, text);
+    setValue(this.node, PRESET, CUSTOM);
+    setValue(this.node, TEXT, text);
     captureStep();
   }
-
-  /** @param {string} name @param {string} value */
-  #set(name, value) {
-    const widget = this.node.widgets?.find((each) => each.name === name);
-    if (!widget || widget.value === value) return;
-    widget.value = value;
-    widget.callback?.(value);
-    this.node.setDirtyCanvas(true, true);
-  }
-}
-
-/** Whether a value comes by a link, and so only when the workflow runs. @param {Host.Node} node @param {string} name */
-function isLinked(node, name) {
-  return node.inputs.some(({ widget, link }) => widget?.name === name && link !== null);
 }
 
 /** @param {{ name: string }[]} files */
@@ -231,14 +207,4 @@ function said(block, factor, blocks) {
   const largest = Math.max(...blocks.map(({ size }) => size ?? 0));
   if (block.size === null || !largest) return text;
   return t("{text} (change: {share} %)", { text, share: Math.round((100 * block.size) / largest) });
-}
-
-/**
- * Puts the bars where Nodes 2.0 has kept those of an earlier node with the same id.
- *
- * @param {Host.Node} node @param {HTMLElement} element
- */
-function takePlace(node, element) {
-  if (element.isConnected || node.graph !== app.canvas.graph) return;
-  document.querySelector(`[data-node-id="${node.id}"] .${CLASS}`)?.replaceWith(element);
 }

@@ -12,7 +12,7 @@
  */
 
 const MOST_POINTS = 1000;
-const LARGEST_VALUE = 1000;
+export const LARGEST_VALUE = 1000;
 
 /**
  * How much of the way from one point to the next is done at a share t of the distance.

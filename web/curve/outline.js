@@ -4,6 +4,7 @@
  * @typedef {import("./curve.js").Curve} Curve
  * @typedef {import("./curve.js").Point} Point
  * @typedef {[progress: number, strength: number]} Corner
+ * @typedef {{ low: number, high: number }} Range of strengths
  */
 
 import { short } from "../page/text.js";
@@ -41,7 +42,7 @@ export function outline(curve) {
   return line;
 }
 
-/** Returns the least and the greatest strength. 0 is always between them, and they differ. @param {Corner[]} line */
+/** Returns the least and the greatest strength. 0 is always between them, and they differ. @param {Corner[]} line @returns {Range} */
 export function range(line) {
   let [low, high] = [0, 0];
   for (const [, strength] of line) {

@@ -4,14 +4,16 @@ import { app } from "../../../scripts/app.js";
 
 import { library } from "../library/library.js";
 import { t } from "../page/words.js";
+import { allNodes } from "../page/workflow.js";
 import { addNode, inOneStep, ownTitle, say, selectedNodes, setValues, titleOf } from "./edit.js";
+import { LORA } from "./kinds.js";
 import { withListedNames } from "./names.js";
 import { peerOf } from "./peers.js";
 import { planConversion } from "./plan.js";
+import { explain } from "./refusals.js";
 import {
   bring,
   graphOf,
-  linkInto,
   linksApartFrom,
   linksFrom,
   linksInto,
@@ -28,9 +30,11 @@ import {
  * @typedef {{ left: number, top: number, width: number }} Bounds
  */
 
-const LORA = "LORA_RECIPE";
 const WIDTH = 340;
 const GAP = 50;
+const MOST_SAID = 8; // sentences in a toast
+const OF_LIST = ["triggers", "tags", "LORA low"]; // outputs of the list, also where another node applies it
+
 /** The node that ends a unit: the list itself where it applies, and for our own LoRAs. @param {Unit} unit */
 function endOf({ kind, live }) {
   if (kind === "stack") return "ToLoRAStack";
@@ -40,9 +44,16 @@ function endOf({ kind, live }) {
 /** Whether there is something to convert in a node. @param {{ type?: string }} node */
 export const isConvertible = ({ type = "" }) => Boolean(peerOf(type)) && type !== "LoRARows";
 
+/** Returns the nodes of others that can be converted, also those inside of subgraphs. */
+export const foreignNodes = () =>
+  allNodes().filter((node) => isConvertible(node) && peerOf(node.type)?.kind !== "lora");
+
+/** Converts all LoRA nodes of others in the open workflow. */
+export const convertAll = () => convertSelected(foreignNodes());
+
 /**
- * Converts nodes in one step of undo. Nodes of which anything would be lost stay as they are; they are selected
- * then, and the user is told why.
+ * Converts nodes in one step of undo, in one graph or in several. Nodes of which anything would be lost stay as they
+ * are; they are selected then, and the user is told why.
  *
  * @param {Node[]} [nodes] the selected ones
  * @returns {Promise<boolean>} whether something was converted
@@ -51,40 +62,67 @@ export async function convertSelected(nodes = selectedNodes()) {
   const names = await library.load();
   const { units, refusals } = planConversion(nodes.filter(({ graph }) => graph));
   const kept = units.length ? t("Some nodes were not converted. They are selected.") : t("Nothing was converted.");
-  if (refusals.length) say("warn", [kept, ...refusals.map(explain)]);
+  if (refusals.length) say("warn", [kept, ...reasons(refusals)]);
   else if (!units.length) say("info", [t("Select LoRA loaders or stackers to convert.")]);
-  if (!units.length) return false;
+  const culprits = refusals.map(({ node }) => node).filter(isShown);
+  if (!units.length) {
+    if (culprits.length) app.canvas.selectItems(culprits);
+    return false;
+  }
   const places = units.map(({ members }) => boundsOf(members));
   const made = await inOneStep(
-    () => {
-      const graph = graphOf(units[0].members[0]);
-      const apart = linksApartFrom(
-        graph,
-        units.flatMap(({ members }) => members),
-      );
-      const made = units.map((unit, index) => convert(unit, names, places[index]));
-      restore(graph, apart);
-      return made;
-    },
+    () => convertUnits(units, names, places),
     (nodes) => {
       for (const [index, each] of nodes.entries()) place(each, places[index]);
     },
   );
-  app.canvas.selectItems(refusals.length ? refusals.map(({ node }) => node) : made.flat());
+  app.canvas.selectItems(culprits.length ? culprits : made.flat().filter(isShown));
   return true;
 }
 
-/** @param {import("./plan.js").Refusal} refusal */
-function explain({ node, why, name = "" }) {
-  const values = { node: titleOf(node), name };
-  return {
-    input: t("“{node}”: {name} is linked.", values),
-    output: t("“{node}”: the output {name} is linked, and LoRA Rows has no such output.", values),
-    scaled: t("“{node}”: the input {name} would have to be scaled. Select its node, too.", values),
-    muted: t("“{node}” is off, and so is its input {name}.", values),
-    strength: t("“{node}”: a strength would be more than 100.", values),
-    rows: t("“{node}”: there are more than 500 LoRAs.", values),
-  }[why];
+/** Whether a node is in the graph that is shown. @param {Node} node */
+const isShown = (node) => node.graph === app.canvas.graph;
+
+/** @param {import("./refusals.js").Refusal[]} refusals @returns {string[]} */
+function reasons(refusals) {
+  const all = [...new Set(refusals.map((refusal) => explain(refusal, titleOf(refusal.node))))];
+  if (all.length <= MOST_SAID) return all;
+  return [...all.slice(0, MOST_SAID), t("And {count} more.", { count: all.length - MOST_SAID })];
+}
+
+/** @param {Unit[]} units @param {string[]} names @param {Bounds[]} places @returns {Node[][]} the new nodes of each */
+function convertUnits(units, names, places) {
+  const graphs = new Map(units.map(({ members }) => [graphOf(members[0]), linksApart(units, graphOf(members[0]))]));
+  const made = units.map((unit, index) => convert(unit, names, places[index]));
+  bridge(made.flat());
+  for (const [graph, apart] of graphs) restore(graph, apart);
+  return made.map((nodes) => nodes.filter(({ graph }) => graph));
+}
+
+/** Returns the links of a graph that no unit has a part in. @param {Unit[]} units @param {Host.Graph} graph */
+const linksApart = (units, graph) =>
+  linksApartFrom(
+    graph,
+    units.flatMap(({ members }) => members.filter((node) => node.graph === graph)),
+  );
+
+/**
+ * Links a list directly to the list behind it, where a LORA_STACK between both would only be made and read again.
+ *
+ * @param {Node[]} made
+ */
+function bridge(made) {
+  const [froms, tos] = ["FromLoRAStack", "ToLoRAStack"].map((type) => made.filter((node) => node.type === type));
+  for (const from of froms) {
+    const link = linksInto(from)[0];
+    const to = tos.find((node) => node.graph === from.graph && link && String(node.id) === String(link.origin_id));
+    const [inner] = to ? linksInto(to) : [];
+    const origin = inner && graphOf(from).getNodeById(inner.origin_id);
+    if (!origin) continue;
+    for (const outer of linksFrom(from)) replaceOrigin(outer, origin, inner.origin_slot);
+    from.graph?.remove(from);
+  }
+  for (const to of tos) if (!linksFrom(to).length) to.graph?.remove(to);
 }
 
 /** @param {Unit} unit @param {string[]} names @param {Bounds} bounds @returns {Node[]} the new nodes */
@@ -141,16 +179,21 @@ function addSources({ sources, members }, list) {
 
 /** @param {Unit} unit @param {Node} list @param {Node} [end] */
 function rewire({ inputs, outputs }, list, end) {
-  for (const { node, type } of inputs) {
-    const link = linkInto(node, type);
-    if (link && end) bring(link, end, slotOf(end.inputs, type));
+  for (const { node, slot, as } of inputs) {
+    const link = linksInto(node).find(({ target_slot: target }) => target === slot);
+    if (link && end) bring(link, end, end.findInputSlot(as));
   }
   for (const { node, slot, as } of outputs) {
-    const isText = as === "triggers" || as === "tags";
-    const origin = isText || !end ? list : end;
-    const to = isText ? origin.findOutputSlot(as) : slotOf(origin.outputs, as);
-    for (const link of linksFrom(node)) if (link.origin_slot === slot) replaceOrigin(link, origin, to);
+    const origin = OF_LIST.includes(as) || !end ? list : end;
+    for (const link of linksFrom(node))
+      if (link.origin_slot === slot) replaceOrigin(link, origin, outputOf(origin, as));
   }
+}
+
+/** @param {Node} origin @param {string} as the name of an output, or its type */
+function outputOf(origin, as) {
+  const slot = origin.findOutputSlot(as);
+  return slot < 0 ? slotOf(origin.outputs, as) : slot;
 }
 
 /**

@@ -11,7 +11,7 @@ import { bring, linkInto, linksFrom, neighbours, refreshPlaceholder, replaceOrig
 
 const LORA = "LORA_RECIPE";
 const APPLIED = ["MODEL", "CLIP"];
-const TEXTS = ["triggers", "tags", "MODEL low", "LORA low"]; // outputs that no other node has
+const OWN_OUTPUTS = ["triggers", "tags", "MODEL low", "LORA low"]; // that no other node has
 const MUTED = 2;
 const MOST_STRENGTH = 10; // of the nodes it becomes
 const MOST_SOCKETS = 50;
@@ -47,21 +47,22 @@ export async function expandSelected(nodes = selectedNodes()) {
 
 /** @param {Node} node @returns {string[]} */
 function refusalsOf(node) {
-  const texts = linksFrom(node)
+  const own = linksFrom(node)
     .map(({ origin_slot: slot }) => node.outputs[slot])
-    .filter(({ name }) => TEXTS.includes(name));
-  const linked = texts.map(({ name }) =>
+    .filter(({ name }) => OWN_OUTPUTS.includes(name));
+  const linked = own.map(({ name }) =>
     t("“{node}”: the output {name} is linked, and loaders do not have it.", { node: titleOf(node), name }),
   );
   const strong = rowsOf(node).filter(
     ({ strength, strength_clip: text = 0 }) => Math.max(Math.abs(strength), Math.abs(text)) > MOST_STRENGTH,
   );
-  const paired = rowsOf(node).some(({ low, only }) => low || only);
-  const pairs = paired ? [t("“{node}”: rows for two models cannot be single nodes.", { node: titleOf(node) })] : [];
+  const paired = rowsOf(node).filter(({ low, only }) => low || only);
+  const driven = rowsOf(node).some(({ link }) => link);
   return [
     ...linked,
-    ...pairs,
     ...strong.map(({ name }) => t("“{name}”: a loader's strength is at most 10.", { name })),
+    ...paired.map(({ name }) => t("“{name}”: loaders have no second model.", { name })),
+    ...(driven ? [t("“{node}”: a strength by link cannot be kept.", { node: titleOf(node) })] : []),
   ];
 }
 

@@ -6,9 +6,12 @@ import { library } from "../library/library.js";
 import { activeRows } from "../model/value.js";
 import { tagOrder } from "../page/settings.js";
 import { t } from "../page/words.js";
-import { convertSelected, isConvertible } from "./convert.js";
+import { convertAll, convertSelected, foreignNodes, isConvertible } from "./convert.js";
+import { copy, copyRows } from "./copy.js";
 import { say, selectedNodes } from "./edit.js";
 import { expandSelected, isExpandable, rowsOf } from "./expand.js";
+import { rowsFromText } from "./paste.js";
+import { peerOf } from "./peers.js";
 import { writeTags } from "./tags.js";
 
 /** Returns the selected nodes, or the one whose menu it is if it is not among them. @param {Host.Node} [node] */
@@ -26,32 +29,37 @@ function items(node) {
     menu.push({ content: t("Convert to LoRA Rows"), callback: () => void convertSelected(meant(node)) });
   if (nodes.some(isExpandable))
     menu.push({ content: t("Expand to LoRA nodes"), callback: () => void expandSelected(meant(node)) });
+  if (nodes.some(({ type }) => peerOf(type)))
+    menu.push({ content: t("Copy as rows"), callback: () => void copyRowsOf(meant(node)) });
   if (one) menu.push({ content: t("Copy as tags"), callback: () => void copyTags(one) });
   return menu;
+}
+
+/** @returns {Host.MenuItem[]} */
+function itemsForAll() {
+  const all = foreignNodes();
+  return all.length ? [{ content: t("Convert all LoRA nodes to LoRA Rows"), callback: () => void convertAll() }] : [];
+}
+
+/** Copies the rows that nodes stand for, as pasting reads them. @param {Host.Node[]} nodes */
+async function copyRowsOf(nodes) {
+  await library.load();
+  const rows = rowsFromText(JSON.stringify({ nodes: nodes.map((node) => node.serialize()) }));
+  if (rows.length) await copyRows(rows);
+  else say("info", [t("There are no LoRAs in it.")]);
 }
 
 /** Copies the rows of a list that count, as <lora:…> tags. @param {Host.Node} node */
 async function copyTags(node) {
   const tags = writeTags(activeRows(rowsOf(node)), library.names ?? [], tagOrder());
-  if (!tags) return say("info", [t("There are no LoRAs switched on.")]);
-  if (await copy(tags)) say("info", [t("Copied:"), tags]);
-  else say("warn", [t("The browser does not allow copying:"), tags]);
-}
-
-/** @param {string} text @returns {Promise<boolean>} whether it worked */
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text); // missing on pages without https
-    return true;
-  } catch {
-    return false;
-  }
+  if (tags) await copy(tags, [t("Copied:"), tags]);
+  else say("info", [t("There are no LoRAs switched on.")]);
 }
 
 app.registerExtension({
   name: "LoraAlgebra.Interop",
   getNodeMenuItems: (node) => separated(items(node)),
-  getCanvasMenuItems: () => separated(items()),
+  getCanvasMenuItems: () => separated([...items(), ...itemsForAll()]),
   // the menu of several nodes has no place for others' items in Nodes 2.0
   getSelectionToolboxCommands: (item) =>
     selectedNodes().length > 1 && isConvertible(item) ? ["LoraAlgebra.ConvertToRows"] : [],

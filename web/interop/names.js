@@ -60,5 +60,6 @@ function index(names, key) {
 export function withListedNames(rows, names) {
   if (!rows.length) return rows;
   const match = matcher(names);
-  return rows.map((row) => (identityOf(row).hash ? row : { ...row, name: match(row.name) }));
+  const named = (/** @type {{ name: string }} */ of) => (identityOf(of).hash ? {} : { name: match(of.name) });
+  return rows.map((row) => ({ ...row, ...named(row), ...(row.low ? { low: { ...row.low, ...named(row.low) } } : {}) }));
 }

@@ -4,23 +4,20 @@
  *
  * Packs save what they like, so values are `any` until they are read.
  *
- * @typedef {import("../model/value.js").Row} Row
- * @typedef {Record<string, any>} SavedNode `{ type, widgets_values, properties }` of a workflow, or
+ * @typedef {import("./peer_row.js").Row} Row
+ * @typedef {Record<string, any>} SavedNode `{ type, widgets_values, properties, inputs }` of a workflow, or
  *   `{ class_type, inputs }` of a prompt
- * @typedef {{ kind: Kind, read: (saved: Saved) => Row[], widgets?: string[], modelOnly?: true, live?: true }} Peer
- *   `widgets` are the names of its values in the order in which they are saved
- * @typedef {"model" | "stack" | "lora"} Kind what it gives: a changed MODEL, a LORA_STACK, or our LORA
- * @typedef {Record<string, any>} Fields values by their names
- * @typedef {{ fields: Fields, values: any[], properties: Record<string, any> }} Saved
+ * @typedef {import("./peer_row.js").Saved} Saved
+ * @typedef {import("./peer_row.js").Fields} Fields
+ * @typedef {import("./peer_row.js").Peer} Peer
  */
 
-import { isObject, MOST_STRENGTH, readValue } from "../model/value.js";
+import { isObject, readValue } from "../model/value.js";
+import { count, isThere, numbered, power, row, single } from "./peer_row.js";
+import { VIDEO } from "./peers_video.js";
 import { findTags, TagError } from "./tags.js";
 
 const SINGLE = ["lora_name", "strength_model", "strength_clip"];
-
-/** @param {number} last */
-const count = (last) => Array.from({ length: last }, (_, index) => index + 1);
 
 /** @type {Record<string, Peer>} */
 const PEERS = {
@@ -29,6 +26,8 @@ const PEERS = {
   LoraLoaderBypass: { kind: "model", widgets: SINGLE, read: single, live: true },
   LoraLoaderBypassModelOnly: { kind: "model", widgets: SINGLE, read: single, modelOnly: true, live: true },
   "LoraLoader|pysssss": { kind: "model", widgets: SINGLE, read: single },
+  LoadLoraModel: { kind: "model", read: grown, modelOnly: true },
+  LoadLoraTextEncoder: { kind: "model", read: grown, textOnly: true },
 
   "Power Lora Loader (rgthree)": { kind: "model", read: power },
   "Lora Loader Stack (rgthree)": {
@@ -37,13 +36,16 @@ const PEERS = {
     read: ({ fields }) => numbered(4, (n) => row(true, fields[`lora_0${n}`], fields[`strength_0${n}`])),
   },
   "DoRA Power LoRA Loader": { kind: "model", read: doraPower },
-  PowerLoraLoaderV2: { kind: "model", read: highAndLow },
+  ...VIDEO,
 
-  "Lora Loader (LoraManager)": { kind: "model", read: managed },
-  "Lora Stacker (LoraManager)": { kind: "stack", read: managed },
+  "Lora Loader (LoraManager)": { kind: "model", read: managed, tells: ["trigger_words", "loaded_loras"] },
+  "Lora Stacker (LoraManager)": { kind: "stack", read: managed, tells: ["trigger_words"] },
+  "Lora Stack Combiner (LoraManager)": { kind: "stack", read: () => [], sums: true },
+  "WanVideo Lora Select (LoraManager)": { kind: "apart", read: managed },
   "LoRA Text Loader (LoraManager)": {
     kind: "model",
     widgets: ["lora_syntax"],
+    tells: ["trigger_words", "loaded_loras"],
     read: ({ fields }) => rowsOfTags(fields.lora_syntax, "model"),
   },
 
@@ -59,6 +61,14 @@ const PEERS = {
     read: comfyroll,
   },
   "CR Apply LoRA Stack": { kind: "model", read: () => [] },
+  "CR LoRA List": {
+    kind: "apart",
+    widgets: count(3).flatMap((n) => [`lora_name${n}`, `alias${n}`, `model_strength_${n}`, `clip_strength_${n}`]),
+    read: ({ fields }) =>
+      numbered(3, (n) =>
+        row(true, fields[`lora_name${n}`], fields[`model_strength_${n}`], fields[`clip_strength_${n}`]),
+      ),
+  },
   "easy loraStack": {
     kind: "stack",
     widgets: [
@@ -74,6 +84,7 @@ const PEERS = {
     widgets: ["toggle", "select", "num_loras", "lora_strength", ...count(50).map((n) => `lora_${n}_name`)],
     read: easySwitcher,
   },
+  "easy loraStackApply": { kind: "model", read: () => [] },
   LocalLoraGallery: { kind: "model", read: gallery },
   LocalLoraGalleryModelOnly: { kind: "model", read: gallery, modelOnly: true },
   LocalLoraGalleryStacker: { kind: "stack", read: gallery },
@@ -85,7 +96,7 @@ const PEERS = {
   },
   LoRARows: { kind: "lora", widgets: ["rows"], read: ({ fields }) => readValue(withoutTags(fields.rows)).rows },
   ScaleLoRA: { kind: "lora", widgets: ["strength_model", "strength_clip"], read: () => [] },
-  StackLoRAs: { kind: "lora", read: () => [] },
+  StackLoRAs: { kind: "lora", read: () => [], sums: true },
 };
 
 /** @param {string} type @returns {Peer | undefined} */
@@ -100,7 +111,18 @@ export function rowsOfNode(node) {
   const peer = peerOf(typeOf(node));
   if (!peer) return undefined;
   const rows = peer.read(savedOf(node, peer.widgets ?? []));
+  if (peer.textOnly) return rows.map((each) => ({ ...each, strength: 0, strength_clip: each.strength }));
   return peer.modelOnly ? rows.map((each) => ({ ...each, strength_clip: 0 })) : rows;
+}
+
+/**
+ * Says why rows cannot mean the same as a node, if it is by its values.
+ *
+ * @param {SavedNode} node
+ */
+export function specialOf(node) {
+  const peer = peerOf(typeOf(node));
+  return peer?.special?.(savedOf(node, peer.widgets ?? []));
 }
 
 /** Reads the values of a node by their names, as far as the table knows these. @param {SavedNode} node */
@@ -112,72 +134,46 @@ export function fieldsOf(node) {
 const typeOf = ({ type, class_type: classType }) => String(classType ?? type);
 
 /** @param {SavedNode} node @param {string[]} widgets @returns {Saved} */
-function savedOf(
-  { inputs, widgets_values: values, widgets_values_named: named, class_type: api, properties },
-  widgets,
-) {
+function savedOf(node, widgets) {
+  const { inputs, widgets_values: values, widgets_values_named: named, class_type: api, properties, lorasData } = node;
   const byName = api ? inputs : Array.isArray(values) ? named : values;
   const given = isObject(byName) ? byName : {};
   const list = !api && Array.isArray(values) ? values : Object.values(given);
   const inOrder = api ? [] : widgets.map((name, index) => [name, list[index]]);
-  return { fields: { ...Object.fromEntries(inOrder), ...given }, values: list, properties: properties ?? {} };
+  return {
+    fields: { ...Object.fromEntries(inOrder), ...given },
+    values: Array.isArray(lorasData) ? [...list, ...lorasData] : list,
+    properties: properties ?? {},
+    linked: linkedOf(inputs),
+  };
+}
+
+/** @param {unknown} inputs as a workflow saves them, or as a prompt holds them */
+function linkedOf(inputs) {
+  const [slots, values] = [Array.isArray(inputs) ? inputs : [], isObject(inputs) ? Object.entries(inputs) : []];
+  const names = slots.filter((slot) => isObject(slot) && (slot.link ?? null) !== null).map(({ name }) => name);
+  return new Set([...names, ...values.filter(([, value]) => Array.isArray(value)).map(([name]) => name)]);
 }
 
 /**
- * Makes a row, or undefined where a node names no file. A row whose strength is not a valid number is switched off.
- *
- * @param {unknown} on @param {any} name @param {unknown} [model] @param {unknown} [clip] @returns {Row | undefined}
- */
-function row(on, name, model = 1, clip = undefined) {
-  const file = typeof name === "object" && name ? name.content : name; // pysssss adds a picture
-  if (typeof file !== "string" || !file || file === "None") return undefined;
-  const [strength, text] = [strengthOf(model), clip === null || clip === undefined ? null : strengthOf(clip)];
-  const isOn = on === true && !Number.isNaN(strength) && !Number.isNaN(text);
-  /** @type {Row} */
-  const made = { on: isOn, name: file, strength: strength || (Number.isNaN(strength) ? 1 : 0) };
-  if (text !== null && text !== strength && !Number.isNaN(text)) made.strength_clip = text;
-  return made;
-}
-
-/** @param {unknown} value @returns {number} NaN if it is not a valid strength */
-function strengthOf(value) {
-  const strength = typeof value === "string" && value.trim() ? Number(value) : value;
-  return typeof strength === "number" && Math.abs(strength) <= MOST_STRENGTH ? strength : Number.NaN;
-}
-
-/** @param {Row | undefined} made */
-const isThere = (made) => made !== undefined;
-
-/** @param {number} last @param {(n: number) => Row | undefined} rowAt */
-const numbered = (last, rowAt) => count(last).map(rowAt).filter(isThere);
-
-/** @param {Saved} saved @param {boolean} [on] */
-function single({ fields }, on = true) {
-  const { lora_name: name, strength_model: model, strength_clip: clip } = fields;
-  return numbered(1, () => row(on, name, model, clip));
-}
-
-/** Reads rgthree's rows, wherever they stand between its other values. @param {Pick<Saved, "values">} saved */
-function power({ values }) {
-  const rows = values.filter((value) => isObject(value) && "lora" in value);
-  return rows.map(({ on, lora, strength, strengthTwo }) => row(on, lora, strength, strengthTwo)).filter(isThere);
-}
-
-/**
- * siraxe: rows of rgthree's shape, some of them for a second model. These have no effect on the first.
+ * The host's lists that grow: a file, a strength and a switch for each row, behind a count in saved nodes. A prompt
+ * may leave out numbers, and the first version had no switches.
  *
  * @param {Saved} saved
  */
-function highAndLow({ values }) {
-  const isLow = (/** @type {Fields} */ { is_low: low, low_only: only }) => Boolean(low || only);
-  const read = (/** @type {Fields} */ value) => {
-    const made = row(value.on && !isLow(value), value.lora, value.strength, value.strengthTwo);
-    return made && isLow(value) ? { ...made, note: "low" } : made;
-  };
-  return values
-    .filter((value) => isObject(value) && "lora" in value)
-    .map(read)
+function grown({ fields, values }) {
+  const named = Object.keys(fields).flatMap((key) => /^loras\.(\d+)\.lora_name$/.exec(key)?.[1] ?? []);
+  const inOrder = named.map(Number).sort((one, other) => one - other);
+  const rows = inOrder.map((n) => ["lora_name", "strength", "enabled"].map((key) => fields[`loras.${n}.${key}`]));
+  return (rows.length ? rows : placed(values))
+    .map(([name, strength, on = true]) => row(on, name, strength))
     .filter(isThere);
+}
+
+/** Divides saved values, each part from a name to the next one. @param {any[]} values @returns {any[][]} */
+function placed(values) {
+  const starts = values.flatMap((value, index) => (typeof value === "string" ? [index] : []));
+  return starts.map((start, index) => values.slice(start, starts[index + 1]));
 }
 
 /** xmarre: its own state in a workflow, rows of rgthree's shape or numbered values in a prompt. @param {Saved} saved */

@@ -5,60 +5,53 @@
  * @typedef {import("./wires.js").Node} Node
  * @typedef {import("./wires.js").Link} Link
  * @typedef {import("../model/value.js").Row} Row
- * @typedef {{ kind: import("./peers.js").Kind, members: Node[], rows: Row[], mode: number, live: boolean,
- *   inputs: { node: Node, type: string }[], sources: { node: Node, slot: number, type: string }[],
+ * @typedef {import("./kinds.js").Kind} Kind
+ * @typedef {import("./refusals.js").Refusal} Refusal
+ * @typedef {{ kind: Kind, members: Node[], rows: Row[], mode: number, live: boolean,
+ *   inputs: { node: Node, slot: number, as: string }[], sources: { node: Node, slot: number, type: string }[],
  *   outputs: { node: Node, slot: number, as: string }[] }} Unit
- *   `inputs` go to the node that applies, `sources` are LORAs and LORA_STACKs that come from elsewhere
- * @typedef {{ node: Node, why: "input" | "output" | "scaled" | "muted" | "strength" | "rows", name?: string }} Refusal
+ *   `inputs` go to the node that applies, `sources` are LORAs and LORA_STACKs that come from elsewhere; `as` is the
+ *   input or the output of ours
  */
 
-import { MOST_ROWS, MOST_STRENGTH } from "../model/value.js";
-import { fieldsOf, peerOf, rowsOfNode } from "./peers.js";
+import { forClip, Gathering, plain } from "./gathering.js";
+import {
+  CLIP,
+  GIVES,
+  isLive,
+  isTextOnly,
+  kindOf,
+  knownKind,
+  LOW,
+  lowOf,
+  MODEL,
+  TAKES,
+  TEXTS,
+  textsOf,
+  usesClip,
+} from "./kinds.js";
+import { peerOf } from "./peers.js";
+import { refusalsOf } from "./refusals.js";
+import { joinTwins } from "./twins.js";
 import { graphOf, linkInto, linksFrom, linksFromType, linksInto, originOf, slotOf } from "./wires.js";
-
-const [MODEL, CLIP, STACK, LORA] = ["MODEL", "CLIP", "LORA_STACK", "LORA_RECIPE"];
-const [MUTED, BYPASSED] = [2, 4];
-
-/** @typedef {import("./peers.js").Kind} Kind */
-
-/** The types of a kind's outputs and inputs. @type {Record<Kind, string[]>} */
-const GIVES = { model: [MODEL, CLIP], stack: [STACK], lora: [LORA] };
-/** @type {Record<Kind, string[]>} */
-const TAKES = { model: [MODEL, CLIP, STACK], stack: [STACK], lora: [LORA] };
-/** Outputs that give texts -> ours that gives the same. @type {Record<string, string>} */
-const TEXTS = {
-  trigger_words: "triggers",
-  triggers: "triggers",
-  loaded_loras: "tags",
-  active_loras: "tags",
-  tags: "tags",
-};
-
-/** @param {Node | undefined} node */
-const kindOf = (node) => node && peerOf(node.type)?.kind;
-
-/** @param {Node} node whose type is in the table */
-const knownKind = (node) => kindOf(node) ?? "lora";
-
-/** @param {Node} node */
-const isLive = (node) => Boolean(peerOf(node.type)?.live);
-
-/** @param {Node} node */
-const isOff = (node) => node.mode === MUTED || node.mode === BYPASSED;
 
 /**
  * @param {Node[]} nodes that are meant; those of other types among them are left out
  * @returns {{ units: Unit[], refusals: Refusal[] }}
  */
 export function planConversion(nodes) {
-  const meant = new Set(nodes.filter(kindOf));
+  const apart = nodes.filter((node) => kindOf(node) === "apart");
+  const meant = new Set(nodes.filter((node) => kindOf(node) && !apart.includes(node)));
   const absorbed = absorbedOf(meant);
   const roots = [...meant].filter((node) => kindOf(node) !== "model" && !absorbed.has(node));
   const groups = [...chainsOf(meant), ...roots.map((node) => [node])];
   const plans = groups.map((chain) => planUnit(chain, absorbed)).filter(({ unit }) => isWorthwhile(unit));
   return {
-    units: plans.filter(({ refusals }) => !refusals.length).map(({ unit }) => unit),
-    refusals: plans.flatMap(({ refusals }) => refusals),
+    units: joinTwins(plans.filter(({ refusals }) => !refusals.length).map(({ unit }) => unit)),
+    refusals: [
+      ...plans.flatMap(({ refusals }) => refusals),
+      ...apart.map((node) => /** @type {Refusal} */ ({ node, why: "apart" })),
+    ],
   };
 }
 
@@ -78,7 +71,10 @@ function isWorthwhile({ kind, members }) {
  *
  * @param {Node} node
  */
-const givesTexts = (node) => linksFrom(node).some(({ origin_slot: slot }) => node.outputs[slot].name in TEXTS);
+const givesTexts = (node) => textsOf(node).length > 0;
+
+/** Whether linked texts of a node are the same if what comes in is in its list. @param {Node} node */
+const tellsOfAll = (node) => textsOf(node).every((name) => peerOf(node.type)?.tells?.includes(name));
 
 /** Returns the nodes whose only consumer is meant, too, and takes them over. @param {Set<Node>} meant */
 function absorbedOf(meant) {
@@ -93,7 +89,7 @@ function isAbsorbed(node, meant) {
   const [link, ...others] = linksFromType(node, type);
   const target = link && !others.length ? graphOf(node).getNodeById(link.target_id) : null;
   if (!target || !meant.has(target) || !TAKES[knownKind(target)].includes(type)) return false;
-  return !givesTexts(node) && !givesTexts(target) && hasSlot(target, link, type);
+  return !givesTexts(node) && tellsOfAll(target) && hasSlot(target, link, type);
 }
 
 /** @param {Node} target @param {Link} link @param {string} type */
@@ -137,16 +133,17 @@ function headOf(left, followers) {
 
 /** @param {Node} node @param {Set<Node>} meant @returns {Node | undefined} */
 function followerOf(node, meant) {
-  const [link, ...others] = linksFromType(node, MODEL);
+  const type = isTextOnly(node) ? CLIP : MODEL;
+  const [link, ...others] = linksFromType(node, type);
   const target = link && !others.length ? graphOf(node).getNodeById(link.target_id) : null;
   if (!target || !meant.has(target) || kindOf(target) !== "model") return undefined;
-  return hasSlot(target, link, MODEL) ? target : undefined;
+  return isTextOnly(node) === isTextOnly(target) && hasSlot(target, link, type) ? target : undefined;
 }
 
 /** Whether one Apply stands for the chain and the next loader together. @param {Node[]} chain @param {Node} next */
 function joins(chain, next) {
   const last = chain[chain.length - 1];
-  if (givesTexts(last) || givesTexts(next)) return false;
+  if (givesTexts(last) || givesTexts(next) || hasLow(last) || hasLow(next)) return false;
   if (isLive(last) !== isLive(next)) return false;
   const former = chain.findLast(usesClip);
   if (!usesClip(next) || !former) return true;
@@ -155,8 +152,12 @@ function joins(chain, next) {
   return isNext && linksFromType(former, CLIP).length === 1;
 }
 
-/** @param {Node} node */
-const usesClip = (node) => Boolean(linkInto(node, CLIP)) || linksFromType(node, CLIP).length > 0;
+/** Whether a node's second model is linked. @param {Node} node */
+function hasLow(node) {
+  const { input, output } = lowOf(node);
+  const into = linksInto(node).some(({ target_slot: slot }) => slot === input);
+  return into || linksFrom(node).some(({ origin_slot: slot }) => slot === output);
+}
 
 /** @param {Node[]} chain @param {Set<Node>} absorbed @returns {{ unit: Unit, refusals: Refusal[] }} */
 function planUnit(chain, absorbed) {
@@ -171,9 +172,7 @@ function planUnit(chain, absorbed) {
     rows: applies ? forClip(gathered, clipUsers) : plain(gathered.entries, gathered.members),
     mode: gathered.mode,
     live: isLive(chain[0]),
-    inputs: applies
-      ? [{ node: chain[0], type: MODEL }, ...clipUsers.slice(0, 1).map((node) => ({ node, type: CLIP }))]
-      : [],
+    inputs: applies ? inputsOf(chain[0], clipUsers[0]) : [],
     sources: gathered.sources,
     outputs: outputsOf(kind, chain, clipUsers),
   };
@@ -185,111 +184,14 @@ function planUnit(chain, absorbed) {
  * @typedef {{ model: number, clip: number, on: boolean }} Factors what the nodes behind make of a strength
  */
 
-/** Gathers all rows below the end of a unit, from the first applied to the last. */
-class Gathering {
-  /** @type {Node[]} */
-  members = [];
-  /** @type {Entry[]} */
-  entries = [];
-  /** @type {Unit["sources"]} */
-  sources = [];
-  /** @type {Refusal[]} */
-  refusals = [];
-
-  /** @param {Node[]} chain @param {Set<Node>} absorbed */
-  constructor(chain, absorbed) {
-    this.absorbed = absorbed;
-    for (const node of chain) this.#join(node);
-    const [mode, ...others] = new Set(this.members.map((node) => (isOff(node) ? node.mode : 0)));
-    this.mode = others.length ? 0 : mode;
-    for (const node of chain) this.#gather(node, { model: 1, clip: 1, on: true, end: node });
-  }
-
-  /** @param {Node} node */
-  #join(node) {
-    for (const { child } of this.#below(node)) if (child) this.#join(child);
-    this.members.push(node);
-  }
-
-  /** Returns the inputs for LoRAs, each with the member that it comes from, if it is one. @param {Node} node */
-  #below(node) {
-    const links = linksInto(node).filter((link) => [STACK, LORA].includes(node.inputs[link.target_slot].type));
-    return links.map((link) => {
-      const origin = originOf(link, graphOf(node));
-      return { slot: link.target_slot, child: origin && this.absorbed.has(origin) ? origin : undefined };
-    });
-  }
-
-  /** @param {Node} node @param {Factors & { end: Node }} factors */
-  #gather(node, { model, clip, on, end }) {
-    const mode = this.mode ? 0 : node.mode; // what is off as a whole stays so as a whole
-    const factors = node.type === "ScaleLoRA" && mode !== BYPASSED ? fieldsOf(node.serialize()) : {};
-    const below = { model: model * (factors.strength_model ?? 1), clip: clip * (factors.strength_clip ?? 1) };
-    for (const { slot, child } of this.#below(node)) {
-      const passes = mode === BYPASSED ? bypassGives(node, slot) : mode !== MUTED;
-      if (child) this.#gather(child, { ...below, on: on && passes, end });
-      else this.#addSource(node, slot, { ...below, on: on && passes });
-    }
-    const rows = (rowsOfNode(node.serialize()) ?? []).map((row) => scaled(row, model, clip));
-    for (const row of rows)
-      this.entries.push({ node, end, row: on && mode !== MUTED && mode !== BYPASSED ? row : { ...row, on: false } });
-  }
-
-  /** @param {Node} node @param {number} slot @param {Factors} factors */
-  #addSource(node, slot, { model, clip, on }) {
-    if (!on) this.refusals.push({ node, why: "muted", name: node.inputs[slot].name });
-    else if (model !== 1 || clip !== 1) this.refusals.push({ node, why: "scaled", name: node.inputs[slot].name });
-    this.sources.push({ node, slot, type: node.inputs[slot].type });
-  }
-}
-
-/**
- * Whether a bypassed node passes on what comes in at a slot. A node that applies passes on its model, and no LoRAs.
- *
- * @param {Node} node @param {number} slot
- */
-const bypassGives = (node, slot) => kindOf(node) !== "model" && (node.type !== "StackLoRAs" || slot === 0);
-
-/** @param {Row} row @param {number} model @param {number} clip @returns {Row} */
-function scaled(row, model, clip) {
-  if (model === 1 && clip === 1) return row;
-  const { strength_clip: text = row.strength, ...others } = row;
-  return withText({ ...others, strength: row.strength * model }, text * clip);
-}
-
-/** @param {Row} row @param {number} text @returns {Row} */
-const withText = ({ strength_clip: _, ...row }, text) =>
-  text === row.strength ? row : { ...row, strength_clip: text };
-
-/**
- * Says in rows that loaders without a text encoder have no effect on one. Where no loader has one, rows need not
- * say so.
- *
- * @param {Gathering} gathered @param {Node[]} clipUsers
- */
-function forClip({ entries, members }, clipUsers) {
-  const rows = entries.map(({ node, end, row }) => {
-    if (!clipUsers.length) return peerOf(node.type)?.modelOnly ? withText(row, row.strength) : row;
-    return clipUsers.includes(end) ? row : withText(row, 0);
-  });
-  return plain(
-    entries.map(({ node }, index) => ({ node, row: rows[index] })),
-    members,
-  );
-}
-
-/**
- * Takes the rows as they are in one longer list. Solo holds within one list; in a longer one it would silence others.
- *
- * @param {{ node: Node, row: Row }[]} entries @param {Node[]} members @returns {Row[]}
- */
-function plain(entries, members) {
-  const solo = new Set(entries.filter(({ row }) => row.solo).map(({ node }) => node));
-  return entries.map(({ node, row }) => {
-    if (!solo.has(node) || members.length === 1) return row;
-    const { solo: alone, ...others } = row;
-    return { ...others, on: row.on && alone === true };
-  });
+/** @param {Node} first @param {Node} [clipUser] @returns {Unit["inputs"]} */
+function inputsOf(first, clipUser) {
+  const inputs = [
+    { node: first, slot: slotOf(first.inputs, MODEL), as: "model" },
+    { node: first, slot: lowOf(first).input, as: LOW.input },
+    ...(clipUser ? [{ node: clipUser, slot: slotOf(clipUser.inputs, CLIP), as: "clip" }] : []),
+  ];
+  return inputs.filter(({ slot }) => slot >= 0);
 }
 
 /** @param {Kind} kind @param {Node[]} chain @param {Node[]} clipUsers @returns {Unit["outputs"]} */
@@ -297,38 +199,9 @@ function outputsOf(kind, chain, clipUsers) {
   const last = chain[chain.length - 1];
   const main = GIVES[kind].flatMap((type) => {
     const node = type === CLIP ? clipUsers.at(-1) : last;
-    const slot = node ? slotOf(node.outputs, type) : -1;
-    return node && slot >= 0 ? [{ node, slot, as: type }] : [];
+    return node ? [{ node, slot: slotOf(node.outputs, type), as: type }] : [];
   });
   const texts = (last.outputs ?? []).map(({ name }, slot) => ({ node: last, slot, as: TEXTS[name] }));
-  return [...main, ...texts.filter(({ as }) => as)];
+  const low = { node: last, slot: lowOf(last).output, as: LOW.ours };
+  return [...main, low, ...texts].filter(({ slot, as }) => as && slot >= 0);
 }
-
-/** @param {Unit} unit @returns {Refusal[]} */
-function refusalsOf({ members, rows, outputs }) {
-  /** @type {Refusal[]} */
-  const found = [];
-  for (const node of members) {
-    const own = knownKind(node);
-    for (const { target_slot: slot } of linksInto(node))
-      if (!isTaken(node, own, slot)) found.push({ node, why: "input", name: node.inputs[slot].name });
-    for (const { origin_slot: slot } of linksFrom(node))
-      if (!isGiven(node, own, slot, outputs)) found.push({ node, why: "output", name: node.outputs[slot].name });
-  }
-  const last = members[members.length - 1];
-  if (rows.length > MOST_ROWS) found.push({ node: last, why: "rows" });
-  const strengths = rows.flatMap((row) => [row.strength, row.strength_clip ?? 0]);
-  if (strengths.some((strength) => Math.abs(strength) > MOST_STRENGTH)) found.push({ node: last, why: "strength" });
-  return found;
-}
-
-/** @param {Node} node @param {Kind} kind @param {number} slot */
-function isTaken(node, kind, slot) {
-  const { type } = node.inputs[slot];
-  return TAKES[kind].includes(type) && (type === LORA || slotOf(node.inputs, type) === slot);
-}
-
-/** @param {Node} node @param {Kind} kind @param {number} slot @param {Unit["outputs"]} outputs */
-const isGiven = (node, kind, slot, outputs) =>
-  GIVES[kind].some((type) => slotOf(node.outputs, type) === slot) ||
-  outputs.some((output) => output.node === node && output.slot === slot);

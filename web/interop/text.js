@@ -14,6 +14,7 @@ import { fieldsOf, rowsOfNode, rowsOfTags } from "./peers.js";
 const OFF = [2, 4]; // muted, bypassed
 const OURS = ["LoadLoRA", "LoRARows", "ScaleLoRA", "StackLoRAs"];
 const MOST_LINES = 1000;
+const NO_NUMBER = /([:,[]\s*)(?:NaN|-?Infinity)\b/g; // Python writes these, and JSON has none
 
 /**
  * @param {string} text @param {import("./tags.js").Order} order of two numbers in a tag
@@ -31,6 +32,11 @@ export function readRows(text, order, names, presets = []) {
 /** @param {string} text @returns {unknown} */
 function parse(text) {
   if (!/^\s*[[{]/.test(text)) return undefined;
+  return parsed(text) ?? parsed(text.replace(NO_NUMBER, "$1null"));
+}
+
+/** @param {string} text @returns {unknown} */
+function parsed(text) {
   try {
     return JSON.parse(text);
   } catch {

@@ -1,5 +1,5 @@
 /**
- * The LoRA files of the host, as the page knows them: names, pictures, facts, and which were used last.
+ * The LoRA files of the host, as the page knows them: names, facts, and which were used last.
  *
  * @typedef {import("../model/outcomes.js").Word & { source: string }} Trigger
  * @typedef {{ size: number, modified: number, hash: string | null, base: string | null, families: string[],
@@ -20,9 +20,8 @@
  * @typedef {{ promise: Promise<Reply | null>, value: Reply | null | undefined }} Asked undefined until it has come
  */
 
-import { api } from "../../../scripts/api.js";
-
 import { sameName, splitName } from "../model/filenames.js";
+import { fetchJson } from "./fetch.js";
 
 const RECENT = "lora-algebra.recent"; // in the browser's store
 const MOST_RECENT = 50;
@@ -34,12 +33,8 @@ class Library {
   #known = new Map();
   /** @type {Promise<string[]> | null} */
   #loading = null;
-  /** @type {Map<string, number> | null} folded name -> the host's number of the folder it is in */
-  #indexes = null;
   /** @type {Map<string, Asked>} */
   #answers = new Map();
-  /** @type {Set<string>} */
-  #noPicture = new Set();
 
   /** Asks for the names, once. */
   load() {
@@ -50,8 +45,6 @@ class Library {
   /** Asks for the names again, and forgets what was said about the files. */
   renew() {
     this.#answers.clear();
-    this.#noPicture.clear();
-    this.#indexes = null;
     return this.refreshNames();
   }
 
@@ -68,7 +61,6 @@ class Library {
     if (!Array.isArray(names) || names.join("\n") === this.names?.join("\n")) return this.names ?? [];
     this.#known = new Map(names.map((name) => [sameName(name), name]));
     this.names = names;
-    this.#indexes = null;
     return names;
   }
 
@@ -81,27 +73,6 @@ class Library {
   sameBase(name) {
     const base = (/** @type {string} */ other) => sameName(splitName(other).base);
     return (this.names ?? []).filter((other) => base(other) === base(name));
-  }
-
-  /** Asks for what is needed before there can be pictures. */
-  async loadPictures() {
-    if (this.#indexes) return;
-    /** @type {{ name: string, pathIndex: number }[]} */
-    const files = (await fetchJson("/experiment/models/loras")) ?? [];
-    this.#indexes = new Map(files.map(({ name, pathIndex }) => [sameName(name), pathIndex]));
-  }
-
-  /** Returns the address of a file's picture, if it has one. @param {string} name */
-  picture(name) {
-    const index = this.#indexes?.get(sameName(name));
-    if (index === undefined || this.#noPicture.has(name)) return undefined;
-    const path = name.replaceAll("\\", "/").split("/").map(encodeURIComponent).join("/");
-    return api.apiURL(`/experiment/models/preview/loras/${index}/${path}`);
-  }
-
-  /** @param {string} name */
-  hasNoPicture(name) {
-    this.#noPicture.add(name);
   }
 
   /**
@@ -175,16 +146,6 @@ function queryOf(name, { hash, size, content, blocks }) {
   if (content) query.set("content", "1");
   if (blocks) query.set("blocks", "1");
   return query.toString();
-}
-
-/** @param {string} path @returns {Promise<any>} what the host says; null if there is no answer */
-async function fetchJson(path) {
-  try {
-    const response = await api.fetchApi(path);
-    return response.ok ? await response.json() : null;
-  } catch {
-    return null;
-  }
 }
 
 export const library = new Library();

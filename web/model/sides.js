@@ -24,8 +24,9 @@ export function sidesOf({ low, only }) {
  * @param {Row} row with a file for low noise @returns {Row}
  */
 export function asLow(row) {
-  const { low, strength_clip: _, hash: _hash, size: _size, noted: _noted, ...others } = row;
-  return { ...others, ...low, only: "low" };
+  const { low, link, strength_clip: _, hash: _hash, size: _size, noted: _noted, ...others } = row;
+  const linked = link && low?.strength === undefined ? { link } : {};
+  return { ...others, ...low, ...linked, only: "low" };
 }
 
 /**
@@ -112,11 +113,14 @@ export function split(rows, index) {
 export function halfIn(rows, index) {
   const row = rows[index];
   if (row.low) return -1;
-  const single = rows.filter((other) => !other.low && other.name && other.blocks === row.blocks);
+  const single = rows.filter((other) => !other.low && other.name && isLike(other, row));
   const name = otherHalf(row.name, [...new Set(single.map((each) => each.name))]);
   const found = single.filter((other) => other.name === name);
   return found.length === 1 ? rows.indexOf(found[0]) : -1;
 }
+
+/** Whether two rows could be one, but for their files. @param {Row} one @param {Row} other */
+const isLike = (one, other) => one.blocks === other.blocks && one.link === other.link;
 
 /**
  * Makes one row of two that are each other's halves. What is said of both, such as a note, is that of the first.
@@ -135,7 +139,7 @@ export function join(rows, index) {
 /** @param {Row} first @param {Row} high @param {Row} low @returns {Row} */
 function joined(first, high, low) {
   const words = [high, low].flatMap(({ triggers = [] }) => triggers);
-  const apart = low.strength === high.strength ? {} : { strength: low.strength };
+  const apart = high.link || low.strength === high.strength ? {} : { strength: low.strength };
   const [pair] = set([first], 0, {
     name: high.name,
     strength: high.strength,

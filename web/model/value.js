@@ -4,7 +4,7 @@
  *
  * @typedef {{ on: boolean, solo?: boolean, name: string, strength: number, strength_clip?: number,
  *   hash?: string, size?: number, noted?: string, note?: string, triggers?: string[], blocks?: string,
- *   low?: Low, only?: "high" | "low" }} Row unknown keys are kept
+ *   low?: Low, only?: "high" | "low", link?: string }} Row unknown keys are kept
  * @typedef {{ name: string, strength?: number, hash?: string, size?: number, noted?: string }} Low the file of a pair
  *   that is for the low-noise model; see sides.js
  * @typedef {{ version: number, rows: Row[] }} Value unknown keys are kept
@@ -70,6 +70,7 @@ const KINDS = {
   blocks: (value) => typeof value === "string" && value !== "",
   low: (value) => isObject(value) && typeof value.name === "string" && value.name !== "",
   only: (value) => value === "high" || value === "low",
+  link: (value) => typeof value === "string" && /^strength_[1-9]\d{0,2}$/.test(value),
 };
 
 /** @type {typeof KINDS} */
@@ -154,7 +155,14 @@ export function tidyRows(rows) {
 export const newRow = (name, others = {}) => ({ on: true, name, strength: 1, ...others });
 
 /** Adds as many rows at the end as there is room for. @param {Row[]} rows @param {Row[]} others */
-export const add = (rows, ...others) => [...rows, ...others].slice(0, Math.max(MOST_ROWS, rows.length));
+export const add = (rows, ...others) =>
+  [...rows, ...others.map(withoutLink)].slice(0, Math.max(MOST_ROWS, rows.length));
+
+/** Leaves out the input of the strength, which is that of another row. @param {Row} row @returns {Row} */
+function withoutLink(row) {
+  const { link, ...others } = row;
+  return link === undefined ? row : others;
+}
 
 /** @param {Row[]} rows @param {number} index */
 export const remove = (rows, index) => rows.filter((_, other) => other !== index);
@@ -162,7 +170,7 @@ export const remove = (rows, index) => rows.filter((_, other) => other !== index
 /** @param {Row[]} rows @param {number} index */
 export function duplicate(rows, index) {
   if (rows.length >= MOST_ROWS) return rows;
-  return rows.toSpliced(index + 1, 0, structuredClone(rows[index]));
+  return rows.toSpliced(index + 1, 0, structuredClone(withoutLink(rows[index])));
 }
 
 /** Moves a row to the place `to`, counted without it. @param {Row[]} rows @param {number} from @param {number} to */

@@ -7,6 +7,7 @@ import { make } from "./elements.js";
 import { keepFocus, openPopup } from "./popup.js";
 import { t } from "./words.js";
 
+const FOLDER = "lora-algebra"; // among the user data
 const LONGEST_NAME = 60;
 
 /**
@@ -28,19 +29,28 @@ export class Kept {
    *   for what another version has written
    */
   constructor(file, form) {
-    this.address = `/userdata/${encodeURIComponent(`lora-algebra/${file}`)}`;
+    this.path = `${FOLDER}/${file}`;
+    this.address = `/userdata/${encodeURIComponent(this.path)}`;
     this.form = form;
   }
 
   /** @returns {Promise<Named<T> | null>} null if there is a file that cannot be read */
   async load() {
     try {
+      if (!(await this.#exists())) return new Map();
       const response = await api.fetchApi(this.address, { cache: "no-store" });
       if (response.status === 404) return new Map();
       return response.ok ? this.form.read(await response.json()) : null;
     } catch {
       return null;
     }
+  }
+
+  /** Tells whether there is a file, so that the browser need not report one that is not there. */
+  async #exists() {
+    const response = await api.fetchApi("/v2/userdata", { cache: "no-store" });
+    const listed = response.ok ? await response.json() : null;
+    return !Array.isArray(listed) || listed.some(({ path }) => path === this.path);
   }
 
   /**

@@ -56,6 +56,13 @@ const SETTINGS = [
     attrs: { min: 48, max: 256, step: 8 },
   },
   {
+    key: "FilePicker",
+    name: "LoRA File opens the picker",
+    tooltip: "Otherwise its list of files is ComfyUI's own",
+    type: "boolean",
+    defaultValue: true,
+  },
+  {
     key: "TagOrder",
     name: "Two numbers in a pasted LoRA tag",
     tooltip: "Which strength comes first when a pasted tag holds two",
@@ -82,7 +89,7 @@ app.registerExtension({
 /**
  * Returns what the user has set, else the default.
  *
- * @param {"Step" | "Least" | "Most" | "TextStrength" | "Recommended" | "PreviewSize" | "TagOrder"} name
+ * @param {"Step" | "Least" | "Most" | "TextStrength" | "Recommended" | "PreviewSize" | "FilePicker" | "TagOrder"} name
  */
 export function setting(name) {
   return app.extensionManager.setting.get(idOf(name)) ?? SETTINGS.find(({ key }) => key === name)?.defaultValue;

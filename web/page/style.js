@@ -1,3 +1,7 @@
+import { app } from "../../../scripts/app.js";
+
+app.registerExtension({ name: "LoraAlgebra.Style", init: () => loadStyle("page/theme.css") });
+
 /** Adds a style sheet to the page. @param {string} file its path in `web` */
 export function loadStyle(file) {
   const link = document.createElement("link");

@@ -1,6 +1,7 @@
 /** Shows the rows on the page, between the buttons for all of them and the one that adds some. */
 
 import { clipboardText } from "../interop/clipboard.js";
+import { rowsFromFiles } from "../interop/dropped.js";
 import { say } from "../interop/edit.js";
 import { rowsFromText } from "../interop/paste.js";
 import { library } from "../library/library.js";
@@ -10,7 +11,7 @@ import { otherHalf, sideOf } from "../model/pairs.js";
 import * as edits from "../model/value.js";
 import { icon, make, setAttributes, setText } from "../page/elements.js";
 import { setting } from "../page/settings.js";
-import { short } from "../page/text.js";
+import { printable, short } from "../page/text.js";
 import { t } from "../page/words.js";
 import { usesLow } from "../runs/runs.js";
 import { button } from "./controls.js";
@@ -65,7 +66,7 @@ export class List {
     const clear = change(() => []);
     const tools = {
       all: tool("power", t("All on"), toggleAll),
-      normalise: tool("balance", t("Normalise"), change(edits.normalise)),
+      normalise: tool("balance", t("Sum to 1"), change(edits.normalise)),
       clear: tool("clear", t("Clear"), clear),
       sets: tool("list", t("Sets"), () => this.#openSets()),
       paste: tool("paste", t("Paste"), () => this.#paste()),
@@ -183,12 +184,16 @@ export class List {
   }
 
   addByPicker() {
-    openPicker(this.addButton, { many: true, onPick: (name) => this.#add(name) });
+    openPicker(this.addButton, { node: this.node, many: true, onPick: (name) => this.#add(name) });
   }
 
   /** @param {RowView} view */
   choose(view) {
-    openPicker(view.file, { current: view.row.name, onPick: (name) => this.#choose(view, name) });
+    openPicker(view.file, {
+      node: this.node,
+      current: view.row.name,
+      onPick: (name) => this.#choose(view, name),
+    });
   }
 
   /** Adds files one after the other, in the order in which they were chosen. @param {string} name */
@@ -246,7 +251,19 @@ export class List {
 
   /** Adds the rows that a text stands for. @param {string} text @returns {boolean} whether there were any */
   addText(text) {
-    const rows = edits.tidyRows(rowsFromText(text));
+    return this.#addRows(rowsFromText(text));
+  }
+
+  /** Adds the rows that files carry, or says that there are none. @param {File[]} files */
+  async addFiles(files) {
+    if (this.#addRows(await rowsFromFiles(files))) return;
+    const names = files.map(({ name }) => name).join(", ");
+    say("info", [t("There are no LoRAs in {name}.", { name: printable(names) })]);
+  }
+
+  /** @param {Row[]} found */
+  #addRows(found) {
+    const rows = edits.tidyRows(found);
     if (rows.length) this.edit((former) => edits.add(former, ...(former.length ? edits.withoutSolo(rows) : rows)));
     return rows.length > 0;
   }

@@ -5,6 +5,7 @@ import { icon, make, setAttributes } from "../page/elements.js";
 import { t } from "../page/words.js";
 import { button, showName } from "./controls.js";
 import { FileState } from "./file_state.js";
+import { showOnHover } from "./hover.js";
 import { shortName } from "./missing.js";
 import { openNoiseMenu } from "./noise.js";
 import { openPicker } from "./picker.js";
@@ -26,6 +27,7 @@ export class LowLine {
     });
     this.line = this.#makeLine();
     this.element = make("div", { class: "lora-algebra-low", role: "group" }, this.line);
+    showOnHover(this.line, this.file, () => view.row.low?.name ?? "");
   }
 
   #makeLine() {
@@ -62,6 +64,7 @@ export class LowLine {
   #choose() {
     const take = async (/** @type {string} */ name) =>
       this.view.edit(renameLow, name, await this.view.list.identify(name));
-    openPicker(this.file, { current: this.view.row.low?.name, onPick: take });
+    const { node } = this.view.list;
+    openPicker(this.file, { node, current: this.view.row.low?.name, onPick: take });
   }
 }

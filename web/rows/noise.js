@@ -23,7 +23,7 @@ function pairItems(view) {
   const apart = view.row.low?.strength !== undefined;
   return [
     { text: apart ? t("One strength") : t("Two strengths"), action: () => view.edit(sides.toggleLowStrength) },
-    { text: t("Swap"), action: () => view.edit(sides.swap) },
+    { text: t("Swap"), action: () => view.edit(sides.swap), disabled: apart && Boolean(view.row.link) },
     { text: t("Split into two rows"), action: () => view.edit(sides.split) },
     { text: t("Remove the file for low noise"), action: () => view.edit(sides.removeLow) },
   ];
@@ -64,5 +64,5 @@ function addHalf(view, opener) {
   const add = async (/** @type {string} */ half) => view.edit(change, half, await view.list.identify(half));
   const half = otherHalf(name, library.names ?? []);
   if (half) add(half);
-  else openPicker(opener, { current: name, onPick: add });
+  else openPicker(opener, { node: view.list.node, current: name, onPick: add });
 }

@@ -9,7 +9,7 @@
 import { app } from "../../../scripts/app.js";
 
 import { knownFacts, wholeFacts } from "../library/facts.js";
-import { library } from "../library/library.js";
+import { overview } from "../library/overview.js";
 import { splitName } from "../model/filenames.js";
 import { wordsOf } from "../model/outcomes.js";
 import { asLow } from "../model/sides.js";
@@ -89,7 +89,7 @@ async function askForWhole(panel, row, widget) {
   const isAsked = panel.dataset[asked] === row.name && knownFacts(row) !== undefined;
   if (!row.name || isAsked) return;
   panel.dataset[asked] = row.name;
-  await Promise.all([wholeFacts(row), library.loadPictures()]);
+  await Promise.all([wholeFacts(row), overview.load()]);
   drawn.delete(panel);
   widget.refresh();
 }
@@ -137,12 +137,12 @@ function contents(row, widget, triggers, key = "") {
 
 /** @param {string} name of the file */
 function pictureOf(name) {
-  const source = library.picture(name);
+  const source = overview.picture(name);
   if (!source) return [];
   const picture = make("img", { src: source, alt: t("Preview of {name}", { name: splitName(name).base }) });
   picture.style.height = `${setting("PreviewSize")}px`;
   picture.addEventListener("error", () => {
-    library.hasNoPicture(name);
+    overview.hasNoPicture(name);
     picture.remove();
   });
   return [picture];

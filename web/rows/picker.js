@@ -1,12 +1,18 @@
 /** The dialog in which the user finds a LoRA: by words, by folder, by picture; also with keys alone. */
 
+import { loadFavourites, setFavourite } from "../library/favourites.js";
 import { library } from "../library/library.js";
+import { fittingOf } from "../library/models.js";
+import { overview } from "../library/overview.js";
+import { narrowed, ordered } from "../model/narrowing.js";
 import { icon, isolated, make, setAttributes, setText, targetOf } from "../page/elements.js";
 import { keepFocus, openPopup } from "../page/popup.js";
 import { setting } from "../page/settings.js";
 import { t } from "../page/words.js";
+import { modelsOf } from "../runs/model.js";
+import { Filters } from "./filters.js";
 import { makeTree } from "./folders.js";
-import { makePicture } from "./picture.js";
+import { makeMovingPicture, makePicture, play, stop } from "./picture.js";
 import { folders, makeIndex, search } from "./search.js";
 import { VirtualList } from "./virtual.js";
 
@@ -17,8 +23,9 @@ const VIEW = "lora-algebra.view"; // in the browser's store
 
 /**
  * @typedef {import("./search.js").Entry} Entry
- * @typedef {{ onPick: (name: string) => void, current?: string, many?: boolean }} Options
- *   `many`: with Shift or Ctrl a choice leaves the dialog open for more
+ * @typedef {{ onPick: (name: string) => void, node: Host.Node, current?: string, many?: boolean,
+ *   anchor?: import("../page/popup.js").Rect }} Options `node`: what the file is for; `many`: with Shift or Ctrl a choice
+ *   leaves the dialog open for more; `anchor`: where it opens, if not at the opener
  */
 
 /** @type {{ names: string[] | null, entries: Entry[], folders: import("./folders.js").Folder[] }} */
@@ -45,10 +52,20 @@ class Picker {
   /** @type {Entry[] | undefined} undefined until there are names */
   #found;
   #recent = library.recent();
+  /** @type {Set<string>} */
+  #favourites = new Set();
+  /** @type {string[] | null} the architectures that fit the model; null if it is not known */
+  #fits = null;
+  /** @type {{ entries: Entry[], glances: Map<string, unknown>, newest: Entry[] } | undefined} the order by date */
+  #sorted;
+  /** @type {Element | null | undefined} the picture whose video is played */
+  #moving;
+  #unwatch = () => {};
 
   /** @param {HTMLElement} opener @param {Options} options */
-  constructor(opener, { onPick, current = "", many = false }) {
+  constructor(opener, { onPick, node, current = "", many = false, anchor }) {
     this.onPick = onPick;
+    this.node = node;
     this.current = current;
     this.many = many;
     this.search = makeSearch();
@@ -64,11 +81,12 @@ class Picker {
     this.status = make("span", { class: "lora-algebra-found", role: "status" });
     this.gridButton = make("button", { type: "button", class: "lora-algebra-tool", onclick: () => this.#toggleGrid() });
     this.tree = makeTree((path) => this.#choose(path));
+    this.filters = new Filters(() => this.#find());
     this.element = this.#assemble();
     this.resized = new ResizeObserver(() => this.#show());
     this.#listen();
-    this.close = openPopup(this.element, opener, { opener, onClose: () => this.#closed(opener) });
-    opener.setAttribute("aria-expanded", "true");
+    this.close = openPopup(this.element, anchor ?? opener, { opener, onClose: () => this.#closed(opener) });
+    if (isOurs(opener)) opener.setAttribute("aria-expanded", "true");
     this.#load();
     this.search.focus();
   }
@@ -76,12 +94,12 @@ class Picker {
   #assemble() {
     const head = make("div", { class: "lora-algebra-picker-head" }, this.search, this.status, this.gridButton);
     const body = make("div", { class: "lora-algebra-picker-body" }, this.tree.element, this.listbox, this.preview);
-    const hint = this.many ? t("Enter adds, Shift+Enter adds and stays open") : "";
-    const foot = make("div", { class: "lora-algebra-picker-foot" }, hint);
+    const hint = this.many ? t("Enter adds, Shift+Enter adds and stays open") : t("Enter chooses");
+    const foot = make("div", { class: "lora-algebra-picker-foot" }, hint, " · ", t("Ctrl+D: favourite or not"));
     return make(
       "div",
       { class: "lora-algebra-popup lora-algebra-picker", role: "dialog", "aria-label": t("Choose a LoRA") },
-      ...[head, body, ...(hint ? [foot] : [])],
+      ...[head, this.filters.element, body, foot],
     );
   }
 
@@ -91,6 +109,7 @@ class Picker {
     this.listbox.addEventListener("click", (event) => this.#click(event));
     this.listbox.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
     this.listbox.addEventListener("mousemove", (event) => this.#hover(event));
+    this.element.addEventListener("keydown", (event) => this.#favouriteKey(event));
     keepFocus(this.element);
     this.resized.observe(this.listbox);
   }
@@ -98,8 +117,10 @@ class Picker {
   /** @param {HTMLElement} opener */
   #closed(opener) {
     clearTimeout(this.#prefetch);
+    this.#unwatch();
+    stop(this.#moving);
     this.resized.disconnect();
-    opener.removeAttribute("aria-expanded");
+    if (isOurs(opener)) opener.removeAttribute("aria-expanded");
   }
 
   /** Shows the names that are there at once, and again if they have changed since. */
@@ -107,11 +128,48 @@ class Picker {
     this.#showGridButton();
     if (library.names) this.#begin();
     else setText(this.status, t("Loading…"));
+    this.#unwatch = overview.watch(() => this.#learn());
+    this.#loadFavourites();
+    this.#loadFits();
     const changed = await library.refreshNames();
     if ((changed || !this.#found) && this.element.isConnected) this.#begin();
-    await library.loadPictures();
-    this.list.renew();
-    this.#showPreview();
+  }
+
+  /** Shows what has become known of the files, and keeps the place in the list. */
+  #learn() {
+    this.filters.offer(overview.glances.values());
+    this.#findAgain();
+  }
+
+  async #loadFavourites() {
+    this.#favourites = await loadFavourites();
+    this.#findAgain();
+  }
+
+  async #loadFits() {
+    const files = modelsOf(this.node);
+    const fitting = files && (await fittingOf(files));
+    this.#fits = fitting?.fits ?? null;
+    this.filters.offerModel(fitting?.names ?? null);
+    this.#findAgain();
+  }
+
+  /** Looks again at what is known, and moves nothing if that changes nothing. */
+  #findAgain() {
+    if (!this.#found || !this.element.isConnected) return;
+    const name = this.#current()?.name;
+    const found = this.#matching();
+    if (isSame(found, this.#found)) {
+      this.list.renew();
+      return this.#showPreview();
+    }
+    this.#found = found;
+    this.#show();
+    this.#go(found.findIndex((entry) => entry.name === name));
+  }
+
+  #current() {
+    return this.#found?.[this.list.current];
   }
 
   #begin() {
@@ -132,10 +190,31 @@ class Picker {
   }
 
   #find() {
-    const { entries } = indexed;
-    this.#found = search(entries, this.search.value, { folder: this.#folder, recent: this.#recent });
-    setText(this.status, t("{count} of {all}", { count: this.#found.length, all: entries.length }));
+    this.#found = this.#matching();
     this.#show();
+  }
+
+  /** Returns what is to be shown, and says how many files that are. */
+  #matching() {
+    const { entries } = indexed;
+    const { narrowing } = this.filters;
+    const recent = narrowing.order === "used" ? this.#recent : [];
+    const found = search(this.#inOrder(), this.search.value, { folder: this.#folder, recent });
+    const known = { glances: overview.glances, favourites: this.#favourites, fits: this.#fits };
+    const { shown, unfit, hidden } = narrowed(found, narrowing, known);
+    this.filters.count(unfit, hidden);
+    setText(this.status, t("{count} of {all}", { count: shown.length, all: entries.length }));
+    return shown;
+  }
+
+  /** Returns all entries in the order of the user's choice, worked out once for a state of the files. */
+  #inOrder() {
+    const { entries } = indexed;
+    const { glances } = overview;
+    if (this.filters.narrowing.order !== "date") return entries;
+    if (this.#sorted?.entries !== entries || this.#sorted.glances !== glances)
+      this.#sorted = { entries, glances, newest: ordered(entries, "date", glances) };
+    return this.#sorted.newest;
   }
 
   #show() {
@@ -153,7 +232,8 @@ class Picker {
     const shown = this.#grid ? [makePicture(name), isolated(base, "lora-algebra-base")] : this.#line(folder, base);
     const id = `lora-algebra-option-${index}`;
     const listed = library.listed(this.current) === name;
-    return make("div", { id, role: "option", title: name, "data-index": index, "data-current": listed }, ...shown);
+    const properties = { id, role: "option", title: name, "data-index": index, "data-current": listed };
+    return make("div", properties, ...shown, star(this.#favourites.has(name)));
   }
 
   /** @param {string} folder @param {string} base */
@@ -169,14 +249,38 @@ class Picker {
     setAttributes(this.search, { "aria-activedescendant": option?.id });
     this.#showPreview();
     clearTimeout(this.#prefetch);
-    const entry = this.#found?.[this.list.current];
+    const entry = this.#current();
     if (entry) this.#prefetch = setTimeout(() => library.ask(entry.name), PREFETCH);
   }
 
   #showPreview() {
-    const entry = this.#found?.[this.list.current];
-    const shown = entry && !this.#grid ? [makePicture(entry.name), isolated(entry.name)] : [];
+    const entry = this.#current();
+    stop(this.#moving);
+    const picture = this.list.currentElement()?.querySelector(".lora-algebra-picture");
+    this.#moving = entry && !this.#grid ? makeMovingPicture(entry.name) : picture;
+    if (entry) play(this.#moving, entry.name);
+    const shown = entry && this.#moving && !this.#grid ? [this.#moving, isolated(entry.name)] : [];
     this.preview.replaceChildren(...shown);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #favouriteKey(event) {
+    if (event.key.toLowerCase() !== "d" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    this.#toggleFavourite(this.#current());
+  }
+
+  /** @param {Entry | undefined} entry */
+  #toggleFavourite(entry) {
+    if (!entry) return;
+    const isOne = !this.#favourites.delete(entry.name);
+    if (isOne) this.#favourites.add(entry.name);
+    setFavourite(entry.name, isOne);
+    const { current } = this.list;
+    this.#find();
+    this.#go(current);
+    const { base: name } = entry;
+    setText(this.status, isOne ? t("{name} is a favourite now", { name }) : t("{name} is no favourite now", { name }));
   }
 
   /** @param {KeyboardEvent} event */
@@ -209,7 +313,9 @@ class Picker {
   /** @param {MouseEvent} event */
   #click(event) {
     const index = optionAt(event);
-    if (index !== undefined) this.#pick(index, event);
+    if (index === undefined) return;
+    if (targetOf(event).closest(".lora-algebra-star")) this.#toggleFavourite(this.#found?.[index]);
+    else this.#pick(index, event);
   }
 
   /** @param {MouseEvent} event */
@@ -261,6 +367,19 @@ function makeSearch() {
     spellcheck: "false",
   });
 }
+
+/** @param {Entry[]} ones @param {Entry[]} others */
+const isSame = (ones, others) => ones.length === others.length && ones.every((one, index) => one === others[index]);
+
+/** @param {boolean} isOne whether the file is a favourite */
+function star(isOne) {
+  const text = t("Favourite");
+  const shown = isOne ? { role: "img", "aria-label": text } : { "aria-hidden": "true" };
+  return make("span", { class: "lora-algebra-star", title: text, "data-on": isOne, ...shown }, icon("star"));
+}
+
+/** Whether an element is one of our buttons, which say that they have opened a dialog. @param {HTMLElement} opener */
+const isOurs = (opener) => opener.getAttribute("aria-haspopup") === "dialog";
 
 /** Returns the number of the option that an event was aimed at. @param {Event} event */
 function optionAt(event) {

@@ -1,5 +1,6 @@
 /** Shows one row on the page. Its elements stay as long as the row: a control that has the focus keeps it. */
 
+import { giveLink, takeLink } from "../model/links.js";
 import * as edits from "../model/value.js";
 import { icon, isolated, make, setAttributes, setText } from "../page/elements.js";
 import { openMenu } from "../page/menu.js";
@@ -10,6 +11,8 @@ import { askForBlocks } from "./blocks_box.js";
 import { button, showName } from "./controls.js";
 import { dragRow } from "./drag.js";
 import { FileState } from "./file_state.js";
+import { showOnHover } from "./hover.js";
+import { isDriven } from "./links.js";
 import { LowLine } from "./low.js";
 import { shortName } from "./missing.js";
 import { openNoiseMenu } from "./noise.js";
@@ -64,6 +67,7 @@ export class RowView {
     this.strengths = make("div", { class: "lora-algebra-strengths" }, this.strength.element);
     this.line = this.#makeLine();
     this.element = this.#assemble();
+    showOnHover(this.line, this.file, () => this.row.name);
   }
 
   #makeLine() {
@@ -114,7 +118,8 @@ export class RowView {
     setAttributes(this.switch, { "aria-checked": String(row.on) });
     showName(this.file, row.name);
     setText(this.badge, row.solo ? t("Solo") : "");
-    this.strength.update(row.strength, t("Strength of {name}", { name: shortName(row) }));
+    const label = t("Strength of {name}", { name: shortName(row) });
+    this.strength.update(row.strength, label, isDriven(this.list.node, row));
     this.#showTextStrength();
     this.#showBlocks();
     this.#showState();
@@ -144,7 +149,8 @@ export class RowView {
     const title = apart === undefined ? t("Text strength, same as the model's") : t("Text strength");
     setAttributes(element, { title });
     setAttributes(this.strength.element, { title: apart === undefined ? t("Strength") : t("Model strength") });
-    this.textStrength.update(apart ?? strength, t("Text strength of {name}", { name: shortName(this.row) }));
+    const driven = apart === undefined && isDriven(this.list.node, this.row);
+    this.textStrength.update(apart ?? strength, t("Text strength of {name}", { name: shortName(this.row) }), driven);
   }
 
   /** Shows the first line of block weights, which is the name of a preset where there is one. */
@@ -199,7 +205,9 @@ export class RowView {
       event.stopPropagation();
       if (event.isComposing) return;
       if (event.key === "Escape") note.value = this.row.note ?? "";
-      if (event.key === "Escape" || event.key === "Enter") this.more.focus();
+      if (event.key !== "Escape" && event.key !== "Enter") return;
+      event.preventDefault(); // else Enter also presses the button that gets the focus
+      this.more.focus();
     });
     return note;
   }
@@ -300,6 +308,9 @@ export class RowView {
       item(t("Move up"), () => this.edit(edits.move, this.index - 1), index === 0),
       item(t("Move down"), () => this.edit(edits.move, this.index + 1), index === this.list.views.length - 1),
       item(apart ? t("One strength for both") : t("Separate text strength"), () => this.edit(edits.toggleTextStrength)),
+      item(row.link ? t("Strength of its own") : t("Strength by link"), () =>
+        this.edit(row.link ? takeLink : giveLink),
+      ),
       item(t("Block weights…"), () => this.openBlocks(this.more)),
       item(t("High and low noise…"), () => openNoiseMenu(this, this.more)),
       item(t("Note"), () => this.openNote()),

@@ -5,19 +5,22 @@
  * ROWS is the list that a workflow keeps for LoRA Rows.
  */
 
+import { copyRows, textOfRows } from "../interop/copy.js";
 import { say } from "../interop/edit.js";
 import * as edits from "../model/value.js";
 import { askForName, Kept, without } from "../page/kept.js";
 import { openMenu } from "../page/menu.js";
 import { printable } from "../page/text.js";
+import { chooseFile, saveAsFile } from "../page/texts_out.js";
 import { t } from "../page/words.js";
+import { setsOfFile, VERSION } from "./set_files.js";
 
 /** @typedef {import("../model/value.js").Row} Row */
 /** @typedef {{ rows: () => Row[], edit: (change: (rows: Row[]) => Row[]) => void }} Host the list of a node */
 
-const VERSION = 1;
+const LONGEST_NAME = 60; // as in the field in which one is typed
 
-/** @type {Kept<unknown>} what is no list stays as it is, unseen */
+/** @type {Kept<unknown>} what is no list stays as it is */
 const SETS = new Kept("lora_sets.json", {
   read: readSets,
   write: (sets) => ({ version: VERSION, sets: Object.fromEntries(sets) }),
@@ -32,14 +35,10 @@ function readSets(json) {
 /** @param {HTMLElement} opener @param {Host} host */
 export async function openSets(opener, host) {
   const sets = await SETS.load();
-  if (!sets)
-    return openMenu(
-      t("Sets"),
-      [{ ...nothing(t("The sets cannot be read, or are of another version.")) }],
-      opener,
-      opener,
-    );
-  const own = [...sets].filter(isList).map(([name, saved]) => {
+  const unread = nothing(t("The sets cannot be read, or are of another version."));
+  if (!sets) return openMenu(t("Sets"), [unread], opener, opener);
+  const own = [...sets].map(([name, saved]) => {
+    if (!Array.isArray(saved)) return nothing(t("{name}: of a newer version", { name: printable(name) }));
     const { rows } = edits.readValue(saved);
     return {
       text: t("{name} ({count})", { name: printable(name), count: rows.length }),
@@ -47,14 +46,30 @@ export async function openSets(opener, host) {
     };
   });
   const saving = { text: t("Save as set…"), action: () => saveAs(opener, host), disabled: !host.rows().length };
-  openMenu(t("Sets"), [saving, ...own], opener, opener);
+  const opening = { text: t("Open file…"), action: () => chooseFile(addFile) };
+  openMenu(t("Sets"), [saving, opening, ...own], opener, opener);
 }
-
-/** @param {[string, unknown]} set */
-const isList = ([, saved]) => Array.isArray(saved);
 
 /** @param {string} text */
 const nothing = (text) => ({ text, action: () => {}, disabled: true });
+
+/** Adds the sets of a file. Those whose names are taken stay as they are. @param {File} file */
+async function addFile(file) {
+  const found = await setsOfFile(file);
+  if (!found.size) return;
+  /** @type {string[]} */
+  const added = [];
+  await SETS.change((now) => {
+    const fresh = [...found].map(([name, rows]) => /** @type {const} */ ([shortName(name), rows]));
+    const free = fresh.filter(([name]) => !isTaken(now, name));
+    added.push(...free.map(([name]) => printable(name)));
+    return new Map([...now, ...free]);
+  });
+  if (added.length) say("info", [t("Added to the sets: {names}", { names: added.join(", ") })]);
+}
+
+/** @param {string} name */
+const shortName = (name) => name.trim().slice(0, LONGEST_NAME);
 
 /** @param {HTMLElement} opener @param {Host} host @param {string} name @param {Row[]} rows */
 function openSet(opener, host, name, rows) {
@@ -63,6 +78,8 @@ function openSet(opener, host, name, rows) {
     { text: t("Replace the rows"), action: () => host.edit(() => edits.tidyRows(rows)) },
     { text: t("Add to the rows"), action: () => host.edit(add) },
     { text: t("Save the rows here"), action: () => keep(name, host.rows()), disabled: !host.rows().length },
+    { text: t("Copy"), action: () => void copyRows(rows) },
+    { text: t("Save as file…"), action: () => saveAsFile(name, textOfRows(rows)) },
     { text: t("Rename…"), action: () => rename(opener, name) },
     { text: t("Delete"), action: () => void SETS.change((now) => without(now, name)) },
   ];

@@ -3,6 +3,7 @@
 import { parseStrength, tidy } from "../model/value.js";
 import { make, setAttributes, setText, targetOf } from "../page/elements.js";
 import { setting } from "../page/settings.js";
+import { t } from "../page/words.js";
 
 const STEP_PIXELS = 4;
 const DEAD_PIXELS = 3; // a hand trembles
@@ -15,6 +16,7 @@ const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 
 
 export class Strength {
   #value = 1;
+  #driven = false; // by a link, so that nobody sets it here
   #turned = 0; // pixels of the wheel that are not yet a step
   #number = make("span", { class: "lora-algebra-number" });
 
@@ -38,11 +40,13 @@ export class Strength {
     this.element.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
   }
 
-  /** @param {number} value @param {string} label */
-  update(value, label) {
+  /** @param {number} value @param {string} label @param {boolean} [driven] whether a link gives the value */
+  update(value, label, driven = false) {
     this.#value = value;
+    this.#driven = driven;
     const { least, most } = this.#range();
     setAttributes(this.element, { "aria-label": label, "aria-valuemin": least, "aria-valuemax": most });
+    setAttributes(this.element, { "aria-readonly": driven && "true", "data-driven": driven });
     this.#show(value);
   }
 
@@ -50,10 +54,11 @@ export class Strength {
   #show(value) {
     const { least, most } = this.#range();
     const part = (/** @type {number} */ strength) => Math.min(1, Math.max(0, (strength - least) / (most - least)));
-    setAttributes(this.element, { "aria-valuenow": value, "aria-valuetext": format(value) });
+    const text = this.#driven ? t("by link") : format(value);
+    setAttributes(this.element, { "aria-valuenow": this.#driven ? undefined : value, "aria-valuetext": text });
     this.element.style.setProperty("--from", String(part(Math.min(0, value))));
     this.element.style.setProperty("--to", String(part(Math.max(0, value))));
-    setText(this.#number, format(value));
+    setText(this.#number, text);
   }
 
   /** Returns what drag, wheel and keys reach: the range of the settings, and what has been typed beyond it. */
@@ -76,7 +81,7 @@ export class Strength {
 
   /** @param {PointerEvent} event */
   #press(event) {
-    if (event.button !== 0 || targetOf(event).tagName === "INPUT") return;
+    if (this.#driven || event.button !== 0 || targetOf(event).tagName === "INPUT") return;
     const { element } = this;
     const had = document.activeElement === element;
     const start = this.#value;
@@ -113,7 +118,7 @@ export class Strength {
   /** @param {WheelEvent} event */
   #wheel(event) {
     const turned = event.deltaY || event.deltaX; // with Shift the browser reports it as sideways
-    if (document.activeElement !== this.element || event.ctrlKey || !turned) return;
+    if (this.#driven || document.activeElement !== this.element || event.ctrlKey || !turned) return;
     event.preventDefault();
     event.stopPropagation();
     const pixels = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? turned : Math.sign(turned) * NOTCH_PIXELS;
@@ -125,14 +130,15 @@ export class Strength {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (event.target !== this.element) return;
+    if (this.#driven || event.target !== this.element) return;
     const { least, most } = this.#range();
     /** @type {Record<string, number>} */
     const ends = { Home: least, End: most };
     if (event.key in KEYS) this.#set(this.#value + KEYS[event.key] * stepOf(event), event.repeat);
     else if (event.key in ends) this.#set(ends[event.key]);
+    else if (isCommand(event)) return;
     else if (event.key === "Enter") this.type();
-    else if (/^[-+.,\d]$/.test(event.key) && !event.ctrlKey && !event.metaKey) this.type(event.key);
+    else if (/^[-+.,\d]$/.test(event.key)) this.type(event.key);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -167,12 +173,15 @@ export class Strength {
     };
     input.addEventListener("blur", () => end(true, false));
     input.addEventListener("keydown", (event) => {
-      event.stopPropagation();
+      if (event.key !== "Enter" || !isCommand(event)) event.stopPropagation();
       if (event.isComposing) return;
       if (event.key === "Enter" || event.key === "Escape") end(event.key === "Enter", true);
     });
   }
 }
+
+/** Whether the page has such keys: Ctrl+Enter runs the workflow. @param {KeyboardEvent} event */
+const isCommand = ({ ctrlKey, metaKey }) => ctrlKey || metaKey;
 
 /** @param {MouseEvent | KeyboardEvent} event */
 function stepOf({ shiftKey, ctrlKey, altKey }) {

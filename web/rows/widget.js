@@ -6,30 +6,37 @@
 import { app } from "../../../scripts/app.js";
 
 import { pastedText } from "../interop/clipboard.js";
+import { say } from "../interop/edit.js";
 import { withoutTags } from "../interop/peers.js";
 import { library } from "../library/library.js";
+import { forgetModels } from "../library/models.js";
+import { overview } from "../library/overview.js";
 import { presets } from "../library/presets.js";
 import { keepOnly, refreshAll, register, rowsWidgets } from "../model/registry.js";
 import * as edits from "../model/value.js";
 import { make, setAttributes, targetOf } from "../page/elements.js";
+import { rememberFocus, remembersFocus, restoreFocus } from "../page/focus.js";
 import { guardGestures } from "../page/gestures.js";
 import { afterwards } from "../page/hooks.js";
 import { loadStyle } from "../page/style.js";
 import { lookEveryFrame } from "../page/ticker.js";
 import { loadWords, t } from "../page/words.js";
 import { captureStep, isInWorkflow, openWorkflow } from "../page/workflow.js";
-import { rememberFocus, remembersFocus, restoreFocus } from "./focus.js";
+import { addInputs, fitInputs } from "./links.js";
 import { List } from "./list.js";
 import { prepare } from "./picker.js";
 
 /** @typedef {import("../model/value.js").Row} Row @typedef {import("./row.js").How} How */
 
 const TYPE = "LORA_ROWS";
+const MODEL_LOW = "MODEL low"; // an output
+const BYPASSED = 4; // LiteGraph's mode
 const WIDTH = 380;
 const MARGIN = 10; // of the host around the element, on the canvas
 const BORDERS = 2; // this and what follows as in rows.css
 const EMPTY = 65; // without rows
 const LINE = 28;
+const SLACK = 4; // pixels that rounding may leave
 const SETTLE = 300; // milliseconds after which turning a wheel is one edit
 
 app.registerExtension({
@@ -43,15 +50,17 @@ app.registerExtension({
   getCustomWidgets: () => ({ [TYPE]: makeWidget }),
 
   async refreshComboInNodes() {
+    if (!library.names) return; // nothing of ours has asked for them
+    overview.forget();
+    forgetModels();
     await library.renew();
     prepare();
     refreshAll();
   },
-
-  setup() {
-    library.load().then(() => (globalThis.requestIdleCallback ?? setTimeout)(prepare));
-  },
 });
+
+/** Prepares the picker while nobody waits for it, once there is a node that may open it. */
+const prepareSoon = () => (globalThis.requestIdleCallback ?? setTimeout)(prepare);
 
 /**
  * Puts the widgets where they belong. Nodes 2.0 keeps showing the element of a node that undo has replaced; also
@@ -62,7 +71,7 @@ app.registerExtension({
 function lookAgain() {
   keepOnly(({ node }) => isInWorkflow(node));
   for (const { node, element } of rowsWidgets()) takePlace(node, element);
-  restoreFocus(openWorkflow());
+  restoreFocus(openWorkflow(), rowsWidgets());
   return rowsWidgets().length > 0 || remembersFocus();
 }
 
@@ -74,6 +83,17 @@ function takePlace(node, element) {
   const isFormer = (/** @type {Element} */ other) =>
     other.getAttribute("data-place") === place && rowsWidgets().every((widget) => widget.element !== other);
   [...document.getElementsByClassName("lora-algebra-rows")].find(isFormer)?.replaceWith(element);
+}
+
+/**
+ * The host takes the first input of a type for whatever a bypassed node gives of it: the wrong one of two models.
+ *
+ * @param {Host.Node} node
+ */
+function warnOfBypass(node) {
+  const given = node.outputs?.find(({ name }) => name === MODEL_LOW)?.links?.length;
+  if (node.mode !== BYPASSED || !given) return;
+  say("warn", [t("A bypassed LoRA Rows gives model as MODEL low, too. Turn its rows off instead.")]);
 }
 
 /** @type {Host.WidgetMaker} */
@@ -109,7 +129,10 @@ class Rows {
     this.hosted = this.#makeHosted(name);
     this.#listen();
     this.list.render(this.#value.rows);
-    library.load().then(() => this.list.refresh());
+    library.load().then(() => {
+      this.list.refresh();
+      prepareSoon();
+    });
   }
 
   /** @returns {import("../model/registry.js").RowsWidget} what others see of this widget */
@@ -134,6 +157,7 @@ class Rows {
       socketless: true,
     });
     widget.serializeValue = () => edits.forPrompt(this.#value);
+    widget.beforeQueued = () => warnOfBypass(this.node);
     return widget;
   }
 
@@ -153,8 +177,12 @@ class Rows {
     afterwards(node, "onSerialize", (/** @type {Host.SavedNode} */ saved) => {
       saved.size = [saved.size[0], this.#given(saved.size[1])];
     });
-    afterwards(node, "onConnectionsChange", () => this.list.refresh()); // is anything of it for low noise?
+    afterwards(node, "onConnectionsChange", () => this.list.refresh()); // for low noise? a strength?
     new ResizeObserver(() => this.#fit()).observe(this.list.content);
+    Object.assign(node, {
+      onDragOver: hasFiles, // beside the list
+      onDragDrop: (/** @type {DragEvent} */ event) => hasFiles(event) && this.#take(event),
+    });
     guardGestures(this.element);
     rememberFocus(this.element, () => ({ id: node.id, workflow: openWorkflow() }));
     this.element.addEventListener("dragover", (event) => this.#drop(event));
@@ -174,6 +202,7 @@ class Rows {
     if (JSON.stringify(value) === JSON.stringify(this.#value)) return;
     this.#value = value;
     this.#sync();
+    addInputs(this.node, value.rows); // a prompt of a script has none
     this.list.render(value.rows);
   }
 
@@ -184,10 +213,12 @@ class Rows {
     const rows = edits.withIdentities(edits.tidyRows(changed), (name) => library.identity(name));
     this.list.follow(changed, rows);
     if (!held) this.#capture(); // what was held before is a step of its own
+    const snug = this.#isSnug();
     this.#value = { ...this.#value, rows };
     this.#sync();
+    fitInputs(this.node, rows);
     this.list.render(rows);
-    this.#fit({ edited: true });
+    this.#fit({ edited: true, snug });
     this.hosted.callback?.(this.#value);
     this.node.setDirtyCanvas(true, true);
     this.#askForIdentities();
@@ -230,19 +261,27 @@ class Rows {
   }
 
   /**
-   * Makes the node as high as it must be. A height that the user or an edit has given stays. A height that is only
-   * for a panel or an offer, or for rows as this page draws them, is not saved: nobody has edited anything, and undo
-   * would find a change that it has not made.
+   * Makes the node as high as it must be. A height that the user has given stays, and so does that of an edit until
+   * an edit needs less. A height that is only for a panel or an offer, or for rows as this page draws them, is not
+   * saved: nobody has edited anything, and undo would find a change that it has not made.
+   *
+   * @param {{ edited?: boolean, snug?: boolean }} [by] `snug`: before the edit it was no higher than it had to be
    */
-  #fit({ edited = false } = {}) {
+  #fit({ edited = false, snug = false } = {}) {
     const { node } = this;
     const need = this.#needed();
     if (need === null) return;
     const least = edited ? need - this.list.unfoldedHeight() : 0;
-    const given = Math.max(this.#given(node.size[1]), least);
+    const given = snug ? least : Math.max(this.#given(node.size[1]), least);
     this.#extra = Math.max(0, need - given);
     this.#height = given + this.#extra;
     if (node.size[1] !== this.#height) node.setSize([node.size[0], this.#height]);
+  }
+
+  /** Whether the node is no higher than its rows need, so that the user has not made it so. */
+  #isSnug() {
+    const need = this.#needed();
+    return need !== null && this.#given(this.node.size[1]) - (need - this.list.unfoldedHeight()) < SLACK;
   }
 
   /**
@@ -269,12 +308,24 @@ class Rows {
     return shown && shown.offsetHeight - LiteGraph.NODE_TITLE_HEIGHT - spare;
   }
 
-  /** @param {DragEvent} event */
+  /**
+   * Takes what is dragged over the list, files as well: the host would open them in place of the workflow.
+   *
+   * @param {DragEvent} event
+   */
   #drop(event) {
-    if (!event.dataTransfer?.types.includes("text/plain")) return;
+    if (!isTaken(event)) return;
     event.preventDefault();
     event.stopPropagation();
-    if (event.type === "drop") this.list.addText(event.dataTransfer.getData("text/plain"));
+    if (event.type === "drop") this.#take(event);
+  }
+
+  /** @param {DragEvent} event */
+  #take({ dataTransfer: data }) {
+    const files = [...(data?.files ?? [])];
+    if (files.length) this.list.addFiles(files);
+    else this.list.addText(data?.getData("text/plain") ?? "");
+    return true;
   }
 
   /** @param {ClipboardEvent} event */
@@ -285,3 +336,9 @@ class Rows {
     event.stopPropagation();
   }
 }
+
+/** @param {DragEvent} event */
+const hasFiles = ({ dataTransfer: data }) => Boolean(data?.types.includes("Files"));
+
+/** Whether something is dragged that may hold rows. @param {DragEvent} event */
+const isTaken = (event) => hasFiles(event) || Boolean(event.dataTransfer?.types.includes("text/plain"));

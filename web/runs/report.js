@@ -6,16 +6,20 @@
  * change the workflow.
  *
  * @typedef {import("./runs.js").Output} Output
+ * @typedef {import("../model/outcomes.js").Outcome} Outcome
  * @typedef {{ element: HTMLElement, button: HTMLElement, line: HTMLElement, text: HTMLElement }} Report its parts
  */
 
 import { app } from "../../../scripts/app.js";
 
+import { sameName } from "../model/filenames.js";
 import { countsOf, titlesIn } from "../model/outcomes.js";
+import { widgetOf as rowsOf } from "../model/registry.js";
 import { afterwards } from "../page/hooks.js";
 import { loadStyle } from "../page/style.js";
 import { loadWords, t } from "../page/words.js";
 import { applies, follow, isApplying, isStale, outputOf, placeOf, reports as says } from "./runs.js";
+import { rowsAbove } from "./upstream.js";
 
 const WIDGET = "lora_algebra_report";
 const WITH_PICTURE = "AnalyseLoRA"; // there the picture gets the room that is left
@@ -29,7 +33,8 @@ const HEAD = 25;
 
 const MARGIN = 10; // around the box, on the canvas
 const MOST_LINES = 14; // what is longer scrolls
-const SLACK = HEAD + 2 * MARGIN; // a node may not have had room for the line yet
+const GAP = 4; // of the host between widgets
+const SLACK = HEAD + 2 * MARGIN + GAP; // a node may not have had room for the line yet
 
 /** The places of the nodes whose reports are open. @type {Set<string>} */
 const open = new Set();
@@ -43,6 +48,9 @@ const reports = new WeakMap();
  * @type {WeakMap<Host.Node, { height: number, more: number }>}
  */
 const grown = new WeakMap();
+
+/** The heights of nodes before they had a report. @type {WeakMap<Host.Node, number>} */
+const before = new WeakMap();
 
 app.registerExtension({
   name: "LoraAlgebra.Report",
@@ -65,7 +73,7 @@ function showOutput(node) {
   const isFormer = applies(node.comfyClass) && !isApplying(node); // what it says is of links that are gone
   if (!output?.text || isFormer) hide(node);
   else if (isStale(node)) dim(node);
-  else show(node, output, textOf(output.text, output));
+  else show(node, output, textOf(output.text, inOrder(node, output.loras ?? [])));
 }
 
 /** @param {Host.Node} node @param {Output} output @param {string} text */
@@ -81,12 +89,27 @@ function show(node, output, text) {
 /**
  * Joins the reports of a list. What a run has shown of a file is only in that file's own text.
  *
- * @param {string[]} text @param {Output} output
+ * @param {string[]} text @param {Outcome[]} loras
  */
-function textOf(text, { loras }) {
-  return loras?.length && loras.every(({ report }) => report)
+function textOf(text, loras) {
+  return loras.length && loras.every(({ report }) => report)
     ? loras.map(({ report }) => report).join("\n")
     : text.join("\n\n");
+}
+
+/**
+ * Returns files in the order of the rows that they come from. A recipe is a sum, and does not know it.
+ *
+ * @param {Host.Node} node @param {Outcome[]} loras
+ */
+function inOrder(node, loras) {
+  const rows = rowsAbove(node).flatMap(({ node: above }) => rowsOf(above)?.rows() ?? []);
+  const names = rows.map(({ name, low }) => [name, low?.name ?? ""].map(sameName));
+  const place = (/** @type {Outcome} */ { name }) => {
+    const at = names.findIndex((each) => each.includes(sameName(name)));
+    return at < 0 ? names.length : at;
+  };
+  return [...loras].sort((one, other) => place(one) - place(other));
 }
 
 /** @param {Host.Node} node */
@@ -98,8 +121,9 @@ function dim(node) {
 /** @param {Host.Node} node */
 function hide(node) {
   const widget = widgetOn(node);
-  if (widget) node.removeWidget(widget);
   giveBack(node);
+  if (widget) node.removeWidget(widget);
+  giveBackLine(node);
 }
 
 /**
@@ -132,6 +156,7 @@ const reportOf = (node) => (widgetOn(node) ? reports.get(node) : undefined);
 function addReport(node) {
   const report = emptyReport();
   const { element, button, text } = report;
+  before.set(node, node.size[1]);
   text.hidden = !open.has(placeOf(node));
   button.addEventListener("click", () => {
     text.hidden = !text.hidden;
@@ -200,6 +225,14 @@ function giveBack(node) {
   const height = heightWithoutText(node);
   if (height !== undefined) node.setSize([node.size[0], height]);
   grown.delete(node);
+}
+
+/** Takes back the height that only the line has needed. @param {Host.Node} node */
+function giveBackLine(node) {
+  const height = before.get(node);
+  before.delete(node);
+  const [width, now] = node.size;
+  if (height !== undefined && now > height && now <= height + SLACK) node.setSize([width, height]);
 }
 
 /** To read a report does not change the workflow. @this {Host.Node} @param {Host.SavedNode} saved */

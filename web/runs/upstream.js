@@ -9,8 +9,8 @@ import { allNodes } from "../page/workflow.js";
 import { applies, LORA_LOW } from "./runs.js";
 
 const ROWS = "LoRARows";
-const OUTSIDE = -10; // LiteGraph's id for the inputs of the subgraph that a link is in
-const [MUTED, BYPASSED] = [2, 4]; // LiteGraph's modes
+export const OUTSIDE = -10; // LiteGraph's id for the inputs of the subgraph that a link is in
+export const [MUTED, BYPASSED] = [2, 4]; // LiteGraph's modes
 
 /**
  * @typedef {{ node: Host.Node, slot: number }} Origin an output
@@ -58,7 +58,7 @@ function originsAbove(below) {
 const lorasOf = ({ inputs }) => (inputs ?? []).filter(({ name }) => name === "lora");
 
 /** Returns the inputs that the outputs of a node can come from. @param {Host.Node} node */
-function throughPassed(node) {
+export function throughPassed(node) {
   if (node.mode !== BYPASSED) return node.inputs ?? [];
   const given = (node.outputs ?? []).map(({ type }) => type);
   return (node.inputs ?? []).filter(({ type }) => given.includes(type));
@@ -69,7 +69,7 @@ function throughPassed(node) {
  *
  * @param {Host.Node} node @param {Host.Input[]} inputs @returns {Origin[]}
  */
-function originsOf(node, inputs) {
+export function originsOf(node, inputs) {
   const direct = inputs.flatMap(({ link }) => originsOfLink(node.graph, link));
   const virtual = node.isVirtualNode ? (node.outputs ?? []).map((_, slot) => virtualOrigin(node, slot)) : [];
   return [...direct, ...virtual.flat()];

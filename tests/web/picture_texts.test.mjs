@@ -1,0 +1,133 @@
+// Texts that pictures carry, from whole and from damaged files.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { deflateSync } from "node:zlib";
+
+import { textsOfPicture } from "../../web/interop/picture_texts.js";
+
+const bytes = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part, "latin1")));
+const number = (value, length, little) => {
+  const made = Buffer.alloc(length);
+  made[little ? "writeUIntLE" : "writeUIntBE"](value, 0, length);
+  return made;
+};
+
+const chunk = (kind, data) => bytes(number(data.length, 4), kind, data, number(0, 4));
+const png = (...chunks) => bytes("\x89PNG\r\n\x1a\n", chunk("IHDR", Buffer.alloc(13)), ...chunks, chunk("IEND", ""));
+
+/** Exif with entries [tag, type, data]; those of `inner` stand in a directory of their own. */
+function exif(entries, inner = [], little = false) {
+  const short = (value) => number(value, 2, little);
+  const long = (value) => number(value, 4, little);
+  const length = (list) => 6 + 12 * list.length;
+  const all = inner.length ? [...entries, [0x8769, 4, null]] : entries;
+  const start = 8 + length(all);
+  let free = start + (inner.length ? length(inner) : 0);
+  const datas = [];
+  const entry = ([tag, type, data]) => {
+    if (data === null) return bytes(short(tag), short(type), long(1), long(start));
+    const place = free;
+    if (data.length > 4) {
+      datas.push(data);
+      free += data.length;
+      return bytes(short(tag), short(type), long(data.length), long(place));
+    }
+    return bytes(short(tag), short(type), long(data.length), bytes(data, Buffer.alloc(4 - data.length)));
+  };
+  const directory = (list) => (list.length ? bytes(short(list.length), ...list.map(entry), long(0)) : Buffer.alloc(0));
+  const head = bytes(little ? "II" : "MM", short(42), long(8));
+  return bytes(head, directory(all), directory(inner), ...datas);
+}
+
+const webp = (data) => {
+  const body = bytes("WEBP", "VP8 ", number(3, 4, true), "abc\0", "EXIF", number(data.length, 4, true), data);
+  return bytes("RIFF", number(body.length, 4, true), body);
+};
+const jpeg = (data) => {
+  const segment = bytes("Exif\0\0", data);
+  return bytes("\xff\xd8", "\xff\xe0\0\x04ab", "\xff\xe1", number(segment.length + 2, 2), segment, "\xff\xda\0\x02");
+};
+
+const utf16 = (text, little) => {
+  const made = Buffer.from(text, "utf16le");
+  return bytes("UNICODE\0", little ? made : made.swap16());
+};
+const COMMENT = 0x9286;
+const [BYTES, ANY] = [1, 7];
+const found = async (file) => Object.fromEntries((await textsOfPicture(new Uint8Array(file))) ?? []);
+
+const PNGS = {
+  plain: chunk("tEXt", bytes("workflow\0", '{"a": "é"}')),
+  packed: chunk("zTXt", bytes("Workflow\0\0", deflateSync(Buffer.from('{"a": "é"}', "latin1")))),
+  international: chunk("iTXt", bytes("workflow\0\0\0en\0other\0", Buffer.from('{"a": "é"}'))),
+  "international, packed": chunk("iTXt", bytes("workflow\0\x01\0\0\0", deflateSync(Buffer.from('{"a": "é"}')))),
+};
+for (const [name, text] of Object.entries(PNGS))
+  test(`a PNG with a ${name} text`, async () => {
+    assert.deepEqual(await found(png(text)), { workflow: '{"a": "é"}' });
+  });
+
+test("the first text of a name counts, also behind the picture", async () => {
+  const texts = ["one", "two"].map((text) => chunk("tEXt", bytes("prompt\0", text)));
+  assert.deepEqual(await found(png(chunk("IDAT", "abc"), ...texts)), { prompt: "one" });
+});
+
+for (const little of [true, false]) {
+  const entries = [
+    [0x010f, 2, bytes("workflow:{}\0")],
+    [0x0110, 2, bytes("Prompt:[]\0")],
+    [0x0131, 2, bytes("a program\0")],
+  ];
+  const file = exif(entries, [[COMMENT, little ? ANY : BYTES, utf16("a cat <lora:x:1>", little)]], little);
+  const texts = { workflow: "{}", prompt: "[]", parameters: "a cat <lora:x:1>" };
+  test(`Exif of a WebP, ${little ? "little" : "big"} end first`, async () => {
+    assert.deepEqual(await found(webp(file)), texts);
+    assert.deepEqual(await found(webp(bytes("Exif\0\0", file))), texts);
+  });
+  test(`Exif of a JPEG, ${little ? "little" : "big"} end first`, async () =>
+    assert.deepEqual(await found(jpeg(file)), texts));
+}
+
+test("a comment whose order is not that of the file", async () => {
+  const file = exif([], [[COMMENT, ANY, utf16("cat", false)]], true);
+  assert.deepEqual(await found(jpeg(file)), { parameters: "cat" });
+});
+
+test("files of other kinds are no pictures", async () => {
+  for (const file of ["", "{}", "GIF89a", "RIFF\0\0\0\0WAVE"]) assert.equal(await textsOfPicture(bytes(file)), null);
+});
+
+const WHOLE = [
+  ...Object.values(PNGS).map((text) => png(text)),
+  webp(exif([[0x010f, 2, bytes("workflow:{}\0")]], [[COMMENT, ANY, utf16("cat", true)]], true)),
+  jpeg(exif([[0x010f, 2, bytes("workflow:{}\0")]], [[COMMENT, ANY, utf16("cat", false)]])),
+];
+
+test("files that are cut anywhere give what is there, and no error", async () => {
+  for (const file of WHOLE) for (let end = 0; end < file.length; end += 1) await found(file.subarray(0, end));
+});
+
+test("files with any byte damaged give no error", async () => {
+  for (const file of WHOLE)
+    for (let at = 0; at < file.length; at += 1)
+      for (const byte of [0, 1, 0x7f, 0x80, 0xff]) {
+        const damaged = Buffer.from(file);
+        damaged[at] = byte;
+        await found(damaged);
+      }
+});
+
+test("a directory that holds itself, and one with more entries than there are, come to an end", async () => {
+  const itself = exif([], [[COMMENT, ANY, utf16("cat", false)]]);
+  itself.writeUInt32BE(8, 18); // the inner directory is the outer one
+  await found(jpeg(itself));
+  const many = exif([[0x010f, 2, bytes("workflow:{}\0")]]);
+  many.writeUInt16BE(0xffff, 8);
+  assert.equal((await found(jpeg(many))).workflow, "{}");
+});
+
+test("a text that unpacks to far more than it should is left out", async () => {
+  const bomb = deflateSync(Buffer.alloc(64_000_000, " "));
+  assert.deepEqual(await found(png(chunk("zTXt", bytes("workflow\0\0", bomb)))), { workflow: "" });
+});

@@ -1,0 +1,71 @@
+"""Light and dark: every text of ours can be read in the host's themes."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("playwright")
+
+from playwright.sync_api import expect
+
+from tests.web.rows import Rows, row
+from tests.web.stage import SHELF, applied_rows, lora_names
+
+FIRST, SECOND = lora_names("sd15")
+LEAST = 4.5
+"""What WCAG asks of text, level AA."""
+
+
+@pytest.fixture(params=["dark", "light"])
+def palette(request, page):
+    page.setPalette(request.param)
+    yield request.param
+    page.setPalette("dark")
+
+
+def expect_readable(page, least_texts):
+    page.settle()
+    told = page.faintTexts(LEAST)
+    assert told["found"] == []
+    assert told["count"] >= least_texts
+
+
+@pytest.mark.every_page
+def test_all_of_a_list_can_be_read(page, palette, shoot):
+    rows = Rows(page, page.add("LoRARows"))
+    rows.enter(
+        [
+            row(SHELF[3], 0.85, strength_clip=0.5, note="a note"),
+            row(SHELF[0], blocks="double 0-6: 0", solo=True),
+            row("gone/away ink.safetensors"),
+            row(SHELF[1], on=False),
+        ]
+    )
+    rows.show()
+    rows.details(0).click()
+    expect(rows.panel(0)).to_contain_text("SD 1.5")
+    expect(rows.root).to_contain_text("missing")
+    rows.item(1).hover()
+    expect_readable(page, 25)
+    shoot(f"themes_rows_{palette}")
+    rows.add_button().click()
+    rows.press("ArrowDown", "ArrowDown")
+    expect(rows.options().first).to_be_visible()
+    expect_readable(page, 30)
+    shoot(f"themes_picker_{palette}")
+    rows.press("Escape")
+
+
+@pytest.mark.every_page
+def test_all_of_a_report_a_curve_and_a_slider_can_be_read(page, palette, shoot):
+    page.loadPrompt(applied_rows("sd15", [row(FIRST), row(SECOND, 0.5)]))
+    page.fixSeeds()
+    apply = page.only("ApplyToModel")
+    page.run()
+    page.add("ScheduleLoRA", "curve", [100, 900])
+    page.set(page.add("ScheduleLoRA", "wrong", [500, 900]), {"curve": "nonsense"})
+    page.add("LoRABlockWeights", "blocks", [900, 900])
+    page.show([apply])
+    page.turn_report(True)
+    expect_readable(page, 10)
+    shoot(f"themes_report_{palette}")
