@@ -101,6 +101,17 @@ def test_a_file_of_another_version_is_told_and_stays(page, rows, file, text):
     assert file.read_text() == text
 
 
+def test_a_newer_version_that_came_meanwhile_is_told_and_stays(page, rows, file):
+    """Another tab may be of a newer LoRA Algebra."""
+    choose(rows, "Save as set…")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    newer = '{"version": 2, "sets": {"theirs": []}}'
+    file.write_text(newer)
+    name_it(rows, "mine")
+    page.expect_text("ComfyUI has not saved this.")
+    assert file.read_text() == newer
+
+
 def test_a_name_that_is_taken_is_refused(page, rows, file):
     file.parent.mkdir(parents=True, exist_ok=True)
     both = {"one": [row(NIGHT), None], "two": [row(INK)]}
