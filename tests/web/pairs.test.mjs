@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { giveLink, isLinkName, takeLink } from "../../web/model/links.js";
+import { giveLink, takeLink } from "../../web/model/links.js";
 import { otherHalf, sideOf } from "../../web/model/pairs.js";
 import * as sides from "../../web/model/sides.js";
-import { add, duplicate, normalise, readValue, withIdentities } from "../../web/model/value.js";
+import { add, duplicate, isLinkName, normalise, readValue, withIdentities } from "../../web/model/value.js";
 
 const PAIRS = [
   ["wan/look_high_noise.safetensors", "wan/look_low_noise.safetensors"],

@@ -8,9 +8,6 @@ import { set } from "./value.js";
 
 const PREFIX = "strength_";
 
-/** Whether an input is one for a strength. @param {string} name */
-export const isLinkName = (name) => /^strength_[1-9]\d{0,2}$/.test(name);
-
 /** Lets the strength of a row come by an input with the smallest free number. @param {Row[]} rows @param {number} index */
 export function giveLink(rows, index) {
   const taken = new Set(rows.map(({ link }) => link));

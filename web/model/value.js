@@ -54,6 +54,9 @@ function parsed(text) {
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
 export const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Whether an input is one for the strength of a row; see links.js. @param {string} name */
+export const isLinkName = (name) => /^strength_[1-9]\d{0,2}$/.test(name);
+
 /**
  * The values that each optional key may have. A key with any other value counts as missing.
  *
@@ -70,7 +73,7 @@ const KINDS = {
   blocks: (value) => typeof value === "string" && value !== "",
   low: (value) => isObject(value) && typeof value.name === "string" && value.name !== "",
   only: (value) => value === "high" || value === "low",
-  link: (value) => typeof value === "string" && /^strength_[1-9]\d{0,2}$/.test(value),
+  link: (value) => typeof value === "string" && isLinkName(value),
 };
 
 /** @type {typeof KINDS} */

@@ -1,6 +1,6 @@
 /** Gives a node an input for each row whose strength comes by a link. */
 
-import { isLinkName } from "../model/links.js";
+import { isLinkName } from "../model/value.js";
 import { printable } from "../page/text.js";
 import { shortName } from "./missing.js";
 
@@ -8,20 +8,11 @@ const TYPE = "FLOAT";
 
 /** @typedef {import("../model/value.js").Row} Row */
 
-/**
- * Adds the inputs that rows ask for, and says by their labels whose they are.
- *
- * @param {Host.Node} node @param {Row[]} rows
- */
+/** Adds the inputs that rows ask for, where there are none. @param {Host.Node} node @param {Row[]} rows */
 export function addInputs(node, rows) {
-  for (const row of rows.filter(({ link }) => link)) {
-    const name = row.link ?? "";
-    const input = inputOf(node, name) ?? node.addInput(name, TYPE);
-    const label = printable(shortName(row));
-    if (input.label === label) continue;
-    input.label = label;
-    node.inputs = [...node.inputs]; // Nodes 2.0 sees it only so
-  }
+  const missing = rows.filter(({ link }) => link && !inputOf(node, link));
+  for (const { link = "" } of missing) node.addInput(link, TYPE);
+  if (missing.length) nameInputs(node, missing);
 }
 
 /** Does the same, and removes those that no row asks for any more. @param {Host.Node} node @param {Row[]} rows */
@@ -30,12 +21,24 @@ export function fitInputs(node, rows) {
   const left = (node.inputs ?? []).filter(({ name }) => isLinkName(name) && !asked.has(name));
   for (const { name } of left) node.removeInput(node.findInputSlot(name));
   addInputs(node, rows);
+  nameInputs(node, rows);
+}
+
+/** Says by the labels of inputs whose they are. @param {Host.Node} node @param {Row[]} rows */
+function nameInputs(node, rows) {
+  for (const row of rows) {
+    const input = row.link && inputOf(node, row.link);
+    const label = printable(shortName(row));
+    if (!input || input.label === label) continue;
+    input.label = label;
+    node.inputs = [...node.inputs]; // Nodes 2.0 sees it only so
+  }
 }
 
 /** Whether the strength of a row comes by a link as they are now. @param {Host.Node} node @param {Row} row */
 export function isDriven(node, { link }) {
-  const input = link && inputOf(node, link);
-  return Boolean(input) && typeof input === "object" && input.link !== null && input.link !== undefined;
+  const input = link ? inputOf(node, link) : undefined;
+  return input?.link !== null && input?.link !== undefined;
 }
 
 /** @param {Host.Node} node @param {string} name */

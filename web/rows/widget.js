@@ -85,17 +85,6 @@ function takePlace(node, element) {
   [...document.getElementsByClassName("lora-algebra-rows")].find(isFormer)?.replaceWith(element);
 }
 
-/**
- * The host takes the first input of a type for whatever a bypassed node gives of it: the wrong one of two models.
- *
- * @param {Host.Node} node
- */
-function warnOfBypass(node) {
-  const given = node.outputs?.find(({ name }) => name === MODEL_LOW)?.links?.length;
-  if (node.mode !== BYPASSED || !given) return;
-  say("warn", [t("A bypassed LoRA Rows gives model as MODEL low, too. Turn its rows off instead.")]);
-}
-
 /** @type {Host.WidgetMaker} */
 function makeWidget(node, name, [, options = {}]) {
   const rows = new Rows(node, name, options);
@@ -107,6 +96,7 @@ class Rows {
   #value;
   /** @type {ReturnType<typeof setTimeout> | undefined} the timer of an edit that may go on */
   #waiting;
+  #warned = false;
   #extra = 0; // of the node's height, for what is unfolded
   #height = Infinity; // that the node has got from a workflow or from us
 
@@ -157,8 +147,17 @@ class Rows {
       socketless: true,
     });
     widget.serializeValue = () => edits.forPrompt(this.#value);
-    widget.beforeQueued = () => warnOfBypass(this.node);
+    widget.beforeQueued = () => this.#warnOfBypass();
     return widget;
+  }
+
+  /** The host takes the first input of a type for whatever a bypassed node gives of it: the wrong one of two models. */
+  #warnOfBypass() {
+    const { mode, outputs } = this.node;
+    const isWrong = mode === BYPASSED && Boolean(outputs?.find(({ name }) => name === MODEL_LOW)?.links?.length);
+    if (isWrong && !this.#warned)
+      say("warn", [t("A bypassed LoRA Rows gives model as MODEL low, too. Turn its rows off instead.")]);
+    this.#warned = isWrong; // once, also where a queue goes on by itself
   }
 
   #listen() {
