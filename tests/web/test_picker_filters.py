@@ -178,7 +178,6 @@ def models_of(page, node_id):
     return page.browser_page.evaluate(WALK, node_id)
 
 
-@pytest.mark.every_page
 def test_the_model_is_found_through_whatever_is_between(page, rows, loader):
     assert models_of(page, rows.node_id) == SD15
     other = page.add("LoraLoaderModelOnly", "other", [60, 400])
@@ -245,7 +244,6 @@ def tab_to(rows, what):
     raise AssertionError("Tab does not go there")
 
 
-@pytest.mark.every_page
 @pytest.mark.usefixtures("loader")
 def test_the_keyboard_is_enough(page, rows, kept):
     rows.add_button().focus()
@@ -272,7 +270,6 @@ def test_the_keyboard_is_enough(page, rows, kept):
     expect(rows.add_button()).to_be_focused()
 
 
-@pytest.mark.every_page
 def test_favourites_are_kept_for_the_user(page, rows, kept, missing, shoot):
     open_picker(rows)
     rows.search().fill("shelf")
