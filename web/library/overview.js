@@ -22,6 +22,8 @@ class Overview {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #questions = 0;
+  /** @type {Promise<void> | null} */
+  #underWay = null;
 
   /** Asks once, for who only needs what is next to files. */
   load() {
@@ -50,7 +52,15 @@ class Overview {
     this.#asked = null;
   }
 
-  async #ask() {
+  /** Asks, unless there is a question that has no answer yet. */
+  #ask() {
+    this.#underWay ??= this.#askNow().finally(() => {
+      this.#underWay = null;
+    });
+    return this.#underWay;
+  }
+
+  async #askNow() {
     clearTimeout(this.#timer);
     const told = await fetchJson("/lora_algebra/library");
     if (Array.isArray(told?.files)) {
