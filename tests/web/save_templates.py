@@ -36,7 +36,17 @@ WIDTHS = {
     "LoRAGrid": 300,
     "StackLoRAs": 240,
 }
-HEIGHTS = {"SaveImage": 440, "SaveVideo": 440, "LoRARows": 300, "CLIPTextEncode": 140}
+HEIGHTS = {
+    "SaveImage": 440,
+    "SaveVideo": 440,
+    "LoRARows": 300,
+    "CLIPTextEncode": 140,
+    "SweepLoRA": 490,
+    "ApplyToModel": 150,
+    "StackLoRAs": 140,
+    "MaskLoRA": 130,
+}
+"""Where Nodes 2.0 needs more than classic nodes, or there will be more to see."""
 USUAL_WIDTH = 300
 SMALL = 150
 """The height up to which a node that is alone in its column lies below the column before."""
