@@ -36,7 +36,18 @@ WIDTHS = {
     "LoRAGrid": 300,
     "StackLoRAs": 240,
 }
-HEIGHTS = {"SaveImage": 440, "SaveVideo": 440, "LoRARows": 300, "CLIPTextEncode": 140}
+HEIGHTS = {
+    "SaveImage": 440,
+    "SaveVideo": 440,
+    "LoRARows": 300,
+    "CLIPTextEncode": 140,
+    "SweepLoRA": 490,
+    "ApplyToModel": 150,
+    "StackLoRAs": 140,
+    "MaskLoRA": 130,
+}
+"""Where Nodes 2.0 needs more than classic nodes, or there will be more to see."""
+
 USUAL_WIDTH = 300
 SMALL = 150
 """The height up to which a node that is alone in its column lies below the column before."""
@@ -123,9 +134,7 @@ def save(page: Page, template: Template) -> None:
     prompt = template.prompt()
     page.loadPrompt(prompt)
     page.fixSeeds()
-    for number, node in prompt.items():
-        if names := files_of(node["inputs"]):
-            page.set(int(number), dict.fromkeys(names))
+    _name_files(page, prompt, "")
     places = places_of(prompt, {number: _size(page, number, prompt) for number in prompt})
     page.layOut(places)
     _add_note(page, template.note)
@@ -133,9 +142,17 @@ def save(page: Page, template: Template) -> None:
     if rows := SHOWN_ROWS.get(template.name):
         _picture(page, rows, file.with_suffix(".jpg"))
         page.layOut(places)
+    _name_files(page, prompt, None)
     _view(page, places)
     file.write_text(json.dumps(page.workflow(), indent=1, ensure_ascii=False) + "\n", "utf-8")
     print(file)
+
+
+def _name_files(page: Page, prompt: Prompt, name: str | None) -> None:
+    """With None the page takes the first when it opens the template; an empty name only looks better."""
+    for number, node in prompt.items():
+        if names := files_of(node["inputs"]):
+            page.set(int(number), dict.fromkeys(names, name))
 
 
 def _picture(page: Page, rows: list[dict[str, object]], file: Path) -> None:
