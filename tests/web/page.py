@@ -134,10 +134,10 @@ class Page:
 
     def searched(self, words: str) -> list[str]:
         """The names that the page's own search lists for some words, the first one on top."""
-        self._open_search((WINDOW["width"] / 2, WINDOW["height"] / 2))
-        self.browser_page.keyboard.type(words)
+        self.execute("Workspace.SearchBox.Toggle")
+        self.browser_page.locator("input:focus").fill(words)
         found = self.browser_page.get_by_test_id("result-item")
-        found.filter(has_text=words.split()[0]).first.wait_for()
+        found.first.wait_for()
         self.settle()
         names = [text.split("\n")[0].strip() for text in found.all_inner_texts()]
         self.browser_page.keyboard.press("Escape")
@@ -146,7 +146,12 @@ class Page:
 
     def add_by_search(self, name: str, place: tuple[float, float]) -> None:
         """Adds a node as a person does, beginning with two clicks on the empty canvas."""
-        self._open_search(place)
+        field = self.browser_page.locator("input:focus")
+        for _ in range(TRIES):
+            self.browser_page.mouse.dblclick(*place)
+            with contextlib.suppress(TimeoutError):
+                field.wait_for(timeout=1000)
+                break
         self.browser_page.keyboard.type(name)
         self.browser_page.get_by_text(name).first.wait_for()
         before = len(self.workflow()["nodes"])
@@ -155,14 +160,6 @@ class Page:
         expect(self.browser_page.get_by_role("dialog")).to_have_count(0)
         self.browser_page.mouse.move(*place)  # the new node hangs on the mouse
         self.browser_page.mouse.click(*place)
-
-    def _open_search(self, place: tuple[float, float]) -> None:
-        field = self.browser_page.locator("input:focus")
-        for _ in range(TRIES):
-            self.browser_page.mouse.dblclick(*place)
-            with contextlib.suppress(TimeoutError):
-                field.wait_for(timeout=1000)
-                return
 
     def drag_wire(self, source: tuple[int, int], target: tuple[int, int]) -> None:
         """From an output to an input: (node, number of the socket)."""
