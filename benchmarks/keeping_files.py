@@ -28,7 +28,8 @@ Layer = tuple[str, int, int]
 
 
 def measure(settings: Settings) -> Table:
-    rows = [_row(name, settings) for name in ("SDXL", "Flux")]
+    names = ("SDXL",) if settings.quick else ("SDXL", "Flux")  # an SVD of Flux takes a minute
+    rows = [_row(name, settings) for name in names]
     note = (
         f"`lora-algebra resize --rank {KEPT}` of a file of rank {RANK} in bfloat16, from start to end: with "
         "reading, writing, and measuring the error on what was written. *Multiplied out* is the time of "
