@@ -96,6 +96,8 @@ def test_our_own_nodes_are_left_as_they_are(page, interop):
 
 def test_a_command_does_it(page):
     page.loadPrompt(core_chain((A, 0.5)))
+    page.fixSeeds()
+    page.load(page.workflow())  # as the host saves it
     page.browser_page.evaluate(
         "() => app.extensionManager.command.execute('LoraAlgebra.ConvertAll')"
     )
