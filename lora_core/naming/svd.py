@@ -63,4 +63,5 @@ STABLE_VIDEO_DIFFUSION: Final = Architecture(
     layouts=(unet.LAYOUT, Layout((_SIGN,), paths)),
     blocks=unet.blocks(12),
     in_diffusers=("spatial_res_block",),
+    kin="SD 2",
 )

@@ -72,9 +72,11 @@ def test_what_a_name_leaves_open_stays_open():
     assert possible_architectures(["nobody.knows"]) == ()
 
 
-def test_a_chroma_fits_what_flux_fits():
+def test_a_model_gets_the_loras_of_the_one_it_was_made_from():
     assert "Flux" in kin_of("Chroma")
     assert "Flux.2" not in kin_of("Chroma")
+    # the text that they read is as wide as that of SD 2, and nothing else tells
+    assert "SD 2" in kin_of("Stable Video Diffusion")
     assert kin_of("nobody") == ()
 
 
