@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 pytest.importorskip("playwright")
@@ -132,3 +134,28 @@ def test_tags_in_a_prompt_become_rows_of_the_page(page):
         ("gone", 1),
     ]
     assert rows.saved()[1]["strength_clip"] == 0
+
+
+@pytest.mark.every_page
+def test_a_workflow_of_before_there_was_a_low_model_keeps_its_links(page, plain):
+    node = add_rows(page, plain)
+    Rows(page, node).fill([row(FIRST, 0.5)])
+    before, saved = page.prompt(), page.workflow()
+    assert {"model", "clip"} <= before[str(node)]["inputs"].keys()
+    older = without_low(saved, node)
+    page.load(older)
+    assert page.prompt() == before
+
+
+def without_low(workflow, node_id):
+    """The workflow as a page has saved it whose node had no ``model_low``."""
+    workflow = json.loads(json.dumps(workflow))
+    (node,) = (each for each in workflow["nodes"] if each["id"] == node_id)
+    names = [each["name"] for each in node["inputs"]]
+    gone = names.index("model_low")
+    del node["inputs"][gone]
+    node["outputs"] = node["outputs"][:6]
+    for link in workflow["links"]:
+        if link[3] == node_id and link[4] > gone:
+            link[4] -= 1
+    return workflow
