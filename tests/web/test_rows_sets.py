@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,13 @@ def test_a_set_is_saved_loaded_added_renamed_and_deleted(page, rows, file, shoot
     page.wait(lambda: [*sets(file)] == ["other"])
     choose(rows, "other (3)", "Delete")
     page.wait(lambda: not sets(file))
+
+
+def test_enter_takes_the_name_that_is_proposed(page, rows, file):
+    choose(rows, "Save as set…")
+    rows.keyboard.press("Enter")
+    name = Path(INK).stem + " + 1"
+    page.wait(lambda: [*sets(file)] == [name])
 
 
 def test_what_another_tab_has_saved_meanwhile_stays(page, rows, file):

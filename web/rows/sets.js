@@ -7,6 +7,7 @@
 
 import { copyRows, textOfRows } from "../interop/copy.js";
 import { say } from "../interop/edit.js";
+import { splitName } from "../model/filenames.js";
 import * as edits from "../model/value.js";
 import { askForName, Kept, without } from "../page/kept.js";
 import { openMenu } from "../page/menu.js";
@@ -92,10 +93,18 @@ const keep = (name, rows) => void SETS.change((now) => new Map([...now, [name, r
 /** @param {HTMLElement} opener @param {Host} host */
 function saveAs(opener, host) {
   const rows = host.rows();
-  const words = { title: t("Save as set…"), label: t("Name of the set") };
+  const words = { title: t("Save as set…"), label: t("Name of the set"), value: proposedName(rows) };
   askForName(opener, words, (name) =>
     SETS.change((now) => (isTaken(now, name) ? now : new Map([...now, [name, rows]]))),
   );
+}
+
+/** Returns a name to begin with: that of the first LoRA, and how many more there are. @param {Row[]} rows */
+function proposedName(rows) {
+  const [first, ...others] = rows.filter(({ name }) => name);
+  if (!first) return "";
+  const more = others.length ? ` + ${others.length}` : "";
+  return splitName(printable(first.name)).base.slice(0, LONGEST_NAME - more.length) + more;
 }
 
 /** Gives a set another name, in its place. @param {HTMLElement} opener @param {string} former */
