@@ -10,7 +10,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..lora_core.algebra import Recipe, Term
-from ..lora_core.library import Asked, stated_triggers
+from ..lora_core.library import stated_triggers
 from ..lora_core.lists import (
     SIDES,
     Row,
@@ -86,19 +86,13 @@ class LoRARows(io.ComfyNode):
         )
 
     @classmethod
-    async def validate_inputs(cls, rows: object = None, **given: object) -> bool | str:
+    async def validate_inputs(cls, rows: object = None) -> bool | str:
         """Says what is wrong with rows and files before anything runs.
 
-        What comes by a link is not known yet, and None.
+        It does not ask for strengths that come by inputs: the host would say each error once for
+        each input that is asked for.
         """
-        known = {name: value for name, value in given.items() if value is not None}
-
-        def asked() -> Iterable[Asked]:
-            listed = read_rows(rows)
-            check_links(listed, given)
-            return [row.asked for row in _each_file(with_links(active_rows(listed), known))]
-
-        return await validation_errors(asked)
+        return await validation_errors(lambda: [row.asked for row in _each_file(_active(rows))])
 
     @classmethod
     def fingerprint_inputs(cls, rows: object = None, **_others: object) -> object:
@@ -118,6 +112,7 @@ class LoRARows(io.ComfyNode):
         **given: object,
     ) -> io.NodeOutput:
         with plain_errors(), report_refusals():
+            check_links(read_rows(rows), given)
             loras = _loras(with_links(_active(rows), given), lora or Recipe())
             out = loras.high, loras.words, loras.tags
             if model is None and clip is None and model_low is None:

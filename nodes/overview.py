@@ -35,10 +35,9 @@ VIDEO_HEADERS = {
     "Cache-Control": "private, max-age=300",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Accept-Ranges": "bytes",
 }
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def overview_routes() -> dict[str, Handler]:
@@ -59,13 +58,13 @@ def overview_routes() -> dict[str, Handler]:
         async with turns:
             return reply(await asyncio.to_thread(_about_model, kind, name))
 
-    async def video(request: web.Request) -> web.Response:
+    async def video(request: web.Request) -> web.StreamResponse:
         try:
             name = parameter(request.query, "name", NAME)
         except LoraInputError as error:
             return refusal(error)
         async with turns:
-            return await asyncio.to_thread(_video, request, name)
+            return await asyncio.to_thread(_video, name)
 
     return {LIBRARY: library, MODEL: model, VIDEO: video}
 
@@ -112,37 +111,15 @@ def _about_model(kind: str, name: str) -> bytes:
     )
 
 
-def _video(request: web.Request, name: str) -> web.Response:
-    """Returns the video next to a listed file, or the part of it that is asked for."""
+def _video(name: str) -> web.StreamResponse:
+    """Returns the video next to a listed file. It is sent in pieces, and in parts if these are asked
+    for."""
     try:
         path = next((each.video for each in listed_files([find_lora(name).name])), "")
-        part = request.http_range
-    except (LoraError, ValueError):
-        return web.Response(status=400)
-    if not path:
+        status = os.lstat(path) if path else None
+    except (LoraError, OSError):
         return web.Response(status=404)
-    try:
-        content = _content(path)
-    except OSError:
+    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_VIDEO_BYTES:
         return web.Response(status=404)
     kind = VIDEO_TYPES[Path(path).suffix.lower()]
-    start, stop, _ = part.indices(len(content))
-    if part.start is None and part.stop is None:
-        return web.Response(body=content, headers=VIDEO_HEADERS, content_type=kind)
-    if start >= stop:
-        return web.Response(status=416, headers={"Content-Range": f"bytes */{len(content)}"})
-    ranged = {**VIDEO_HEADERS, "Content-Range": f"bytes {start}-{stop - 1}/{len(content)}"}
-    return web.Response(status=206, body=content[start:stop], headers=ranged, content_type=kind)
-
-
-def _content(path: str) -> bytes:
-    """Reads a plain file of a size that a preview has; OSError for anything else."""
-    with open(path, "rb", opener=_without_links) as source:
-        status = os.fstat(source.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_VIDEO_BYTES:
-            raise OSError("no preview")
-        return source.read(LARGEST_VIDEO_BYTES)
-
-
-def _without_links(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    return web.FileResponse(path, headers={**VIDEO_HEADERS, "Content-Type": kind})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from comfy_api.latest import io
 
 from ..lora_core.algebra import Recipe
-from ..lora_core.errors import LoraError
 from ..lora_core.library import Asked
 from ..lora_core.lists import (
     ONE,
@@ -15,6 +15,7 @@ from ..lora_core.lists import (
     Pick,
     Sweep,
     check_count,
+    check_pick,
     each_alone,
     named_files,
     parse_blocks,
@@ -24,11 +25,12 @@ from ..lora_core.lists import (
 )
 from .file_inputs import fingerprints, terms_of, validation_errors
 from .host import Library, listed_states, lora_names
-from .plain_errors import plain_errors, validation_error
+from .plain_errors import plain_errors
 from .types import CATEGORY, Lora, lora_input
 
 DEFAULT = "0, 0.5, 1"
 UNLINKED = object()
+ALL = PICKS[0]
 LARGEST_NUMBER = 2**64 - 1
 
 
@@ -69,23 +71,26 @@ class SweepLoRA(io.ComfyNode):
         blocks: str | None = "",
         files: str | None = "",
         seeds: str | None = "",
-        pick: str | None = PICKS[0],
+        pick: str | None = ALL,
     ) -> bool | str:
         """Says what is wrong before anything runs; linked inputs are only known later."""
-        try:
+
+        def asked() -> tuple[Asked, ...]:
             crossed = across is not UNLINKED and across_values is not None
             rows = parse_values(across_values or "", "across_values") if crossed else ONE
+            named = _asked(files)
             counts = (
                 1 if values is None else len(parse_values(values)),
-                len(_asked(files)) or 1,
+                len(named) or 1,
                 len(parse_blocks(blocks or "")) or len(rows),
                 len(parse_seeds(seeds or "")) or 1,
             )
-            if pick == PICKS[0]:
+            check_pick(pick or ALL)
+            if pick == ALL:
                 check_count(*counts)
-        except LoraError as error:
-            return validation_error(error)
-        return await validation_errors(lambda: _asked(files))
+            return named
+
+        return await validation_errors(asked)
 
     @classmethod
     def fingerprint_inputs(cls, files: str | None = "", **_others: object) -> object:
@@ -106,19 +111,24 @@ class SweepLoRA(io.ComfyNode):
         files: str = "",
         one_by_one: bool = False,
         seeds: str = "",
-        pick: Pick = "all",
+        pick: Pick = ALL,
         number: int = 0,
     ) -> io.NodeOutput:
         with plain_errors():
+            check_pick(pick)
             columns = parse_values(values)
             rows = ONE if across is None else parse_values(across_values, "across_values")
-            loras = _tried(lora, one_by_one, files)
-            whole = Sweep(loras, columns, across, rows, parse_blocks(blocks), parse_seeds(seeds))
-            items = picked(whole, pick, number)
+            more = across, rows, parse_blocks(blocks), parse_seeds(seeds)
+            tried = [*_connected(lora, one_by_one), *_asked(files)]
+            if pick != ALL:  # the other files are not even opened
+                place, number = picked(pick, number, len(columns), len(tried) or 1)
+                tried = tried[place : place + 1]
+            sweep = Sweep(_loaded(tried), columns, *more)
+            items = sweep.items() if pick == ALL else (sweep.item(number),)
         return io.NodeOutput(
             [item.recipe for item in items],
             [item.label for item in items],
-            whole.columns if pick == "all" else 1,
+            sweep.columns if pick == ALL else 1,
             [item.seed for item in items],
         )
 
@@ -127,12 +137,17 @@ def _asked(files: str | None) -> tuple[Asked, ...]:
     return named_files(files, lora_names(), Library().resolve) if files else ()
 
 
-def _tried(lora: Recipe | None, one_by_one: bool, files: str) -> tuple[Recipe, ...]:
-    """Returns the LoRAs to try: what is connected, then the files; no LoRA if there is nothing."""
+def _connected(lora: Recipe | None, one_by_one: bool) -> tuple[Recipe, ...]:
+    """Returns what is connected, all together or one by one."""
     connected = lora or Recipe()
-    own = each_alone(connected) if one_by_one else (connected,) if connected else ()
-    named = terms_of((asked, Fraction(1), Fraction(1)) for asked in _asked(files))
-    return (*own, *(Recipe((term,)) for term in named)) or (Recipe(),)
+    return each_alone(connected) if one_by_one else (connected,) if connected else ()
+
+
+def _loaded(tried: Sequence[Recipe | Asked]) -> tuple[Recipe, ...]:
+    """Returns the LoRAs to try: what is connected, then the files; no LoRA if there is nothing."""
+    own = [each for each in tried if isinstance(each, Recipe)]
+    named = [(each, Fraction(1), Fraction(1)) for each in tried if isinstance(each, Asked)]
+    return (*own, *(Recipe((term,)) for term in terms_of(named))) or (Recipe(),)
 
 
 def _strengths() -> list[io.Input]:
@@ -189,7 +204,7 @@ def _kinds() -> list[io.Input]:
         io.Combo.Input(
             "pick",
             options=list(PICKS),
-            default=PICKS[0],
+            default=ALL,
             optional=True,
             tooltip="all: every combination in one run. in turn: the combination that number "
             "says. random: one that number chooses. To go through them, queue many runs and "

@@ -40,8 +40,13 @@ class Overview:
             self._waiting = deque(f for f, known in zip(files, found, strict=True) if not known)
             more = min(THREADS - self._working, len(self._waiting))
             self._working += more
-        for _ in range(more):
-            Thread(target=self._work, name="lora-algebra-overview", daemon=True).start()
+        for started in range(more):
+            try:
+                Thread(target=self._work, name="lora-algebra-overview", daemon=True).start()
+            except RuntimeError:  # the system gives no more threads; the next question tries again
+                with self._lock:
+                    self._working -= more - started
+                break
         return found
 
     def _work(self) -> None:

@@ -15,7 +15,7 @@ from .rows import (
     with_links,
 )
 from .sweep import ONE, Sweep, check_count, columns_of, headers, parse_values
-from .sweep_each import PICKS, Pick, each_alone, named_files, parse_seeds, picked
+from .sweep_each import PICKS, Pick, check_pick, each_alone, named_files, parse_seeds, picked
 from .tags import ORDERS, Order, check_readable, hashes_line, read_tags, written_tags
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "check_constant",
     "check_count",
     "check_links",
+    "check_pick",
     "check_readable",
     "columns_of",
     "each_alone",

@@ -106,9 +106,10 @@ class Sweep:
 
     @property
     def columns(self) -> int:
-        """How many items are in a row of the table: as many as there are of the first kind that has
-        several."""
-        return next((count for count in self.counts if count > 1), 1)
+        """How many items are in a row of the table: the values, or else the LoRAs, or else the
+        seeds. What is crossed with them is always below each other."""
+        values, loras, rows, seeds = self.counts
+        return max(values, 1 if values > 1 else loras, seeds if values * loras * rows == 1 else 1)
 
     def items(self) -> tuple[Item, ...]:
         """Returns all of them, row by row; LoraInputError if these are too many."""

@@ -19,7 +19,6 @@ from ..errors import LoraError, LoraInputError
 from ..library import Asked, Found, folded
 from ..short_names import SUFFIX
 from ..text import shortened
-from .sweep import Item, Sweep
 
 Pick: TypeAlias = Literal["all", "in turn", "random"]
 
@@ -82,17 +81,29 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def picked(sweep: Sweep, pick: Pick, number: int) -> tuple[Item, ...]:
-    """Returns all items of a sweep, or the one that ``number`` says.
+def check_pick(pick: str) -> None:
+    """Refuses a ``pick`` that is none (LoraInputError)."""
+    if pick not in PICKS:
+        expected = ", ".join(PICKS)
+        raise LoraInputError(
+            f"pick: found {pick[:30]!r}; expected one of {expected}.",
+            key="pick",
+            expected=expected,
+            found=pick,
+        )
 
-    In turn, it is counted from 0, and after the last comes the first. At random, the same number
-    is the same item, today and on another computer.
+
+def picked(pick: Pick, number: int, values: int, loras: int) -> tuple[int, int]:
+    """Returns which of so many LoRAs a number means, and which combination of that one.
+
+    In turn, it is counted from 0, through all values, then through all LoRAs, then through the
+    rest. At random, the same number is the same item, today and on another computer.
     """
-    if pick == "all":
-        return sweep.items()
     if pick == "random":
         number = int.from_bytes(hashlib.sha256(str(number).encode()).digest(), "big")
-    return (sweep.item(number),)
+    above, value = divmod(number, values)
+    rest, lora = divmod(above, loras)
+    return lora, value + values * rest
 
 
 def natural(name: str) -> list[tuple[int, str]]:

@@ -18,6 +18,8 @@ from lora_core.lists.sweep import MOST_ITEMS, Sweep, columns_of, headers, parse_
 from lora_core.lists.sweep_each import (
     LARGEST_SEED,
     MOST_SEEDS,
+    PICKS,
+    check_pick,
     each_alone,
     named_files,
     natural,
@@ -211,31 +213,61 @@ def test_the_kinds_of_too_many_are_named():
     assert refused.value.expected == f"at most {MOST_ITEMS} items"
 
 
-PLOT = Sweep((INK, OLD, LIGHT), parse_values("0.5, 1"), seeds=(1, 2))
+LORAS, VALUES, TWO_SEEDS = (INK, OLD, LIGHT), parse_values("0.5, 1"), (1, 2)
+
+
+def pick(kind, number):
+    """The recipe and the seed of what is picked, as the node does it: from a sweep of one LoRA."""
+    lora, combination = picked(kind, number, len(VALUES), len(LORAS))
+    item = Sweep((LORAS[lora],), VALUES, seeds=TWO_SEEDS).item(combination)
+    return item.recipe, item.seed
+
+
+PLOT = [(item.recipe, item.seed) for item in Sweep(LORAS, VALUES, seeds=TWO_SEEDS).items()]
 
 
 def test_in_turn_a_queue_goes_through_all_and_begins_again():
-    queue = [picked(PLOT, "in turn", number) for number in range(24)]
-    assert [item for (item,) in queue] == [*PLOT.items(), *PLOT.items()]
+    assert [pick("in turn", number) for number in range(24)] == [*PLOT, *PLOT]
 
 
 def test_at_random_a_number_is_always_the_same_item_and_all_are_found():
     chance = random.Random(1)
     numbers = [chance.randrange(LARGEST_SEED) for _ in range(200)]
-    once, again = ([picked(PLOT, "random", n) for n in numbers] for _ in range(2))
+    once, again = ([pick("random", n) for n in numbers] for _ in range(2))
     assert once == again
-    assert {item for (item,) in once} == set(PLOT.items())
-    first = [PLOT.items().index(*picked(PLOT, "random", n)) for n in range(8)]
-    assert first == FIXED
+    assert {*once} == {*PLOT}
+    assert [PLOT.index(pick("random", n)) for n in range(8)] == FIXED
 
 
 FIXED = [9, 3, 9, 2, 6, 1, 7, 5]
 """Which items the first numbers are: a queue made again is the same pictures, whatever the version."""
 
 
+def test_a_pick_that_is_none_is_refused():
+    for pick in PICKS:
+        check_pick(pick)
+    for wrong in ("All", "randon", ""):
+        with pytest.raises(LoraInputError, match="expected one of all, in turn, random"):
+            check_pick(wrong)
+
+
+def test_columns_are_the_values_or_the_loras_or_the_seeds():
+    seeds, rows = range(4), parse_blocks("ALL\nonly early")
+    assert Sweep((INK,), VALUES, seeds=seeds).columns == 2
+    assert Sweep((INK, OLD, LIGHT), blocks=rows, seeds=seeds).columns == 3
+    assert Sweep((INK,), seeds=seeds).columns == 4
+    for crossed in (
+        Sweep((INK,), (ONE,), LIGHT, VALUES),
+        Sweep((INK,), blocks=rows),
+        Sweep((INK,), blocks=rows, seeds=seeds),
+    ):
+        assert crossed.columns == 1
+
+
 def test_one_of_more_than_can_be_made_at_once_can_be_picked():
     seeds = range(10 * MOST_ITEMS)
-    (item,) = picked(Sweep((INK,), seeds=seeds), "in turn", 2 * MOST_ITEMS)
-    assert (item.label, item.seed) == ("ink-10 1, seed 512", 512)
+    lora, combination = picked("in turn", 2 * MOST_ITEMS, 1, 1)
+    item = Sweep((INK,), seeds=seeds).item(combination)
+    assert (lora, item.label, item.seed) == (0, "ink-10 1, seed 512", 512)
     with pytest.raises(LoraInputError):
-        picked(Sweep((INK,), seeds=seeds), "all", 0)
+        Sweep((INK,), seeds=seeds).items()

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { giveLink, takeLink } from "../../web/model/links.js";
 import { otherHalf, sideOf } from "../../web/model/pairs.js";
 import * as sides from "../../web/model/sides.js";
-import { add, duplicate, isLinkName, normalise, readValue, withIdentities } from "../../web/model/value.js";
+import { add, duplicate, isLinkName, MOST_ROWS, normalise, readValue, withIdentities } from "../../web/model/value.js";
 
 const PAIRS = [
   ["wan/look_high_noise.safetensors", "wan/look_low_noise.safetensors"],
@@ -157,8 +157,37 @@ test("split and joined, a pair is as it was", () => {
   assert.deepEqual(sides.split([A], 0), [A]);
 });
 
+test("words that the user has taken away stay away in a pair", () => {
+  const [pair] = sides.join([row(HIGH, 1, { triggers: [] }), row(LOW, 1, { triggers: [] })], 0);
+  assert.deepEqual(pair.triggers, []);
+});
+
+test("a file that is added counts, and what did not count is off after a split", () => {
+  assert.equal(sides.renameLow([{ ...A, only: "high" }], 0, LOW)[0].only, undefined);
+  assert.equal(sides.addHigh([row(LOW, 1, { only: "low" })], 0, HIGH)[0].only, undefined);
+  assert.equal(sides.renameLow([{ ...PAIR, only: "high" }], 0, LOW)[0].only, "high");
+  for (const only of ["high", "low"])
+    assert.deepEqual(
+      sides.split([{ ...PAIR, only }], 0).map((each) => each.on),
+      [only === "high", only === "low"],
+    );
+  const full = [PAIR, ...new Array(MOST_ROWS - 1).fill(A)];
+  assert.equal(sides.split(full, 0), full);
+});
+
+test("the low-noise file has the row's text strength, unless it has a strength of its own", () => {
+  const pair = { ...PAIR, strength_clip: 0.2 };
+  assert.equal(sides.asLow(pair).strength_clip, undefined);
+  assert.equal(sides.asLow({ ...pair, low: { name: LOW } }).strength_clip, 0.2);
+});
+
+test("the same file, chosen again before its hash is known, keeps it", () => {
+  const low = { name: LOW, hash: HASH, size: 1, noted: LOW };
+  assert.deepEqual(sides.renameLow([{ ...A, low }], 0, LOW)[0].low, low);
+});
+
 test("two rows are joined where the first of them stands", () => {
-  const rows = [row(LOW, 0.5, { note: "n" }), A, row(HIGH, 0.5, { on: false, triggers: ["x"] })];
+  const rows = [row(LOW, 0.5, { note: "n", triggers: [] }), A, row(HIGH, 0.5, { triggers: ["x"] })];
   const pair = { on: true, name: HIGH, strength: 0.5, triggers: ["x"], note: "n", low: { name: LOW } };
   for (const index of [0, 2]) assert.deepEqual(sides.join(rows, index), [pair, A]);
 });
@@ -166,6 +195,11 @@ test("two rows are joined where the first of them stands", () => {
 test("rows that are no halves, or would lose something, are not joined", () => {
   const others = [row("look_low_v2.pt"), row(LOW, 1, { blocks: "late: 0" }), row(LOW, 1, { low: { name: "x" } })];
   for (const other of others) assert.deepEqual(sides.join([row(HIGH), other], 0), [row(HIGH), other]);
+  const apart = { strength_clip: 0.5 };
+  const losing = [{ on: false }, { solo: true }, { triggers: ["x"] }, apart];
+  for (const own of losing) assert.equal(sides.halfIn([row(HIGH), row(LOW, 1, own)], 0), -1, JSON.stringify(own));
+  assert.equal(sides.halfIn([row(HIGH, 0.8, apart), row(LOW, 1, apart)], 0), -1);
+  assert.equal(sides.halfIn([row(HIGH, 1, apart), row(LOW, 1, apart)], 0), 1);
   assert.equal(sides.halfIn([row(HIGH), row(LOW), row(LOW)], 0), -1);
   assert.equal(sides.halfIn([row(HIGH), row("")], 1), -1);
 });
@@ -175,6 +209,17 @@ test("normalising keeps the ratio of the two strengths, and hashes of both files
   const [known] = withIdentities([{ ...PAIR, hash: undefined }], (name) => ({ hash: HASH, size: name.length }));
   assert.deepEqual([known.size, known.low.size, known.low.noted], [HIGH.length, LOW.length, LOW]);
   assert.deepEqual(withIdentities([A], () => undefined)[0], A);
+});
+
+test("strengths add up to one without those that come by a link", () => {
+  const rows = [
+    { ...A, strength: 4 },
+    { ...A, strength: 3, link: "strength_1" },
+  ];
+  assert.deepEqual(
+    normalise(rows).map(({ strength }) => strength),
+    [1, 3],
+  );
 });
 
 test("a row gets the smallest free input for its strength, and gives it back", () => {

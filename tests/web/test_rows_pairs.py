@@ -253,6 +253,10 @@ def test_the_details_tell_of_both_files(rows, shoot):
         expect(rows.panel(0)).to_contain_text(name)
     expect(rows.panel(0).get_by_role("group", name="Trigger words")).to_have_count(1)
     shoot("rows_pairs_panel")
+    rows.noise(0, "Only in the low-noise model")
+    rows.wait_for(pair(only="low"))  # the page must not ask again and again
+    for name in (HIGH, LOW):
+        expect(rows.panel(0)).to_contain_text(name)
 
 
 def test_a_pair_is_copied_pasted_and_doubled_as_one(rows, page):

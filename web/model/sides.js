@@ -10,7 +10,7 @@
  */
 
 import { otherHalf, sideOf } from "./pairs.js";
-import { identityOf, set, tidy, withName } from "./value.js";
+import { identityOf, MOST_ROWS, set, tidy, withName } from "./value.js";
 
 /** The models that get the file which a row names first. @param {Row} row @returns {Side[]} */
 export function sidesOf({ low, only }) {
@@ -24,9 +24,12 @@ export function sidesOf({ low, only }) {
  * @param {Row} row with a file for low noise @returns {Row}
  */
 export function asLow(row) {
-  const { low, link, strength_clip: _, hash: _hash, size: _size, noted: _noted, ...others } = row;
-  const linked = link && low?.strength === undefined ? { link } : {};
-  return { ...others, ...low, ...linked, only: "low" };
+  const { low, link, strength_clip: apart, hash: _hash, size: _size, noted: _noted, ...others } = row;
+  /** @type {Partial<Row>} */
+  const shared = {}; // with a strength of its own
+  if (low?.strength === undefined && link !== undefined) shared.link = link;
+  if (low?.strength === undefined && apart !== undefined) shared.strength_clip = apart;
+  return { ...others, ...low, ...shared, only: "low" };
 }
 
 /**
@@ -41,12 +44,14 @@ function setLow(rows, index, values) {
 }
 
 /**
- * Gives a row a file for low noise, or another one.
+ * Gives a row a file for low noise, or another one. A new one counts, whatever the row was for.
  *
  * @param {Row[]} rows @param {number} index @param {string} name @param {Identity} [identity]
  */
 export function renameLow(rows, index, name, identity = {}) {
-  return setLow(rows, index, { name, ...identityKeys(identity, name) });
+  const { low } = rows[index];
+  const known = low?.name === name && identity.hash === undefined ? identityOf(low) : identity;
+  return setLow(low ? rows : setOnly(rows, index), index, { name, ...identityKeys(known, name) });
 }
 
 /**
@@ -57,7 +62,7 @@ export function renameLow(rows, index, name, identity = {}) {
 export function addHigh(rows, index, name, identity = {}) {
   const row = rows[index];
   const low = { name: row.name, ...withName(row.name, identityOf(row)) };
-  return set(rows, index, { name, ...identityKeys(identity, name), low });
+  return set(rows, index, { name, ...identityKeys(identity, name), low, only: undefined });
 }
 
 /** What a row keeps of a file, in place of what it knew of another. @param {Identity} identity @param {string} name */
@@ -97,12 +102,17 @@ export function swap(rows, index) {
   return setLow(swapped, index, apart);
 }
 
-/** Makes two rows of a pair, one for each model. @param {Row[]} rows @param {number} index */
+/** Makes two rows of a pair, one for each model. What did not count is off. @param {Row[]} rows @param {number} index */
 export function split(rows, index) {
   const { low, ...row } = rows[index];
-  if (!low) return rows;
+  if (!low || rows.length >= MOST_ROWS) return rows;
   const { note: _, ...other } = structuredClone(asLow(rows[index]));
-  return rows.toSpliced(index, 1, { ...row, only: "high" }, { ...other, only: "low" });
+  return rows.toSpliced(
+    index,
+    1,
+    { ...row, only: "high", on: row.on && row.only !== "low" },
+    { ...other, only: "low", on: row.on && row.only !== "high" },
+  );
 }
 
 /**
@@ -119,8 +129,11 @@ export function halfIn(rows, index) {
   return found.length === 1 ? rows.indexOf(found[0]) : -1;
 }
 
-/** Whether two rows could be one, but for their files. @param {Row} one @param {Row} other */
-const isLike = (one, other) => one.blocks === other.blocks && one.link === other.link;
+/** Whether two rows could be one, but for their files and strengths. @param {Row} one @param {Row} other */
+const isLike = (one, other) =>
+  /** @type {const} */ (["on", "solo", "strength_clip", "blocks", "link"]).every((key) => one[key] === other[key]) &&
+  (one.strength_clip === undefined || one.strength === other.strength) &&
+  (one.triggers === undefined) === (other.triggers === undefined);
 
 /**
  * Makes one row of two that are each other's halves. What is said of both, such as a note, is that of the first.
@@ -138,14 +151,14 @@ export function join(rows, index) {
 
 /** @param {Row} first @param {Row} high @param {Row} low @returns {Row} */
 function joined(first, high, low) {
-  const words = [high, low].flatMap(({ triggers = [] }) => triggers);
+  const words = high.triggers && [...new Set([...high.triggers, ...(low.triggers ?? [])])];
   const apart = high.link || low.strength === high.strength ? {} : { strength: low.strength };
   const [pair] = set([first], 0, {
     name: high.name,
     strength: high.strength,
     strength_clip: high.strength_clip,
     ...identityKeys(identityOf(high), high.name),
-    triggers: words.length ? [...new Set(words)] : undefined,
+    triggers: words,
     note: first.note ?? high.note ?? low.note,
     low: { name: low.name, ...apart, ...withName(low.name, identityOf(low)) },
     only: undefined,

@@ -288,7 +288,7 @@ export function activeRows(rows) {
  * @param {Row[]} rows
  */
 export function normalise(rows) {
-  const active = new Set(activeRows(rows));
+  const active = new Set(activeRows(rows).filter(({ link }) => !link)); // a link's strength is not ours
   const total = [...active].reduce((sum, { strength }) => sum + Math.abs(strength), 0);
   if (!total) return rows;
   return rows.map((row) => (active.has(row) ? scaled(row, 1 / total) : row));

@@ -34,7 +34,8 @@ export function takePlace(node, element, className) {
 }
 
 /** Whether a value comes by a link, and so only when the workflow runs. @param {Host.Node} node @param {string} name */
-export const isLinked = (node, name) => node.inputs.some(({ widget, link }) => widget?.name === name && link !== null);
+export const isLinked = (node, name) =>
+  (node.inputs ?? []).some(({ widget, link }) => widget?.name === name && link !== null && link !== undefined);
 
 /** @param {Host.Node} node @param {string} name */
 export const valueIn = (node, name) => node.widgets?.find((widget) => widget.name === name)?.value;

@@ -7,6 +7,7 @@ import { app } from "../../../scripts/app.js";
 
 import { library } from "../library/library.js";
 import { targetOf } from "../page/elements.js";
+import { isLinked } from "../page/hosted.js";
 import { setting } from "../page/settings.js";
 import { loadWords } from "../page/words.js";
 import { captureStep } from "../page/workflow.js";
@@ -73,7 +74,7 @@ function pressed(event) {
   if (!LiteGraph.vueNodesMode || !(event.target instanceof Element)) return;
   const combo = targetOf(event).closest(COMBO);
   const node = combo && nodeOf(combo);
-  if (!combo || !node || !opens(event) || !setting("FilePicker")) return;
+  if (!combo || !node || !opens(event) || !setting("FilePicker") || isLinked(node, WIDGET)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
   if (event.type !== "click" && event.type !== "keydown") return;

@@ -10,7 +10,7 @@ import { hasPreview, makeMovingPicture, stop } from "./picture.js";
 const DELAY = 400; // milliseconds that the mouse rests before anything is shown
 const GAP = 6;
 
-/** @type {{ element: HTMLElement, end: () => void } | null} there is at most one */
+/** @type {{ end: () => void } | null} there is at most one */
 let shown = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let waiting;
@@ -53,7 +53,6 @@ async function begin(element, nameOf) {
   document.body.append(box);
   place(box, element.getBoundingClientRect());
   const own = {
-    element: box,
     end: () => {
       stop(picture);
       box.remove();

@@ -36,7 +36,7 @@ app.registerExtension({ name: "LoraAlgebra.Panel", init: () => loadStyle("rows/p
  */
 export function fillPanel(panel, row, widget, index) {
   const files = filesOf(row);
-  const state = JSON.stringify([row.triggers, index, files.map((file) => stateOf(panel, file, widget))]);
+  const state = JSON.stringify([row.triggers, index, files.map((file, at) => stateOf(panel, file, widget, at))]);
   if (drawn.get(panel) === state) return;
   drawn.set(panel, state);
   const wereOpen = folded(panel).map(({ open }) => open);
@@ -54,10 +54,14 @@ export function fillPanel(panel, row, widget, index) {
 /** Returns a row for each of its files, as the models see it that get the file. @param {Row} row */
 const filesOf = (row) => (row.low ? [row, asLow(row)] : [row]);
 
-/** Asks for what is in a file, and returns what is known of it. @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget */
-function stateOf(panel, row, widget) {
+/**
+ * Asks for what is in a file, and returns what is known of it.
+ *
+ * @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget @param {number} at its place among those of a pair
+ */
+function stateOf(panel, row, widget, at) {
   const reply = knownFacts(row);
-  askForWhole(panel, row, widget);
+  askForWhole(panel, row, widget, at);
   return [row.name, reply, runSentences(widget.node, row)];
 }
 
@@ -82,10 +86,10 @@ function keep(control, twin) {
 /**
  * Asks for everything, the hash too, and shows it when it comes.
  *
- * @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget
+ * @param {HTMLElement} panel @param {Row} row @param {RowsWidget} widget @param {number} at
  */
-async function askForWhole(panel, row, widget) {
-  const asked = row.only === "low" ? "askedLow" : "asked"; // a panel may show two files
+async function askForWhole(panel, row, widget, at) {
+  const asked = at ? "askedLow" : "asked";
   const isAsked = panel.dataset[asked] === row.name && knownFacts(row) !== undefined;
   if (!row.name || isAsked) return;
   panel.dataset[asked] = row.name;

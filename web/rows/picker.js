@@ -54,12 +54,14 @@ class Picker {
   #recent = library.recent();
   /** @type {Set<string>} */
   #favourites = new Set();
+  #favouritesCome = Promise.resolve();
   /** @type {string[] | null} the architectures that fit the model; null if it is not known */
   #fits = null;
   /** @type {{ entries: Entry[], glances: Map<string, unknown>, newest: Entry[] } | undefined} the order by date */
   #sorted;
   /** @type {Element | null | undefined} the picture whose video is played */
   #moving;
+  #previewed = "";
   #unwatch = () => {};
 
   /** @param {HTMLElement} opener @param {Options} options */
@@ -129,7 +131,7 @@ class Picker {
     if (library.names) this.#begin();
     else setText(this.status, t("Loading…"));
     this.#unwatch = overview.watch(() => this.#learn());
-    this.#loadFavourites();
+    this.#favouritesCome = this.#loadFavourites();
     this.#loadFits();
     const changed = await library.refreshNames();
     if ((changed || !this.#found) && this.element.isConnected) this.#begin();
@@ -161,7 +163,8 @@ class Picker {
     const found = this.#matching();
     if (isSame(found, this.#found)) {
       this.list.renew();
-      return this.#showPreview();
+      // a video that is shown goes on; in the grid it is part of an option, which is new
+      return this.#grid || this.#previewed !== this.#sourcesOf(name) ? this.#showPreview() : undefined;
     }
     this.#found = found;
     this.#show();
@@ -253,8 +256,14 @@ class Picker {
     if (entry) this.#prefetch = setTimeout(() => library.ask(entry.name), PREFETCH);
   }
 
+  /** Tells two previews apart. @param {string | undefined} name */
+  #sourcesOf(name) {
+    return name === undefined ? "" : JSON.stringify([name, overview.picture(name), overview.video(name)]);
+  }
+
   #showPreview() {
     const entry = this.#current();
+    this.#previewed = this.#sourcesOf(entry?.name);
     stop(this.#moving);
     const picture = this.list.currentElement()?.querySelector(".lora-algebra-picture");
     this.#moving = entry && !this.#grid ? makeMovingPicture(entry.name) : picture;
@@ -271,7 +280,8 @@ class Picker {
   }
 
   /** @param {Entry | undefined} entry */
-  #toggleFavourite(entry) {
+  async #toggleFavourite(entry) {
+    await this.#favouritesCome; // whether it is one is not known before
     if (!entry) return;
     const isOne = !this.#favourites.delete(entry.name);
     if (isOne) this.#favourites.add(entry.name);
@@ -280,7 +290,10 @@ class Picker {
     this.#find();
     this.#go(current);
     const { base: name } = entry;
-    setText(this.status, isOne ? t("{name} is a favourite now", { name }) : t("{name} is no favourite now", { name }));
+    setText(
+      this.status,
+      isOne ? t("{name} is a favourite now", { name }) : t("{name} is no longer a favourite", { name }),
+    );
   }
 
   /** @param {KeyboardEvent} event */

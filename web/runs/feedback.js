@@ -75,7 +75,7 @@ export function outcomeOf(node, row) {
   if (!counts(row, rows)) return undefined;
   if (isIdle(node, row)) return { state: "none", text: t("not used"), title: idleSentence() };
   const run = lastRun(node, row);
-  const advice = adviceFor(row, factsSoon(row)?.facts?.recommended);
+  const advice = row.link ? undefined : adviceFor(row, factsSoon(row)?.facts?.recommended);
   if (!advice) return run;
   const text = [run?.text, advice.text].filter(Boolean).join(" ");
   return { state: run?.state ?? "none", text, title: [run?.title, advice.title].filter(Boolean).join("\n") };
