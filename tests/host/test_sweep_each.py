@@ -112,9 +112,13 @@ def test_a_connected_stack_comes_first_together_or_one_by_one(host, epochs):
 @pytest.mark.usefixtures("epochs")
 def test_a_queue_goes_through_all_of_them(host):
     inputs = {"files": PATTERN, "values": "0.5, 1", "seeds": "7, 8"}
-    _, whole, _, _ = given(host, **inputs)
+    recipes, _, _, seeds = given(host, **inputs)
+    all_of_them = [*zip(recipes, seeds, strict=True)]
     queue = [given(host, **inputs, pick="in turn", number=number) for number in range(12)]
-    assert [label for _, (label,), _, _ in queue] == [*whole, *whole[:4]]
+    made = [(recipe, seed) for (recipe,), _, _, (seed,) in queue]
+    assert made == [*all_of_them, *all_of_them[:4]]
+    whole = [label for _, (label,), _, _ in queue[:8]]
+    assert whole[0] == "ink-2 0.5, seed 7"  # for a file name: one item has no table
     assert all(columns == [1] for _, _, columns, _ in queue)
     chance = [given(host, **inputs, pick="random", number=number) for number in range(12)]
     assert chance[:3] == [given(host, **inputs, pick="random", number=n) for n in range(3)]
