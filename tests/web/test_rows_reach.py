@@ -242,33 +242,3 @@ def overlap(one, other):
         min(one[at] + one[size], other[at] + other[size]) - max(one[at], other[at]) > 1
         for at, size in (("x", "width"), ("y", "height"))
     )
-
-
-def test_the_light_theme_is_readable(three, shoot):
-    page = three.page
-    try:
-        page.setPalette("light")
-        shoot("rows_light")
-        three.add_button().click()
-        shoot("rows_picker_light")
-        assert contrast(three.picker()) > 4.5
-        three.press("Escape")
-        assert contrast(three.file(0)) > 4.5
-        assert contrast(three.strength(0)) > 4.5
-    finally:
-        page.setPalette("dark")
-
-
-def contrast(what):
-    """Of an element's text and what is behind it (WCAG 2)."""
-    return what.evaluate("""element => {
-      const parts = (text) => text.match(/[\\d.]+/g).map(Number);
-      const lightness = ([r, g, b]) => [r, g, b].map((part) => part / 255)
-        .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
-        .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
-      let behind = element;
-      while (behind && (parts(getComputedStyle(behind).backgroundColor)[3] ?? 1) < 1) behind = behind.parentElement;
-      const back = lightness(parts(getComputedStyle(behind ?? document.body).backgroundColor));
-      const front = lightness(parts(getComputedStyle(element).color));
-      return (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
-    }""")
