@@ -131,3 +131,72 @@ test("a text that unpacks to far more than it should is left out", async () => {
   const bomb = deflateSync(Buffer.alloc(64_000_000, " "));
   assert.deepEqual(await found(png(chunk("zTXt", bytes("workflow\0\0", bomb)))), { workflow: "" });
 });
+
+/** Counts what is unpacked meanwhile; it is unpacked all the same. */
+async function unpackedBy(file) {
+  const Real = globalThis.DecompressionStream;
+  let count = 0;
+  globalThis.DecompressionStream = class extends Real {
+    constructor(kind) {
+      super(kind);
+      count += 1;
+    }
+  };
+  try {
+    return { texts: await found(file), count };
+  } finally {
+    globalThis.DecompressionStream = Real;
+  }
+}
+
+test("texts of other names, and later ones of the same name, are not unpacked", async () => {
+  const bomb = deflateSync(Buffer.alloc(15_000_000, " "));
+  const named = (name) => chunk("zTXt", bytes(`${name}\0\0`, bomb));
+  const others = png(...Array.from({ length: 2000 }, (_, index) => named(`text ${index}`)));
+  assert.deepEqual(await unpackedBy(others), { texts: {}, count: 0 });
+  const small = ["one", "two"].map((text) => chunk("iTXt", bytes("prompt\0\x01\0\0\0", deflateSync(text))));
+  assert.deepEqual(await unpackedBy(png(...small)), { texts: { prompt: "one" }, count: 1 });
+  const same = png(...Array(2000).fill(chunk("zTXt", bytes("workflow\0\0", deflateSync(Buffer.alloc(64_000_000))))));
+  assert.deepEqual(await unpackedBy(same), { texts: { workflow: "" }, count: 1 });
+});
+
+test("a damaged text counts as the first of its name, too", async () => {
+  const [damaged, cut, whole] = ["zTXt", "iTXt", "tEXt"].map((kind) => chunk(kind, bytes("prompt\0", "abc")));
+  assert.deepEqual(await found(png(damaged, whole)), { prompt: "" });
+  assert.deepEqual(await found(png(cut, whole)), { prompt: "" });
+});
+
+test("a packed text of many pieces is unpacked whole", async () => {
+  const text = Buffer.from(Array.from({ length: 500_000 }, (_, index) => 32 + ((index * index) % 89))).toString();
+  const packed = deflateSync(text, { level: 0 });
+  assert.deepEqual(await found(png(chunk("zTXt", bytes("workflow\0\0", packed)))), { workflow: text });
+});
+
+test("Exif has one directory, one comment and one text of each name", async () => {
+  const text = (value) => [0x010f, 2, bytes(value)];
+  const file = exif(
+    [text("workflow:one"), text("workflow:two"), text("other:three"), text("toString:four")],
+    [
+      [COMMENT, ANY, utf16("one", false)],
+      [COMMENT, ANY, utf16("two", false)],
+    ],
+  );
+  assert.deepEqual(await found(jpeg(file)), { workflow: "one", parameters: "one" });
+  const two = exif([[0x8769, 4, Buffer.alloc(0)]], [[COMMENT, ANY, utf16("one", false)]]); // the first leads nowhere
+  assert.deepEqual(await found(jpeg(two)), {});
+});
+
+test("directories, comments and texts that all mean the same bytes come to an end", async () => {
+  const size = 15_000_000;
+  const head = bytes("MM", number(42, 2), number(8, 4), number(4096, 2));
+  const end = head.length + 12 * 4096;
+  const entry = (tag, type, length, place) =>
+    bytes(number(tag, 2), number(type, 2), number(length, 4), number(place, 4));
+  const all = (each, data = "") => webp(bytes(head, Buffer.concat(Array(4096).fill(each)), data));
+  assert.deepEqual(await found(all(entry(0x8769, 4, 1, 8))), {});
+  const comment = all(entry(COMMENT, ANY, size, end), bytes(Buffer.alloc(8), Buffer.alloc(size, "x")));
+  assert.equal((await found(comment)).parameters.length, size - 8);
+  const zeros = bytes("prompt:", Buffer.alloc(size), "x");
+  const { prompt } = await found(all(entry(0x010f, 2, zeros.length, end), zeros));
+  assert.equal(prompt, `${"\0".repeat(size)}x`);
+});
