@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deflateSync } from "node:zlib";
 
-import { textsOfPicture } from "../../web/interop/picture_texts.js";
+import { readFiles } from "../../web/interop/file_texts.js";
+import { isPicture, textsOfPicture } from "../../web/interop/picture_texts.js";
 
 const bytes = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part, "latin1")));
 const number = (value, length, little) => {
@@ -55,7 +56,7 @@ const utf16 = (text, little) => {
 };
 const COMMENT = 0x9286;
 const [BYTES, ANY] = [1, 7];
-const found = async (file) => Object.fromEntries((await textsOfPicture(new Uint8Array(file))) ?? []);
+const found = async (file) => Object.fromEntries(await textsOfPicture(new Uint8Array(file)));
 
 const PNGS = {
   plain: chunk("tEXt", bytes("workflow\0", '{"a": "é"}')),
@@ -82,6 +83,7 @@ for (const little of [true, false]) {
   const file = exif(entries, [[COMMENT, little ? ANY : BYTES, utf16("a cat <lora:x:1>", little)]], little);
   const texts = { workflow: "{}", prompt: "[]", parameters: "a cat <lora:x:1>" };
   test(`Exif of a WebP, ${little ? "little" : "big"} end first`, async () => {
+    assert.ok(isPicture(webp(file)));
     assert.deepEqual(await found(webp(file)), texts);
     assert.deepEqual(await found(webp(bytes("Exif\0\0", file))), texts);
   });
@@ -95,7 +97,10 @@ test("a comment whose order is not that of the file", async () => {
 });
 
 test("files of other kinds are no pictures", async () => {
-  for (const file of ["", "{}", "GIF89a", "RIFF\0\0\0\0WAVE"]) assert.equal(await textsOfPicture(bytes(file)), null);
+  for (const file of ["", "{}", "GIF89a", "RIFF\0\0\0\0WAVE"]) {
+    assert.equal(isPicture(bytes(file)), false);
+    assert.deepEqual(await found(bytes(file)), {});
+  }
 });
 
 const WHOLE = [
@@ -199,4 +204,60 @@ test("directories, comments and texts that all mean the same bytes come to an en
   const zeros = bytes("prompt:", Buffer.alloc(size), "x");
   const { prompt } = await found(all(entry(0x010f, 2, zeros.length, end), zeros));
   assert.equal(prompt, `${"\0".repeat(size)}x`);
+});
+
+/** A file that notes what is read of it, and when. */
+class Watched extends File {
+  static notes = [];
+
+  slice(start, end) {
+    const part = super.slice(start, end);
+    const note = (what) => Watched.notes.push(`${this.name} ${what} ${part.size}`);
+    const read = part.arrayBuffer.bind(part);
+    part.arrayBuffer = async () => {
+      note("begins");
+      const data = await read();
+      note("ends");
+      return data;
+    };
+    return part;
+  }
+
+  async text() {
+    Watched.notes.push(`${this.name} is text`);
+    return super.text();
+  }
+}
+
+async function watch(...files) {
+  Watched.notes = [];
+  const texts = await readFiles(
+    files.map(([name, ...parts]) => new Watched(parts, name)),
+    (text) => (text ? [text] : []),
+  );
+  return { texts, notes: Watched.notes };
+}
+
+test("files are read one after the other", async () => {
+  const { texts, notes } = await watch(["a", "one"], ["b", PNGS.plain], ["c", png(PNGS.plain)]);
+  assert.deepEqual([texts[0], texts.at(-1)], ["one", '{"a": "é"}']);
+  const whole = png(PNGS.plain).length;
+  assert.deepEqual(notes, [
+    ...["a begins 3", "a ends 3", "a is text"],
+    ...["b begins 16", "b ends 16", "b is text"],
+    ...["c begins 16", "c ends 16", `c begins ${whole}`, `c ends ${whole}`],
+  ]);
+});
+
+test("of a large file that is no picture only the first bytes are read", async () => {
+  const { texts, notes } = await watch(["video", Buffer.alloc(16_000_001, "x")], ["text", "y"]);
+  assert.deepEqual(texts, ["y"]);
+  assert.deepEqual(notes.slice(0, 2), ["video begins 16", "video ends 16"]);
+  assert.ok(!notes.includes("video is text"));
+});
+
+test("the first text in which there is something counts", async () => {
+  const texts = ["prompt", "workflow"].map((name) => chunk("tEXt", bytes(`${name}\0`, name)));
+  assert.deepEqual((await watch(["a", png(...texts)])).texts, ["workflow"]);
+  assert.deepEqual((await watch(["a", png(texts[0])])).texts, ["prompt"]);
 });

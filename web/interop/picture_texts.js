@@ -6,7 +6,7 @@
  */
 
 const NAMES = ["workflow", "prompt", "parameters"]; // texts of other names are not even unpacked
-const MOST_TEXT = 16_000_000; // bytes of one text
+export const MOST_TEXT = 16_000_000; // bytes of one text
 const LONGEST_NAME = 79; // of a PNG's text
 const PIECE = 16_384; // bytes that are unpacked at once: they become a thousand times as many at most
 const MOST_PARTS = 4096; // chunks, segments, or entries of a directory
@@ -28,15 +28,26 @@ const utf8 = (bytes) => new TextDecoder().decode(bytes.subarray(0, MOST_TEXT));
 /** @param {Uint8Array} bytes @param {number} start @param {string} text */
 const says = (bytes, start, text) => latin(bytes.subarray(start, start + text.length)) === text;
 
+/** @param {Uint8Array} bytes */
+const isPng = (bytes) => PNG.every((byte, index) => bytes[index] === byte);
+
+/** @param {Uint8Array} bytes */
+const isWebp = (bytes) => says(bytes, 0, "RIFF") && says(bytes, 8, "WEBP");
+
+/** @param {Uint8Array} bytes */
+const isJpeg = (bytes) => bytes[0] === 0xff && bytes[1] === 0xd8;
+
+/** Whether a file is of a kind that may carry texts. @param {Uint8Array} bytes its first ones at least */
+export const isPicture = (bytes) => [isPng, isWebp, isJpeg].some((is) => is(bytes));
+
 /**
  * @param {Uint8Array} bytes of a file
- * @returns {Promise<Texts | null>} null if it is not such a picture
+ * @returns {Promise<Texts>} empty if it is not such a picture
  */
 export async function textsOfPicture(bytes) {
-  if (PNG.every((byte, index) => bytes[index] === byte)) return textsOfPng(bytes);
-  if (says(bytes, 0, "RIFF") && says(bytes, 8, "WEBP")) return textsOfExif(exifOfWebp(bytes));
-  if (bytes[0] === 0xff && bytes[1] === 0xd8) return textsOfExif(exifOfJpeg(bytes));
-  return null;
+  if (isPng(bytes)) return textsOfPng(bytes);
+  if (isWebp(bytes)) return textsOfExif(exifOfWebp(bytes));
+  return textsOfExif(isJpeg(bytes) ? exifOfJpeg(bytes) : new Uint8Array());
 }
 
 /** @param {Uint8Array} bytes @returns {Promise<Texts>} */
