@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { findTags, TagError, writeTags } from "../../web/interop/tags.js";
+import { MOST_ROWS } from "../../web/model/value.js";
 
 const table = JSON.parse(readFileSync(new URL("../data/tags.json", import.meta.url), "utf8"));
 const PRESETS = ["MIDD", "OUTALL"];
@@ -64,4 +65,9 @@ test("what was written can be read, whatever the name", () => {
     const entries = findTags(writeTags([row], [name], "clip"), "clip");
     assert.deepEqual([entries.length, entries[0].model, entries[0].clip], [1, 0.5, 1]);
   }
+});
+
+test("of a text full of tags no more are read than a list may have, and one, so that this is seen", () => {
+  for (const tag of ["<lora::1>", "<lora:a>", "<lora:"])
+    assert.equal(findTags(tag.repeat(20_000), "model").length, MOST_ROWS + 1);
 });

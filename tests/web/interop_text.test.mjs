@@ -107,6 +107,43 @@ test("factors behind our own loaders are taken along, through sums", () => {
   assert.deepEqual(json({ nodes, links: objects }), expected);
 });
 
+test("what is in a subgraph that does not run comes off, and that in any other one does not", () => {
+  const inside = (id, ...nodes) => ({ id, nodes: [load(1, id, 1), ...nodes] });
+  const stands = (type, mode) => ({ id: 9, type, mode });
+  const subgraphs = [
+    inside("muted"),
+    inside("bypassed", stands("deep", 0)),
+    inside("deep"),
+    inside("twice"),
+    inside("runs", stands("within", 0)),
+    inside("within"),
+    inside("copied"),
+  ];
+  const nodes = [
+    stands("muted", 2),
+    stands("bypassed", 4),
+    stands("twice", 4),
+    stands("twice", 0),
+    stands("runs", undefined),
+  ];
+  const found = json({ nodes, definitions: { subgraphs } });
+  const on = found.filter((each) => each.on).map(({ name }) => name);
+  assert.deepEqual(on, ["twice", "runs", "within", "copied"]);
+  assert.equal(found.length, subgraphs.length);
+});
+
+test("factors are for the file for low noise as well", () => {
+  const rows = [row("ink", 1, { low: { name: "light", strength: 0.5 } }), row("v1.5", 1, { low: { name: "light" } })];
+  const nodes = [
+    { id: 1, type: "LoRARows", widgets_values: [{ version: 1, rows }] },
+    { id: 2, type: "ScaleLoRA", widgets_values: [0.5, 0.5] },
+  ];
+  assert.deepEqual(json({ nodes, links: [[1, 1, 0, 2, 0, "L"]] }), [
+    row("ink.safetensors", 0.5, { low: { name: "style/light.safetensors", strength: 0.25 } }),
+    row("v1.5.safetensors", 0.5, { low: { name: "style/light.safetensors" } }),
+  ]);
+});
+
 test("prompts", () => {
   const prompt = { 4: { class_type: "LoraLoader", inputs: { lora_name: "ink", strength_model: 1, strength_clip: 1 } } };
   for (const value of [prompt, { prompt }, { output: prompt }]) assert.deepEqual(json(value), [row("ink.safetensors")]);

@@ -176,6 +176,18 @@ test("normalised strengths add up to one, with signs, ratios and silent rows as 
   assert.deepEqual(edits.normalise([row("a", 0)]), [row("a", 0)]);
 });
 
+test("a row is multiplied with all the strengths it has", () => {
+  const scaled = (strength, others, ...factors) => edits.scaled(row("a", strength, others), ...factors);
+  assert.deepEqual(scaled(2, {}, 0.5), row("a", 1));
+  assert.deepEqual(scaled(2, {}, 0.5, 0.25), row("a", 1, { strength_clip: 0.5 }));
+  assert.deepEqual(scaled(2, { strength_clip: 4 }, 1, 0.5), row("a", 2, { strength_clip: 2 }));
+  assert.deepEqual(
+    scaled(2, { low: { name: "b", strength: 3 } }, 60, 60),
+    row("a", 120, { low: { name: "b", strength: 180 } }),
+  );
+  assert.deepEqual(scaled(2, { low: { name: "b" } }, 0.5), row("a", 1, { low: { name: "b" } }));
+});
+
 test("solo rows silence others of their own list, and none of another", () => {
   const rows = [row("a", 1, { solo: true }), row("b"), { ...row("c", 1, { solo: true }), on: false }];
   assert.deepEqual(edits.withoutSolo(rows), [row("a"), { ...row("b"), on: false }, { ...row("c"), on: false }]);

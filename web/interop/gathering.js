@@ -9,6 +9,7 @@
  * @typedef {{ model: number, clip: number, on: boolean }} Factors what the nodes behind make of a strength
  */
 
+import { scaled, withoutLink } from "../model/value.js";
 import { BYPASSED, isOff, kindOf, LORA, MUTED, STACK } from "./kinds.js";
 import { fieldsOf, peerOf, rowsOfNode } from "./peers.js";
 import { graphOf, linksInto, originOf } from "./wires.js";
@@ -78,13 +79,6 @@ export class Gathering {
  */
 const bypassGives = (node, slot) => kindOf(node) !== "model" && (!peerOf(node.type)?.sums || slot === 0);
 
-/** @param {Row} row @param {number} model @param {number} clip @returns {Row} */
-function scaled(row, model, clip) {
-  if (model === 1 && clip === 1) return row;
-  const { strength_clip: text = row.strength, ...others } = row;
-  return withText({ ...others, strength: row.strength * model }, text * clip);
-}
-
 /** @param {Row} row @param {number} text @returns {Row} */
 const withText = ({ strength_clip: _, ...row }, text) =>
   text === row.strength ? row : { ...row, strength_clip: text };
@@ -108,14 +102,15 @@ export function forClip({ entries, members }, clipUsers) {
 
 /**
  * Takes the rows as they are in one longer list. Solo holds within one list; in a longer one it would silence others.
+ * The inputs of strengths have names that hold within one list, too, and are not linked: else it would be refused.
  *
  * @param {{ node: Node, row: Row }[]} entries @param {Node[]} members @returns {Row[]}
  */
 export function plain(entries, members) {
   const solo = new Set(entries.filter(({ row }) => row.solo).map(({ node }) => node));
   return entries.map(({ node, row }) => {
-    if (!solo.has(node) || members.length === 1) return row;
-    const { solo: alone, ...others } = row;
+    if (!solo.has(node) || members.length === 1) return withoutLink(row);
+    const { solo: alone, ...others } = withoutLink(row);
     return { ...others, on: row.on && alone === true };
   });
 }

@@ -1,18 +1,20 @@
 /**
  * Finds the texts that pictures carry: the chunks of a PNG, and the Exif of a WebP or a JPEG. Files may be damaged or
- * made to do harm, so no length in them is believed, and no text grows beyond a bound.
+ * made to do harm, so no length in them is believed, each text is read only once, and none grows beyond a bound.
  *
- * @typedef {Map<string, string>} Texts by their names in lower case: "workflow", "prompt", "parameters"
+ * @typedef {Map<string, string>} Texts by their names, the first one of each
  */
 
-const MOST_TEXT = 16_000_000; // characters of one text
+const NAMES = ["workflow", "prompt", "parameters"]; // texts of other names are not even unpacked
+export const MOST_TEXT = 16_000_000; // bytes of one text
+const LONGEST_NAME = 79; // of a PNG's text
+const PIECE = 16_384; // bytes that are unpacked at once: they become a thousand times as many at most
 const MOST_PARTS = 4096; // chunks, segments, or entries of a directory
 const PNG = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const EXIF = "Exif\0\0";
 const [DIRECTORY, COMMENT] = [0x8769, 0x9286];
 const [TEXT, LONG] = [2, 4]; // types of values
 const OF_BYTES = [1, TEXT, 7]; // those with a byte for each
-const NAMED = /^(\w{1,32}):(.*)$/s;
 
 /** @param {Uint8Array} bytes */
 const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -26,15 +28,26 @@ const utf8 = (bytes) => new TextDecoder().decode(bytes.subarray(0, MOST_TEXT));
 /** @param {Uint8Array} bytes @param {number} start @param {string} text */
 const says = (bytes, start, text) => latin(bytes.subarray(start, start + text.length)) === text;
 
+/** @param {Uint8Array} bytes */
+const isPng = (bytes) => PNG.every((byte, index) => bytes[index] === byte);
+
+/** @param {Uint8Array} bytes */
+const isWebp = (bytes) => says(bytes, 0, "RIFF") && says(bytes, 8, "WEBP");
+
+/** @param {Uint8Array} bytes */
+const isJpeg = (bytes) => bytes[0] === 0xff && bytes[1] === 0xd8;
+
+/** Whether a file is of a kind that may carry texts. @param {Uint8Array} bytes its first ones at least */
+export const isPicture = (bytes) => [isPng, isWebp, isJpeg].some((is) => is(bytes));
+
 /**
  * @param {Uint8Array} bytes of a file
- * @returns {Promise<Texts | null>} null if it is not such a picture
+ * @returns {Promise<Texts>} empty if it is not such a picture
  */
 export async function textsOfPicture(bytes) {
-  if (PNG.every((byte, index) => bytes[index] === byte)) return textsOfPng(bytes);
-  if (says(bytes, 0, "RIFF") && says(bytes, 8, "WEBP")) return textsOfExif(exifOfWebp(bytes));
-  if (bytes[0] === 0xff && bytes[1] === 0xd8) return textsOfExif(exifOfJpeg(bytes));
-  return null;
+  if (isPng(bytes)) return textsOfPng(bytes);
+  if (isWebp(bytes)) return textsOfExif(exifOfWebp(bytes));
+  return textsOfExif(isJpeg(bytes) ? exifOfJpeg(bytes) : new Uint8Array());
 }
 
 /** @param {Uint8Array} bytes @returns {Promise<Texts>} */
@@ -45,30 +58,36 @@ async function textsOfPng(bytes) {
   for (let at = PNG.length, parts = 0; at + 12 <= bytes.length && parts < MOST_PARTS; parts += 1) {
     const [length, kind] = [view.getUint32(at), latin(bytes.subarray(at + 4, at + 8))];
     if (length > bytes.length - at - 12) break;
-    const [name, text] = await textOfChunk(kind, bytes.subarray(at + 8, at + 8 + length));
-    if (name && !texts.has(name)) texts.set(name, text);
+    const data = bytes.subarray(at + 8, at + 8 + length);
+    const name = nameOfChunk(kind, data);
+    if (isWanted(name, texts)) texts.set(name, await textOfChunk(kind, data.subarray(name.length + 1)));
     at += length + 12;
   }
   return texts;
 }
 
-/** @param {string} kind @param {Uint8Array} data @returns {Promise<[string, string]>} without a name if it is no text */
-async function textOfChunk(kind, data) {
-  const end = data.indexOf(0);
-  if (end < 0 || !["tEXt", "zTXt", "iTXt"].includes(kind)) return ["", ""];
-  const [name, rest] = [latin(data.subarray(0, end)).toLowerCase(), data.subarray(end + 1)];
-  if (kind === "tEXt") return [name, latin(rest)];
-  if (kind === "zTXt") return [name, latin(await inflated(rest.subarray(1)))];
+/** Whether a text is one that we look for, and the first of its name. @param {string} name @param {Texts} texts */
+const isWanted = (name, texts) => NAMES.includes(name) && !texts.has(name);
+
+/** @param {string} kind @param {Uint8Array} data */
+function nameOfChunk(kind, data) {
+  const end = ["tEXt", "zTXt", "iTXt"].includes(kind) ? data.subarray(0, LONGEST_NAME + 1).indexOf(0) : 0;
+  return latin(data.subarray(0, Math.max(0, end))).toLowerCase();
+}
+
+/** @param {string} kind @param {Uint8Array} rest of its data, behind the name @returns {Promise<string>} */
+async function textOfChunk(kind, rest) {
+  if (kind === "tEXt") return latin(rest);
+  if (kind === "zTXt") return latin(await inflated(rest.subarray(1)));
   const language = rest.indexOf(0, 2);
   const start = rest.indexOf(0, language + 1) + 1; // behind the translated name
-  if (language < 0 || !start) return ["", ""];
-  return [name, utf8(rest[0] === 1 ? await inflated(rest.subarray(start)) : rest.subarray(start))];
+  if (language < 0 || !start) return "";
+  return utf8(rest[0] === 1 ? await inflated(rest.subarray(start)) : rest.subarray(start));
 }
 
 /** Unpacks as much as a text may have. @param {Uint8Array} packed */
 async function inflated(packed) {
-  const stream = new Blob([/** @type {BlobPart} */ (packed)]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const reader = stream.getReader();
+  const reader = inPieces(packed).pipeThrough(new DecompressionStream("deflate")).getReader();
   const parts = [];
   let size = 0;
   try {
@@ -83,6 +102,21 @@ async function inflated(packed) {
     reader.cancel().catch(() => {});
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+/** Gives bytes as they are asked for, so that no more is unpacked than is read. @param {Uint8Array} bytes */
+function inPieces(bytes) {
+  let at = 0;
+  return new ReadableStream(
+    {
+      pull(stream) {
+        if (at < bytes.length) stream.enqueue(bytes.subarray(at, at + PIECE));
+        else stream.close();
+        at += PIECE;
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /** @param {Uint8Array} bytes */
@@ -125,14 +159,24 @@ function textsOfExif(exif) {
   if (exif.length < 8 || (order !== "II" && order !== "MM")) return texts;
   const little = order === "II";
   const first = entriesOf(exif, viewOf(exif).getUint32(4, little), little);
-  const inner = first.filter(({ tag }) => tag === DIRECTORY).flatMap(({ place }) => entriesOf(exif, place, little));
+  const directory = first.find(({ tag }) => tag === DIRECTORY);
+  const inner = directory ? entriesOf(exif, directory.place, little) : [];
   for (const { tag, type, data } of [...first, ...inner]) {
-    const [, name, text] = (type === TEXT && NAMED.exec(utf8(data).replace(/\0+$/, ""))) || [];
-    if (tag === COMMENT) texts.set("parameters", commentOf(data, little));
-    else if (name) texts.set(name.toLowerCase(), text);
+    const name = tag === COMMENT ? "parameters" : type === TEXT ? nameOfEntry(data) : "";
+    if (!isWanted(name, texts)) continue;
+    texts.set(name, tag === COMMENT ? commentOf(data, little) : utf8(withoutEnd(data.subarray(name.length + 1))));
   }
   return texts;
 }
+
+/** @param {Uint8Array} data */
+function nameOfEntry(data) {
+  const start = latin(data.subarray(0, LONGEST_NAME)).toLowerCase();
+  return NAMES.find((name) => start.startsWith(`${name}:`)) ?? "";
+}
+
+/** Leaves out the zeros at the end. @param {Uint8Array} data */
+const withoutEnd = (data) => data.subarray(0, data.findLastIndex((byte) => byte !== 0) + 1);
 
 /** @param {Uint8Array} exif @param {number} start @param {boolean} little */
 function entriesOf(exif, start, little) {

@@ -179,11 +179,6 @@ function planUnit(chain, absorbed) {
   return { unit, refusals: [...gathered.refusals, ...refusalsOf(unit)] };
 }
 
-/**
- * @typedef {{ node: Node, end: Node, row: Row }} Entry `end`: the node of the chain that takes it
- * @typedef {{ model: number, clip: number, on: boolean }} Factors what the nodes behind make of a strength
- */
-
 /** @param {Node} first @param {Node} [clipUser] @returns {Unit["inputs"]} */
 function inputsOf(first, clipUser) {
   const inputs = [

@@ -23,7 +23,7 @@ export function refusalsOf({ members, rows, outputs }) {
   const found = members.flatMap((node) => [...linkRefusals(node, outputs), ...ownRefusals(node)]);
   const last = members[members.length - 1];
   if (rows.length > MOST_ROWS) found.push({ node: last, why: "rows" });
-  const strengths = rows.flatMap((row) => [row.strength, row.strength_clip ?? 0]);
+  const strengths = rows.flatMap((row) => [row.strength, row.strength_clip ?? 0, row.low?.strength ?? 0]);
   if (strengths.some((strength) => Math.abs(strength) > MOST_STRENGTH)) found.push({ node: last, why: "strength" });
   return found;
 }

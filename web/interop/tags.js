@@ -8,6 +8,7 @@
  */
 
 import { sameName, splitName } from "../model/filenames.js";
+import { MOST_ROWS } from "../model/value.js";
 
 const TAG = /<\s*(?:lora|lyco)\s*:([^<>]*)(>?)/giu;
 const QUOTED = /^\s*"([^"]*)"\s*(?=:|$)/u;
@@ -20,6 +21,7 @@ const FEWEST_WEIGHTS = 12; // shorter lists are of no tool
 const UNSAYABLE = /[<>"\p{Cc}]/gu;
 const SUFFIX = /\.safetensors$/iu;
 const MOST_STRENGTH = 100;
+const MOST_TAGS = MOST_ROWS + 1; // one more than a list may have, so that nobody takes them for all
 
 /** A tag that cannot be read. */
 export class TagError extends Error {
@@ -36,22 +38,30 @@ export class TagError extends Error {
 }
 
 /**
- * Finds every tag of a text. A tag that cannot be read is returned as its error.
+ * Finds the tags of a text, as many as may be of use. A tag that cannot be read is returned as its error.
  *
  * @param {string} text @param {Order} order @param {string[]} [presets] the names of block weights
  * @returns {(Entry | TagError)[]}
  */
 export function findTags(text, order, presets = []) {
-  return [...text.matchAll(TAG)].map(([tag, body, end]) => {
-    try {
-      if (!end) throw new TagError("closed", tag);
-      const { ignored, ...read } = readTag(tag, body, order);
-      return { ...read, ...readBlocks(ignored, presets) };
-    } catch (error) {
-      if (!(error instanceof TagError)) throw error;
-      return error;
-    }
-  });
+  const found = [];
+  for (const match of text.matchAll(TAG)) {
+    found.push(understood(match, order, presets));
+    if (found.length === MOST_TAGS) break;
+  }
+  return found;
+}
+
+/** @param {string[]} match of TAG @param {Order} order @param {string[]} presets @returns {Entry | TagError} */
+function understood([tag, body, end], order, presets) {
+  try {
+    if (!end) throw new TagError("closed", tag);
+    const { ignored, ...read } = readTag(tag, body, order);
+    return { ...read, ...readBlocks(ignored, presets) };
+  } catch (error) {
+    if (!(error instanceof TagError)) throw error;
+    return error;
+  }
 }
 
 /** @param {string} tag @param {string} body @param {Order} order @throws {TagError} */

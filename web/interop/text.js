@@ -1,6 +1,7 @@
 /** Finds rows in texts of any kind. */
 
-import { isObject, readValue } from "../model/value.js";
+import { isObject, readValue, scaled } from "../model/value.js";
+import { BYPASSED, MUTED } from "./kinds.js";
 import { matcher, withListedNames } from "./names.js";
 import { fieldsOf, rowsOfNode, rowsOfTags } from "./peers.js";
 
@@ -11,7 +12,8 @@ import { fieldsOf, rowsOfNode, rowsOfTags } from "./peers.js";
  * @typedef {{ nodes: any[], links?: unknown, [key: string]: any }} Workflow
  */
 
-const OFF = [2, 4]; // muted, bypassed
+/** @type {unknown[]} */
+const OFF = [MUTED, BYPASSED];
 const OURS = ["LoadLoRA", "LoRARows", "ScaleLoRA", "StackLoRAs"];
 const MOST_LINES = 1000;
 const NO_NUMBER = /([:,[]\s*)(?:NaN|-?Infinity)\b/g; // Python writes these, and JSON has none
@@ -75,8 +77,34 @@ const rowsOf = (node) => (isObject(node) && rowsOfNode(node)) || [];
  * @param {Workflow} workflow
  */
 function rowsOfWorkflow({ nodes, links, definitions, subgraphs = definitions?.subgraphs }) {
+  /** @type {Workflow[]} */
   const inner = Array.isArray(subgraphs) ? subgraphs.filter((each) => Array.isArray(each?.nodes)) : [];
-  return [{ nodes, links }, ...inner].flatMap(rowsOfGraph);
+  const running = runningOf(nodes, inner);
+  const ofInner = inner.flatMap((graph) =>
+    rowsOfGraph(graph).map((row) => (running.has(graph.id) ? row : { ...row, on: false })),
+  );
+  return [...rowsOfGraph({ nodes, links }), ...ofInner];
+}
+
+/**
+ * Returns the ids of the subgraphs that run: those for which a node stands that is not off, and is in a graph that
+ * runs. Those for which there is no node at all may be copied ones, and count as well.
+ *
+ * @param {any[]} nodes those of the outermost graph @param {Workflow[]} inner
+ */
+function runningOf(nodes, inner) {
+  const byId = new Map(inner.map((graph) => [graph.id, graph]));
+  const used = new Set([nodes, ...inner.map((graph) => graph.nodes)].flat().map((node) => node?.type));
+  const alone = inner.filter(({ id }) => !used.has(id));
+  const running = new Set(alone.map(({ id }) => id));
+  const left = [nodes, ...alone.map((graph) => graph.nodes)];
+  for (let some = left.pop(); some; some = left.pop())
+    for (const { type, mode } of some.filter(isObject)) {
+      const graph = OFF.includes(mode) || running.has(type) ? undefined : byId.get(type);
+      if (graph) left.push(graph.nodes);
+      if (graph) running.add(type);
+    }
+  return running;
 }
 
 /** Returns a prompt in the form of a workflow. @param {Record<string, any>} prompt @returns {Workflow} */
@@ -103,11 +131,8 @@ function rowsOfGraph({ nodes, links }) {
 
 /** @param {Row} row @param {Record<string, any>} node @param {Factor} [factor] @returns {Row} */
 function changed(row, node, factor) {
-  const off = OFF.includes(node.mode) ? { on: false } : {};
-  if (!factor) return { ...row, ...off };
-  const { strength_clip: text = row.strength, ...others } = row;
-  const made = { ...others, ...off, strength: row.strength * factor.model };
-  return text * factor.clip === made.strength ? made : { ...made, strength_clip: text * factor.clip };
+  const made = factor ? scaled(row, factor.model, factor.clip) : row;
+  return OFF.includes(node.mode) ? { ...made, on: false } : made;
 }
 
 /** @typedef {{ model: number, clip: number }} Factor */

@@ -162,7 +162,7 @@ export const add = (rows, ...others) =>
   [...rows, ...others.map(withoutLink)].slice(0, Math.max(MOST_ROWS, rows.length));
 
 /** Leaves out the input of the strength, which is that of another row. @param {Row} row @returns {Row} */
-function withoutLink(row) {
+export function withoutLink(row) {
   const { link, ...others } = row;
   return link === undefined ? row : others;
 }
@@ -291,17 +291,22 @@ export function normalise(rows) {
   const active = new Set(activeRows(rows).filter(({ link }) => !link)); // a link's strength is not ours
   const total = [...active].reduce((sum, { strength }) => sum + Math.abs(strength), 0);
   if (!total) return rows;
-  return rows.map((row) => (active.has(row) ? scaled(row, 1 / total) : row));
+  return rows.map((row) => (active.has(row) ? readRow(scaled(row, 1 / total)) : row));
 }
 
-/** @param {Row} row @param {number} factor @returns {Row} */
-function scaled(row, factor) {
-  const { strength, strength_clip: text, low } = row;
+/**
+ * Multiplies the strengths of a row, which may then be out of range. A strength for low noise is one for a model.
+ *
+ * @param {Row} row @param {number} model @param {number} [clip] the factor for text encoders @returns {Row}
+ */
+export function scaled(row, model, clip = model) {
+  const { strength_clip: apart, low } = row;
+  const [strength, text] = [row.strength * model, (apart ?? row.strength) * clip];
   return {
     ...row,
-    strength: tidy(strength * factor),
-    ...(text === undefined ? {} : { strength_clip: tidy(text * factor) }),
-    ...(low?.strength === undefined ? {} : { low: { ...low, strength: tidy(low.strength * factor) } }),
+    strength,
+    ...(apart === undefined && text === strength ? {} : { strength_clip: text }),
+    ...(low?.strength === undefined ? {} : { low: { ...low, strength: low.strength * model } }),
   };
 }
 
