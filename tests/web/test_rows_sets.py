@@ -126,7 +126,7 @@ def test_a_name_that_is_taken_is_refused(page, rows, file):
     file.write_text(json.dumps({"version": 1, "sets": both}))
     choose(rows, "Save as set…")
     name_it(rows, "one")
-    page.expect_text("There is a set “one” already.")
+    page.expect_text("The name “one” is taken. Choose another one.")
     choose(rows, "two (1)", "Rename…")
     name_it(rows, "one")
     choose(rows, "one (1)", "Add to the rows")
@@ -181,7 +181,7 @@ class TestFilesAndClipboard:
         keep(other, {"look": [row(NIGHT)], "night": [row(NIGHT)], "no list": 5})
         open_file(rows, other)
         page.expect_text("Added to the sets: night")
-        page.expect_text("There is a set “look” already.")
+        page.expect_text("The name “look” is taken. Choose another one.")
         assert [*sets(file)] == ["look", "later", "night"]
         assert sets(file)["look"][0]["name"] == INK
 

@@ -9,7 +9,7 @@ import { copyRows, textOfRows } from "../interop/copy.js";
 import { say } from "../interop/edit.js";
 import { splitName } from "../model/filenames.js";
 import * as edits from "../model/value.js";
-import { askForName, Kept, without } from "../page/kept.js";
+import { askForName, isTaken, Kept, LONGEST_NAME, without } from "../page/kept.js";
 import { openMenu } from "../page/menu.js";
 import { printable } from "../page/text.js";
 import { chooseFile, saveAsFile } from "../page/texts_out.js";
@@ -18,8 +18,6 @@ import { setsOfFile, VERSION } from "./set_files.js";
 
 /** @typedef {import("../model/value.js").Row} Row */
 /** @typedef {{ rows: () => Row[], edit: (change: (rows: Row[]) => Row[]) => void }} Host the list of a node */
-
-const LONGEST_NAME = 60; // as in the field in which one is typed
 
 /** @type {Kept<unknown>} what is no list stays as it is */
 const SETS = new Kept("lora_sets.json", {
@@ -94,9 +92,7 @@ const keep = (name, rows) => void SETS.change((now) => new Map([...now, [name, r
 function saveAs(opener, host) {
   const rows = host.rows();
   const words = { title: t("Save as set…"), label: t("Name of the set"), value: proposedName(rows) };
-  askForName(opener, words, (name) =>
-    SETS.change((now) => (isTaken(now, name) ? now : new Map([...now, [name, rows]]))),
-  );
+  askForName(opener, words, (name) => SETS.add(name, rows));
 }
 
 /** Returns a name to begin with: that of the first LoRA, and how many more there are. @param {Row[]} rows */
@@ -116,11 +112,4 @@ function rename(opener, former) {
       return new Map([...now].map(([own, rows]) => [own === former ? name : own, rows]));
     }),
   );
-}
-
-/** Tells whether there is a set of that name, and the user so: it would be lost. @param {Map<string, unknown>} now @param {string} name */
-function isTaken(now, name) {
-  const taken = now.has(name);
-  if (taken) say("warn", [t("There is a set “{name}” already.", { name: printable(name) })]);
-  return taken;
 }
