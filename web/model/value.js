@@ -162,7 +162,7 @@ export const add = (rows, ...others) =>
   [...rows, ...others.map(withoutLink)].slice(0, Math.max(MOST_ROWS, rows.length));
 
 /** Leaves out the input of the strength, which is that of another row. @param {Row} row @returns {Row} */
-function withoutLink(row) {
+export function withoutLink(row) {
   const { link, ...others } = row;
   return link === undefined ? row : others;
 }
