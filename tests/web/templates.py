@@ -52,14 +52,14 @@ TEMPLATES = (
         graphs.one_list,
         """**The trigger words come along.** The output *triggers* has the words of all rows that are on, and the prompt ends with them.
 
-- Choose a checkpoint and add LoRAs. The details of a row (ⓘ) show its words; click the ones that you want.
+- Choose a checkpoint and add LoRAs. The arrow of a row opens its details. Click the words that you want.
 - Write your prompt into *string_a*.
-- Next: save the rows as a set, in the menu of the node, and load them in another workflow.""",
+- Next: save the rows as a set, with *Sets* above the rows, and load them in another workflow.""",
     ),
     Template(
         "LoRA Algebra 3 - A strength that changes",
         graphs.schedule,
-        """**LoRAs that act at the beginning and fade out.** The curve is a factor for all rows: 1 up to half of the steps, 0 after 80 %.
+        """**LoRAs that act at the beginning and fade out.** The curve is a factor for all rows: 1 up to 50 %, 0 after 80 %. The percent is ComfyUI's own; see docs/schedules.md.
 
 - Choose a checkpoint and add LoRAs.
 - Draw another curve, or write one: *0:0, 1:1* lets the LoRAs come in slowly.
@@ -90,7 +90,7 @@ TEMPLATES = (
 
 - Choose both models, the text encoder (*umt5_xxl*) and the VAE (*wan_2.1_vae*).
 - Add the high-noise file of a LoRA. If its partner lies beside it, the row takes it as well.
-- Next: with a 4-step LoRA, set *steps* to 4, both borders between the halves to 2, and *cfg* to 1.""",
+- Next: with a 4-step LoRA, set *steps* to 4, *end_at_step* of the first half and *start_at_step* of the second to 2, and *cfg* to 1.""",
         runs=False,
     ),
     Template(

@@ -204,16 +204,36 @@ def test_a_preset_is_saved_and_chosen_and_deleted(page, bars, host, shoot):
     page.wait(lambda: json.loads(file.read_text()) == {})
 
 
-@pytest.mark.newest_page
-@pytest.mark.usefixtures("bars")
-def test_presets_that_are_no_text_stay_in_the_file(page, host):
+@pytest.fixture
+def presets(host):
+    """A file of presets with one that an older version cannot read."""
     file = host.folder / "user" / "default" / PRESETS
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"later": {"version": 2}, "mine": "double 0: 0"}))
+    yield file
+    file.unlink()
+
+
+@pytest.mark.newest_page
+@pytest.mark.usefixtures("bars")
+def test_presets_that_are_no_text_stay_in_the_file(page, presets):
     role = page.browser_page.get_by_role
     role("button", name="Presets").click()
     expect(role("menuitem", name="later")).to_have_count(0)
     role("menuitem", name="Delete a preset…").click()
     role("menuitem", name="mine").click()
-    page.wait(lambda: json.loads(file.read_text()) == {"later": {"version": 2}})
-    file.unlink()
+    page.wait(lambda: json.loads(presets.read_text()) == {"later": {"version": 2}})
+
+
+@pytest.mark.newest_page
+@pytest.mark.usefixtures("bars")
+@pytest.mark.parametrize("name", ["mine", "later"])
+def test_a_preset_under_a_name_that_is_taken_is_refused(page, presets, name):
+    before = presets.read_text()
+    role = page.browser_page.get_by_role
+    role("button", name="Presets").click()
+    role("menuitem", name="Save as preset…").click()
+    role("textbox", name="Name of the preset").fill(name)
+    page.browser_page.keyboard.press("Enter")
+    page.expect_text(f"The name “{name}” is taken. Choose another one.")
+    assert presets.read_text() == before

@@ -103,6 +103,25 @@ def test_escape_takes_a_drag_back(page, curve):
 
 
 @pytest.mark.every_page
+def test_escape_takes_a_drag_back_and_stays_in_the_subgraph(page, curve):
+    page.enter(page.wrap([curve.node]))
+    curve.node = page.only("ScheduleLoRA")
+    page.show([curve.node])
+    curve.expect_points("0 at 0", "1 at 0.5", "0.5 at 1")
+    curve.mouse.move(*curve.place(0.5, 0))
+    curve.mouse.down()
+    curve.mouse.move(*curve.place(0.3, 0.5), steps=3)
+    page.wait(lambda: curve.text() != "0:0, 0.5:1, 1:0.5")
+    curve.press("Escape")
+    curve.mouse.up()
+    page.settle()
+    assert page.only("ScheduleLoRA") == curve.node
+    curve.expect_text("0:0, 0.5:1, 1:0.5")
+    page.leave()
+    page.after_subgraph()
+
+
+@pytest.mark.every_page
 def test_a_double_click_adds_a_point_and_a_key_removes_it(curve):
     curve.mouse.dblclick(*curve.place(0.75, 0.5))
     curve.expect_text("0:0, 0.5:1, 0.75:0.5, 1:0.5")
@@ -138,6 +157,14 @@ def test_keys_do_all_of_it(page, curve):
     curve.press("Shift+Tab", "Delete")
     curve.expect_text("0:0, 0.7045:0.9775, 1:0.5")
     assert page.byType("ScheduleLoRA") == [curve.node]  # the host has not removed the node
+
+
+def test_keys_with_control_are_the_browsers(page, curve):
+    page.select(curve.node)
+    curve.point(2).focus()
+    curve.press("Control+Insert", "Control++", "Control+Backspace", "Meta+Delete", "ArrowDown")
+    curve.expect_text("0:0, 0.5:0.95, 1:0.5")
+    assert page.byType("ScheduleLoRA") == [curve.node]
 
 
 @pytest.mark.every_page
@@ -182,8 +209,11 @@ def test_a_text_that_is_none_stays_until_a_shape_is_chosen(page, curve, shoot):
     curve.write("up and down")
     page.expect_schedule("refused", 'There is no shape "up"')
     shoot("curve_refused")
+    ways = page.schedule().get_by_role("button", name="Between the points")
+    expect(ways).to_be_disabled()
     curve.choose("Shape", "Fade out")
     curve.expect_text("0:1, 1:0")
+    expect(ways).to_be_enabled()
 
 
 def test_what_has_too_many_points_is_drawn_only(page, curve, shoot):

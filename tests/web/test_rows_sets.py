@@ -126,7 +126,7 @@ def test_a_name_that_is_taken_is_refused(page, rows, file):
     file.write_text(json.dumps({"version": 1, "sets": both}))
     choose(rows, "Save as set…")
     name_it(rows, "one")
-    page.expect_text("There is a set “one” already.")
+    page.expect_text("The name “one” is taken. Choose another one.")
     choose(rows, "two (1)", "Rename…")
     name_it(rows, "one")
     choose(rows, "one (1)", "Add to the rows")
@@ -144,6 +144,28 @@ def test_the_keyboard_is_enough(page, rows, file):
     rows.keyboard.press("Enter")
     page.wait(lambda: "keys" in sets(file))
     expect(rows.root.get_by_role("button", name="Sets")).to_be_focused()
+
+
+def test_a_set_has_no_link_to_an_input(page, rows, file):
+    """Nor has one of an older version: in another list, the input would be that of another row."""
+    keep(file, {"old": [row(NIGHT, link="strength_1")]})
+    rows.fill([row(INK, 0.5), row(LIGHT, link="strength_1")])
+    choose(rows, "Save as set…")
+    name_it(rows, "new")
+    page.wait(lambda: "new" in sets(file))
+    assert ["link" in each for each in sets(file)["new"]] == [False, False]
+    choose(rows, "old (1)", "Replace the rows")
+    rows.expect(row(NIGHT))
+    rows.fill([row(INK, 0.5), row(LIGHT, link="strength_1")])
+    choose(rows, "old (1)", "Save the rows here")
+    page.wait(lambda: len(sets(file)["old"]) == 2)
+    assert ["link" in each for each in sets(file)["old"]] == [False, False]
+
+
+def test_no_more_rows_come_than_a_list_may_have(page, rows, file):
+    keep(file, {"many": [row(NIGHT) for _ in range(501)]})
+    choose(rows, "many (501)", "Replace the rows")
+    page.wait(lambda: len(rows.saved()) == 500, lambda: str(len(rows.saved())))
 
 
 class TestFilesAndClipboard:
@@ -181,7 +203,7 @@ class TestFilesAndClipboard:
         keep(other, {"look": [row(NIGHT)], "night": [row(NIGHT)], "no list": 5})
         open_file(rows, other)
         page.expect_text("Added to the sets: night")
-        page.expect_text("There is a set “look” already.")
+        page.expect_text("The name “look” is taken. Choose another one.")
         assert [*sets(file)] == ["look", "later", "night"]
         assert sets(file)["look"][0]["name"] == INK
 
@@ -192,6 +214,9 @@ class TestFilesAndClipboard:
             ('{"version": 2, "rows": []}', "new.json is of a newer version."),
             ('{"version": 1, "rows": []}', "There are no LoRAs in new.json."),
             ("{", "There are no LoRAs in new.json."),
+            ('{"version": 1, "sets": {}}', "There are no LoRAs in new.json."),
+            ('{"version": 1, "sets": {"a": {"version": 2}}}', "new.json is of a newer version."),
+            ('{"version": 2, "nodes": []}', "There are no LoRAs in new.json."),
         ],
     )
     def test_a_file_without_sets_says_why_and_adds_nothing(
@@ -201,6 +226,30 @@ class TestFilesAndClipboard:
         (tmp_path / "new.json").write_text(text)
         open_file(rows, tmp_path / "new.json")
         page.expect_text(said)
+        assert file.read_text() == before
+
+    @pytest.mark.usefixtures("look")
+    def test_of_sets_that_get_the_same_name_the_first_one_stays(self, page, rows, file, tmp_path):
+        long = "n" * 60
+        others = {long + "1": [row(NIGHT)], long + "2": [row(LIGHT)], " ": [row(INK)]}
+        keep(tmp_path / "other.json", others)
+        open_file(rows, tmp_path / "other.json")
+        page.expect_text(f"Added to the sets: {long}, other.json")
+        page.expect_text(f"The name “{long}” is taken.")
+        assert [*sets(file)] == ["look", "later", long, "other.json"]
+        assert [each["name"] for each in sets(file)[long]] == [NIGHT]
+
+    @pytest.mark.usefixtures("look")
+    def test_what_is_not_saved_is_not_said_to_be_added(self, page, rows, file, tmp_path):
+        keep(tmp_path / "other.json", {"night": [row(NIGHT)]})
+        before = file.read_text()
+        tab = page.browser_page
+        tab.route("**/userdata/*lora_sets.json*", refuse_to_write)
+        open_file(rows, tmp_path / "other.json")
+        page.expect_text("ComfyUI has not saved this.")
+        page.settle()
+        expect(tab.get_by_text("Added to the sets: night")).to_have_count(0)
+        tab.unroute("**/userdata/*lora_sets.json*", refuse_to_write)
         assert file.read_text() == before
 
     @pytest.mark.usefixtures("look")
@@ -217,6 +266,14 @@ class TestFilesAndClipboard:
 def keep(file, named):
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"version": 1, "sets": named}))
+
+
+def refuse_to_write(route):
+    """As a network that fails."""
+    if route.request.method == "POST":
+        route.abort()
+    else:
+        route.continue_()
 
 
 def open_file(rows, path):

@@ -157,3 +157,28 @@ def test_two_tabs_of_a_user_lose_nothing_of_each_other(sign_in):
     for rows in (first, second):
         assert sorted(offered(rows)) == ["one (1)", "two (2)"]
     assert second.page.complaints == []
+
+
+def test_two_tabs_that_save_at_the_same_moment_lose_nothing(sign_in):
+    ada = sign_in("ada")
+    first = list_on(ada.page, row(INK))
+    second = list_on(ada.tab(), row(LIGHT), row(INK))
+    held = []
+    first.browser_page.route("**/userdata/*lora_sets.json*", lambda route: hold(route, held))
+    begin_saving(first)
+    name_it(first, "one")
+    ada.page.wait(lambda: held)  # it has read the file, and is about to write
+    begin_saving(second)
+    name_it(second, "two")
+    second.page.settle()
+    held[0].continue_()
+    ada.page.wait(lambda: sorted(ada.sets()) == ["one", "two"], lambda: f"{ada.sets()}")
+    assert second.page.complaints == []
+
+
+def hold(route, held):
+    """Lets a page read, but not write until the test says so."""
+    if route.request.method == "POST":
+        held.append(route)
+    else:
+        route.continue_()

@@ -7,12 +7,12 @@
  *   with the bar that is looked at, or -1
  */
 
+import { followDrag } from "../page/drag.js";
 import { make, setAttributes, targetOf } from "../page/elements.js";
 import { t } from "../page/words.js";
 
 const HIGH = 2; // of what is drawn
 const LOWEST = -2;
-const DEAD_PIXELS = 3; // a hand trembles
 const STEP = 0.05;
 const COARSE = 10; // with Shift
 
@@ -155,18 +155,9 @@ export class Bars {
     event.stopPropagation(); // Nodes 2.0 would drag the node
     const place = this.#at(event.clientX);
     this.#focus(place);
-    const { element } = this;
-    const listening = new AbortController();
-    const { signal } = listening;
     const last = { place, factor: this.#factors[place] };
 
-    const end = () => {
-      listening.abort();
-      this.#held = false;
-    };
     const move = (/** @type {PointerEvent} */ moved) => {
-      const distance = Math.hypot(moved.clientX - event.clientX, moved.clientY - event.clientY);
-      if (!this.#held && distance <= DEAD_PIXELS) return;
       const now = { place: this.#at(moved.clientX), factor: this.#valueAt(moved.clientY) };
       const from = this.#held ? last : { ...last, factor: now.factor };
       this.#held = true;
@@ -174,21 +165,15 @@ export class Bars {
       Object.assign(last, now);
       this.host.tell(now.place);
     };
-    const release = () => {
-      const wasHeld = this.#held;
-      end();
-      if (wasHeld) this.host.done();
-      else if (event.shiftKey || event.altKey) this.#setOne(place, this.#factors[place] === 0 ? 1 : 0);
+    const end = (/** @type {boolean} */ isDropped) => {
+      this.#held = false;
+      if (isDropped) this.host.done();
+      else this.host.cancel();
     };
-    const cancel = () => {
-      end();
-      this.host.cancel();
+    const click = () => {
+      if (event.shiftKey || event.altKey) this.#setOne(place, this.#factors[place] === 0 ? 1 : 0);
     };
-    element.setPointerCapture(event.pointerId);
-    element.addEventListener("pointermove", move, { signal });
-    element.addEventListener("pointerup", release, { signal });
-    for (const type of ["pointercancel", "lostpointercapture"]) element.addEventListener(type, cancel, { signal });
-    addEventListener("keydown", ({ key }) => key === "Escape" && cancel(), { signal, capture: true });
+    followDrag(this.element, event, { move, end, click });
   }
 
   /** @param {KeyboardEvent & { target: Element }} event */

@@ -42,5 +42,5 @@ function openDeletion(opener, names) {
 /** @param {HTMLElement} opener @param {string} text */
 function ask(opener, text) {
   const words = { title: t("Save as preset…"), label: t("Name of the preset") };
-  askForName(opener, words, (name) => PRESETS.change((now) => new Map([...now, [name, text]])));
+  askForName(opener, words, (name) => PRESETS.add(name, text));
 }

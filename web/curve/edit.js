@@ -8,12 +8,12 @@
  *   takes it back; `tell` is called with the point that is looked at, or -1
  */
 
+import { followDrag } from "../page/drag.js";
 import { focusedOf, make, setAttributes, targetOf } from "../page/elements.js";
 import { short } from "../page/text.js";
 import { t } from "../page/words.js";
 import { added, addedAfter, around, MOST_HANDLES, moved, removed, STEP, snapped } from "./points.js";
 
-const DEAD_PIXELS = 3; // a hand trembles
 const COARSE = 10; // with Shift
 const FINE = 0.1; // with Ctrl or Alt
 
@@ -27,7 +27,7 @@ const MOVES = {
   PageDown: [0, -COARSE],
 };
 const REMOVE = new Set(["Delete", "Backspace"]);
-const ADD = new Set(["Insert", "+"]);
+const ADD = new Set(["Insert", "+"]); // but not with Ctrl, which makes the page larger
 
 export class Handles {
   /** @type {Curve} */
@@ -113,15 +113,10 @@ export class Handles {
     const at = this.#at(event);
     if (at < 0) return;
     this.focus(at);
-    const { element } = this;
     const from = this.#pointAt(event);
     const before = this.#curve.points;
-    const listening = new AbortController();
-    const { signal } = listening;
 
     const move = (/** @type {PointerEvent} */ now) => {
-      const distance = Math.hypot(now.clientX - event.clientX, now.clientY - event.clientY);
-      if (!this.#held && distance <= DEAD_PIXELS) return;
       this.#held ??= this.#range;
       const to = this.#pointAt(now);
       const step = sizeOf(now, 1);
@@ -133,18 +128,12 @@ export class Handles {
       );
       this.host.tell(at);
     };
-    const end = (/** @type {() => void} */ then) => {
-      listening.abort();
-      const wasHeld = this.#held !== null;
+    const end = (/** @type {boolean} */ isDropped) => {
       this.#held = null;
-      if (wasHeld) then();
+      if (isDropped) this.host.done();
+      else this.host.cancel();
     };
-    const cancel = () => end(this.host.cancel);
-    element.setPointerCapture(event.pointerId);
-    element.addEventListener("pointermove", move, { signal });
-    element.addEventListener("pointerup", () => end(this.host.done), { signal });
-    for (const type of ["pointercancel", "lostpointercapture"]) element.addEventListener(type, cancel, { signal });
-    addEventListener("keydown", ({ key }) => key === "Escape" && cancel(), { signal, capture: true });
+    followDrag(this.element, event, { move, end });
   }
 
   /** @param {readonly Point[]} points */
@@ -177,10 +166,11 @@ export class Handles {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const { key } = event;
+    const { key, ctrlKey, metaKey } = event;
     const at = this.#at(event);
     if (at < 0) return;
     if (key in MOVES) this.#move(at, MOVES[key], sizeOf(event, COARSE));
+    else if (ctrlKey || metaKey) return;
     else if (REMOVE.has(key)) this.#remove(at);
     else if (ADD.has(key)) this.#take(addedAfter(this.#curve, at));
     else return;

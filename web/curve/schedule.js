@@ -133,6 +133,7 @@ class Schedule {
     } catch (error) {
       if (!(error instanceof CurveError)) throw error;
       this.#curve = null;
+      this.ways.disabled = true; // it would write over a text that it cannot read
       this.#say("refused", note || error.message);
     }
   }

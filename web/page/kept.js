@@ -5,10 +5,11 @@ import { app } from "../../../scripts/app.js";
 
 import { make } from "./elements.js";
 import { keepFocus, openPopup } from "./popup.js";
+import { printable } from "./text.js";
 import { t } from "./words.js";
 
 const FOLDER = "lora-algebra"; // among the user data
-const LONGEST_NAME = 60;
+export const LONGEST_NAME = 60;
 
 /**
  * @template T
@@ -21,7 +22,8 @@ const LONGEST_NAME = 60;
  * @template T
  */
 export class Kept {
-  #changing = Promise.resolve(); // one change after the other
+  /** @type {Promise<unknown>} one change after the other */
+  #changing = Promise.resolve();
 
   /**
    * @param {string} file its name among the user data
@@ -56,31 +58,64 @@ export class Kept {
   /**
    * Changes what is in the file now, which may be newer than what was shown. A file that cannot be read stays.
    *
-   * @param {(named: Named<T>) => Named<T>} edit
+   * @param {(named: Named<T>) => Named<T>} edit gives back what it got where there is nothing to change
+   * @returns {Promise<boolean>} whether the file has it now; the user is told if not
    */
   change(edit) {
-    this.#changing = this.#changing.then(() => this.#change(edit));
-    return this.#changing;
+    const changed = this.#changing.then(() => this.#alone(() => this.#change(edit)));
+    this.#changing = changed.catch(() => {}); // the next change does not suffer from it
+    return changed;
+  }
+
+  /** Adds a thing, unless its name is taken. @param {string} name @param {T} value */
+  add(name, value) {
+    return this.change((now) => (isTaken(now, name) ? now : new Map([...now, [name, value]])));
+  }
+
+  /**
+   * Waits for the other tabs. A browser has no locks for a page that comes by http from another computer.
+   *
+   * @param {() => Promise<boolean>} change @returns {Promise<boolean>}
+   */
+  #alone(change) {
+    return navigator.locks ? navigator.locks.request(this.path, change) : change();
   }
 
   /** @param {(named: Named<T>) => Named<T>} edit */
   async #change(edit) {
     const now = await this.load();
-    if (now && (await this.#write(edit(now)))) return;
-    const detail = t("ComfyUI has not saved this.");
-    app.extensionManager.toast.add({ severity: "error", summary: t("LoRA Algebra"), detail, life: 10_000 });
+    const edited = now && edit(now);
+    const isSaved = edited !== null && (edited === now || (await this.#write(edited)));
+    if (!isSaved) tell("error", t("ComfyUI has not saved this."));
+    return isSaved;
   }
 
   /** @param {Named<T>} named */
   async #write(named) {
     const body = JSON.stringify(this.form.write(named), null, 2);
     const response = await api.fetchApi(this.address, { method: "POST", body }).catch(() => null);
-    return response?.ok;
+    return response?.ok ?? false;
   }
 }
 
 /** @template T @param {Named<T>} named @param {string} name @returns {Named<T>} */
 export const without = (named, name) => new Map([...named].filter(([other]) => other !== name));
+
+/**
+ * Tells whether a name is taken, and the user so: what has it would be lost.
+ *
+ * @param {Named<unknown>} named @param {string} name
+ */
+export function isTaken(named, name) {
+  const taken = named.has(name);
+  if (taken) tell("warn", t("The name “{name}” is taken. Choose another one.", { name: printable(name) }));
+  return taken;
+}
+
+/** Shows a toast. @param {"warn" | "error"} severity @param {string} detail */
+function tell(severity, detail) {
+  app.extensionManager.toast.add({ severity, summary: t("LoRA Algebra"), detail, life: 10_000 });
+}
 
 /**
  * Asks for a name under which something is saved.

@@ -9,7 +9,7 @@ import { copyRows, textOfRows } from "../interop/copy.js";
 import { say } from "../interop/edit.js";
 import { splitName } from "../model/filenames.js";
 import * as edits from "../model/value.js";
-import { askForName, Kept, without } from "../page/kept.js";
+import { askForName, isTaken, Kept, LONGEST_NAME, without } from "../page/kept.js";
 import { openMenu } from "../page/menu.js";
 import { printable } from "../page/text.js";
 import { chooseFile, saveAsFile } from "../page/texts_out.js";
@@ -18,8 +18,6 @@ import { setsOfFile, VERSION } from "./set_files.js";
 
 /** @typedef {import("../model/value.js").Row} Row */
 /** @typedef {{ rows: () => Row[], edit: (change: (rows: Row[]) => Row[]) => void }} Host the list of a node */
-
-const LONGEST_NAME = 60; // as in the field in which one is typed
 
 /** @type {Kept<unknown>} what is no list stays as it is */
 const SETS = new Kept("lora_sets.json", {
@@ -40,7 +38,7 @@ export async function openSets(opener, host) {
   if (!sets) return openMenu(t("Sets"), [unread], opener, opener);
   const own = [...sets].map(([name, saved]) => {
     if (!Array.isArray(saved)) return nothing(t("{name}: of a newer version", { name: printable(name) }));
-    const { rows } = edits.readValue(saved);
+    const rows = edits.readValue(saved).rows.map(edits.withoutLink);
     return {
       text: t("{name} ({count})", { name: printable(name), count: rows.length }),
       action: () => openSet(opener, host, name, rows),
@@ -57,26 +55,24 @@ const nothing = (text) => ({ text, action: () => {}, disabled: true });
 /** Adds the sets of a file. Those whose names are taken stay as they are. @param {File} file */
 async function addFile(file) {
   const found = await setsOfFile(file);
-  if (!found.size) return;
+  if (!found.length) return;
   /** @type {string[]} */
-  const added = [];
-  await SETS.change((now) => {
-    const fresh = [...found].map(([name, rows]) => /** @type {const} */ ([shortName(name), rows]));
-    const free = fresh.filter(([name]) => !isTaken(now, name));
-    added.push(...free.map(([name]) => printable(name)));
-    return new Map([...now, ...free]);
+  let added = [];
+  const isSaved = await SETS.change((now) => {
+    const all = new Map(now);
+    for (const [name, rows] of found) if (!isTaken(all, name)) all.set(name, rows);
+    added = [...all.keys()].filter((name) => !now.has(name));
+    return added.length ? all : now;
   });
-  if (added.length) say("info", [t("Added to the sets: {names}", { names: added.join(", ") })]);
+  if (isSaved && added.length)
+    say("info", [t("Added to the sets: {names}", { names: added.map(printable).join(", ") })]);
 }
-
-/** @param {string} name */
-const shortName = (name) => name.trim().slice(0, LONGEST_NAME);
 
 /** @param {HTMLElement} opener @param {Host} host @param {string} name @param {Row[]} rows */
 function openSet(opener, host, name, rows) {
   const add = (/** @type {Row[]} */ former) => edits.add(former, ...(former.length ? edits.withoutSolo(rows) : rows));
   const items = [
-    { text: t("Replace the rows"), action: () => host.edit(() => edits.tidyRows(rows)) },
+    { text: t("Replace the rows"), action: () => host.edit(() => edits.add([], ...rows)) },
     { text: t("Add to the rows"), action: () => host.edit(add) },
     { text: t("Save the rows here"), action: () => keep(name, host.rows()), disabled: !host.rows().length },
     { text: t("Copy"), action: () => void copyRows(rows) },
@@ -88,15 +84,13 @@ function openSet(opener, host, name, rows) {
 }
 
 /** @param {string} name @param {Row[]} rows */
-const keep = (name, rows) => void SETS.change((now) => new Map([...now, [name, rows]]));
+const keep = (name, rows) => void SETS.change((now) => new Map([...now, [name, rows.map(edits.withoutLink)]]));
 
 /** @param {HTMLElement} opener @param {Host} host */
 function saveAs(opener, host) {
   const rows = host.rows();
   const words = { title: t("Save as set…"), label: t("Name of the set"), value: proposedName(rows) };
-  askForName(opener, words, (name) =>
-    SETS.change((now) => (isTaken(now, name) ? now : new Map([...now, [name, rows]]))),
-  );
+  askForName(opener, words, (name) => SETS.add(name, rows.map(edits.withoutLink)));
 }
 
 /** Returns a name to begin with: that of the first LoRA, and how many more there are. @param {Row[]} rows */
@@ -116,11 +110,4 @@ function rename(opener, former) {
       return new Map([...now].map(([own, rows]) => [own === former ? name : own, rows]));
     }),
   );
-}
-
-/** Tells whether there is a set of that name, and the user so: it would be lost. @param {Map<string, unknown>} now @param {string} name */
-function isTaken(now, name) {
-  const taken = now.has(name);
-  if (taken) say("warn", [t("There is a set “{name}” already.", { name: printable(name) })]);
-  return taken;
 }

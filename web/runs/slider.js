@@ -1,10 +1,10 @@
 /** A strength as a slider: dragged, stepped by keys, and set to 1 by a double click. */
 
+import { followDrag } from "../page/drag.js";
 import { make, setAttributes } from "../page/elements.js";
 import { setting } from "../page/settings.js";
 
 const [LEAST, MOST] = [-2, 2]; // more can be typed
-const DEAD_PIXELS = 3; // a hand trembles
 const COARSE = 10; // with Shift
 const FINE = 0.1; // with Ctrl or Alt
 const DIGITS = 6; // what is left of 0.1 + 0.2
@@ -72,31 +72,18 @@ export class Slider {
     event.stopPropagation(); // Nodes 2.0 would drag the node
     const { element } = this;
     const [before, range] = [this.#value, this.#range()];
-    const listening = new AbortController();
-    const { signal } = listening;
-    let held = false;
 
     const move = (/** @type {PointerEvent} */ now) => {
-      if (!held && Math.abs(now.clientX - event.clientX) <= DEAD_PIXELS) return;
-      held = true;
       const { left, width } = element.getBoundingClientRect();
       const value = range.least + ((now.clientX - left) / width) * (range.most - range.least);
       const step = stepOf(now, 1);
       this.#paint(Math.round(value / step) * step, range);
     };
-    const cancel = () => {
-      listening.abort();
-      this.#paint(before, range);
+    const end = (/** @type {boolean} */ isDropped) => {
+      if (isDropped) this.host.done();
+      else this.#paint(before, range);
     };
-    const release = () => {
-      listening.abort();
-      this.host.done();
-    };
-    element.setPointerCapture(event.pointerId);
-    element.addEventListener("pointermove", move, { signal });
-    element.addEventListener("pointerup", release, { signal });
-    for (const type of ["pointercancel", "lostpointercapture"]) element.addEventListener(type, cancel, { signal });
-    addEventListener("keydown", ({ key }) => key === "Escape" && cancel(), { signal, capture: true });
+    followDrag(element, event, { move, end, distance: Math.abs }); // sideways
   }
 
   /** @param {KeyboardEvent} event */
