@@ -26,6 +26,7 @@ export class Filters {
     setAttributes(this.favourites, { "aria-label": t("Favourites only"), title: t("Favourites only") });
     this.base = this.#select("base", t("Base model"), [["", t("Any base model")]]);
     this.tag = this.#select("tag", t("Tag"), [["", t("Any tag")]]);
+    for (const select of [this.base, this.tag]) select.hidden = true; // until there is something to choose
     this.order = this.#select("order", t("Order"), [
       ["used", t("Last used first")],
       ["name", t("By name")],
