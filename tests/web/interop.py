@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from playwright.sync_api import expect
+
 from harness.workflows import host_loras, render
-from tests.web.rows import row
+from tests.web.rows import Rows, row
 from tests.web.stage import numbered
 
 PEERS = {
@@ -161,6 +163,13 @@ class Interop:
         return self.page.browser_page.evaluate(
             "() => app.canvas.graph.nodes.map(({ type }) => type)"
         )
+
+    def wait_for_list(self) -> None:
+        """Until the only list here shows its rows, and the page has settled around it."""
+        shown = Rows(self.page, self.page.only("LoRARows"))
+        shown.show()
+        expect(shown.items()).to_have_count(len(self.rows()))
+        self.page.settle()
 
     def steps(self) -> int:
         """How often one could undo, with what has changed since counted in."""

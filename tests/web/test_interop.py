@@ -109,7 +109,7 @@ class TestChains:
         before = saved_graph(page)
         steps = interop.steps()
         assert interop.convert(*loaders)
-        page.browser_page.wait_for_timeout(200)
+        interop.wait_for_list()
         assert interop.steps() == steps + 1
         page.undo()
         assert saved_graph(page) == before
@@ -365,6 +365,31 @@ class TestOurs:
         assert interop.convert(*nodes[:4])
         assert sorted(len(interop.rows(each)) for each in page.byType("LoRARows")) == [1, 1]
         assert ("LoRARows", "LORA_RECIPE", "LoRARows", "lora") in interop.links()
+
+
+class TestOurLists:
+    def joined(self, page, interop, *lists):
+        """The rows of lists that are added up and scaled, when all are one."""
+        scale = page.add("ScaleLoRA", "scale", [700, 60])
+        stack = page.add("StackLoRAs", "stack", [400, 60])
+        nodes = [page.add("LoRARows", f"list {i}", [60, 60 + 400 * i]) for i in range(len(lists))]
+        for index, (node, rows) in enumerate(zip(nodes, lists, strict=True)):
+            page.set(node, {"rows": {"version": 1, "rows": rows}})
+            page.connect(node, 0, stack, f"loras.lora_{index}")
+        page.set(scale, {"strength_model": 0.5, "strength_clip": 0.25})
+        page.connect(stack, 0, scale, "lora")
+        page.load(page.workflow())  # as the host saves it
+        assert interop.convert(*nodes, stack, scale)
+        return interop.rows()
+
+    def test_a_file_for_low_noise_is_scaled_too(self, page, interop):
+        rows = self.joined(page, interop, [row(A, 1, low={"name": B, "strength": 3})])
+        assert rows == [row(A, 0.5, strength_clip=0.25, low={"name": B, "strength": 1.5})]
+
+    def test_rows_of_several_lists_do_not_share_the_input_of_a_strength(self, page, interop):
+        linked = {"link": "strength_1"}
+        rows = self.joined(page, interop, [row(A, 1, **linked)], [row(B, 1, **linked)])
+        assert rows == [row(A, 0.5, strength_clip=0.25), row(B, 0.5, strength_clip=0.25)]
 
 
 class TestMenu:

@@ -40,7 +40,7 @@ def test_one_step_converts_here_and_inside_of_subgraphs(page, interop, loaders):
     prompt = page.prompt()
     steps = interop.steps()
     assert interop.convert_all()
-    page.browser_page.wait_for_timeout(200)
+    interop.wait_for_list()
     assert interop.steps() == steps + 1
     assert rows_of(page.workflow()["nodes"]) == [[row(A, 1)]]
     assert rows_of(inner_graph(page)["nodes"]) == [[row(A, 0.5), row(B, -0.25)]]
@@ -66,6 +66,8 @@ def test_what_a_subgraph_shows_outside_is_refused_and_the_rest_is_converted(page
     page.load(workflow)
     assert interop.convert_all()
     page.wait(lambda: WIDGET in interop.said())
+    assert "Not all of them are in the graph that is open." in interop.said()
+    assert "They are selected." not in interop.said()
     assert rows_of(page.workflow()["nodes"]) == [[row(A, 1)]]
     assert rows_of(inner_graph(page)["nodes"]) == []
 

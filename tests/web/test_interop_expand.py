@@ -76,6 +76,38 @@ class TestExpansion:
         page.wait(lambda: "triggers" in interop.said())
         assert saved_graph(page) == before
 
+    @pytest.mark.parametrize(
+        ("output", "target", "taken"),
+        [("report", "CLIPTextEncode", "text"), ("MODEL", "ModelSave", "model")],
+    )
+    def test_what_only_a_list_with_a_model_gives_is_named_without_one(
+        self, page, interop, rows, output, target, taken
+    ):
+        user = page.add(target)
+        (saved,) = (node for node in page.workflow()["nodes"] if node["id"] == rows)
+        names = [each["name"] for each in saved["outputs"]]
+        page.connect(rows, names.index(output), user, taken)
+        before = saved_graph(page)
+        assert not interop.expand(rows)
+        page.wait(lambda: f"the output {output} is linked" in interop.said())
+        assert saved_graph(page) == before
+
+    def test_what_a_subgraph_shows_outside_is_named(self, page, interop, rows):
+        outer = page.wrap([rows])
+        workflow = page.workflow()
+        (inner,) = workflow["definitions"]["subgraphs"]
+        (shown,) = (node["id"] for node in inner["nodes"] if node["type"] == "LoRARows")
+        (saved,) = (node for node in workflow["nodes"] if node["id"] == outer)
+        saved["properties"] = saved.get("properties", {}) | {"proxyWidgets": [[str(shown), "rows"]]}
+        page.load(workflow)
+        page.enter(outer)
+        before = saved_graph(page)
+        assert not interop.expand(page.only("LoRARows"))
+        page.wait(lambda: "its rows is shown on the subgraph node" in interop.said())
+        assert saved_graph(page) == before
+        page.leave()
+        page.after_subgraph()
+
     def test_notes_that_have_no_place_are_said(self, page, interop, rows):
         page.set(rows, {"rows": {"version": 1, "rows": [row(A, 1, note="mine")]}})
         assert interop.expand(rows)

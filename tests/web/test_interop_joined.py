@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from graphlib import TopologicalSorter
+from itertools import pairwise
+
 import pytest
 
 pytest.importorskip("playwright")
 
 from tests.web.interop import (
     BEFORE,
+    BYPASSED,
     GIVES,
     PEERS,
     SOURCE,
@@ -148,6 +152,28 @@ class TestTheHostsLists:
         assert interop.rows() == listed(rows)
         assert interop.links() == APPLIED
 
+    def test_two_pairs_that_would_wait_for_each_other_do_not_both_become_one(
+        self, page, interop, sketch
+    ):
+        """The model gets one list first, the text encoder the other one, with a node between both."""
+        loras = {"a": ["sd15_1.safetensors", 1, True], "b": ["sd15_2.safetensors", 1, True]}
+        for node_id, name, lora in (
+            *((10, "core_list", "a"), (12, "core_list", "b")),
+            *((13, "core_list_text", "b"), (15, "core_list_text", "a")),
+        ):
+            sketch.add(node_id, PEERS[name]["node"] | {"widgets_values": [1, *loras[lora]]})
+        sketch.stranger(11, ["MODEL"], ["MODEL"])
+        sketch.stranger(14, ["CLIP"], ["CLIP"])
+        for way in ((SOURCE, 10, 11, 12, USER), (SOURCE, 13, 14, 15, USER)):
+            for origin, target in pairwise(way):
+                sketch.link_types(origin, target)
+        page.load(sketch.workflow)
+        assert interop.convert(10, 12, 13, 15)
+        assert sorted(len(interop.rows(each)) for each in page.byType("LoRARows")) == [1, 1, 1]
+        links = [(origin, target) for _, origin, _, target, *_ in page.workflow()["links"]]
+        before = {end: {a for a, b in links if b == end} for link in links for end in link}
+        TopologicalSorter(before).prepare()  # which refuses circles
+
 
 class TestTwoModels:
     """siraxe's loader with a model for high noise and one for low noise."""
@@ -181,11 +207,34 @@ class TestTwoModels:
         assert saved_graph(page) == before
 
     @pytest.mark.usefixtures("loader")
+    def test_where_it_is_bypassed_its_rows_are_off_since_a_bypassed_list_has_one_model_for_both(
+        self, page, interop
+    ):
+        page.setMode(LOADER, BYPASSED)
+        assert interop.convert(LOADER)
+        (saved,) = (n for n in page.workflow()["nodes"] if n["type"] == "LoRARows")
+        assert saved["mode"] == 0
+        assert interop.rows() == [each | {"on": False} for each in PEERS["siraxe_pairs"]["rows"]]
+
+    @pytest.mark.usefixtures("loader")
+    def test_where_it_is_bypassed_and_gives_no_second_model_the_list_is_bypassed(
+        self, page, interop
+    ):
+        page.browser_page.evaluate(
+            "(id) => void app.canvas.graph.getNodeById(id).disconnectOutput(1)", LOADER
+        )
+        page.setMode(LOADER, BYPASSED)
+        assert interop.convert(LOADER)
+        (saved,) = (n for n in page.workflow()["nodes"] if n["type"] == "LoRARows")
+        assert saved["mode"] == BYPASSED
+        assert interop.rows() == PEERS["siraxe_pairs"]["rows"]
+
+    @pytest.mark.usefixtures("loader")
     def test_pairs_cannot_be_expanded_into_loaders(self, page, interop):
         interop.convert(LOADER)
         before = saved_graph(page)
         assert not interop.expand(page.only("LoRARows"))
-        page.wait(lambda: "two models" in interop.said())
+        page.wait(lambda: "loaders have no second model" in interop.said())
         assert saved_graph(page) == before
 
 

@@ -33,7 +33,7 @@ import {
 const WIDTH = 340;
 const GAP = 50;
 const MOST_SAID = 8; // sentences in a toast
-const OF_LIST = ["triggers", "tags", "LORA low"]; // outputs of the list, also where another node applies it
+const OF_LIST = ["triggers", "tags"]; // outputs of the list, also where another node applies it
 
 /** The node that ends a unit: the list itself where it applies, and for our own LoRAs. @param {Unit} unit */
 function endOf({ kind, live }) {
@@ -61,8 +61,7 @@ export const convertAll = () => convertSelected(foreignNodes());
 export async function convertSelected(nodes = selectedNodes()) {
   const names = await library.load();
   const { units, refusals } = planConversion(nodes.filter(({ graph }) => graph));
-  const kept = units.length ? t("Some nodes were not converted. They are selected.") : t("Nothing was converted.");
-  if (refusals.length) say("warn", [kept, ...reasons(refusals)]);
+  if (refusals.length) say("warn", [headline(units, refusals), ...reasons(refusals)]);
   else if (!units.length) say("info", [t("Select LoRA loaders or stackers to convert.")]);
   const culprits = refusals.map(({ node }) => node).filter(isShown);
   if (!units.length) {
@@ -82,6 +81,13 @@ export async function convertSelected(nodes = selectedNodes()) {
 
 /** Whether a node is in the graph that is shown. @param {Node} node */
 const isShown = (node) => node.graph === app.canvas.graph;
+
+/** @param {Unit[]} units @param {import("./refusals.js").Refusal[]} refusals */
+function headline(units, refusals) {
+  if (!units.length) return t("Nothing was converted.");
+  if (refusals.every(({ node }) => isShown(node))) return t("Some nodes were not converted. They are selected.");
+  return t("Some nodes were not converted. Not all of them are in the graph that is open.");
+}
 
 /** @param {import("./refusals.js").Refusal[]} refusals @returns {string[]} */
 function reasons(refusals) {

@@ -5,14 +5,14 @@ import { app } from "../../../scripts/app.js";
 import { activeRows } from "../model/value.js";
 import { t } from "../page/words.js";
 import { addNode, inOneStep, say, selectedNodes, setValues, titleOf, usualTitle } from "./edit.js";
+import { CLIP, LORA, MODEL, MUTED } from "./kinds.js";
+import { explain, ownRefusals } from "./refusals.js";
 import { bring, linkInto, linksFrom, neighbours, refreshPlaceholder, replaceOrigin, slotOf } from "./wires.js";
 
 /** @typedef {Host.Node} Node @typedef {import("../model/value.js").Row} Row */
 
-const LORA = "LORA_RECIPE";
-const APPLIED = ["MODEL", "CLIP"];
+const APPLIED = [MODEL, CLIP];
 const OWN_OUTPUTS = ["triggers", "tags", "MODEL low", "LORA low"]; // that no other node has
-const MUTED = 2;
 const MOST_STRENGTH = 10; // of the nodes it becomes
 const MOST_SOCKETS = 50;
 const [ACROSS, DOWN] = [340, 160];
@@ -49,7 +49,7 @@ export async function expandSelected(nodes = selectedNodes()) {
 function refusalsOf(node) {
   const own = linksFrom(node)
     .map(({ origin_slot: slot }) => node.outputs[slot])
-    .filter(({ name }) => OWN_OUTPUTS.includes(name));
+    .filter(({ name, type }) => OWN_OUTPUTS.includes(name) || (type !== LORA && !applies(node)));
   const linked = own.map(({ name }) =>
     t("“{node}”: the output {name} is linked, and loaders do not have it.", { node: titleOf(node), name }),
   );
@@ -60,6 +60,7 @@ function refusalsOf(node) {
   const driven = rowsOf(node).some(({ link }) => link);
   return [
     ...linked,
+    ...ownRefusals(node).map((refusal) => explain(refusal, titleOf(node))),
     ...strong.map(({ name }) => t("“{name}”: a loader's strength is at most 10.", { name })),
     ...paired.map(({ name }) => t("“{name}”: loaders have no second model.", { name })),
     ...(driven ? [t("“{node}”: a strength by link cannot be kept.", { node: titleOf(node) })] : []),
@@ -86,8 +87,7 @@ function expand(list) {
   if (list.mode === MUTED) for (const stack of stacks) stack.mode = MUTED; // nor does what comes in count
   const end = stacks.at(-1) ?? ends[0];
   if (list.title && list.title !== usualTitle(list)) end.title = list.title;
-  const applies = APPLIED.some((type) => linkInto(list, type));
-  const apply = applies ? addApply(list, end) : undefined;
+  const apply = applies(list) ? addApply(list, end) : undefined;
   for (const link of linksFrom(list)) {
     const { type, name } = list.outputs[link.origin_slot];
     if (type === LORA) replaceOrigin(link, end, 0);
@@ -99,6 +99,9 @@ function expand(list) {
   for (const node of others) if (node.graph) refreshPlaceholder(node);
   return all;
 }
+
+/** Whether a list has something to apply its rows to. @param {Node} list */
+const applies = (list) => APPLIED.some((type) => linkInto(list, type));
 
 /** Adds what applies the sum to what comes into the list. @param {Node} list @param {Node} end @returns {Node} */
 function addApply(list, end) {

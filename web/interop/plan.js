@@ -14,8 +14,10 @@
  *   input or the output of ours
  */
 
+import { setAllOn } from "../model/value.js";
 import { forClip, Gathering, plain } from "./gathering.js";
 import {
+  BYPASSED,
   CLIP,
   GIVES,
   isLive,
@@ -153,11 +155,10 @@ function joins(chain, next) {
 }
 
 /** Whether a node's second model is linked. @param {Node} node */
-function hasLow(node) {
-  const { input, output } = lowOf(node);
-  const into = linksInto(node).some(({ target_slot: slot }) => slot === input);
-  return into || linksFrom(node).some(({ origin_slot: slot }) => slot === output);
-}
+const hasLow = (node) => givesLow(node) || linksInto(node).some(({ target_slot: slot }) => slot === lowOf(node).input);
+
+/** @param {Node} node */
+const givesLow = (node) => linksFrom(node).some(({ origin_slot: slot }) => slot === lowOf(node).output);
 
 /** @param {Node[]} chain @param {Set<Node>} absorbed @returns {{ unit: Unit, refusals: Refusal[] }} */
 function planUnit(chain, absorbed) {
@@ -165,12 +166,14 @@ function planUnit(chain, absorbed) {
   const kind = knownKind(chain[0]);
   const applies = kind === "model";
   const clipUsers = chain.filter(usesClip);
+  const rows = applies ? forClip(gathered, clipUsers) : plain(gathered.entries, gathered.members);
+  const isSilent = gathered.mode === BYPASSED && chain.some(givesLow);
   /** @type {Unit} */
   const unit = {
     kind,
     members: gathered.members,
-    rows: applies ? forClip(gathered, clipUsers) : plain(gathered.entries, gathered.members),
-    mode: gathered.mode,
+    rows: isSilent ? setAllOn(rows, false) : rows, // where a list is bypassed, `MODEL low` is the first model, too
+    mode: isSilent ? 0 : gathered.mode,
     live: isLive(chain[0]),
     inputs: applies ? inputsOf(chain[0], clipUsers[0]) : [],
     sources: gathered.sources,

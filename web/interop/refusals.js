@@ -49,7 +49,7 @@ function linkRefusals(node, outputs) {
 }
 
 /** What others show of a node, outside of the subgraph that it is in. @param {Node} node @returns {Refusal[]} */
-function ownRefusals(node) {
+export function ownRefusals(node) {
   const graph = graphOf(node);
   if (graph.isRootGraph) return [];
   const outer = allNodes().filter(({ subgraph }) => subgraph === graph);
@@ -87,7 +87,7 @@ export function explain({ why, name = "" }, title) {
     strength: t("“{node}”: a strength would be more than 100.", values),
     rows: t("“{node}”: there are more than 500 LoRAs.", values),
     apart: t("“{node}”: only nodes of its own pack can read its list. Copy it, and paste it into LoRA Rows.", values),
-    shown: t("“{node}”: the node of its subgraph shows {name}. Hide it there first.", values),
+    shown: t("“{node}”: its {name} is shown on the subgraph node. Hide it there first.", values),
     read: t("“{node}”: “{name}” reads its LoRAs. Unlink it first. LoRA Rows gives them as tags.", values),
     layers: t("“{node}”: some layers have a strength of their own. A row has one for all.", values),
     alpha: t("“{node}”: its blocks replace the alpha of the file. A row cannot do that.", values),

@@ -16,8 +16,10 @@ export function joinTwins(units) {
   const models = units.filter(({ members }) => members.every(({ type }) => peerOf(type)?.modelOnly));
   const twins = new Map(texts.map((text) => [text, models.filter((model) => areTwins(model, text))]));
   const claimed = [...twins.values()].flat();
-  const pairs = [...twins].flatMap(([text, [model, ...others]]) =>
-    model && !others.length && claimed.filter((each) => each === model).length === 1 ? [{ model, text }] : [],
+  const pairs = withoutCircles(
+    [...twins].flatMap(([text, [model, ...others]]) =>
+      model && !others.length && claimed.filter((each) => each === model).length === 1 ? [{ model, text }] : [],
+    ),
   );
   return units.flatMap((unit) => {
     if (pairs.some(({ text }) => text === unit)) return [];
@@ -34,14 +36,34 @@ function areTwins(model, text) {
   return same && !waits(model, text) && !waits(text, model);
 }
 
-/** Whether what comes into one unit has gone through another. @param {Unit} one @param {Unit} other */
-function waits(one, other) {
+/**
+ * Takes pairs one by one, and leaves out those that would wait for themselves by way of those taken before.
+ *
+ * @param {{ model: Unit, text: Unit }[]} pairs
+ */
+function withoutCircles(pairs) {
+  /** @type {typeof pairs} */
+  const taken = [];
+  for (const { model, text } of pairs) {
+    const lists = taken.map((pair) => [...pair.model.members, ...pair.text.members]);
+    if (!waits(model, text, lists) && !waits(text, model, lists)) taken.push({ model, text });
+  }
+  return taken;
+}
+
+/**
+ * Whether what comes into one unit has gone through another.
+ *
+ * @param {Unit} one @param {Unit} other @param {Node[][]} [lists] nodes that become one, and so wait together
+ */
+function waits(one, other, lists = []) {
   /** @type {Set<Node>} */
   const seen = new Set();
   const left = [...one.members];
   for (let node = left.pop(); node; node = left.pop()) {
     if (other.members.includes(node)) return true;
-    if (!seen.has(node)) left.push(...nodesBefore(node));
+    if (seen.has(node)) continue;
+    left.push(...nodesBefore(node), ...lists.filter((list) => list.includes(node)).flat());
     seen.add(node);
   }
   return false;
