@@ -18,6 +18,18 @@ pytestmark = pytest.mark.newest_page
 
 INK, LIGHT, NIGHT, *_ = SHELF
 FILE = "lora-algebra/lora_sets.json"
+NEWER = "{name}.json is of a newer version. Update LoRA Algebra to open it."
+NOTHING = "There are no LoRAs in {name}.json."
+
+AT_ONCE = """async () => {
+  const { Kept } = await import("/extensions/lora-algebra/page/kept.js");
+  const form = { read: (json) => new Map(Object.entries(json)), write: Object.fromEntries };
+  const [one, other] = [1, 2].map(() => new Kept("lora_sets.json", form));
+  const add = (kept, name) => kept.change((now) => new Map([...now, [name, 1]]));
+  const fault = one.change(() => { throw new Error("a fault"); }).catch(({ message }) => message);
+  return Promise.all([fault, add(one, "one"), add(other, "other"), add(one, "last")]);
+}"""
+"""Changes by two who know nothing of each other, as tabs are; the first one goes wrong."""
 
 
 @pytest.fixture
@@ -95,6 +107,12 @@ def test_what_another_tab_has_saved_meanwhile_stays(page, rows, file):
     name_it(rows, "mine")
     page.wait(lambda: "mine" in sets(file))
     assert theirs.items() <= sets(file).items()
+
+
+def test_changes_at_one_moment_are_made_one_after_the_other(page, file):
+    told = page.browser_page.evaluate(AT_ONCE)
+    assert told == ["a fault", True, True, True]
+    assert json.loads(file.read_text()).keys() == {"one", "other", "last"}
 
 
 @pytest.mark.parametrize("text", ['{"version": 2, "sets": {}}', "{", "[]"])
@@ -209,23 +227,23 @@ class TestFilesAndClipboard:
 
     @pytest.mark.usefixtures("look")
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("name", "text", "said"),
         [
-            ('{"version": 2, "rows": []}', "new.json is of a newer version."),
-            ('{"version": 1, "rows": []}', "There are no LoRAs in new.json."),
-            ("{", "There are no LoRAs in new.json."),
-            ('{"version": 1, "sets": {}}', "There are no LoRAs in new.json."),
-            ('{"version": 1, "sets": {"a": {"version": 2}}}', "new.json is of a newer version."),
-            ('{"version": 2, "nodes": []}', "There are no LoRAs in new.json."),
+            ("newer", '{"version": 2, "rows": []}', NEWER),
+            ("no rows", '{"version": 1, "rows": []}', NOTHING),
+            ("no json", "{", NOTHING),
+            ("no sets", '{"version": 1, "sets": {}}', NOTHING),
+            ("newer sets", '{"version": 1, "sets": {"a": {"version": 2}}}', NEWER),
+            ("not ours", '{"version": 2, "nodes": []}', NOTHING),
         ],
     )
     def test_a_file_without_sets_says_why_and_adds_nothing(
-        self, page, rows, file, tmp_path, text, said
+        self, page, rows, file, tmp_path, name, text, said
     ):
         before = file.read_text()
-        (tmp_path / "new.json").write_text(text)
-        open_file(rows, tmp_path / "new.json")
-        page.expect_text(said)
+        (tmp_path / f"{name}.json").write_text(text)
+        open_file(rows, tmp_path / f"{name}.json")
+        page.expect_text(said.format(name=name))  # of this file: toasts of others may be there
         assert file.read_text() == before
 
     @pytest.mark.usefixtures("look")
@@ -241,14 +259,14 @@ class TestFilesAndClipboard:
 
     @pytest.mark.usefixtures("look")
     def test_what_is_not_saved_is_not_said_to_be_added(self, page, rows, file, tmp_path):
-        keep(tmp_path / "other.json", {"night": [row(NIGHT)]})
+        keep(tmp_path / "other.json", {"other night": [row(NIGHT)]})
         before = file.read_text()
         tab = page.browser_page
         tab.route("**/userdata/*lora_sets.json*", refuse_to_write)
         open_file(rows, tmp_path / "other.json")
         page.expect_text("ComfyUI has not saved this.")
         page.settle()
-        expect(tab.get_by_text("Added to the sets: night")).to_have_count(0)
+        assert tab.get_by_text("Added to the sets: other night").count() == 0
         tab.unroute("**/userdata/*lora_sets.json*", refuse_to_write)
         assert file.read_text() == before
 

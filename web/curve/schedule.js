@@ -133,7 +133,6 @@ class Schedule {
     } catch (error) {
       if (!(error instanceof CurveError)) throw error;
       this.#curve = null;
-      this.ways.disabled = true; // it would write over a text that it cannot read
       this.#say("refused", note || error.message);
     }
   }
