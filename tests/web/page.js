@@ -359,10 +359,10 @@ window.lab = (() => {
     },
 
     /** The texts of ours that are hard to read, and how many there are at all. */
-    faintTexts: (least) => {
+    faintTexts: (least, within = "[class*='lora-algebra-']") => {
       const found = [];
       let count = 0;
-      for (const root of document.querySelectorAll("[class*='lora-algebra-']")) {
+      for (const root of document.querySelectorAll(within)) {
         const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
         while (walker.nextNode()) {
           const element = walker.currentNode.parentElement;

@@ -23,9 +23,9 @@ def palette(request, page):
     page.setPalette("dark")
 
 
-def expect_readable(page, least_texts):
+def expect_readable(page, least_texts, *within):
     page.settle()
-    told = page.faintTexts(LEAST)
+    told = page.faintTexts(LEAST, *within)
     assert told["found"] == []
     assert told["count"] >= least_texts
 
@@ -57,15 +57,24 @@ def test_all_of_a_list_can_be_read(page, palette, shoot):
 
 
 @pytest.mark.every_page
-def test_all_of_a_report_a_curve_and_a_slider_can_be_read(page, palette, shoot):
+def test_all_of_a_report_curves_and_bars_can_be_read(page, palette, shoot):
     page.loadPrompt(applied_rows("sd15", [row(FIRST), row(SECOND, 0.5)]))
     page.fixSeeds()
     apply = page.only("ApplyToModel")
     page.run()
-    page.add("ScheduleLoRA", "curve", [100, 900])
-    page.set(page.add("ScheduleLoRA", "wrong", [500, 900]), {"curve": "nonsense"})
-    page.add("LoRABlockWeights", "blocks", [900, 900])
+    curve = page.add("ScheduleLoRA", "curve", [100, 900])
+    blocks = page.add("LoRABlockWeights", "blocks", [100, 1400])
+    page.connect(page.only("LoRARows"), 0, blocks, "lora")
     page.show([apply])
     page.turn_report(True)
-    expect_readable(page, 10)
+    expect_readable(page, 2, ".lora-algebra-report")
     shoot(f"themes_report_{palette}")
+    page.show([curve])
+    page.expect_schedule("drawn", "at 100 %")
+    expect_readable(page, 8, ".lora-algebra-schedule")
+    page.set(curve, {"curve": "nonsense"})
+    page.expect_schedule("refused", "There is no shape")
+    expect_readable(page, 2, ".lora-algebra-schedule")
+    page.show([blocks])
+    expect(page.browser_page.locator(".lora-algebra-blocks:visible")).to_contain_text("2 LoRAs")
+    expect_readable(page, 4, ".lora-algebra-blocks")
