@@ -20,12 +20,12 @@ ALL_LAYERS = "model: 11 of 11 layers at strength"
 
 @pytest.mark.parametrize("each", [t for t in TEMPLATES if t.runs], ids=lambda each: each.name)
 def test_a_template_runs_and_saves_a_picture(host, tmp_path, each):
-    lora, _ = make_loras(host, tmp_path, "sd15")
+    lora, other = make_loras(host, tmp_path, "sd15")
     own = {
         "ckpt_name": KINDS["sd15clip"].file,
         "lora_name": lora,
         "rows": {"version": 1, "rows": [ROW | {"name": lora}]},
-        "files": "sd15_*",
+        "files": f"{lora}\n{other}",
     }
     prompt = each.prompt()
     for node in prompt.values():

@@ -111,7 +111,9 @@ def test_a_linked_strength_is_not_to_be_changed(page, sliders):
 
 
 @pytest.mark.every_page
-def test_a_node_of_an_older_workflow_keeps_its_size_until_there_is_room(page, sliders):
+def test_a_node_of_an_older_workflow_keeps_its_size_until_there_is_room(page, sliders, stand):
+    if stand.renderer == "nodes2" and stand.served.page != "1.58":
+        pytest.skip("older pages make nodes as high as what is in them, and higher")
     width, high = page.size(sliders.node)
     workflow = page.workflow()
     workflow["nodes"][0]["size"] = [width, high - 12]

@@ -80,9 +80,13 @@ function takePlace(node, element) {
   const place = `${node.graph?.id}:${node.id}`; // the same after undo
   setAttributes(element, { "data-place": place });
   if (element.isConnected) return;
-  const isFormer = (/** @type {Element} */ other) =>
-    other.getAttribute("data-place") === place && rowsWidgets().every((widget) => widget.element !== other);
-  [...document.getElementsByClassName("lora-algebra-rows")].find(isFormer)?.replaceWith(element);
+  const isLeft = (/** @type {Element} */ other) => rowsWidgets().every((widget) => widget.element !== other);
+  const left = [...document.getElementsByClassName("lora-algebra-rows")].filter(isLeft);
+  // a graph that is opened from a prompt gets another id by undo
+  const isHere = (/** @type {Element} */ other) =>
+    node.graph === app.canvas.graph && Boolean(other.closest(`[data-node-id="${node.id}"]`));
+  const former = left.find((other) => other.getAttribute("data-place") === place) ?? left.find(isHere);
+  former?.replaceWith(element);
 }
 
 /** @type {Host.WidgetMaker} */
