@@ -1,5 +1,7 @@
 /** Moves rows by their grips, with mouse, pen or finger. */
 
+import { followDrag } from "../page/drag.js";
+
 /**
  * @param {PointerEvent & { currentTarget: HTMLElement }} event of a grip
  * @param {HTMLElement} list whose children are the rows
@@ -7,9 +9,6 @@
  * @param {(to: number) => void} drop is called with the row's new place, if that is another one
  */
 export function dragRow(event, list, row, drop) {
-  const grip = event.currentTarget;
-  const listening = new AbortController();
-  const { signal } = listening;
   const from = [...list.children].indexOf(row);
   let to = from;
 
@@ -17,16 +16,11 @@ export function dragRow(event, list, row, drop) {
     to = placeAt(list, from, clientY);
     mark(list, row, from, to);
   };
-  const end = (/** @type {boolean} */ dropped) => {
-    listening.abort();
+  const end = (/** @type {boolean} */ isDropped) => {
     mark(list, row, from, null);
-    if (dropped && to !== from) drop(to);
+    if (isDropped && to !== from) drop(to);
   };
-  grip.setPointerCapture(event.pointerId);
-  grip.addEventListener("pointermove", move, { signal });
-  grip.addEventListener("pointerup", () => end(true), { signal });
-  for (const type of ["pointercancel", "lostpointercapture"]) grip.addEventListener(type, () => end(false), { signal });
-  addEventListener("keydown", ({ key }) => key === "Escape" && end(false), { signal, capture: true });
+  followDrag(event.currentTarget, event, { move, end });
 }
 
 /**

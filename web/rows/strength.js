@@ -1,12 +1,12 @@
 /** A field for a strength. The user drags it, turns the wheel, steps it by keys, or types. */
 
 import { parseStrength, tidy } from "../model/value.js";
+import { followDrag } from "../page/drag.js";
 import { make, setAttributes, setText, targetOf } from "../page/elements.js";
 import { setting } from "../page/settings.js";
 import { t } from "../page/words.js";
 
 const STEP_PIXELS = 4;
-const DEAD_PIXELS = 3; // a hand trembles
 const NOTCH_PIXELS = 40; // of the wheel
 const COARSE = 10; // with Shift
 const FINE = 0.1; // with Ctrl or Alt
@@ -85,34 +85,21 @@ export class Strength {
     const { element } = this;
     const had = document.activeElement === element;
     const start = this.#value;
-    const listening = new AbortController();
-    const { signal } = listening;
-    /** @type {number | null} */
-    let value = null; // until it moves far enough
+    let value = start;
 
-    const end = (/** @type {number | null} */ chosen) => {
-      listening.abort();
-      delete element.dataset.dragged;
-      this.#show(this.#value);
-      if (chosen !== null) this.#set(chosen);
-      else if (had && value === null) this.type();
-    };
     const move = (/** @type {PointerEvent} */ moved) => {
       const distance = moved.clientX - event.clientX;
-      if (value === null && Math.abs(distance) <= DEAD_PIXELS) return;
       element.dataset.dragged = "";
       value = this.#within(start + Math.round(distance / STEP_PIXELS) * stepOf(moved));
       this.#show(value);
     };
-    const cancel = () => {
-      value ??= start; // no click either
-      end(null);
+    const end = (/** @type {boolean} */ isDropped) => {
+      delete element.dataset.dragged;
+      this.#show(this.#value);
+      if (isDropped) this.#set(value);
     };
-    element.setPointerCapture(event.pointerId);
-    element.addEventListener("pointermove", move, { signal });
-    element.addEventListener("pointerup", () => end(value), { signal });
-    for (const type of ["pointercancel", "lostpointercapture"]) element.addEventListener(type, cancel, { signal });
-    addEventListener("keydown", ({ key }) => key === "Escape" && cancel(), { signal, capture: true });
+    const click = () => had && this.type();
+    followDrag(element, event, { move, end, click, distance: Math.abs });
   }
 
   /** @param {WheelEvent} event */
