@@ -109,7 +109,9 @@ class Sweep:
         """How many items are in a row of the table: the values, or else the LoRAs, or else the
         seeds. What is crossed with them is always below each other."""
         values, loras, rows, seeds = self.counts
-        return max(values, 1 if values > 1 else loras, seeds if values * loras * rows == 1 else 1)
+        if values > 1 or loras > 1:
+            return values if values > 1 else loras
+        return seeds if rows == 1 else 1
 
     def items(self) -> tuple[Item, ...]:
         """Returns all of them, row by row; LoraInputError if these are too many."""

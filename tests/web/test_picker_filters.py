@@ -1,4 +1,4 @@
-"""The picker shows what fits: by the model, by base model and tag, by favourites; also for one file, and on a row."""
+"""The picker shows what fits: by the model, by base model and tag, by favourites; and on a row."""
 
 from __future__ import annotations
 
@@ -385,75 +385,6 @@ def test_a_picture_is_shown_while_the_mouse_or_the_focus_rests_on_a_row(page, ro
     page.undo()
     assert missing == []
     assert page.workflow()["nodes"][0]["widgets_values"] == before["nodes"][0]["widgets_values"]
-
-
-# --- one file -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def file_node(page, rows):  # noqa: ARG001
-    page.clear()
-    made = page.add("LoadLoRA", "file", [60, 60])
-    page.set(made, {"lora_name": LIGHT})
-    page.show([made])
-    return made
-
-
-def press_file(page, node_id):
-    """Clicks where the node shows its file."""
-    if page.renderer == "nodes2":
-        page.browser_page.locator(f'[data-node-id="{node_id}"]').get_by_role("combobox").click()
-    else:
-        page.browser_page.mouse.click(*page.widgetPlace(node_id, "lora_name"))
-
-
-@pytest.mark.every_page
-def test_one_file_is_chosen_in_the_same_picker(page, rows, file_node, shoot):
-    press_file(page, file_node)
-    expect(rows.picker()).to_be_visible()
-    expect(rows.options().and_(rows.picker().locator("[data-current]"))).to_have_attribute(
-        "title", LIGHT
-    )
-    shoot("file_picker")
-    rows.search().fill("night")
-    page.breathe()
-    rows.press("Enter")
-    expect(rows.picker()).to_have_count(0)
-    page.wait(lambda: page.widgetValue(file_node, "lora_name") == NIGHT)
-    page.settle()
-    shoot("file_picked")
-    assert page.workflow()["nodes"][0]["widgets_values"] == [NIGHT, 1]
-    (sent,) = page.prompt().values()
-    assert sent["inputs"] == {"lora_name": NIGHT, "strength": 1}
-    if page.renderer == "nodes2":
-        shown = page.browser_page.locator(f'[data-node-id="{file_node}"]').get_by_role("combobox")
-        expect(shown).to_contain_text("night")
-    page.undo()
-    assert page.widgetValue(file_node, "lora_name") == LIGHT
-
-
-@pytest.mark.every_page
-def test_the_hosts_own_list_can_be_had_back(page, rows, file_node):
-    set_to = "value => app.extensionManager.setting.set('LoraAlgebra.Rows.FilePicker', value)"
-    page.browser_page.evaluate(set_to, False)
-    press_file(page, file_node)
-    page.expect_text(NIGHT)
-    expect(rows.picker()).to_have_count(0)
-    rows.press("Escape")
-    page.browser_page.evaluate(set_to, True)
-    page.browser_page.mouse.click(1400, 900)
-
-
-def test_the_keys_of_nodes_2_open_it_too(page, rows, file_node):
-    if page.renderer != "nodes2":
-        pytest.skip("what is drawn on the canvas has no keys")
-    shown = page.browser_page.locator(f'[data-node-id="{file_node}"]').get_by_role("combobox")
-    shown.focus()
-    rows.press("Enter")
-    expect(rows.picker()).to_be_visible()
-    rows.press("Escape")
-    expect(shown).to_be_focused()
-    assert page.widgetValue(file_node, "lora_name") == LIGHT
 
 
 # --- nothing of ours ------------------------------------------------------------------------------

@@ -10,12 +10,10 @@
 
 import { followDrag } from "../page/drag.js";
 import { focusedOf, make, setAttributes, targetOf } from "../page/elements.js";
+import { COARSE, factorOf } from "../page/steps.js";
 import { short } from "../page/text.js";
 import { t } from "../page/words.js";
 import { added, addedAfter, around, MOST_HANDLES, moved, removed, STEP, snapped } from "./points.js";
-
-const COARSE = 10; // with Shift
-const FINE = 0.1; // with Ctrl or Alt
 
 /** Steps of the keys, to the right and up. @type {Record<string, [place: number, value: number]>} */
 const MOVES = {
@@ -119,7 +117,7 @@ export class Handles {
     const move = (/** @type {PointerEvent} */ now) => {
       this.#held ??= this.#range;
       const to = this.#pointAt(now);
-      const step = sizeOf(now, 1);
+      const step = factorOf(now, 1);
       this.#paint(
         moved(before, at, {
           place: snapped(before[at].place + to.place - from.place, STEP.place * step),
@@ -169,7 +167,7 @@ export class Handles {
     const { key, ctrlKey, metaKey } = event;
     const at = this.#at(event);
     if (at < 0) return;
-    if (key in MOVES) this.#move(at, MOVES[key], sizeOf(event, COARSE));
+    if (key in MOVES) this.#move(at, MOVES[key], factorOf(event));
     else if (ctrlKey || metaKey) return;
     else if (REMOVE.has(key)) this.#remove(at);
     else if (ADD.has(key)) this.#take(addedAfter(this.#curve, at));
@@ -193,6 +191,3 @@ export class Handles {
     this.focus(at);
   }
 }
-
-/** @param {MouseEvent | KeyboardEvent} event @param {number} coarse with Shift */
-const sizeOf = ({ shiftKey, ctrlKey, altKey }, coarse) => (shiftKey ? coarse : ctrlKey || altKey ? FINE : 1);

@@ -33,9 +33,12 @@ export function takePlace(node, element, className) {
   document.querySelector(`[data-node-id="${node.id}"] .${className}`)?.replaceWith(element);
 }
 
+/** Whether something is linked to an input. @param {{ link?: number | null } | undefined} input */
+export const hasLink = (input) => input?.link !== null && input?.link !== undefined;
+
 /** Whether a value comes by a link, and so only when the workflow runs. @param {Host.Node} node @param {string} name */
 export const isLinked = (node, name) =>
-  (node.inputs ?? []).some(({ widget, link }) => widget?.name === name && link !== null && link !== undefined);
+  (node.inputs ?? []).some((input) => input.widget?.name === name && hasLink(input));
 
 /** @param {Host.Node} node @param {string} name */
 export const valueIn = (node, name) => node.widgets?.find((widget) => widget.name === name)?.value;

@@ -7,7 +7,7 @@ import { app } from "../../../scripts/app.js";
 
 import { library } from "../library/library.js";
 import { targetOf } from "../page/elements.js";
-import { isLinked } from "../page/hosted.js";
+import { isLinked, setValue } from "../page/hosted.js";
 import { setting } from "../page/settings.js";
 import { loadWords } from "../page/words.js";
 import { captureStep } from "../page/workflow.js";
@@ -79,7 +79,12 @@ function pressed(event) {
   event.stopImmediatePropagation();
   if (event.type !== "click" && event.type !== "keydown") return;
   const { left, right, top, bottom } = combo.getBoundingClientRect();
-  choose(node, /** @type {HTMLElement} */ (combo), (name) => setValue(node, name), { left, right, top, bottom });
+  choose(node, /** @type {HTMLElement} */ (combo), (name) => setValue(node, WIDGET, name), {
+    left,
+    right,
+    top,
+    bottom,
+  });
 }
 
 /** Whether an event would open the host's list. @param {Event} event */
@@ -94,14 +99,6 @@ function nodeOf(element) {
   const id = element.closest("[data-node-id]")?.getAttribute("data-node-id");
   const node = app.canvas.graph?.getNodeById(id);
   return node?.comfyClass === NODE ? node : undefined;
-}
-
-/** @param {Host.Node} node @param {string} name */
-function setValue(node, name) {
-  const widget = fileWidget(node);
-  if (!widget) return;
-  widget.value = name;
-  widget.callback?.(name);
 }
 
 /**

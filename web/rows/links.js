@@ -1,6 +1,7 @@
 /** Gives a node an input for each row whose strength comes by a link. */
 
 import { isLinkName } from "../model/value.js";
+import { hasLink } from "../page/hosted.js";
 import { printable } from "../page/text.js";
 import { shortName } from "./missing.js";
 
@@ -36,10 +37,7 @@ function nameInputs(node, rows) {
 }
 
 /** Whether the strength of a row comes by a link as they are now. @param {Host.Node} node @param {Row} row */
-export function isDriven(node, { link }) {
-  const input = link ? inputOf(node, link) : undefined;
-  return input?.link !== null && input?.link !== undefined;
-}
+export const isDriven = (node, { link }) => hasLink(link ? inputOf(node, link) : undefined);
 
 /** @param {Host.Node} node @param {string} name */
 const inputOf = ({ inputs }, name) => (inputs ?? []).find((input) => input.name === name);

@@ -12,7 +12,7 @@ import { t } from "../page/words.js";
 import { modelsOf } from "../runs/model.js";
 import { Filters } from "./filters.js";
 import { makeTree } from "./folders.js";
-import { makeMovingPicture, makePicture, play, stop } from "./picture.js";
+import { makeMovingPicture, makePicture, play, sourcesOf, stop } from "./picture.js";
 import { folders, makeIndex, search } from "./search.js";
 import { VirtualList } from "./virtual.js";
 
@@ -164,7 +164,7 @@ class Picker {
     if (isSame(found, this.#found)) {
       this.list.renew();
       // a video that is shown goes on; in the grid it is part of an option, which is new
-      return this.#grid || this.#previewed !== this.#sourcesOf(name) ? this.#showPreview() : undefined;
+      return this.#grid || this.#previewed !== sourcesOf(name) ? this.#showPreview() : undefined;
     }
     this.#found = found;
     this.#show();
@@ -256,14 +256,9 @@ class Picker {
     if (entry) this.#prefetch = setTimeout(() => library.ask(entry.name), PREFETCH);
   }
 
-  /** Tells two previews apart. @param {string | undefined} name */
-  #sourcesOf(name) {
-    return name === undefined ? "" : JSON.stringify([name, overview.picture(name), overview.video(name)]);
-  }
-
   #showPreview() {
     const entry = this.#current();
-    this.#previewed = this.#sourcesOf(entry?.name);
+    this.#previewed = sourcesOf(entry?.name);
     stop(this.#moving);
     const picture = this.list.currentElement()?.querySelector(".lora-algebra-picture");
     this.#moving = entry && !this.#grid ? makeMovingPicture(entry.name) : picture;

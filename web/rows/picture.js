@@ -8,6 +8,10 @@ import { initials } from "./search.js";
 /** Tells whether there is anything to see of a file. @param {string} name of a listed file */
 export const hasPreview = (name) => Boolean(overview.picture(name) ?? overview.video(name));
 
+/** Tells two previews apart. @param {string | undefined} name of a listed file */
+export const sourcesOf = (name) =>
+  name === undefined ? "" : JSON.stringify([name, overview.picture(name), overview.video(name)]);
+
 /** @param {string} name of a listed file */
 export function makePicture(name) {
   const { base } = splitName(name);

@@ -4,15 +4,11 @@ import { parseStrength, tidy } from "../model/value.js";
 import { followDrag } from "../page/drag.js";
 import { make, setAttributes, setText, targetOf } from "../page/elements.js";
 import { setting } from "../page/settings.js";
+import { KEYS, stepOf } from "../page/steps.js";
 import { t } from "../page/words.js";
 
 const STEP_PIXELS = 4;
 const NOTCH_PIXELS = 40; // of the wheel
-const COARSE = 10; // with Shift
-const FINE = 0.1; // with Ctrl or Alt
-
-/** Steps of the keys. Home and End are the ends of the range. @type {Record<string, number>} */
-const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: COARSE, PageDown: -COARSE };
 
 export class Strength {
   #value = 1;
@@ -169,12 +165,6 @@ export class Strength {
 
 /** Whether the page has such keys: Ctrl+Enter runs the workflow. @param {KeyboardEvent} event */
 const isCommand = ({ ctrlKey, metaKey }) => ctrlKey || metaKey;
-
-/** @param {MouseEvent | KeyboardEvent} event */
-function stepOf({ shiftKey, ctrlKey, altKey }) {
-  const step = Number(setting("Step")) || 0.05;
-  return step * (shiftKey ? COARSE : ctrlKey || altKey ? FINE : 1);
-}
 
 /** Writes at least two decimals, so that the numbers of a list are aligned. @param {number} value */
 function format(value) {

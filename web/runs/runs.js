@@ -12,6 +12,7 @@ import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 
 import { afterwards } from "../page/hooks.js";
+import { hasLink } from "../page/hosted.js";
 import { allNodes, openWorkflow } from "../page/workflow.js";
 
 const ROWS = "LoRARows"; // it applies by itself if a model is connected
@@ -70,10 +71,7 @@ export const isApplying = ({ comfyClass, inputs }) =>
   applies(comfyClass) && (comfyClass !== ROWS || (inputs ?? []).some(isLinkedModel));
 
 /** @param {Host.Input} input */
-const isLinkedModel = (input) => ["model", "clip", "model_low"].includes(input.name) && isLinked(input);
-
-/** @param {Host.Input} input */
-const isLinked = ({ link }) => link !== null && link !== undefined;
+const isLinkedModel = (input) => ["model", "clip", "model_low"].includes(input.name) && hasLink(input);
 
 /** The output with the LoRAs for low noise. */
 export const LORA_LOW = "LORA low";
@@ -84,7 +82,7 @@ export const LORA_LOW = "LORA low";
  * @param {Host.Node} node
  */
 export const usesLow = ({ inputs, outputs }) =>
-  (inputs ?? []).some((input) => input.name === "model_low" && isLinked(input)) ||
+  (inputs ?? []).some((input) => input.name === "model_low" && hasLink(input)) ||
   (outputs ?? []).some(({ name, links }) => name === LORA_LOW && Boolean(links?.length));
 
 const reportingNodes = () => allNodes().filter(({ comfyClass }) => reports(comfyClass));

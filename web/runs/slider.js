@@ -2,15 +2,10 @@
 
 import { followDrag } from "../page/drag.js";
 import { make, setAttributes } from "../page/elements.js";
-import { setting } from "../page/settings.js";
+import { KEYS, stepOf } from "../page/steps.js";
 
 const [LEAST, MOST] = [-2, 2]; // more can be typed
-const COARSE = 10; // with Shift
-const FINE = 0.1; // with Ctrl or Alt
 const DIGITS = 6; // what is left of 0.1 + 0.2
-
-/** Steps of the keys. @type {Record<string, number>} */
-const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: COARSE, PageDown: -COARSE };
 
 export class Slider {
   #value = 1;
@@ -91,16 +86,10 @@ export class Slider {
     const { least, most } = this.#range();
     /** @type {Record<string, number>} */
     const ends = { Home: least, End: most };
-    if (event.key in KEYS) this.#paint(this.#value + KEYS[event.key] * stepOf(event, COARSE));
+    if (event.key in KEYS) this.#paint(this.#value + KEYS[event.key] * stepOf(event));
     else if (event.key in ends) this.#set(ends[event.key]);
     else return;
     event.preventDefault();
     event.stopPropagation();
   }
-}
-
-/** @param {MouseEvent | KeyboardEvent} event @param {number} coarse with Shift */
-function stepOf({ shiftKey, ctrlKey, altKey }, coarse) {
-  const step = Number(setting("Step")) || 0.05;
-  return step * (shiftKey ? coarse : ctrlKey || altKey ? FINE : 1);
 }

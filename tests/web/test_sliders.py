@@ -20,7 +20,7 @@ class Sliders:
         self.page = page
         self.node = node
         self.mouse = page.browser_page.mouse
-        self.element = page.browser_page.locator(".lora-algebra-live:visible")
+        self.element = page.browser_page.locator(".lora-algebra-sliders:visible")
 
     def slider(self, name="Strength"):
         return self.element.get_by_role("slider", name=name, exact=True)
@@ -50,7 +50,7 @@ def sliders(page):
 
 @pytest.mark.every_page
 def test_a_drag_sets_the_strength_as_one_step_of_undo(page, sliders, shoot):
-    shoot("live")
+    shoot("sliders")
     page.breathe()
     sliders.drag(0, -1.5)
     assert sliders.value() == -1.5
@@ -137,7 +137,7 @@ def test_a_node_of_an_older_workflow_keeps_its_size_until_there_is_room(page, sl
 def test_neither_workflow_nor_prompt_holds_it(page):
     (saved,) = page.workflow()["nodes"]
     assert saved["widgets_values"][1:] == [1]
-    assert "lora_algebra_live" not in json.dumps(page.workflow())
+    assert "lora_algebra_sliders" not in json.dumps(page.workflow())
 
 
 @pytest.mark.every_page

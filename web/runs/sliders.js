@@ -19,42 +19,42 @@ import { loadWords, t } from "../page/words.js";
 import { allNodes, captureStep } from "../page/workflow.js";
 import { Slider } from "./slider.js";
 
-const WIDGET = "lora_algebra_live";
-const CLASS = "lora-algebra-live";
-const LINE = 18; // pixels for each slider, as in live.css
+const WIDGET = "lora_algebra_sliders";
+const CLASS = "lora-algebra-sliders";
+const LINE = 18; // pixels for each slider, as in sliders.css
 const MARGIN = 10; // around the box, on the canvas
 const GAP = 4; // of the host between widgets
 
 /** The strengths of each class of nodes. @type {Record<string, string[]>} */
 const STRENGTHS = { LoadLoRA: ["strength"], ScaleLoRA: ["strength_model", "strength_clip"] };
 
-/** @type {WeakMap<Host.Node, Live>} */
+/** @type {WeakMap<Host.Node, Sliders>} */
 const shown = new WeakMap();
 
 app.registerExtension({
-  name: "LoraAlgebra.Live",
+  name: "LoraAlgebra.Sliders",
 
   async init() {
-    loadStyle("runs/live.css");
+    loadStyle("runs/sliders.css");
     await loadWords();
   },
 
   nodeCreated(node) {
     const names = STRENGTHS[node.comfyClass ?? ""];
     if (!names) return;
-    shown.set(node, new Live(node, names));
+    shown.set(node, new Sliders(node, names));
     afterwards(node, "onAdded", () => lookEveryFrame(refreshAll));
   },
 });
 
 /** @returns {boolean} whether there is any such node in the open workflow */
 function refreshAll() {
-  const lives = allNodes().flatMap((node) => shown.get(node) ?? []);
-  for (const live of lives) live.refresh();
-  return lives.length > 0;
+  const all = allNodes().flatMap((node) => shown.get(node) ?? []);
+  for (const each of all) each.refresh();
+  return all.length > 0;
 }
 
-class Live {
+class Sliders {
   #state = ""; // of what is drawn, to see when it has changed
   #edited = false;
 
@@ -75,7 +75,7 @@ class Live {
   }
 
   #add = () =>
-    addDrawing(this.node, { name: WIDGET, type: "LORA_LIVE", element: this.element, height: () => this.height });
+    addDrawing(this.node, { name: WIDGET, type: "LORA_SLIDERS", element: this.element, height: () => this.height });
 
   /** Leaves a node that has been saved without room. */
   #leave() {
