@@ -235,6 +235,7 @@ def test_with_one_model_a_file_is_added_alone(rows):
 def test_a_low_file_that_is_gone_is_mended_as_the_rows_own(rows, page, files):
     rows.fill([row(HIGH)])
     rows.noise(0, "Add the file for low noise")
+    page.wait(lambda: "low" in rows.value()["rows"][0])
     page.wait(lambda: "hash" in rows.value()["rows"][0]["low"] or rows.switch(0).dblclick())
     moved = files[1].with_name("otherwise.safetensors")
     files[1].rename(moved)
