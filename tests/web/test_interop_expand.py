@@ -92,7 +92,9 @@ class TestExpansion:
         page.wait(lambda: f"the output {output} is linked" in interop.said())
         assert saved_graph(page) == before
 
-    def test_what_a_subgraph_shows_outside_is_named(self, page, interop, rows):
+    def test_what_a_subgraph_shows_outside_is_named(self, page, interop, rows, stand):
+        if stand.served.page == "1.58":
+            pytest.skip("this page no longer shows a list outside of its subgraph")
         outer = page.wrap([rows])
         workflow = page.workflow()
         (inner,) = workflow["definitions"]["subgraphs"]

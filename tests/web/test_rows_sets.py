@@ -154,9 +154,9 @@ def test_a_name_that_is_taken_is_refused(page, rows, file):
 
 def test_the_keyboard_is_enough(page, rows, file):
     rows.root.get_by_role("button", name="Sets").focus()
-    for key in ("Enter", "Enter"):  # the menu, and its first entry
-        rows.keyboard.press(key)
-        page.breathe()
+    rows.keyboard.press("Enter")
+    expect(page.browser_page.get_by_role("menuitem").first).to_be_focused()
+    rows.keyboard.press("Enter")
     page.wait(lambda: page.browser_page.get_by_role("textbox", name="Name of the set").count() == 1)
     rows.keyboard.type("keys")
     rows.keyboard.press("Enter")

@@ -25,9 +25,8 @@ def palette(request, page):
 
 def expect_readable(page, least_texts, *within):
     page.settle()
-    told = page.faintTexts(LEAST, *within)
-    assert told["found"] == []
-    assert told["count"] >= least_texts
+    page.wait(lambda: page.faintTexts(LEAST, *within)["count"] >= least_texts)
+    assert page.faintTexts(LEAST, *within)["found"] == []
 
 
 @pytest.mark.every_page

@@ -125,8 +125,12 @@ function rowsOfGraph({ nodes, links }) {
   /** @type {Record<string, any>[]} */
   const known = nodes.filter(isObject);
   const inOrder = known.sort((one, other) => (one.order ?? 0) - (other.order ?? 0));
-  const factors = factorsOf(inOrder, Array.isArray(links) ? links : []);
-  return inOrder.flatMap((node) => rowsOf(node).map((row) => changed(row, node, factors.get(node))));
+  const behind = nodesBehind(inOrder, Array.isArray(links) ? links : []);
+  return inOrder.flatMap((node) => {
+    const rows = rowsOf(node);
+    const factor = rows.length ? factorOf(node, behind) : undefined;
+    return rows.map((row) => changed(row, node, factor));
+  });
 }
 
 /** @param {Row} row @param {Record<string, any>} node @param {Factor} [factor] @returns {Row} */
@@ -136,48 +140,53 @@ function changed(row, node, factor) {
 }
 
 /** @typedef {{ model: number, clip: number }} Factor */
+/** @typedef {Map<unknown, Record<string, any>[]>} NodesById */
 
 /**
- * Returns what the nodes "Scale LoRA" behind our own loaders make of their strengths.
+ * Returns what the nodes "Scale LoRA" behind one of our own loaders make of its strengths.
  *
- * @param {Record<string, any>[]} nodes @param {unknown[]} links
+ * @param {Record<string, any>} loader @param {NodesById} behind @returns {Factor | undefined}
  */
-function factorsOf(nodes, links) {
-  /** @type {Map<object, Factor>} */
-  const factors = new Map();
-  for (const scale of nodes) {
-    if (scale.type !== "ScaleLoRA" || OFF.includes(scale.mode)) continue;
-    const { strength_model: model, strength_clip: clip } = fieldsOf(scale);
-    if (![model, clip].every(Number.isFinite)) continue;
-    for (const node of upstream(scale, nodes, links)) {
-      const former = factors.get(node) ?? { model: 1, clip: 1 };
-      factors.set(node, { model: former.model * model, clip: former.clip * clip });
-    }
-  }
-  return factors;
+function factorOf(loader, behind) {
+  const scales = nodesFrom(loader, behind)
+    .filter(({ type, mode }) => type === "ScaleLoRA" && !OFF.includes(mode))
+    .map(fieldsOf)
+    .filter((each) => [each.strength_model, each.strength_clip].every(Number.isFinite));
+  if (!scales.length) return undefined;
+  /** @param {string} name */
+  const product = (name) => scales.reduce((value, each) => value * each[name], 1);
+  return { model: product("strength_model"), clip: product("strength_clip") };
 }
 
 /**
- * Returns our own nodes in front of one.
+ * Returns our own nodes right behind each of our own.
  *
- * @param {Record<string, any>} node @param {Record<string, any>[]} nodes @param {any[]} links
+ * @param {Record<string, any>[]} nodes @param {any[]} links @returns {NodesById}
  */
-function upstream(node, nodes, links) {
+function nodesBehind(nodes, links) {
   const ours = new Map(nodes.filter(({ type }) => OURS.includes(type)).map((each) => [each.id, each]));
-  const ends = links.map((link) => (Array.isArray(link) ? [link[1], link[3]] : [link?.origin_id, link?.target_id]));
+  /** @type {NodesById} */
+  const behind = new Map([...ours.keys()].map((id) => [id, []]));
+  for (const link of links) {
+    const [origin, target] = Array.isArray(link) ? [link[1], link[3]] : [link?.origin_id, link?.target_id];
+    const node = ours.get(target);
+    if (node) behind.get(origin)?.push(node);
+  }
+  return behind;
+}
+
+/** Returns what is reached from a node. @param {Record<string, any>} node @param {NodesById} behind */
+function nodesFrom(node, behind) {
   /** @type {Set<Record<string, any>>} */
   const seen = new Set();
-  const left = [node.id];
-  while (left.length) {
-    const id = left.pop();
-    const found = ends.filter(([, target]) => target === id).map(([origin]) => ours.get(origin));
-    for (const each of found) {
-      if (!each || seen.has(each)) continue;
-      seen.add(each);
-      left.push(each.id);
-    }
-  }
-  return seen;
+  const left = [node];
+  for (let some = left.pop(); some; some = left.pop())
+    for (const each of behind.get(some.id) ?? [])
+      if (!seen.has(each)) {
+        seen.add(each);
+        left.push(each);
+      }
+  return [...seen];
 }
 
 /**
