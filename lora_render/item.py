@@ -77,3 +77,16 @@ class Outcome:
     seconds: float | None = None
     worker: str = ""
     attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker gets at a time: one prompt, for one item, or for several whose images it makes as one batch.
+
+    Attributes:
+        items: The items, in the order of the images of the batch. They have one ``base`` and one ``recipe``.
+        prompt: The item's own, or that of the batch.
+    """
+
+    items: tuple[Item, ...]
+    prompt: Prompt
