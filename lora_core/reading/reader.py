@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, cast
+from typing import Final
 from weakref import WeakValueDictionary
 
 import torch
@@ -23,22 +23,15 @@ from ..families import (
     Delta,
     Source,
     check_delta,
+    finite,
     largest_magnitude,
     read_module,
     unread_family,
 )
 from ..formats import FileConfig, FileKey, Role, read_config
-from .file_faults import SNIFFED_BYTES, check_beginning, check_size, explain, header_end
-from .header import (
-    UNSOUND,
-    Head,
-    changed,
-    check_whole,
-    head_of,
-    opened,
-    read_head,
-    unopened,
-)
+from .copying import copied
+from .file_faults import check_size, explain
+from .header import UNSOUND, Head, read_head, unopened
 from .tensors import outlines_of, parts_of
 
 MOST_REMEMBERED: Final = 4096
@@ -151,10 +144,6 @@ def read_file(file: FileId) -> LoraFile:
         raise error.in_file(file.name) from error
 
 
-def _array(buffer: torch.Tensor) -> Any:
-    return cast(Any, buffer).numpy()
-
-
 def _notes(file: FileId, metadata: Mapping[str, str]) -> FileConfig:
     try:
         return FileConfig.read(metadata, read_config(Path(file.path)))
@@ -163,38 +152,39 @@ def _notes(file: FileId, metadata: Mapping[str, str]) -> FileConfig:
 
 
 def _parsed(file: FileId) -> LoraFile:
-    buffer = _buffer(file)
-    array = _array(buffer)
-    beginning: bytes = array[: header_end(array[:SNIFFED_BYTES].tobytes())].tobytes()
+    check_size(file.size)
+    head = read_head(file)
+    data, largest = copied(file, head)
     try:
-        check_whole(file)
-        head = head_of(beginning)
-        tensors = parts_of(buffer, head.tensors, len(beginning))
+        tensors = parts_of(data, head.tensors)
     except UNSOUND as error:
-        raise explain(beginning, file.size, error) from error
-    return _file(file, head, tensors)
+        raise explain(head.beginning, file.size, error) from error
+    return _file(file, head, tensors, largest)
 
 
-def _file(file: FileId, head: Head, tensors: Mapping[str, torch.Tensor]) -> LoraFile:
+def _file(
+    file: FileId,
+    head: Head,
+    tensors: Mapping[str, torch.Tensor],
+    largest: Mapping[str, float] | None = None,
+) -> LoraFile:
     notes = _notes(file, head.metadata)
-    modules, unknown = _modules({FileKey(key): tensor for key, tensor in tensors.items()}, notes)
+    modules, unknown = _modules(_Content(tensors, largest or {}), notes)
     interleaved = any(key.endswith(ADAPTER) for key in tensors)
     return LoraFile(file, modules, unknown, head.metadata, notes, interleaved)
 
 
-def _buffer(file: FileId) -> torch.Tensor:
-    """Reads the whole file into memory: a mapped file that is cut short would end the process."""
-    with opened(file) as source:
-        try:
-            check_beginning(source.read(SNIFFED_BYTES), file.size)
-            check_size(file.size)
-            source.seek(0)
-            buffer = torch.empty(file.size, dtype=torch.uint8)
-            if cast(Any, source).readinto(_array(buffer)) != file.size:
-                raise changed(file)
-            return buffer
-        except OSError as error:
-            raise unopened(error) from error
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """The tensors of a file by key, and the largest magnitude in each, where it is known already."""
+
+    tensors: Mapping[str, torch.Tensor]
+    largest: Mapping[str, float]
+
+    def largest_in(self, key: str, tensor: torch.Tensor) -> float:
+        """Returns the largest magnitude in a tensor; LoraFileError if it is not finite."""
+        known = self.largest.get(key)
+        return largest_magnitude(key, tensor) if known is None else finite(key, known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,17 +203,17 @@ class _Own:
 
 
 def _modules(
-    tensors: Mapping[FileKey, torch.Tensor], notes: FileConfig
+    content: _Content, notes: FileConfig
 ) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
     # the library gives no order, and which key a message names first must not be random
-    grouped, unknown = KEYS.group(sorted(tensors))
-    shared = _shared(grouped, tensors)
+    grouped, unknown = KEYS.group(map(FileKey, sorted(content.tensors)))
+    shared = _shared(grouped, content)
     modules: dict[str, Module] = {}
     for name, roles in grouped.items():
         if all(role in SCALARS and SCALARS[role].alone for role in roles):
             unknown += [key for keys in roles.values() for key in keys]
         else:
-            own = _own(name, roles, tensors)
+            own = _own(name, roles, content)
             used = {role for role, user in SHARED.items() if user in own.tensors}
             modules[name] = _module(name, own.joined_with(shared.only(used)), notes)
     if not modules:
@@ -232,13 +222,13 @@ def _modules(
 
 
 def _shared(
-    grouped: dict[str, dict[Role, list[FileKey]]], tensors: Mapping[FileKey, torch.Tensor]
+    grouped: dict[str, dict[Role, list[FileKey]]], content: _Content
 ) -> _Own:
     """Takes out the tensors that belong to all modules."""
     names = [name for name, roles in grouped.items() if roles.keys() <= SHARED.keys()]
     shared = _Own()
     for name in names:
-        own = _own(name, grouped.pop(name), tensors)
+        own = _own(name, grouped.pop(name), content)
         for role in own.tensors.keys() & shared.tensors.keys():
             raise LoraFileError(
                 f"is ambiguous: it has two tensors {role} that are meant for all layers.",
@@ -251,19 +241,19 @@ def _shared(
 
 
 def _own(
-    name: str, roles: Mapping[Role, list[FileKey]], tensors: Mapping[FileKey, torch.Tensor]
+    name: str, roles: Mapping[Role, list[FileKey]], content: _Content
 ) -> _Own:
     """Gives the tensors of one module, in types that can be computed with, all finite."""
     own: dict[str, torch.Tensor] = {}
     sizes: dict[str, float] = {}
     for role, same in roles.items():
         if unread_family(role):  # refused by name, whatever its numbers are
-            own[role] = tensors[same[0]]
+            own[role] = content.tensors[same[0]]
             continue
         key = _only(name, same)
-        own[role] = _computable(key, role, tensors[key])
+        own[role] = _computable(key, role, content.tensors[key])
         if role not in SCALARS:
-            sizes[role] = largest_magnitude(key, own[role])
+            sizes[role] = content.largest_in(key, own[role])
     return _Own(own, sizes)
 
 
