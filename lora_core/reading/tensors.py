@@ -36,11 +36,17 @@ MOST_DIMENSIONS: Final = 8
 
 
 def outlines_of(header: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Returns every tensor that a header names, without its data; LoraFileError as in ``parts_of``."""
-    return {
-        key: torch.empty(_shape_of(key, entry), dtype=_type_of(key, entry), device="meta")
-        for key, entry in header.items()
-    }
+    """Returns every tensor that a header names, without its data: those of one shape and type are the
+    same. LoraFileError as in ``parts_of``."""
+    known: dict[object, torch.Tensor] = {}
+    outlines: dict[str, torch.Tensor] = {}
+    for key, entry in header.items():
+        shape, dtype = _shape_of(key, entry), _type_of(key, entry)
+        kind = (dtype, *shape)
+        if kind not in known:
+            known[kind] = torch.empty(shape, dtype=dtype, device="meta")
+        outlines[key] = known[kind]
+    return outlines
 
 
 def parts_of(data: torch.Tensor, header: Mapping[str, Any]) -> dict[str, torch.Tensor]:
