@@ -83,9 +83,9 @@ def _refuse_more_than_lora(source: Source) -> None:
 def _check_reshape(source: Source) -> None:
     """Refuses a ``reshape_weight`` that does not match the pair."""
     wanted = source.get("reshape_weight")
-    size = len(source["up"]), source["down"].shape[1]
-    if wanted is None or (wanted.is_meta and wanted.numel() == len(size)):
+    if wanted is None or (wanted.is_meta and wanted.numel() == 2):
         return
+    size = len(source["up"]), source["down"].shape[1]
     if wanted.is_meta or not torch.equal(
         wanted.double().flatten(), torch.tensor(size, dtype=torch.float64)
     ):

@@ -145,6 +145,8 @@ class FileConfig:
         Raises:
             LoraFileError: A number in it is not finite, or a pattern is not supported.
         """
+        if not self.configs:
+            return self.rest
         whole = name.removeprefix(PEFT_PREFIX)
         component, _, path = whole.partition(".")
         if component in self.configs:
