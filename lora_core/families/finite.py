@@ -78,10 +78,11 @@ def largest_magnitudes(data: Any, starts: Sequence[int], dtype: torch.dtype) -> 
     integers, numbers, more = BITS[dtype]
     signed = data.view(integers)
     places = [start // dtype.itemsize for start in starts]
-    positive = np.maximum.reduceat(signed, places)
-    lowest = np.maximum.reduceat(signed.view(f"u{integers[1]}"), places).view(integers)
+    positive: Any = np.maximum.reduceat(signed, places)
+    unsigned = signed.view(f"u{integers[1]}")
+    lowest = cast(Any, np.maximum.reduceat(unsigned, places)).view(integers)
     negative = np.where(lowest < 0, lowest & np.iinfo(integers).max, 0)
-    bits = np.maximum(positive, negative).astype(f"i{numbers[1]}") << more
+    bits: Any = np.maximum(positive, negative).astype(f"i{numbers[1]}") << more
     found = bits.view(numbers).astype(float)
     return np.where(np.isnan(found), np.inf, found).tolist()
 

@@ -126,6 +126,7 @@ def _pieces(header: Mapping[str, Any]) -> Iterator[Piece]:
     spans = [(*entry["data_offsets"], entry["dtype"], key) for key, entry in header.items()]
     for first, last, name, key in sorted(spans):
         dtype = TYPES.get(name)
-        ordered = dtype if dtype in BITS and first % dtype.itemsize == 0 else None
+        aligned = dtype is not None and first % dtype.itemsize == 0
+        ordered = dtype if aligned and dtype in BITS else None
         for at in range(first, last, CHUNK_BYTES):
             yield Piece(key, at, min(last, at + CHUNK_BYTES), ordered)
