@@ -90,19 +90,22 @@ def main(way: str, device: str, folder: str, layers: str) -> None:
     patched = WAYS[way](base, names)
     gc.collect()
     applied = _in_use(device) - before
-    peak = applied + peak_growth(lambda: _load(patched), device)
+    peak = applied + peak_growth(lambda: load(patched), device)
     print(json.dumps([applied, peak, _in_use(device) - before]))
 
 
 def warm_up(device: str) -> None:
     """Imports the nodes and lets torch set itself up, which is not measured."""
+    import lora_algebra.nodes.load_lora  # noqa: F401
+
     import nodes  # noqa: F401
 
     square = torch.zeros(512, 512, device=device)
     square.addmm_(square, square)
 
 
-def _load(patcher: ModelPatcher) -> None:
+def load(patcher: ModelPatcher) -> None:
+    """Lets the host load a model, which patches its weights."""
     from comfy.model_management import load_models_gpu
 
     load_models_gpu([patcher, *patcher.get_nested_additional_models()])

@@ -13,7 +13,7 @@ from harness.host import REPOSITORY
 from .host import machine, start
 from .report import Section, Settings, document, progress
 
-PARTS = ("patching", "outside", "nodes", "live", "varying", "regions", "keeping", "memory")
+PARTS = ("patching", "outside", "nodes", "cold", "live", "varying", "regions", "keeping", "memory")
 PAGE, PICTURE = "benchmarks.md", "benchmarks.png"
 
 
@@ -51,12 +51,13 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 def _parts(
     settings: Settings, out: Path | None, all_layers: bool
 ) -> dict[str, Callable[[], Section]]:
-    from . import keeping, live, memory, node_side, outside, regions, varying
+    from . import cold, keeping, live, memory, node_side, outside, regions, varying
 
     return {
         "patching": lambda: _patching(settings, out, all_layers),
         "outside": lambda: outside.measure(settings),
         "nodes": lambda: node_side.measure(settings),
+        "cold": lambda: cold.measure(settings),
         "live": lambda: live.measure(settings),
         "varying": lambda: varying.measure(settings),
         "regions": lambda: regions.measure(settings),

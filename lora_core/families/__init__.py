@@ -7,7 +7,7 @@ they become.
 from .balance import UNBALANCED, balanced_pair, shifted
 from .base_weight import CHUNK_ENTRIES, BaseWeight, sum_type
 from .delta import Delta, Dense, Diagonal, LowRank, Replacement, Slot, Static
-from .finite import COMPUTABLE, largest_magnitude
+from .finite import BITS, COMPUTABLE, finite, largest_magnitude, largest_magnitudes
 from .interleaved import ADAPTER, regrouped
 from .linear_algebra import norm, numbers_of, qr, singular_values, svd, triangle
 from .modules import read_module
@@ -19,6 +19,7 @@ from .weight_dependent import WeightDependent
 
 __all__ = [
     "ADAPTER",
+    "BITS",
     "CHUNK_ENTRIES",
     "COMPUTABLE",
     "KEYS",
@@ -39,7 +40,9 @@ __all__ = [
     "WeightDependent",
     "balanced_pair",
     "check_delta",
+    "finite",
     "largest_magnitude",
+    "largest_magnitudes",
     "norm",
     "numbers_of",
     "qr",

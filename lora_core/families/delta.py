@@ -184,7 +184,7 @@ class LowRank(Static):
         return self.scale == 0
 
     def fits(self, shape: Shape) -> bool:
-        return is_matrix_of(shape, len(self.up), self.down.shape[1], self.kernel)
+        return is_matrix_of(shape, self.up.shape[0], self.down.shape[1], self.kernel)
 
     def text(self) -> str:
         return f"up {shape_text(self.up)} with down {shape_text(self.down)}"
@@ -194,7 +194,7 @@ class LowRank(Static):
             largest_magnitude("up", self.up),
             largest_magnitude("down", self.down),
         )
-        return abs(self.scale) * len(self.down) * up * down
+        return abs(self.scale) * self.down.shape[0] * up * down
 
     def max_abs(self) -> float:
         return float((self.up.double() @ self.down.double() * self.scale).abs().max())

@@ -44,7 +44,7 @@ def read(source: Source) -> Sequence[Delta]:
     kernel = tuple((down if mid is None else mid).shape[2:])
     (size,) = source.largest("up")
     sizes = size, source.largest("down")[0] if mid is None else largest_magnitude("product", flat)
-    noted = source.scale(len(down))
+    noted = source.scale(down.shape[0])
     factors = up.flatten(1), flat
     (up, down), scale = balanced(factors, sizes, noted)
     known = sizes if up is factors[0] and down is factors[1] else None
@@ -56,7 +56,9 @@ def read(source: Source) -> Sequence[Delta]:
 
 def _refuse_more_than_lora(source: Source) -> None:
     """Refuses tensors named like LoRA's, which their config says are something else."""
-    config = source.settings.config or {}
+    config = source.settings.config
+    if config is None:
+        return
     start = str(config.get("init_lora_weights")).lower()
     if start.startswith(CHANGED_BASES):
         raise source.refuse(
@@ -81,9 +83,9 @@ def _refuse_more_than_lora(source: Source) -> None:
 def _check_reshape(source: Source) -> None:
     """Refuses a ``reshape_weight`` that does not match the pair."""
     wanted = source.get("reshape_weight")
-    size = len(source["up"]), source["down"].shape[1]
-    if wanted is None or (wanted.is_meta and wanted.numel() == len(size)):
+    if wanted is None or (wanted.is_meta and wanted.numel() == 2):
         return
+    size = len(source["up"]), source["down"].shape[1]
     if wanted.is_meta or not torch.equal(
         wanted.double().flatten(), torch.tensor(size, dtype=torch.float64)
     ):

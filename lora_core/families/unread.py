@@ -4,6 +4,7 @@ image."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -60,6 +61,7 @@ def unread_roles(table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     return {mark: _MARK + family for family, marks in table.items() for mark in marks}
 
 
+@lru_cache(maxsize=256)  # it is asked for every tensor, and there are few roles
 def unread_family(role: str) -> str | None:
     """Returns the family of a role of ``unread_roles``; None for any other role."""
     return role.removeprefix(_MARK) if role.startswith(_MARK) else None

@@ -112,11 +112,13 @@ class FileConfig:
         configs: peft's configs by component; "" is for all components.
         one_trainer: Whether the file is OneTrainer's.
         unreadable: Whether there is a config that cannot be read.
+        rest: What is noted about modules that no config is for.
     """
 
     configs: Mapping[str, _Noted] = field(default_factory=dict[str, _Noted])
     one_trainer: bool = False
     unreadable: bool = False
+    rest: ModuleConfig = field(default_factory=ModuleConfig)
 
     @classmethod
     def read(cls, metadata: Mapping[str, str], config_text: str | None = None) -> FileConfig:
@@ -130,7 +132,7 @@ class FileConfig:
         unreadable = noted is None or config is None
         work = Work()
         noted_by = {c: _Noted(own, Lookups(work)) for c, own in configs.items()}
-        return cls(noted_by, one_trainer, unreadable)
+        return cls(noted_by, one_trainer, unreadable, ModuleConfig(one_trainer=one_trainer))
 
     @property
     def config(self) -> Config | None:
@@ -143,13 +145,15 @@ class FileConfig:
         Raises:
             LoraFileError: A number in it is not finite, or a pattern is not supported.
         """
+        if not self.configs:
+            return self.rest
         whole = name.removeprefix(PEFT_PREFIX)
         component, _, path = whole.partition(".")
         if component in self.configs:
             return self.configs[component].settings(path, self.one_trainer)
         if "" in self.configs:
             return self.configs[""].settings(whole, self.one_trainer)
-        return ModuleConfig(one_trainer=self.one_trainer)
+        return self.rest
 
 
 def _document(text: str) -> dict[str, object] | None:

@@ -15,6 +15,9 @@ from .components import components
 from .prefixes import PREFIXES, own_prefix
 from .targets import Part, Shape, Target
 
+MOST_REMEMBERED: Final = 2**14
+"""How many names are remembered: files of one model mostly have the same."""
+
 _NAMED: Final = re.compile(r"^text_encoders\.(?!clip_)\w+\.transformer\.")
 
 
@@ -45,10 +48,20 @@ class ModelNames:
         )
         known: frozenset[Part] = frozenset(part.part for part in parts if part.part is not None)
         self.parts = known or None
+        self._known: dict[str, Target | None] = {}
         self.architecture = next((part.architecture for part in parts if part.architecture), None)
 
     def find(self, name: str) -> Target | None:
         """Returns the target of a file's module name, or None if the model has no such name."""
+        known = self._known
+        if name in known:
+            return known[name]
+        found = self._looked_up(name)
+        if len(known) < MOST_REMEMBERED:
+            known[name] = found
+        return found
+
+    def _looked_up(self, name: str) -> Target | None:
         return self._find(name) or self._find(_modern(name)) or self._find(self._unnamed(name))
 
     def _find(self, name: str) -> Target | None:

@@ -2,64 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, cast
+from typing import Final
 from weakref import WeakValueDictionary
-
-import torch
 
 from ..algebra import FileId
 from ..errors import LoraFileError
-from ..families import (
-    ADAPTER,
-    COMPUTABLE,
-    KEYS,
-    PEFT_TYPES,
-    SCALARS,
-    SHARED,
-    Delta,
-    Source,
-    check_delta,
-    largest_magnitude,
-    read_module,
-    unread_family,
-)
-from ..formats import FileConfig, FileKey, Role, read_config
-from .file_faults import SNIFFED_BYTES, check_beginning, check_size, explain, header_end
-from .header import (
-    UNSOUND,
-    Head,
-    changed,
-    check_whole,
-    head_of,
-    opened,
-    read_head,
-    unopened,
-)
+from ..families import ADAPTER
+from ..formats import FileConfig, FileKey, read_config
+from .copying import copied
+from .file_faults import check_size, explain
+from .header import UNSOUND, Head, begins_with, read_head, unopened
+from .modules import Content, Module, modules_of
 from .tensors import outlines_of, parts_of
 
 MOST_REMEMBERED: Final = 4096
 """How many files are remembered as sound."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Module:
-    """What a file holds for one layer.
-
-    Attributes:
-        families: The families its tensors belong to.
-        deltas: What its tensors do.
-        parameters: How many numbers the file has for it.
-        max_abs_bounds: For each delta, a bound for the magnitude of its entries.
-    """
-
-    families: tuple[str, ...]
-    deltas: tuple[Delta, ...]
-    parameters: int
-    max_abs_bounds: tuple[float, ...]
+HELD_HEADER_BYTES: Final = 4 * 2**20
+"""How much of headers is kept until the files are read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +50,14 @@ class LoraFile:
 class FileCache:
     """Reads every file once while anybody holds it; safe from several threads.
 
-    References are weak: what the host frees is freed. Only the names of checked files stay.
+    References are weak: what the host frees is freed. Only the names of checked files stay, and the
+    heads of a few that were not read yet.
     """
 
     def __init__(self) -> None:
         self._files: WeakValueDictionary[FileId, LoraFile] = WeakValueDictionary()
         self._sound: dict[FileId, None] = {}  # in the order of the checks
+        self._heads: dict[FileId, Head] = {}
         self._lock = Lock()
 
     def read(self, file: FileId) -> LoraFile:
@@ -100,7 +66,7 @@ class FileCache:
         with self._lock:
             known = self._files.get(file)
             if known is None:
-                known = read_file(file)
+                known = read_file(file, self._heads.pop(file, None))
                 self._files[file] = known
                 self._remember(file)
             return known
@@ -110,27 +76,38 @@ class FileCache:
         with self._lock:
             known = file in self._sound
         if not known:
-            check_file(file)
+            head = check_file(file)
             with self._lock:
                 self._remember(file)
+                self._hold(file, head)
 
     def _remember(self, file: FileId) -> None:
         self._sound[file] = None
         while len(self._sound) > MOST_REMEMBERED:
             del self._sound[next(iter(self._sound))]
 
+    def _hold(self, file: FileId, head: Head) -> None:
+        self._heads[file] = head
+        while sum(len(each.beginning) for each in self._heads.values()) > HELD_HEADER_BYTES:
+            del self._heads[next(iter(self._heads))]
+
 
 shared_cache: Final = FileCache()
 """The one cache that all nodes share."""
 
 
-def check_file(file: FileId) -> None:
-    """Refuses a damaged file, or one that is not a LoRA, from its header alone, in milliseconds."""
+def check_file(file: FileId) -> Head:
+    """Refuses a damaged file, or one that is not a LoRA, from its header alone, in milliseconds.
+
+    It returns what it has read.
+    """
     try:
         check_size(file.size)
-        outline_of(file, read_head(file))
+        head = read_head(file)
+        outline_of(file, head)
     except LoraFileError as error:
         raise error.in_file(file.name) from error
+    return head
 
 
 def outline_of(file: FileId, head: Head) -> LoraFile:
@@ -140,19 +117,20 @@ def outline_of(file: FileId, head: Head) -> LoraFile:
         outlines = outlines_of(head.tensors)
     except UNSOUND as error:
         raise explain(head.beginning, file.size, error) from error
-    return _file(file, head, outlines)
+    return _file(file, head, Content(outlines))
 
 
-def read_file(file: FileId) -> LoraFile:
-    """Reads ``file`` whole and checks everything; LoraFileError names what is wrong."""
+def read_file(file: FileId, head: Head | None = None) -> LoraFile:
+    """Reads ``file`` whole and checks everything; LoraFileError names what is wrong.
+
+    Args:
+        file: The file, in one state.
+        head: Its head, if it was read before.
+    """
     try:
-        return _parsed(file)
+        return _parsed(file, head)
     except LoraFileError as error:
         raise error.in_file(file.name) from error
-
-
-def _array(buffer: torch.Tensor) -> Any:
-    return cast(Any, buffer).numpy()
 
 
 def _notes(file: FileId, metadata: Mapping[str, str]) -> FileConfig:
@@ -162,179 +140,20 @@ def _notes(file: FileId, metadata: Mapping[str, str]) -> FileConfig:
         raise unopened(error) from error
 
 
-def _parsed(file: FileId) -> LoraFile:
-    buffer = _buffer(file)
-    array = _array(buffer)
-    beginning: bytes = array[: header_end(array[:SNIFFED_BYTES].tobytes())].tobytes()
+def _parsed(file: FileId, head: Head | None) -> LoraFile:
+    check_size(file.size)
+    if head is None or not begins_with(file, head):
+        head = read_head(file)
+    data, largest = copied(file, head)
     try:
-        check_whole(file)
-        head = head_of(beginning)
-        tensors = parts_of(buffer, head.tensors, len(beginning))
+        tensors = parts_of(data, head.tensors)
     except UNSOUND as error:
-        raise explain(beginning, file.size, error) from error
-    return _file(file, head, tensors)
+        raise explain(head.beginning, file.size, error) from error
+    return _file(file, head, Content(tensors, largest))
 
 
-def _file(file: FileId, head: Head, tensors: Mapping[str, torch.Tensor]) -> LoraFile:
+def _file(file: FileId, head: Head, content: Content) -> LoraFile:
     notes = _notes(file, head.metadata)
-    modules, unknown = _modules({FileKey(key): tensor for key, tensor in tensors.items()}, notes)
-    interleaved = any(key.endswith(ADAPTER) for key in tensors)
+    modules, unknown = modules_of(content, notes)
+    interleaved = any(key.endswith(ADAPTER) for key in content.tensors)
     return LoraFile(file, modules, unknown, head.metadata, notes, interleaved)
-
-
-def _buffer(file: FileId) -> torch.Tensor:
-    """Reads the whole file into memory: a mapped file that is cut short would end the process."""
-    with opened(file) as source:
-        try:
-            check_beginning(source.read(SNIFFED_BYTES), file.size)
-            check_size(file.size)
-            source.seek(0)
-            buffer = torch.empty(file.size, dtype=torch.uint8)
-            if cast(Any, source).readinto(_array(buffer)) != file.size:
-                raise changed(file)
-            return buffer
-        except OSError as error:
-            raise unopened(error) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Own:
-    """The tensors of one module by role, and the largest magnitude in each."""
-
-    tensors: Mapping[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
-    sizes: Mapping[str, float] = field(default_factory=dict[str, float])
-
-    def joined_with(self, other: _Own) -> _Own:
-        return _Own({**self.tensors, **other.tensors}, {**self.sizes, **other.sizes})
-
-    def only(self, roles: Set[str]) -> _Own:
-        tensors = {role: tensor for role, tensor in self.tensors.items() if role in roles}
-        return _Own(tensors, {role: size for role, size in self.sizes.items() if role in roles})
-
-
-def _modules(
-    tensors: Mapping[FileKey, torch.Tensor], notes: FileConfig
-) -> tuple[dict[str, Module], tuple[FileKey, ...]]:
-    # the library gives no order, and which key a message names first must not be random
-    grouped, unknown = KEYS.group(sorted(tensors))
-    shared = _shared(grouped, tensors)
-    modules: dict[str, Module] = {}
-    for name, roles in grouped.items():
-        if all(role in SCALARS and SCALARS[role].alone for role in roles):
-            unknown += [key for keys in roles.values() for key in keys]
-        else:
-            own = _own(name, roles, tensors)
-            used = {role for role, user in SHARED.items() if user in own.tensors}
-            modules[name] = _module(name, own.joined_with(shared.only(used)), notes)
-    if not modules:
-        raise _no_lora(unknown, notes)
-    return modules, tuple(unknown)
-
-
-def _shared(
-    grouped: dict[str, dict[Role, list[FileKey]]], tensors: Mapping[FileKey, torch.Tensor]
-) -> _Own:
-    """Takes out the tensors that belong to all modules."""
-    names = [name for name, roles in grouped.items() if roles.keys() <= SHARED.keys()]
-    shared = _Own()
-    for name in names:
-        own = _own(name, grouped.pop(name), tensors)
-        for role in own.tensors.keys() & shared.tensors.keys():
-            raise LoraFileError(
-                f"is ambiguous: it has two tensors {role} that are meant for all layers.",
-                key=name,
-                expected="one for all layers",
-                found=f"{name}.{role} and another",
-            )
-        shared = shared.joined_with(own)
-    return shared
-
-
-def _own(
-    name: str, roles: Mapping[Role, list[FileKey]], tensors: Mapping[FileKey, torch.Tensor]
-) -> _Own:
-    """Gives the tensors of one module, in types that can be computed with, all finite."""
-    own: dict[str, torch.Tensor] = {}
-    sizes: dict[str, float] = {}
-    for role, same in roles.items():
-        if unread_family(role):  # refused by name, whatever its numbers are
-            own[role] = tensors[same[0]]
-            continue
-        key = _only(name, same)
-        own[role] = _computable(key, role, tensors[key])
-        if role not in SCALARS:
-            sizes[role] = largest_magnitude(key, own[role])
-    return _Own(own, sizes)
-
-
-def _empty(name: str, role: str, tensor: torch.Tensor) -> LoraFileError:
-    found = str(tuple(tensor.shape))
-    return LoraFileError(
-        f"{name} has an empty {role}: its shape is {found}.",
-        key=name,
-        expected="numbers",
-        found=found,
-    )
-
-
-def _module(name: str, own: _Own, notes: FileConfig) -> Module:
-    tensors = own.tensors
-    families, deltas = read_module(Source(name, tensors, notes.of(name), own.sizes))
-    for role, tensor in tensors.items():
-        if deltas and not tensor.numel():
-            raise _empty(name, role, tensor)
-    own_factors = tensors.keys() - SCALARS.keys() - SHARED.keys()
-    parameters = sum(tensors[role].numel() for role in own_factors)
-    max_abs_bounds = tuple(_max_abs_bound(name, delta) for delta in deltas)
-    return Module(tuple(families), tuple(deltas), parameters, max_abs_bounds)
-
-
-def _max_abs_bound(name: str, delta: Delta) -> float:
-    """Gives the bound of a delta that can be computed with; LoraFileError for any other."""
-    max_abs_bound = delta.max_abs_bound()
-    check_delta(name, delta, max_abs_bound)
-    return max_abs_bound
-
-
-def _only(name: str, keys: list[FileKey]) -> FileKey:
-    if len(keys) > 1:
-        raise LoraFileError(
-            f"{name} is ambiguous: the file has both {keys[0]} and {keys[1]}.",
-            key=name,
-            expected="one spelling",
-            found=" and ".join(keys),
-        )
-    return keys[0]
-
-
-def _computable(key: FileKey, role: Role, tensor: torch.Tensor) -> torch.Tensor:
-    """Gives the tensor in a type that can be computed with; float8 becomes float16 without loss."""
-    scalar = SCALARS.get(role)
-    if scalar is not None and not tensor.dtype.is_complex:
-        return tensor if scalar.typed else tensor.double()
-    if tensor.dtype not in COMPUTABLE:
-        raise LoraFileError(
-            f"{key} holds {str(tensor.dtype).removeprefix('torch.')} numbers, which mean nothing "
-            "without a scale.",
-            key=key,
-            expected="floating point numbers",
-            found=str(tensor.dtype),
-        )
-    return tensor.half() if tensor.dtype.itemsize == 1 else tensor
-
-
-def _no_lora(unknown: list[FileKey], notes: FileConfig) -> LoraFileError:
-    first = ", ".join(unknown[:3])
-    kind = notes.config and notes.config.get("peft_type")
-    if isinstance(kind, str) and kind not in PEFT_TYPES:
-        return LoraFileError(
-            f"is {kind[:40]} according to its config, which this version does not read.",
-            expected="one of the families in docs/fidelity.md",
-            found=kind[:40],
-        )
-    return LoraFileError(
-        f"is not a LoRA: none of its {len(unknown)} keys has a known LoRA suffix"
-        + (f" (first: {first})." if first else "."),
-        expected="names that end in .lora_up.weight, .lora_A.weight, …",
-        found=first or "no tensors",
-    )

@@ -36,34 +36,41 @@ MOST_DIMENSIONS: Final = 8
 
 
 def outlines_of(header: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Returns every tensor that a header names, without its data; LoraFileError as in ``parts_of``."""
-    return {
-        key: torch.empty(_shape_of(key, entry), dtype=_type_of(key, entry), device="meta")
-        for key, entry in header.items()
-    }
+    """Returns every tensor that a header names, without its data: those of one shape and type are the
+    same. LoraFileError as in ``parts_of``."""
+    known: dict[object, torch.Tensor] = {}
+    outlines: dict[str, torch.Tensor] = {}
+    for key, entry in header.items():
+        shape, dtype = _shape_of(key, entry), _type_of(key, entry)
+        kind = (dtype, *shape)
+        if kind not in known:
+            known[kind] = torch.empty(shape, dtype=dtype, device="meta")
+        outlines[key] = known[kind]
+    return outlines
 
 
-def parts_of(
-    buffer: torch.Tensor, header: Mapping[str, Any], start: int
-) -> dict[str, torch.Tensor]:
-    """Returns every tensor that a header names, without a copy if the data is aligned.
+def parts_of(data: torch.Tensor, header: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Returns every tensor that a header names, without a copy if it is aligned.
 
     Args:
-        buffer: (bytes,) in uint8, the whole file.
+        data: (bytes,) in uint8, all of the file after the header.
         header: A header that the library has accepted.
-        start: Where the data begins.
 
     Raises:
         LoraFileError: It names an unsupported type, or more dimensions than a layer has.
     """
+    wholes: dict[torch.dtype, torch.Tensor] = {}
     tensors: dict[str, torch.Tensor] = {}
     for key, entry in header.items():
-        first, last = (start + offset for offset in entry["data_offsets"])
-        dtype = _type_of(key, entry)
-        part = buffer[first:last]
-        if first % dtype.itemsize:
-            part = part.clone()
-        tensors[key] = part.view(dtype).view(_shape_of(key, entry))
+        first, last = entry["data_offsets"]
+        dtype, shape = _type_of(key, entry), _shape_of(key, entry)
+        size = dtype.itemsize
+        if first % size:
+            tensors[key] = data[first:last].clone().view(dtype).view(shape)
+            continue
+        if dtype not in wholes:
+            wholes[dtype] = data[: len(data) - len(data) % size].view(dtype)
+        tensors[key] = wholes[dtype][first // size : last // size].view(shape)
     return tensors
 
 

@@ -123,7 +123,7 @@ def test_the_cache_holds_nothing_strongly(tmp_path):
 def test_eight_threads_read_once(tmp_path, monkeypatch):
     file = identify(write(tmp_path / "x.safetensors", PAIR))
     reads, real = [], files.read_file
-    monkeypatch.setattr(files, "read_file", lambda asked: (reads.append(asked), real(asked))[1])
+    monkeypatch.setattr(files, "read_file", lambda *asked: (reads.append(asked), real(*asked))[1])
     cache, found, start = FileCache(), [], threading.Barrier(8)
 
     def work():
