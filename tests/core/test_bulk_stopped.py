@@ -15,8 +15,8 @@ from lora_core.__main__ import main
 from lora_core.bulk.pool import DIED, Failed, each
 
 ROOT = Path(__file__).parents[2]
-FILES = 1000
-SOME = 30
+FILES = 300
+SOME = 20
 """How many are done when it is stopped."""
 
 DEADLINE_S = 120
