@@ -122,13 +122,17 @@ def compete(files: Sequence[Input], workers: int, rounds: int) -> None:
 
 def list_twice(folder: Path, workers: int) -> None:
     """Prints how long the whole command takes, and once more when nothing has changed."""
-    out = folder.with_name("library.parquet" if importlib.util.find_spec("pyarrow") else "library.jsonl")
+    out = folder.with_name(
+        "library.parquet" if importlib.util.find_spec("pyarrow") else "library.jsonl"
+    )
     listing = Listing([folder], out, True, workers, "benchmark")
     for what in ("first", "again"):
         began = time.perf_counter()
         tally = list_library(listing, lambda tally: None)
         took = time.perf_counter() - began
-        print(f"{what}: {took:.1f} s, {tally.done} read, {tally.kept} kept, {out.stat().st_size} bytes")
+        print(
+            f"{what}: {took:.1f} s, {tally.done} read, {tally.kept} kept, {out.stat().st_size} bytes"
+        )
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from ..algebra import FileId
 from ..errors import LoraError, LoraFileError
 from ..families import KEYS
 from ..formats import FileConfig, FileKey, Role, config_changed, read_config
-from ..library import Facts, facts_of, glance_of
-from ..reading import Head, digests_of, identify, read_head, read_scalars
+from ..library import Facts, entry_of
+from ..reading import Head, digests_of, identify, read_scalars
 from .columns import Row, Value, row_of
 from .files import Input
 
@@ -48,7 +48,8 @@ def look(hashed: bool, file: Input) -> Row:
     if file.problem:
         raise LoraFileError(f"{file.path}: {file.problem}", expected="a folder", found=file.problem)
     identity = identify(file.path, file.name)
-    facts, glance = facts_of(identity), glance_of(identity)
+    entry = entry_of(identity)
+    facts, glance = entry.facts, entry.glance
     values: dict[str, Value] = {
         **_called(file),
         "size": identity.size,
@@ -59,8 +60,8 @@ def look(hashed: bool, file: Input) -> Row:
         "tags": glance.tags,
         "preview": glance.has_cover or _has_preview(file),
     }
-    if facts.error is None:
-        values |= _inside(identity, hashed)
+    if entry.head is not None and facts.error is None:
+        values |= _inside(identity, entry.head, hashed)
     return row_of(values)
 
 
@@ -104,9 +105,8 @@ def _plain(facts: Facts) -> dict[str, Value]:
     }
 
 
-def _inside(file: FileId, hashed: bool) -> Mapping[str, Value]:
+def _inside(file: FileId, head: Head, hashed: bool) -> Mapping[str, Value]:
     """Returns what the tensors of a sound file show."""
-    head = read_head(file)
     alphas = sorted(_alphas(file, head))
     values: dict[str, Value] = {
         "dtypes": tuple(sorted({str(entry["dtype"]) for entry in head.tensors.values()})),
