@@ -64,12 +64,12 @@ def find_inputs(named: Sequence[Path], without: Path | None = None) -> list[Inpu
 
 
 def _single(path: Path) -> tuple[str, dict[str, str]]:
-    whole = path.absolute()
-    return str(whole.parent), {whole.name: ""}
+    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 (which also takes out "..")
+    return folder, {name: ""}
 
 
 def _folder(path: Path, skipped: str | None) -> tuple[str, dict[str, str]]:
-    folder = str(path.absolute())
+    folder = os.path.abspath(path)  # noqa: PTH100
     return folder, dict(sorted(_below(folder, skipped)))
 
 

@@ -57,8 +57,8 @@ class Rewrite:
             dtype=self.dtype,
             names=self.names,
         )
-        size = out.stat().st_size
-        return {"layers": made.layers, "bytes": size, "error": made.errors.total}
+        told = {"layers": made.layers, "bytes": out.stat().st_size, "error": made.errors.total}
+        return {**told, "report": str(made.report)}
 
 
 @dataclass(frozen=True, slots=True)

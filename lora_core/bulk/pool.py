@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from threading import Thread
@@ -83,9 +84,10 @@ def _together(
     try:
         while True:
             left = [*islice(source, workers * most_each - len(given))]
-            while left:
-                given[pool.submit(_in_worker, work, left[0])] = left[0]
-                del left[0]
+            with _interrupts_held():
+                while left:
+                    given[pool.submit(_in_worker, work, left[0])] = left[0]
+                    del left[0]
             if not given:
                 return []
             done = wait(given, return_when=FIRST_COMPLETED).done
@@ -120,6 +122,20 @@ def _done(work: Callable[[T], R], thing: T) -> R | Failed:
         return Failed(sentence(f"{type(error).__name__}: {error}"))
 
 
+@contextmanager
+def _interrupts_held() -> Generator[None, None, None]:
+    """Lets Ctrl-C wait: here until the end of the block, and in processes that are started in it until
+    they are ready for it. Before that they would complain at length."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start() -> None:
     """Prepares a process: one thread, quiet when it is stopped, and gone when its parent is."""
     torch.set_num_threads(1)
@@ -128,6 +144,11 @@ def _start() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         Thread(target=_end_after, args=(parent.join,), daemon=True).start()
+    if hasattr(signal, "pthread_sigmask"):
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        except SystemExit:  # it had come already
+            os._exit(0)
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
