@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -51,15 +53,52 @@ def make_library(folder: Path, count: int, layers: int) -> None:
             os.link(folder / f"{shared % 100:02}" / f"{shared}.safetensors", path)
 
 
-def by_pool(files: Sequence[Input], workers: int) -> int:
-    return sum(1 for _ in each(LOOK, files, workers))
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run took, in seconds, in seconds of all processors, and in MiB of all its processes at its end."""
+
+    seconds: float
+    cpu_s: float
+    mib: float
 
 
-def by_ray(batch: int, files: Sequence[Input], workers: int) -> int:
+def used() -> tuple[float, float]:
+    """Returns the processor seconds and the MiB of this process and all that come from it, by Linux's /proc.
+
+    Unlike the time on the wall, the former means something on a busy machine, too.
+    """
+    ticks, parents = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            parents[folder.name] = fields[1]
+            ticks[folder.name] = sum(map(int, fields[11:15]))  # with those of its dead children
+    ours = [str(os.getpid())]
+    for pid in ours:
+        ours += [child for child, parent in parents.items() if parent == pid]
+    return sum(ticks[pid] for pid in ours) / os.sysconf("SC_CLK_TCK"), sum(map(_mib, ours))
+
+
+def _mib(pid: str) -> float:
+    with suppress(OSError):
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        return int(text.partition("\nPss:")[2].split()[0]) / 1024
+    return 0.0
+
+
+def by_pool(files: Sequence[Input], workers: int) -> tuple[float, float]:
+    left = len(files)
+    for _ in each(LOOK, files, workers):
+        left -= 1
+        if not left:
+            return used()
+    raise RuntimeError("files were lost")
+
+
+def by_ray(batch: int, files: Sequence[Input], workers: int) -> tuple[float, float]:
     """Ray's tasks, each for ``batch`` files, and as many waiting as the pool has."""
     import ray
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ["PYTHONPATH"] = str(Path.cwd())
     with tempfile.TemporaryDirectory(prefix="ray") as own:
         ray.init(
@@ -73,13 +112,13 @@ def by_ray(batch: int, files: Sequence[Input], workers: int) -> int:
         try:
             task = ray.remote(look_at)
             waiting: list[object] = []
-            found = 0
             for first in range(0, len(files), batch):
                 if len(waiting) >= 4 * workers:
                     (done,), waiting = ray.wait(waiting, num_returns=1)
-                    found += len(ray.get(done))
+                    ray.get(done)
                 waiting.append(task.remote(files[first : first + batch]))
-            return found + sum(map(len, ray.get(waiting)))
+            ray.get(waiting)
+            return used()
         finally:
             ray.shutdown()
 
@@ -89,8 +128,11 @@ def look_at(files: Sequence[Input]) -> list[object]:
     return [LOOK(file) for file in files]
 
 
-def contenders(workers: int) -> dict[str, Callable[[Sequence[Input]], int]]:
-    found: dict[str, Callable[[Sequence[Input]], int]] = {
+Run = Callable[[Sequence[Input]], tuple[float, float]]
+
+
+def contenders(workers: int) -> dict[str, Run]:
+    found: dict[str, Run] = {
         "in this process": partial(by_pool, workers=1),
         f"pool, {workers} processes": partial(by_pool, workers=workers),
     }
@@ -101,23 +143,33 @@ def contenders(workers: int) -> dict[str, Callable[[Sequence[Input]], int]]:
     return found
 
 
+def cost_of(run: Run, files: Sequence[Input]) -> Cost:
+    began, (before, _) = time.perf_counter(), used()
+    after, mib = run(files)
+    return Cost(time.perf_counter() - began, after - before, mib)
+
+
 def compete(files: Sequence[Input], workers: int, rounds: int) -> None:
-    """Prints the table of the contenders."""
-    seconds: dict[str, list[float]] = {}
-    starts: dict[str, list[float]] = {}
+    """Prints the table of the contenders; a start is a run on a few files."""
+    costs: dict[str, list[tuple[Cost, Cost]]] = {}
     for _ in range(rounds):
         for name, run in contenders(workers).items():
-            for times, own in ((starts, files[: 4 * workers]), (seconds, files)):
-                began = time.perf_counter()
-                run(own)
-                times.setdefault(name, []).append(time.perf_counter() - began)
-    alone = median(seconds["in this process"])
-    print("| by | seconds | files/s | in this process = 1 | of which start, s |")
-    print("|---|---|---|---|---|")
-    for name, own in seconds.items():
-        took = median(own)
-        speed = f"{len(files) / took:.0f} | {alone / took:.2f}"
-        print(f"| {name} | {took:.1f} | {speed} | {median(starts[name]):.1f} |", flush=True)
+            found = cost_of(run, files[: 4 * workers]), cost_of(run, files)
+            costs.setdefault(name, []).append(found)
+            print(name, *found, file=sys.stderr, flush=True)
+    alone = median(whole.seconds for _, whole in costs["in this process"])
+    print(
+        "| by | seconds | files/s | times as fast | start, s | CPU ms/file | start, CPU s | MiB |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for name, own in costs.items():
+        took = median(whole.seconds for _, whole in own)
+        start = median(start.seconds for start, _ in own)
+        start_cpu = median(start.cpu_s for start, _ in own)
+        cpu = median(whole.cpu_s - start.cpu_s for start, whole in own) / len(files) * 1000
+        mib = max(whole.mib for _, whole in own)
+        speed = f"{took:.1f} | {len(files) / took:.0f} | {alone / took:.2f}"
+        print(f"| {name} | {speed} | {start:.1f} | {cpu:.2f} | {start_cpu:.1f} | {mib:.0f} |")
 
 
 def list_twice(folder: Path, workers: int) -> None:
@@ -151,8 +203,6 @@ def main() -> None:
         print(f"{len(files)} files of {options.layers} layers, {size} bytes each, {cores()} cores")
         compete(files, options.workers, options.rounds)
         list_twice(folder, options.workers)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"this process: {peak:.0f} MiB at most")
 
 
 if __name__ == "__main__":
