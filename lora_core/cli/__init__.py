@@ -1,7 +1,7 @@
 """The command line: ``lora-algebra inspect``, ``apply``, ``combine``, ``resize``, ``extract``, ``analyse``, ``convert``.
 
 ``python -m lora_core`` is the same where the package is not installed. One module per verb.
-Exit status: 0 done, 1 refused, 2 wrong usage.
+Exit status: 0 done, 1 refused, 2 wrong usage, 3 some of many files failed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     for verb in VERBS:
         command = verb.add_to(commands)
         command.add_argument("--json", action="store_true", help="print JSON, for programs")
-        command.set_defaults(command=verb.run)
+        command.set_defaults(command=verb.run, version=version)
     return parser
 
 

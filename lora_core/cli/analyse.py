@@ -1,4 +1,4 @@
-"""``analyse FILE…``: what LoRAs change where, and what they do to each other."""
+"""``analyse FILE…``: what LoRAs change where, and what they do to each other; or each of many alone."""
 
 from __future__ import annotations
 
@@ -8,26 +8,43 @@ import json
 from pathlib import Path
 
 from ..algebra import Recipe
+from ..bulk import Analyse
 from ..drawing import draw_analysis
 from ..errors import LoraInputError
 from ..workbench import Analysis, analyse_loras, plain, words
-from .arguments import LORA, LORA_HELP, Command, Commands, add_model, lora, progress, recipes
+from .arguments import (
+    LORA,
+    LORA_HELP,
+    Command,
+    Commands,
+    add_model,
+    add_out_dir,
+    lora,
+    progress,
+    recipes,
+)
+from .many import add_workers, make_many
 
 
 def add_to(commands: Commands) -> Command:
     """Adds the command."""
     command = commands.add_parser("analyse", help="show what LoRAs change, and how alike they are")
-    command.add_argument("loras", metavar=LORA, type=lora, nargs="+", help=LORA_HELP)
-    command.add_argument("--png", metavar="PNG", type=Path, help="draw it, too; this needs Pillow")
+    command.add_argument("files", metavar=LORA, type=lora, nargs="+", help=LORA_HELP)
+    group = command.add_mutually_exclusive_group()
+    group.add_argument("--png", metavar="PNG", type=Path, help="draw it, too; this needs Pillow")
+    add_out_dir(group)
     add_model(command)
+    add_workers(command)
     return command
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the analysis, and draws it if a picture was asked for."""
+    """Prints the analysis, and draws it if a picture was asked for; or writes one for each of many."""
+    if options.out_dir is not None:
+        return make_many(options, Analyse)
     if options.png is not None:
         _check(options.png)
-    recipe = Recipe.sum(recipes(options.loras))
+    recipe = Recipe.sum(recipes(options.files))
     found = analyse_loras(recipe, model=options.model, progress=progress(options))
     if options.png is not None:
         _draw(found, options.png)

@@ -27,6 +27,14 @@ class Commands(Protocol):
         ...
 
 
+class Arguments(Protocol):
+    """What arguments are added to: a command, or a group of which one is given."""
+
+    def add_argument(self, *names: str, **how: Any) -> object:
+        """Adds an argument."""
+        ...
+
+
 LORA = "FILE[=STRENGTH[@BLOCKS]]"
 """How a LoRA is written."""
 
@@ -66,9 +74,13 @@ def recipes(asked: Sequence[Asked]) -> list[Recipe]:
     return [Recipe.of(identify(path), strength).blocks(blocks) for path, strength, blocks in asked]
 
 
-def add_out(command: Command, dtype: str | None = None) -> None:
-    """Adds where a new LoRA goes, and how it is written: in the type ``dtype`` if none is given."""
-    command.add_argument("-o", "--out", metavar="OUT", type=Path, required=True)
+def add_out(command: Command, dtype: str | None = None, *, many: bool = False) -> None:
+    """Adds where a new LoRA goes, or with ``many`` the folder where new ones go, and how it is
+    written: in the type ``dtype`` if none is given."""
+    group = command.add_mutually_exclusive_group(required=True)
+    group.add_argument("-o", "--out", metavar="OUT", type=Path)
+    if many:
+        add_out_dir(group)
     command.add_argument(
         "--dtype",
         choices=DTYPES,
@@ -77,6 +89,17 @@ def add_out(command: Command, dtype: str | None = None) -> None:
     )
     command.add_argument(
         "--names", choices=NAME_STYLES, help="whose names; those of the files if not given"
+    )
+
+
+def add_out_dir(command: Arguments) -> None:
+    """Adds the folder for new files that are made of many."""
+    command.add_argument(
+        "--out-dir",
+        metavar="DIR",
+        type=Path,
+        help="for several files or folders: write a new file for each into this folder, with its "
+        "name and sub folders; what was made before is kept",
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from ..algebra import Recipe
+from ..bulk import Rewrite
 from .arguments import (
     LORA,
     LORA_HELP,
@@ -17,12 +19,19 @@ from .arguments import (
     saved,
     told_of,
 )
+from .many import add_workers, make_many, only
 
 
 def add_to(commands: Commands) -> Command:
     """Adds the command."""
     command = commands.add_parser("resize", help="write a smaller LoRA")
-    command.add_argument("file", metavar=LORA, type=lora, help=LORA_HELP)
+    command.add_argument(
+        "files",
+        metavar=LORA,
+        type=lora,
+        nargs="+",
+        help=f"{LORA_HELP}; or a folder of them, with --out-dir",
+    )
     command.add_argument(
         "--rank",
         required=True,
@@ -30,11 +39,17 @@ def add_to(commands: Commands) -> Command:
         "sv_fro and a number, or sv_knee",
     )
     add_model(command)
-    add_out(command)
+    add_out(command, many=True)
+    add_workers(command)
     return command
 
 
 def run(options: argparse.Namespace) -> int:
-    """Writes the LoRA."""
-    made = saved(options, Recipe.sum(recipes([options.file])), options.rank)
+    """Writes the LoRA, or one for each of many."""
+    if options.out_dir is not None:
+        return make_many(
+            options, partial(Rewrite, rank=options.rank, dtype=options.dtype, names=options.names)
+        )
+    file = only(options.files, "--out-dir DIR")
+    made = saved(options, Recipe.sum(recipes([file])), options.rank)
     return told_of(options, made)

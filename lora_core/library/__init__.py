@@ -1,6 +1,7 @@
 """What is known about the user's files without applying them, and which file a name means."""
 
 from .block_sizes import BlockSizes, block_sizes
+from .entry import Entry, entry_of
 from .facts import Facts, facts_of, stated_triggers
 from .filenames import choose_name, close_names, folded
 from .glance import Glance, glance_of, model_architecture
@@ -12,6 +13,7 @@ from .surroundings import Listed, find_listed
 __all__ = [
     "Asked",
     "BlockSizes",
+    "Entry",
     "Facts",
     "Found",
     "Glance",
@@ -20,6 +22,7 @@ __all__ = [
     "block_sizes",
     "choose_name",
     "close_names",
+    "entry_of",
     "facts_of",
     "find_listed",
     "folded",

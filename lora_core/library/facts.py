@@ -133,11 +133,13 @@ def _plain_recommended(recommended: Recommended) -> dict[str, object]:
 def facts_of(file: FileId) -> Facts:
     """Returns what the header of ``file`` and the notes next to it say; for a damaged file, also
     what is wrong."""
-    sidecars = read_sidecars(file.path)
-    try:
-        head = _shown_head(file)
-    except LoraFileError as error:
-        return _noted(file, {}, sidecars, _refusal(file, error))
+    return facts_by(file, shown_head(file), read_sidecars(file.path))
+
+
+def facts_by(file: FileId, head: Head | LoraFileError, sidecars: Sidecars) -> Facts:
+    """Returns what a header that was read, or why it could not be, and the notes next to it say."""
+    if isinstance(head, LoraFileError):
+        return _noted(file, {}, sidecars, _refusal(file, head))
     facts = _noted(file, head.metadata, sidecars, _too_large(file, head))
     try:
         return _by_layers(facts, _outline(file, head))
@@ -155,8 +157,12 @@ def stated_triggers(file: FileId) -> tuple[str, ...]:
         return stated_words({}, sidecars.words)
 
 
-def _shown_head(file: FileId) -> Head:
-    return read_head(file, LARGEST_SHOWN_HEADER_BYTES, MOST_WORDS)
+def shown_head(file: FileId) -> Head | LoraFileError:
+    """Reads a header that is small enough to be shown; returns what is wrong with any other."""
+    try:
+        return read_head(file, LARGEST_SHOWN_HEADER_BYTES, MOST_WORDS)
+    except LoraFileError as error:
+        return error
 
 
 def _outline(file: FileId, head: Head) -> LoraFile:

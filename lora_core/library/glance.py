@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,7 @@ from ..errors import LoraFileError
 from ..naming import Shape, denoiser_architecture
 from ..reading import Head, MadeFor, made_for, read_head
 from ..text import printable, shortened
-from .facts import LARGEST_SHOWN_HEADER_BYTES, LONGEST_NAME_CHARS, MOST_WORDS
+from .facts import LARGEST_SHOWN_HEADER_BYTES, LONGEST_NAME_CHARS, MOST_WORDS, shown_head
 from .sidecars import Sidecars, read_sidecars
 
 MOST_TAGS: Final = 20
@@ -42,12 +43,15 @@ class Glance:
 
 def glance_of(file: FileId) -> Glance:
     """Returns what is known of ``file`` at a glance; of a damaged one, what is noted next to it."""
-    sidecars = read_sidecars(file.path)
-    try:
-        head = _head(file)
-        return _glance(made_for(file, head), head.metadata, sidecars)
-    except LoraFileError:
-        return _glance(MadeFor(None, ()), {}, sidecars)
+    return glance_by(file, shown_head(file), read_sidecars(file.path))
+
+
+def glance_by(file: FileId, head: Head | LoraFileError, sidecars: Sidecars) -> Glance:
+    """Returns what a header that was read, or why it could not be, and the notes next to it show."""
+    if isinstance(head, Head):
+        with suppress(LoraFileError):
+            return _glance(made_for(file, head), head.metadata, sidecars)
+    return _glance(MadeFor(None, ()), {}, sidecars)
 
 
 def model_architecture(file: FileId) -> str | None:

@@ -2,6 +2,7 @@
 
 from .base_model import MadeFor, base_by_names, base_of_file, made_for
 from .content import shared_hashes
+from .digests import Digests, digests_of, read_scalars
 from .file_faults import (
     LARGEST_HEADER_BYTES,
     SNIFFED_BYTES,
@@ -17,6 +18,7 @@ from .reader import FileCache, LoraFile, check_file, outline_of, read_file, shar
 __all__ = [
     "LARGEST_HEADER_BYTES",
     "SNIFFED_BYTES",
+    "Digests",
     "FileCache",
     "Head",
     "LoraFile",
@@ -27,6 +29,7 @@ __all__ = [
     "check_file",
     "check_size",
     "dialects_of",
+    "digests_of",
     "disagreement",
     "explain",
     "header_end",
@@ -35,6 +38,7 @@ __all__ = [
     "outline_of",
     "read_file",
     "read_head",
+    "read_scalars",
     "shared_cache",
     "shared_hashes",
     "stated_base",

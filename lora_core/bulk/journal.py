@@ -1,0 +1,64 @@
+"""What is done already, a line of JSON each, so that a work that was stopped can go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Entry: TypeAlias = Mapping[str, Any]
+
+
+class Journal:
+    """A file that only grows. A line is with the system when ``add`` returns, so a process that is
+    killed loses none."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens it to go on, and makes it if it is not there; OSError if that cannot be."""
+        self._file: BinaryIO = path.open("ab", buffering=0)
+        if self._file.tell() and not _ends_whole(path):
+            self._file.write(
+                b"\n"
+            )  # what was cut off is a line of its own, which reading leaves out
+
+    def add(self, entry: Entry) -> None:
+        """Writes one more entry."""
+        self._file.write(json.dumps(entry).encode() + b"\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def read_journal(path: Path) -> list[Entry]:
+    """Returns the entries in their order, without those that were cut off; none without a file."""
+    if not path.exists():
+        return []
+    with path.open("rb") as lines:
+        return [entry for entry in map(_entry, lines) if entry is not None]
+
+
+def _entry(line: bytes) -> Entry | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return cast(Entry, found) if isinstance(found, dict) else None
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read(1) == b"\n"
