@@ -1,0 +1,106 @@
+"""The manifest: a column for each parameter, with the type of its values."""
+
+from __future__ import annotations
+
+import pytest
+
+from lora_core.errors import LoraInputError
+from lora_render import extra
+from lora_render.manifest import write_manifest
+from tests.render.made import entry
+
+parquet = pytest.importorskip("pyarrow.parquet")
+SEED = 2**64 - 1
+
+
+def written(tmp_path, *entries):
+    write_manifest(entries, tmp_path / "manifest.parquet")
+    return parquet.read_table(tmp_path / "manifest.parquet")
+
+
+def column(tmp_path, *values):
+    made = [entry(n, {} if v is None else {"Node.x": v}) for n, v in enumerate(values)]
+    column = written(tmp_path, *made)["Node.x"]
+    return str(column.type), column.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ((1, 2, None), "int64"),
+        ((0, SEED), "uint64"),
+        ((0.5, 2, None), "double"),
+        ((True, False), "bool"),
+        (("a", None, "b"), "string"),
+    ],
+)
+def test_a_parameter_keeps_the_type_of_its_values(tmp_path, values, kind):
+    assert column(tmp_path, *values) == (kind, [*values])
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ((1, "a", 0.5), ["1", "a", "0.5"]),
+        ((True, 1), ["True", "1"]),
+        ((0.5, SEED), ["0.5", str(SEED)]),
+        ((-1, SEED), ["-1", str(SEED)]),
+    ],
+)
+def test_what_no_other_type_holds_exactly_is_text(tmp_path, values, texts):
+    assert column(tmp_path, *values) == ("string", texts)
+
+
+def test_rows_are_in_the_order_of_the_table(tmp_path):
+    table = written(tmp_path, entry(2, {"Node.x": "c"}), entry(0, {"Node.x": "a"}))
+    assert table["index"].to_pylist() == [0, 2]
+    assert table["Node.x"].to_pylist() == ["a", "c"]
+
+
+def test_everything_that_is_known_is_there(tmp_path):
+    made = entry(
+        0,
+        {"KSampler.seed": SEED, "key": "own"},
+        "a.png",
+        "b.png",
+        seeds={"7.seed": SEED},
+        models={"ink.safetensors": "ab"},
+        status="error",
+        error="out of memory",
+        seconds=1.5,
+    )
+    (row,) = written(tmp_path, made).to_pylist()
+    assert row["key"] == "key 0"
+    assert row["parameter key"] == "own"
+    assert [file["path"] for file in row["files"]] == ["a.png", "b.png"]
+    assert row["files"][0] == {
+        "node": "9",
+        "kind": "image",
+        "path": "a.png",
+        "bytes": 1,
+        "sha256": "00",
+    }
+    assert row["seeds"] == [{"input": "7.seed", "seed": SEED}]
+    assert row["models"] == [{"name": "ink.safetensors", "sha256": "ab"}]
+    assert (row["status"], row["error"], row["seconds"]) == ("error", "out of memory", 1.5)
+
+
+def test_a_manifest_of_nothing_has_its_columns(tmp_path):
+    table = written(tmp_path)
+    assert table.num_rows == 0
+    assert {"index", "key", "status", "files", "recipe", "seconds"} <= {*table.column_names}
+
+
+def test_an_error_leaves_the_old_one_and_nothing_else(tmp_path):
+    written(tmp_path, entry(0, {}))
+    before = (tmp_path / "manifest.parquet").read_bytes()
+    with pytest.raises(Exception, match="int"):
+        written(tmp_path, entry("zero", {}))
+    assert (tmp_path / "manifest.parquet").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.parquet"]
+
+
+def test_a_missing_package_is_said_with_what_installs_it():
+    with pytest.raises(LoraInputError, match=r'pip install "lora-algebra\[render\]"') as caught:
+        extra.needed("no_such_package_of_ours.part")
+    assert caught.value.key == "no_such_package_of_ours"
