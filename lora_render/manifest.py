@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,32 +42,26 @@ def _facts(rows: Sequence[Entry], arrow: Any) -> list[tuple[str, list[Any], Any]
     """Returns the columns that every manifest has: name, values and type."""
     text, whole, real = arrow.string(), arrow.int64(), arrow.float64()
     file = [("node", text), ("kind", text), ("path", text), ("bytes", whole), ("sha256", text)]
-    model = [("name", text), ("sha256", text)]
-    seed = [("input", text), ("seed", arrow.uint64())]
+    named = [("name", text), ("sha256", text)]
+    seed = _whole([seed for row in rows for seed in row.seeds], arrow)
+    moment = arrow.timestamp("ms", tz="UTC")
     return [
         ("index", [row.index for row in rows], whole),
         ("key", [row.key for row in rows], text),
         ("status", [row.status for row in rows], text),
         ("files", [_files(row) for row in rows], arrow.list_(arrow.struct(file))),
-        (
-            "seeds",
-            [_pairs(row.seeds, "input", "seed") for row in rows],
-            arrow.list_(arrow.struct(seed)),
-        ),
-        (
-            "models",
-            [_pairs(row.models, "name", "sha256") for row in rows],
-            arrow.list_(arrow.struct(model)),
-        ),
-        ("prompt_sha256", [row.prompt_sha256 for row in rows], text),
+        ("seeds", [_seeds(row, seed, arrow) for row in rows], arrow.list_(seed)),
+        ("file_hashes", [_hashes(row) for row in rows], arrow.list_(arrow.struct(named))),
+        ("prompt_hash", [row.prompt_hash for row in rows], text),
         ("base", [row.base for row in rows], text),
         ("recipe", [row.recipe for row in rows], text),
         ("seconds", [row.seconds for row in rows], real),
-        ("started_at", [row.started_at for row in rows], text),
-        ("finished_at", [row.finished_at for row in rows], text),
+        ("started", [_moment(row.started) for row in rows], moment),
+        ("finished", [_moment(row.finished) for row in rows], moment),
         ("worker", [row.worker for row in rows], text),
         ("attempts", [row.attempts for row in rows], whole),
-        ("error", [row.error for row in rows], text),
+        ("error", [row.error and row.error.message for row in rows], text),
+        ("error_node", [row.error and row.error.node for row in rows], text),
     ]
 
 
@@ -84,8 +78,17 @@ def _files(row: Entry) -> list[dict[str, Any]]:
     ]
 
 
-def _pairs(values: Mapping[str, Any], key: str, value: str) -> list[dict[str, Any]]:
-    return [{key: name, value: each} for name, each in values.items()]
+def _hashes(row: Entry) -> list[dict[str, str]]:
+    return [{"name": name, "sha256": each} for name, each in row.file_hashes.items()]
+
+
+def _seeds(row: Entry, kind: Any, arrow: Any) -> list[Any]:
+    return [str(seed) for seed in row.seeds] if kind == arrow.string() else [*row.seeds]
+
+
+def _moment(seconds: float | None) -> int | None:
+    """Returns seconds since 1970 as milliseconds."""
+    return None if seconds is None else round(seconds * 1000)
 
 
 def _parameter(values: Sequence[Scalar | None], arrow: Any) -> Any:

@@ -6,6 +6,7 @@ import pytest
 
 from lora_core.errors import LoraInputError
 from lora_render import extra
+from lora_render.item import Failure
 from lora_render.manifest import write_manifest
 from tests.render.made import entry
 
@@ -63,26 +64,30 @@ def test_everything_that_is_known_is_there(tmp_path):
         {"KSampler.seed": SEED, "key": "own"},
         "a.png",
         "b.png",
-        seeds={"7.seed": SEED},
-        models={"ink.safetensors": "ab"},
+        seeds=(SEED, 7),
+        file_hashes={"ink.safetensors": "ab"},
         status="error",
-        error="out of memory",
+        error=Failure("out of memory", "7"),
         seconds=1.5,
+        started=1_800_000_000.25,
     )
     (row,) = written(tmp_path, made).to_pylist()
     assert row["key"] == "key 0"
     assert row["parameter key"] == "own"
     assert [file["path"] for file in row["files"]] == ["a.png", "b.png"]
-    assert row["files"][0] == {
-        "node": "9",
-        "kind": "image",
-        "path": "a.png",
-        "bytes": 1,
-        "sha256": "00",
-    }
-    assert row["seeds"] == [{"input": "7.seed", "seed": SEED}]
-    assert row["models"] == [{"name": "ink.safetensors", "sha256": "ab"}]
-    assert (row["status"], row["error"], row["seconds"]) == ("error", "out of memory", 1.5)
+    first = {"node": "9", "kind": "image", "path": "a.png", "bytes": 1, "sha256": "00"}
+    assert row["files"][0] == first
+    assert row["seeds"] == [SEED, 7]
+    assert row["file_hashes"] == [{"name": "ink.safetensors", "sha256": "ab"}]
+    assert (row["status"], row["error"], row["error_node"]) == ("error", "out of memory", "7")
+    assert row["seconds"] == 1.5
+    assert row["started"].isoformat() == "2027-01-15T08:00:00.250000+00:00"
+    assert row["finished"] is None
+
+
+def test_seeds_that_no_number_holds_are_text(tmp_path):
+    table = written(tmp_path, entry(0, {}, seeds=(-1,)), entry(1, {}, seeds=(SEED,)))
+    assert table["seeds"].to_pylist() == [["-1"], [str(SEED)]]
 
 
 def test_a_manifest_of_nothing_has_its_columns(tmp_path):
