@@ -7,6 +7,11 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final, TextIO
 
+from lora_core.text import printable
+
+from .farm import Watch
+from .journal import Entry
+
 BAR_CHARS: Final = 24
 RECENT: Final = 50
 """The rate is that of so many last results: the first ones wait for models to be loaded."""
@@ -45,6 +50,12 @@ class Progress:
         elif self._now() - self._said_at >= SECONDS_BETWEEN_LINES:
             self._say()
 
+    def note(self, text: str) -> None:
+        """Says something in a line of its own."""
+        self._stream.write(f"\r\x1b[K{text}\n" if self._bar else f"{text}\n")
+        if self._bar and self._done:
+            self._draw()
+
     def close(self) -> None:
         """Ends the bar's line, or says the last state."""
         if not self._bar:
@@ -79,6 +90,22 @@ class Progress:
         if self._workers:
             parts.append("; ".join(f"{name}: {n}" for name, n in sorted(self._workers.items())))
         return ", ".join(parts)
+
+
+class ProgressWatch(Watch):
+    """Shows what happens to a run."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def ended(self, worker: str, entry: Entry) -> None:
+        """Counts an item."""
+        self._progress.add(worker, ok=entry.status == "ok")
+
+    def lost(self, worker: str, reason: str, for_good: bool) -> None:
+        """Says who was lost, and what follows."""
+        what = "It is given up." if for_good else "It starts again."
+        self._progress.note(printable(f"{worker} was lost. {what} {reason}"))
 
 
 def _clock(seconds: float) -> str:
