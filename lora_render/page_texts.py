@@ -16,7 +16,14 @@ _NOT_IN_NAMES: Final = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 PREFIX: Final = "filename_prefix"
 SAVERS: Final = frozenset(
     (
-        *("CLIPSave", "LoraSave", "ModelSave", "Save3DAdvanced", "SaveAnimatedPNG", "SaveAnimatedWEBP"),
+        *(
+            "CLIPSave",
+            "LoraSave",
+            "ModelSave",
+            "Save3DAdvanced",
+            "SaveAnimatedPNG",
+            "SaveAnimatedWEBP",
+        ),
         *("SaveAudio", "SaveAudioAdvanced", "SaveAudioMP3", "SaveAudioOpus", "SaveGLB"),
         *("SaveGaussianSplat", "SaveImage", "SaveImageAdvanced", "SaveLatent", "SavePointCloud"),
         *("SaveSVGNode", "SaveVideo", "SaveWEBM", "VAESave"),
@@ -79,7 +86,9 @@ def file_prefix(text: str, value_of: Callable[[str, str], Sequence[Any]]) -> str
         parts = found[1].split(".")
         if len(parts) != 2:
             if parts[0].startswith("date:"):
-                raise _no_prefix(found[0], "a name without the time, which is different at each run")
+                raise _no_prefix(
+                    found[0], "a name without the time, which is different at each run"
+                )
             return found[0]
         values = value_of(*parts)
         if len(values) > 1:

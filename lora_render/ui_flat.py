@@ -131,8 +131,7 @@ class Flat:
 
     def target(self, place: Place, link_id: int) -> tuple[Place, int] | None:
         """Returns where a link of the inputs of a subgraph node ends inside of it: a place and its input."""
-        assert place.inside is not None
-        link = place.inside.links.get(link_id)
+        link = place.inside.links.get(link_id) if place.inside else None
         inner = self.places.get(f"{place.id}:{link.target}") if link else None
         for number, slot in enumerate(inner.inputs if inner else ()):
             if inner and slot.link == link_id:
@@ -152,7 +151,11 @@ class Flat:
     def _add(self, graph: Graph, path: tuple[str, ...], within: tuple[str, ...] = ()) -> None:
         for node in graph.nodes.values():
             inside = self.saved.subgraphs.get(node.type)
-            place = self._node(graph, node, path) if inside is None else _instance(graph, node, path, inside)
+            place = (
+                self._node(graph, node, path)
+                if inside is None
+                else _instance(graph, node, path, inside)
+            )
             self.places[place.id] = place
             if inside is not None and place.is_unfolded:
                 if node.type in within:
@@ -170,7 +173,9 @@ class Flat:
             outputs = tuple(slot.type for slot in node.outputs)
             return Place(path, graph, node, node.inputs, outputs)
         slots = [Slot(name, kind) for name, kind in made.inputs]
-        outputs = ["*" if kind == MATCHING else _kind(kind) for kind in definition.get("output") or ()]
+        outputs = [
+            "*" if kind == MATCHING else _kind(kind) for kind in definition.get("output") or ()
+        ]
         outputs += [slot.type for slot in node.outputs[len(outputs) :]]
         return Place(path, graph, node, _merged(slots, node.inputs), tuple(outputs), made.widgets)
 
@@ -230,7 +235,11 @@ def _rounded(spec: Spec, value: Any) -> Any:
     if spec.type == "INT":
         step = spec.options.get("step") or 1
         offset = 0 if step == 1 else math.fmod(spec.options.get("min") or 0, step)
-        return math.floor((value - offset) / step + 0.5) * step + offset if step != 1 else _half_up(value)
+        return (
+            math.floor((value - offset) / step + 0.5) * step + offset
+            if step != 1
+            else _half_up(value)
+        )
     if spec.type == "FLOAT":
         return _in_float_steps(spec, value)
     return value

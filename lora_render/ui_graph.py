@@ -6,7 +6,7 @@ Root graphs write links as lists, subgraphs as objects; ids are numbers or texts
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from lora_core.errors import LoraInputError
@@ -97,15 +97,16 @@ class Saved:
     """A saved workflow: its root and the definitions of its subgraphs by id."""
 
     root: Graph
-    subgraphs: Mapping[str, Graph] = field(default_factory=dict)
+    subgraphs: Mapping[str, Graph]
 
 
 def read_saved(workflow: Mapping[str, Any]) -> Saved:
     """Reads the JSON of a saved workflow; LoraInputError says what is wrong in it."""
-    definitions = _mapping(workflow.get("definitions") or {}, "definitions")
-    subgraphs = [_graph(each) for each in _list(definitions.get("subgraphs"), "subgraphs")]
-    ids = [str(each.get("id")) for each in _list(definitions.get("subgraphs"), "subgraphs")]
-    return Saved(_graph(workflow), dict(zip(ids, subgraphs, strict=True)))
+    definitions = _mapping(workflow.get("definitions"), "definitions")
+    subgraphs: dict[str, Graph] = {}
+    for each in _list(definitions.get("subgraphs"), "subgraphs"):
+        subgraphs[str(_mapping(each, "a subgraph").get("id"))] = _graph(each)
+    return Saved(_graph(workflow), subgraphs)
 
 
 def damaged(expected: str, found: object) -> LoraInputError:
@@ -134,7 +135,7 @@ def _node(saved: object) -> Node:
     saved = _mapping(saved, "a node")
     if "id" not in saved or not isinstance(saved.get("type"), str):
         raise damaged("a node with an id and a type", saved)
-    values = saved.get("widgets_values") or []
+    values: Any = saved.get("widgets_values")
     if not isinstance(values, Mapping):
         values = tuple(_list(values, "values of widgets"))
     return Node(
@@ -144,8 +145,8 @@ def _node(saved: object) -> Node:
         str(saved.get("title") or ""),
         tuple(_slot(each) for each in _list(saved.get("inputs"), "inputs")),
         tuple(_slot(each) for each in _list(saved.get("outputs"), "outputs")),
-        values,
-        _mapping(saved.get("properties") or {}, "properties"),
+        cast("tuple[Any, ...] | Mapping[str, Any]", values),
+        _mapping(saved.get("properties"), "properties"),
     )
 
 
@@ -185,6 +186,8 @@ def _port(saved: object) -> Port:
 
 
 def _mapping(value: object, what: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
     if not isinstance(value, Mapping):
         raise damaged(f"{what} as an object", value)
     return cast("Mapping[str, Any]", value)

@@ -8,7 +8,16 @@ from typing import Any
 from lora_core.errors import LoraInputError
 
 from .ui_flat import Flat, Place
-from .ui_graph import BYPASSED, INPUTS_OF_GRAPH, MUTED, OUTPUTS_OF_GRAPH, PRIMITIVE, VIRTUAL, damaged
+from .ui_graph import (
+    BYPASSED,
+    INPUTS_OF_GRAPH,
+    MUTED,
+    OUTPUTS_OF_GRAPH,
+    PRIMITIVE,
+    VIRTUAL,
+    Graph,
+    damaged,
+)
 
 ANY = ("*", "", "0")
 
@@ -32,7 +41,11 @@ Source = FromNode | Plain
 
 
 def source_of(
-    flat: Flat, place: Place, number: int, kind: str | None = None, seen: frozenset[str] = frozenset()
+    flat: Flat,
+    place: Place,
+    number: int,
+    kind: str | None = None,
+    seen: frozenset[str] = frozenset(),
 ) -> Source | None:
     """Returns what an input gets; None if nothing.
 
@@ -75,7 +88,9 @@ def _from_outside(flat: Flat, place: Place, number: int, seen: frozenset[str]) -
     return Plain(shown.value) if shown else None
 
 
-def _output_of(flat: Flat, place: Place, slot: int, kind: str, seen: frozenset[str]) -> Source | None:
+def _output_of(
+    flat: Flat, place: Place, slot: int, kind: str, seen: frozenset[str]
+) -> Source | None:
     seen = _once(seen, f"{place.id} output {slot}")
     if place.node.mode == MUTED:
         return None
@@ -83,24 +98,25 @@ def _output_of(flat: Flat, place: Place, slot: int, kind: str, seen: frozenset[s
         number = _bypass(place, slot, kind)
         return None if number is None else source_of(flat, place, number, None, seen)
     if place.inside is not None:
-        return _from_inside(flat, place, slot, kind, seen)
+        return _from_inside(flat, place, place.inside, slot, kind, seen)
     if place.node.type in VIRTUAL:
         return source_of(flat, place, slot, kind, seen) if slot < len(place.inputs) else None
     return FromNode(place.id, slot)
 
 
-def _from_inside(flat: Flat, place: Place, slot: int, kind: str, seen: frozenset[str]) -> Source | None:
-    assert place.inside is not None
-    if slot >= len(place.inside.outputs):
+def _from_inside(
+    flat: Flat, place: Place, inside: Graph, slot: int, kind: str, seen: frozenset[str]
+) -> Source | None:
+    if slot >= len(inside.outputs):
         raise damaged("an output of the subgraph", f"none with the number {slot}")
-    for link_id in place.inside.outputs[slot].links[:1]:
-        link = place.inside.links.get(link_id)
+    for link_id in inside.outputs[slot].links[:1]:
+        link = inside.links.get(link_id)
         if link is None or link.target != OUTPUTS_OF_GRAPH:
             raise damaged("a link to the output of a subgraph", "no such link")
-        inside = (*place.path, place.node.id)
         if link.origin == INPUTS_OF_GRAPH:
             return source_of(flat, place, link.origin_slot, None, seen)
-        return _output_of(flat, flat.at(inside, link.origin), link.origin_slot, kind, seen)
+        origin = flat.at((*place.path, place.node.id), link.origin)
+        return _output_of(flat, origin, link.origin_slot, kind, seen)
     return None
 
 

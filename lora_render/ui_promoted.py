@@ -63,7 +63,9 @@ def _keep_nested(flat: Flat, inner: Place, name: str, value: Any) -> None:
     found = _PREFIX.fullmatch(name)
     names = {name, found[1]} if found else {name}
     numbers = [
-        number for number, slot in enumerate(inner.inputs) if slot.name in names and flat.shown(inner, number)
+        number
+        for number, slot in enumerate(inner.inputs)
+        if slot.name in names and flat.shown(inner, number)
     ]
     if len(numbers) != 1:
         raise _refused(inner, f'"{name}" from further inside')
@@ -72,8 +74,7 @@ def _keep_nested(flat: Flat, inner: Place, name: str, value: Any) -> None:
 
 def _input_for(flat: Flat, place: Place, node_id: str, name: str) -> int | None:
     """Returns the input of a subgraph node that shows a widget inside of it."""
-    assert place.inside is not None
-    for number, port in enumerate(place.inside.inputs):
+    for number, port in enumerate(place.inside.inputs if place.inside else ()):
         if not flat.shown(place, number):
             continue
         if node_id == OF_THE_NODE and port.name == name:

@@ -48,6 +48,9 @@ PAGE_ONLY: Final = frozenset(
 PAGE_ONLY_NODES: Final = frozenset(("CustomCombo",))
 """Nodes whose widgets the page's own code makes."""
 
+COMPARED: Final = "IMAGECOMPARE"
+"""The type of a picture with a slider, whose value is what the page shows: nothing, as nothing has run."""
+
 UPLOADS: Final = ("image_upload", "animated_image_upload", "video_upload")
 SEEDS: Final = ("seed", "noise_seed")
 CONTROLS: Final = ("fixed", "increment", "decrement", "randomize", "increment-wrap", True, False)
@@ -71,7 +74,11 @@ class Spec:
     @property
     def has_widget(self) -> bool:
         """Whether the page makes a widget for it."""
-        known = self.type in DEFAULTS or self.type in PAGE_ONLY or self.type in (COMBO, DYNAMIC)
+        known = (
+            self.type in DEFAULTS
+            or self.type in PAGE_ONLY
+            or self.type in (COMBO, DYNAMIC, COMPARED)
+        )
         return known and not self.options.get("forceInput")
 
 
@@ -124,6 +131,19 @@ def specs_of(definition: Mapping[str, Any]) -> Iterator[Spec]:
             return
 
 
+def chosen_specs(definition: Mapping[str, Any], inputs: Mapping[str, Any]) -> Iterator[Spec]:
+    """Yields the inputs of a definition, and those that the choices of dynamic lists among ``inputs`` bring."""
+    for spec in specs_of(definition):
+        yield from _with_chosen(spec, inputs)
+
+
+def _with_chosen(spec: Spec, inputs: Mapping[str, Any]) -> Iterator[Spec]:
+    yield spec
+    if spec.type == DYNAMIC:
+        for inner in _inner(spec, inputs.get(spec.name)) or ():
+            yield from _with_chosen(inner, inputs)
+
+
 def prompt_widgets(widgets: Sequence[Widget]) -> Iterator[tuple[Widget, Spec]]:
     """Yields the widgets whose values the page puts into a prompt."""
     for widget in widgets:
@@ -136,7 +156,9 @@ def as_rows(node: Node, value: Any) -> Any:
     if value is None:
         return {"version": 1, "rows": []}
     rows = _mapping(value).get("rows")
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in cast("list[Any]", rows)):
+    if not isinstance(rows, list) or not all(
+        isinstance(row, Mapping) for row in cast("list[Any]", rows)
+    ):
         raise _refused(node, "its rows are in an older form", "a list of rows", str(value)[:40])
     listed = cast("list[Mapping[str, Any]]", rows)
     kept = [{key: each for key, each in row.items() if key != "note"} for row in listed]
@@ -154,7 +176,12 @@ class _Reader:
     def read(self, spec: Spec, widgets: list[Widget]) -> list[tuple[str, str]]:
         """Adds the widgets of one input, and returns the sockets that come with them."""
         if spec.type in PAGE_ONLY:
-            raise _refused(self.node, f'only the page can make "{spec.name}"', "a plain value", spec.type)
+            raise _refused(
+                self.node, f'only the page can make "{spec.name}"', "a plain value", spec.type
+            )
+        if spec.type == COMPARED:
+            widgets.append(Widget(spec.name, ["", ""], spec))
+            return []
         value = self._take(_default(spec))
         if value is None and spec.type == COMBO:
             value = next(iter(spec.choices), None)
@@ -172,16 +199,10 @@ class _Reader:
 
     def _chosen(self, spec: Spec, value: Any, widgets: list[Widget]) -> list[tuple[str, str]]:
         """Adds what the choice of a dynamic list brings."""
-        chosen = next((each for each in spec.choices if each.get("key") == value), None)
-        if chosen is None:
+        inner = _inner(spec, value)
+        if inner is None:
             keys = ", ".join(str(each.get("key")) for each in spec.choices)
             raise _refused(self.node, f'"{spec.name}" has an unknown value', keys, str(value))
-        inputs = _mapping(chosen.get("inputs"))
-        inner = [
-            Spec(f"{spec.name}.{each.name}", each.type, each.options)
-            for section in ("required", "optional")
-            for each in _section(_mapping(inputs.get(section)), None)
-        ]
         sockets: list[tuple[str, str]] = []
         for each in inner:
             sockets += _sockets(each)
@@ -198,7 +219,10 @@ class _Reader:
         """Values that have slipped show first where a control should be."""
         if value is not None and value not in CONTROLS:
             raise _refused(
-                self.node, "its values do not fit its widgets", "a control after the seed", str(value)[:40]
+                self.node,
+                "its values do not fit its widgets",
+                "a control after the seed",
+                str(value)[:40],
             )
 
 
@@ -206,6 +230,19 @@ def _section(inputs: Mapping[str, Any], order: Any) -> list[Spec]:
     names = [name for name in cast("list[str]", order or ()) if name in inputs]
     names += [name for name in inputs if name not in names]
     return [_spec(name, inputs[name]) for name in names]
+
+
+def _inner(spec: Spec, value: Any) -> list[Spec] | None:
+    """Returns the inputs that a choice of a dynamic list brings; None if there is no such choice."""
+    chosen = next((each for each in spec.choices if each.get("key") == value), None)
+    if chosen is None:
+        return None
+    inputs = _mapping(chosen.get("inputs"))
+    return [
+        Spec(f"{spec.name}.{each.name}", each.type, each.options)
+        for section in ("required", "optional")
+        for each in _section(_mapping(inputs.get(section)), None)
+    ]
 
 
 def _spec(name: str, given: Any) -> Spec:
@@ -233,7 +270,9 @@ def _grown(spec: Spec) -> list[tuple[str, str]]:
     template = _mapping(spec.options.get("template"))
     inputs = _mapping(template.get("input"))
     inner = [
-        each for section in ("required", "optional") for each in _section(_mapping(inputs.get(section)), None)
+        each
+        for section in ("required", "optional")
+        for each in _section(_mapping(inputs.get(section)), None)
     ]
     if len(inner) != 1 or inner[0].has_widget:
         return []
@@ -269,17 +308,23 @@ def _without_forced(
 ) -> tuple[Any, ...]:
     """Returns the values without those of inputs that were widgets once, as the page drops them."""
     if isinstance(node.values, Mapping):
-        raise _refused(node, "its pack saves values by names of its own", "values by place", "an object")
+        raise _refused(
+            node, "its pack saves values by names of its own", "values by place", "an object"
+        )
     inputs = _mapping(definition.get("input"))
     written = [
-        spec for section in ("required", "optional") for spec in _section(_mapping(inputs.get(section)), None)
+        spec
+        for section in ("required", "optional")
+        for spec in _section(_mapping(inputs.get(section)), None)
     ]
     with_widgets = {spec.name for spec in specs if spec.has_widget}
     forced: list[bool] = []
     for spec in written:
         is_forced = bool(spec.options.get("forceInput"))
         if spec.name in with_widgets or is_forced:
-            forced += [is_forced, False] if spec.options.get("control_after_generate") else [is_forced]
+            forced += (
+                [is_forced, False] if spec.options.get("control_after_generate") else [is_forced]
+            )
     if len(forced) != len(node.values):
         return node.values
     return tuple(value for value, drop in zip(node.values, forced, strict=True) if not drop)

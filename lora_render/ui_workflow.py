@@ -8,7 +8,7 @@ be exact is refused with a sentence.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from lora_core.errors import LoraError, LoraInputError
 
@@ -51,7 +51,10 @@ def convert(workflow: Mapping[str, Any], object_info: Mapping[str, Any]) -> Prom
 
 
 def _entry(flat: Flat, place: Place) -> dict[str, Any]:
-    inputs = {widget.name: _sent(flat, place, widget, spec) for widget, spec in prompt_widgets(place.widgets)}
+    inputs = {
+        widget.name: _sent(flat, place, widget, spec)
+        for widget, spec in prompt_widgets(place.widgets)
+    }
     for number, slot in enumerate(place.inputs):
         source = source_of(flat, place, number)
         if isinstance(source, Plain):
@@ -81,7 +84,10 @@ def _sent_text(flat: Flat, place: Place, spec: Spec, text: str) -> str:
             return file_prefix(text, lambda name, widget: _called(flat, name, widget))
     except LoraError as error:
         raise LoraInputError(
-            f"{place.node}: {error.message}", key=spec.name, expected=error.expected, found=error.found
+            f"{place.node}: {error.message}",
+            key=spec.name,
+            expected=error.expected,
+            found=error.found,
         ) from None
     is_old = kind in OLD_SAMPLERS and spec.name == "sampler_name"
     return text.removeprefix(OLD_PREFIX) if is_old else text
@@ -97,4 +103,4 @@ def _called(flat: Flat, name: str, widget: str) -> list[Any]:
 
 def _wrapped(value: Any) -> Any:
     """Returns a value so that the host takes no list for a link."""
-    return {"__value__": value} if isinstance(value, list) else value
+    return {"__value__": cast("list[Any]", value)} if isinstance(value, list) else value
