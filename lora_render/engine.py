@@ -1,0 +1,396 @@
+"""Ray runs the workers: on this machine, or on those of a cluster.
+
+Each worker is an actor with a ComfyUI. When its process or its machine is lost, Ray starts it anew, elsewhere if
+need be; what it had to do is told to the farm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import queue
+import secrets
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from lora_core.errors import LoraInputError
+
+from .comfy import Comfy, Place
+from .item import Job, Outcome
+from .process import Own
+from .server import WorkerGoneError
+
+STORE_BYTES: Final = 256 << 20
+"""What Ray keeps in memory of results on their way; more goes to the disk."""
+
+_LOSSES: Final = 3
+"""A worker that was lost this often in a row, and has finished nothing in between, is given up."""
+
+_AGAIN_SECONDS: Final = 2.0
+_CLOSE_SECONDS: Final = 30.0
+
+_CALLS_AT_A_TIME: Final = 4
+"""For an actor: two jobs are under way, and there is room to ask it something else meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker waits for jobs. ``holds`` are ids of prompts that its ComfyUI knows of earlier runs."""
+
+    worker: int
+    holds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job has ended."""
+
+    worker: int
+    job: Job
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker was lost, and ``job`` with it, if it had one. It may be ready again, unless that is ``for_good``."""
+
+    worker: int
+    reason: str
+    job: Job | None = None
+    for_good: bool = False
+
+
+Event = Ready | Finished | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What a worker answers when its ComfyUI can't be used any more."""
+
+    reason: str
+
+
+class Worker:
+    """What runs in an actor: one ComfyUI. It answers with values, since Ray rewrites what is raised."""
+
+    def __init__(self, place: Place) -> None:
+        self._comfy = Comfy(place)
+        self._own = isinstance(place.at, Own)
+
+    def ready(self) -> list[str] | Gone:
+        """Waits until ComfyUI answers; returns the ids of the prompts that it has from earlier runs."""
+        try:
+            self._comfy.ready()
+            return [] if self._own else self._comfy.holds()
+        except WorkerGoneError as gone:
+            return Gone(str(gone))
+
+    def render(self, job: Job) -> Outcome | Gone:
+        """Returns what became of a job."""
+        try:
+            return self._comfy.render(job)
+        except WorkerGoneError as gone:
+            return Gone(str(gone))
+
+    def object_info(self) -> Mapping[str, Any] | Gone:
+        """Returns the host's description of all nodes."""
+        try:
+            return self._comfy.object_info()
+        except WorkerGoneError as gone:
+            return Gone(str(gone))
+
+    def stop(self) -> None:
+        """Ends ComfyUI."""
+        self._comfy.stop()
+
+
+class RayEngine:
+    """Gives jobs to workers and tells what becomes of them; a context manager.
+
+    Args:
+        places: One for each worker.
+        factory: What runs in an actor.
+        gpus: For each of them, by Ray's count; with 0, every worker sees all.
+        address: Of a Ray cluster to join; without it, Ray runs on this machine only.
+        dashboard: Whether Ray's own shows what goes on, on loopback.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[Place],
+        gpus: float = 0,
+        address: str | None = None,
+        *,
+        dashboard: bool = False,
+        factory: type = Worker,
+    ) -> None:
+        self.names = tuple(place.name for place in places)
+        self._cluster = Cluster(address, gpus, dashboard=dashboard)
+        try:
+            self._cluster.needs(gpus * len(places))
+            self._actors = self._cluster.actors(places, factory)
+        except BaseException:
+            self._cluster.close()
+            raise
+        self._calls = Calls(self._actors)
+
+    def __enter__(self) -> RayEngine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def object_info(self) -> Mapping[str, Any]:
+        """Returns the description of all nodes, of the worker that is first ready; LoraInputError if none is."""
+        reasons: list[str] = []
+        while len(reasons) < len(self._actors):
+            event = self._calls.first_ready()
+            if isinstance(event, Ready):
+                found = self._cluster.ask(self._actors[event.worker].object_info)
+                if not isinstance(found, Gone):
+                    return found
+                event = Lost(event.worker, found.reason)
+            reasons.append(f"{self.names[event.worker]}: {event.reason}")
+        raise LoraInputError(f"No worker can start. {' '.join(reasons)}", key="workers")
+
+    def submit(self, worker: int, job: Job) -> None:
+        """Gives a job to a worker that is ready."""
+        self._calls.submit(worker, job)
+
+    def wait(self, seconds: float) -> list[Event]:
+        """Returns what has happened, as soon as anything has; nothing after that many seconds."""
+        return self._calls.wait(seconds)
+
+    def close(self) -> None:
+        """Ends all workers, their ComfyUIs, and Ray, if it is ours."""
+        self._calls.close()
+        self._cluster.stop(self._actors)
+        self._cluster.close()
+
+
+class Calls:
+    """Calls of actors that are under way. It costs the same for few of them and for thousands."""
+
+    def __init__(self, actors: Sequence[Any]) -> None:
+        self._actors = actors
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._kept: list[Event] = []
+        self._losses: Counter[int] = Counter()
+        self._starting = set(range(len(actors)))
+        self._gone: set[int] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        for worker in range(len(actors)):
+            self._begin(worker)
+
+    def first_ready(self) -> Ready | Lost:
+        """Waits for a worker that is ready, or is lost for good. What is told here is told by ``wait``, too."""
+        while True:
+            event = self._events.get()
+            self._kept.append(event)
+            if isinstance(event, Ready) or (isinstance(event, Lost) and event.for_good):
+                return event
+
+    def submit(self, worker: int, job: Job) -> None:
+        """Calls ``render``."""
+        self._call(
+            self._actors[worker].render, (job,), lambda answer: self._rendered(worker, job, answer)
+        )
+
+    def wait(self, seconds: float) -> list[Event]:
+        """Returns what has happened since the last call."""
+        events, self._kept = self._kept, []
+        with contextlib.suppress(queue.Empty):
+            if not events:
+                events.append(self._events.get(timeout=seconds))
+            while True:
+                events.append(self._events.get_nowait())
+        return events
+
+    def close(self) -> None:
+        """Calls nobody any more."""
+        self._closed = True
+
+    def _call(self, method: Any, arguments: tuple[Any, ...], told: Callable[[Any], None]) -> None:
+        """Calls an actor; ``told`` gets its answer or the exception, in a thread of Ray's."""
+        future: Future[Any] = method.remote(*arguments).future()
+        future.add_done_callback(lambda done: told(done.exception() or done.result()))
+
+    def _begin(self, worker: int) -> None:
+        """Waits for an actor to be ready. Ray starts it anew before it calls it, if it was lost."""
+        if not self._closed:
+            ready = self._actors[worker].ready
+            self._call(ready, (), lambda answer: self._started(worker, answer))
+
+    def _started(self, worker: int, answer: Any) -> None:
+        with self._lock:
+            self._starting.discard(worker)
+        if isinstance(answer, list):
+            self._events.put(Ready(worker, frozenset(answer)))  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            self._lost(worker, None, answer)
+
+    def _rendered(self, worker: int, job: Job, answer: Any) -> None:
+        if isinstance(answer, Outcome):
+            with self._lock:
+                self._losses[worker] = 0
+            self._events.put(Finished(worker, job, answer))
+        else:
+            self._lost(worker, job, answer)
+
+    def _lost(self, worker: int, job: Job | None, answer: Any) -> None:
+        gone = isinstance(answer, Gone)
+        with self._lock:
+            first = (
+                worker not in self._starting | self._gone
+            )  # two jobs that are lost together are one loss
+            self._losses[worker] += first
+            if gone or self._losses[worker] >= _LOSSES:
+                self._gone.add(worker)
+            for_good = worker in self._gone
+            again = first and not for_good
+            if again:
+                self._starting.add(worker)
+        self._events.put(Lost(worker, answer.reason if gone else _words(answer), job, for_good))
+        if again:
+            timer = threading.Timer(_AGAIN_SECONDS, self._begin, (worker,))
+            timer.daemon = True
+            timer.start()
+
+
+def _words(error: Any) -> str:
+    """Returns the first line of an error of Ray's, which tells a long story."""
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+
+
+class Cluster:
+    """Ray itself: our own on this machine, or somebody's at an address."""
+
+    def __init__(self, address: str | None, gpus: float, *, dashboard: bool = False) -> None:
+        self._address = address
+        self._gpus = gpus
+        self._folder = None if address else Path(tempfile.mkdtemp(prefix="lora-ray-"))
+        self._ray = _join(address) if address else _start(str(self._folder), dashboard)
+
+    def needs(self, gpus: float) -> None:
+        """LoraInputError if so many GPUs are not on this machine. A cluster may still grow."""
+        there = self._ray.cluster_resources().get("GPU", 0)
+        if not self._address and gpus > there:
+            raise LoraInputError(
+                f"The workers need {gpus:g} GPUs, and this machine has {there:g}.",
+                key="gpus",
+                expected=f"at most {there:g}",
+                found=f"{gpus:g}",
+            )
+
+    def actors(
+        self, places: Sequence[Place], factory: type, calls: int = _CALLS_AT_A_TIME
+    ) -> list[Any]:
+        """Starts an actor for each place, for so many calls at a time; returns their handles."""
+        remote = self._ray.remote(
+            num_cpus=0,  # what its ComfyUI takes is not the actor's
+            num_gpus=self._gpus,
+            max_restarts=-1,
+            max_task_retries=0,
+            max_concurrency=calls,
+            scheduling_strategy="SPREAD",
+        )(factory)
+        return [remote.remote(_without_ray_threads(place)) for place in places]
+
+    def ask(self, method: Any) -> Any:
+        """Returns what an actor answers, Gone if it is lost meanwhile."""
+        try:
+            return self._ray.get(method.remote())
+        except self._ray.exceptions.RayError as error:
+            return Gone(_words(error))
+
+    def stop(self, actors: Sequence[Any]) -> None:
+        """Ends actors: first what they have started, then they themselves."""
+        stopping = [actor.stop.remote() for actor in actors]
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.wait(stopping, num_returns=len(stopping), timeout=_CLOSE_SECONDS)
+        for actor in actors:
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._ray.kill(actor)
+
+    def close(self) -> None:
+        """Leaves the cluster, or ends our own."""
+        self._ray.shutdown()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _join(address: str) -> Any:
+    ray = _imported()
+    package = Path(__file__).parent
+    code = [str(package), str(package.parent / "lora_core")]
+    try:
+        ray.init(
+            address=address,
+            runtime_env={"py_modules": code},
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise LoraInputError(
+            f'There is no Ray cluster at "{address}": {error}', key="address", found=address
+        ) from error
+    return ray
+
+
+def _start(folder: str, dashboard: bool) -> Any:
+    """Starts Ray on this machine. Nothing of it listens beyond loopback, and it tells nobody."""
+    os.environ.update(_LOCAL)
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    ray = _imported()
+    ray.init(
+        address="local",
+        include_dashboard=dashboard,
+        object_store_memory=STORE_BYTES,
+        log_to_driver=False,
+        logging_level="ERROR",
+        _temp_dir=folder,
+    )
+    return ray
+
+
+_LOCAL: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # by which Ray takes 127.0.0.1 as its address on every system
+    "RAY_AUTH_MODE": "token",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or workers without a GPU of their own would see none
+}
+
+
+def _imported() -> Any:
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise LoraInputError(
+            'Rendering a table needs Ray. Install it: pip install "lora-algebra[render]"',
+            key="ray",
+            expected="the package ray",
+            found=str(error),
+        ) from error
+
+
+def _without_ray_threads(place: Place) -> Place:
+    """Returns the place with our own OMP_NUM_THREADS: Ray sets it to 1, and ComfyUI would inherit that."""
+    if not isinstance(place.at, Own):
+        return place
+    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
+    return replace(place, at=replace(place.at, environment={**threads, **place.at.environment}))
