@@ -36,7 +36,7 @@ class Progress:
         self._recent = deque([(now(), 0)], maxlen=RECENT)
         self._bar = stream.isatty()
         self._said_at = now()
-        self._said = ""
+        self._said: str = ""
 
     def add(self, worker: str, *, ok: bool, items: int = 1) -> None:
         """Counts items that have ended, and shows it."""
@@ -74,7 +74,8 @@ class Progress:
         if self._done and words != self._said:
             self._stream.write(f"{words}\n")
             self._stream.flush()
-        self._said_at, self._said = self._now(), words
+        self._said_at = self._now()
+        self._said = words
 
     def words(self) -> str:
         """Returns the state in one line."""

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -20,8 +21,6 @@ from .item import Scalar
 from .new_file import new_file
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
-
     from .journal import Entry
 
 MOST_PIXELS: Final = 60_000_000
@@ -75,10 +74,10 @@ def draw_sheet(entries: Sequence[Entry], folder: Path, path: Path) -> None:
     if not ordered:
         return
     cells = [_cell(entry, folder) for entry in ordered]
-    cells, columns, words = _arranged(cells, _varying([cell.values for cell in cells]))
+    cells, columns, words = _arranged(cells, _varying(cells))
     width, height = _size(cells)
     with ThreadPoolExecutor() as pool:
-        images = [*pool.map(lambda cell: _tensor(_picture(cell, width, height)), cells)]
+        images = [*pool.map(partial(_picture, width, height), cells)]
     sheet = draw_grid([images], columns, words, Look())[0]
     with new_file(path) as new:
         Image.fromarray(sheet.numpy()).save(new, "PNG")
@@ -102,36 +101,44 @@ def _dimensions(path: Path) -> tuple[int, int] | None:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             return image.size
     except (OSError, Image.DecompressionBombError):
         return None
 
 
-def _varying(rows: Sequence[Mapping[str, Scalar]]) -> list[str]:
-    names = dict.fromkeys(name for row in rows for name in row)
-    return [name for name in names if len({repr(row.get(name)) for row in rows}) > 1]
+def _varying(cells: Sequence[Cell]) -> dict[str, str]:
+    """Returns the parameters that vary, and for each the shortest end of its name that tells it apart."""
+    known = dict.fromkeys(name for cell in cells for name in cell.values)
+    names = [name for name in known if len({repr(cell.values.get(name)) for cell in cells}) > 1]
+    return {name: _end(name, names) for name in names}
 
 
-def _arranged(cells: list[Cell], varying: Sequence[str]) -> tuple[list[Cell], int, Words]:
+def _end(name: str, names: Sequence[str]) -> str:
+    parts = name.split(".")
+    ends = (".".join(parts[-count:]) for count in range(1, len(parts)))
+    return next((end for end in ends if sum(each.endswith(f".{end}") for each in names) == 1), name)
+
+
+def _arranged(cells: list[Cell], varying: Mapping[str, str]) -> tuple[list[Cell], int, Words]:
     """Returns the cells row by row, the number of columns, and the words."""
     if len(varying) == 2:
-        left, top = ([*dict.fromkeys(_said(cell, name) for cell in cells)] for name in varying)
-        at = {(_said(cell, varying[0]), _said(cell, varying[1])): cell for cell in cells}
+        pairs = [tuple(_said(cell, *each) for each in varying.items()) for cell in cells]
+        left, top = ([*dict.fromkeys(pair[axis] for pair in pairs)] for axis in (0, 1))
+        at = dict(zip(pairs, cells, strict=True))
         if len(at) == len(cells) == len(left) * len(top):
             return (
                 [at[row, column] for row in left for column in top],
                 len(top),
                 Words((), top, left),
             )
-    captions = [", ".join(_said(cell, name) for name in varying) for cell in cells]
+    captions = [", ".join(_said(cell, *each) for each in varying.items()) for cell in cells]
     return cells, near_square(len(cells)), Words([_short(caption) for caption in captions])
 
 
-def _said(cell: Cell, name: str) -> str:
-    """Writes a parameter as its input and its value, without the node that it belongs to."""
+def _said(cell: Cell, name: str, shown: str) -> str:
     value = cell.values.get(name)
-    return _short(f"{name.rpartition('.')[2]} {'–' if value is None else value}")
+    return _short(f"{shown} {'–' if value is None else value}")
 
 
 def _short(text: str) -> str:
@@ -147,21 +154,27 @@ def _size(cells: Sequence[Cell]) -> tuple[int, int]:
     return max(LEAST_SIDE, int(width * scale)), max(LEAST_SIDE, int(height * scale))
 
 
-def _picture(cell: Cell, width: int, height: int) -> Picture:
+def _picture(width: int, height: int, cell: Cell) -> Tensor:
+    """Returns what is drawn for a cell, of its size or smaller."""
+    if not cell.file:
+        return _tensor(_crossed(cell.word, width, height))
+    try:
+        with _opened(cell.file) as image:
+            picture = image.convert("RGB")
+    except (OSError, SyntaxError, ValueError):  # what Pillow says of a damaged file
+        return _tensor(_crossed("damaged", width, height))
+    picture.thumbnail((width, height))
+    return _tensor(picture)
+
+
+def _opened(path: Path) -> Any:
+    """Opens a picture."""
     from PIL import Image
 
-    if cell.file:
-        try:
-            with Image.open(cell.file) as image:
-                picture = image.convert("RGB")
-        except (OSError, SyntaxError, ValueError):  # what Pillow says of a damaged file
-            return _crossed("damaged", width, height)
-        picture.thumbnail((width, height))
-        return picture
-    return _crossed(cell.word, width, height)
+    return Image.open(path)
 
 
-def _crossed(word: str, width: int, height: int) -> Picture:
+def _crossed(word: str, width: int, height: int) -> Any:
     """Returns an empty cell with a cross, and a word in its middle."""
     from PIL import Image, ImageDraw
 
@@ -177,5 +190,6 @@ def _crossed(word: str, width: int, height: int) -> Picture:
     return image
 
 
-def _tensor(picture: Picture) -> Tensor:
-    return torch.from_numpy(np.array(picture))
+def _tensor(picture: Any) -> Tensor:
+    pixels: np.ndarray = np.array(picture)
+    return torch.as_tensor(pixels)

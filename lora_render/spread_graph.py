@@ -231,7 +231,7 @@ def _empty_latent(prompt: Prompt, sampler: str) -> str | None:
         return None
     uses = [of for node in prompt.values() for of, _ in _links(node) if of == link[0]]
     size = prompt[link[0]]["inputs"].get("batch_size")
-    return link[0] if len(uses) == 1 and size == 1 and size is not True else None
+    return link[0] if len(uses) == 1 and repr(size) == "1" else None
 
 
 def _sampler_name(prompt: Prompt, sampler: str) -> object:

@@ -11,7 +11,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,10 +19,9 @@ from ..errors import LoraInputError
 from .arguments import Command, Commands
 
 if TYPE_CHECKING:
+    from lora_render.command import Asked, Plan, Result
     from lora_render.farm import Watch
     from lora_render.journal import Entry
-
-    from lora_render.command import Asked, Plan, Result
 
 SOME_FAILED: Final = 3
 MOST_IN_A_BATCH: Final = 8
@@ -171,10 +170,9 @@ def _asked(options: argparse.Namespace, kind: type[Asked]) -> Asked:
 
 
 @contextlib.contextmanager
-def _shown(options: argparse.Namespace, total: int) -> Iterator[Watch]:
+def _shown(options: argparse.Namespace, total: int) -> Generator[Watch]:
     """Gives what shows people how far it is; programs get none."""
     from lora_render.farm import Watch
-
     from lora_render.progress import Progress, ProgressWatch
 
     if options.json:

@@ -125,7 +125,7 @@ def draw_grid(frames: Sequence[Sequence[Tensor]], columns: int, words: Words, lo
     table = _table(len(frames[0]), columns, (width, height), words, lettering, look.gap)
     channels = max(3, *(image.shape[-1] for image in images))
     dtype = reduce(torch.promote_types, (image.dtype for image in images))
-    sheet = torch.from_numpy(_sheet(table, words, lettering, look.dark))
+    sheet = torch.as_tensor(_sheet(table, words, lettering, look.dark))
     sheet = sheet / WHITE if dtype.is_floating_point else sheet
     empty = _in_channels(sheet.to(images[0].device, dtype).unsqueeze(-1), channels)
     grids = empty.repeat(len(frames), 1, 1, 1)

@@ -61,6 +61,14 @@ def test_one_parameter_is_above_each_picture(tmp_path):
     )
 
 
+def test_parameters_of_one_name_are_told_apart_by_their_nodes(tmp_path):
+    images, entries = grid(
+        tmp_path, [{"a.ink.strength": x, "a.light.strength": y} for x in (1, 2) for y in (1, 2)]
+    )
+    top, left = ([f"{name}.strength {value}" for value in (1, 2)] for name in ("light", "ink"))
+    assert drawn(tmp_path, entries).equal(by_hand(images, 2, top=top, left=left))
+
+
 def test_pairs_with_a_gap_have_captions(tmp_path):
     images, entries = grid(tmp_path, [{"a.x": 1, "b.y": 1}, {"a.x": 2, "b.y": 1}, {"a.x": 2}])
     captions = ["x 1, y 1", "x 2, y 1", "x 2, y –"]
