@@ -58,7 +58,7 @@ def _csv(path: Path) -> Iterator[Row]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, strict=True)
         try:
-            header: list[str] = next(reader, [])
+            header = next(reader, list[str]())
             _check_header(path, header)
             for cells in reader:
                 if cells:

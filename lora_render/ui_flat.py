@@ -117,7 +117,7 @@ class Flat:
                 expected="a plain value",
                 found=str(own)[:40],
             )
-        return self.inner.get((place.id, "value"), own)
+        return own
 
     def shown(self, place: Place, number: int) -> Widget | None:
         """Returns the widget that a subgraph node shows for one of its inputs, with its value there."""
@@ -159,7 +159,7 @@ class Flat:
             self.places[place.id] = place
             if inside is not None and place.is_unfolded:
                 if node.type in within:
-                    raise damaged("subgraphs that end", f"{node} inside of itself")
+                    raise damaged("subgraphs that end", f"one in itself: {node}")
                 self._add(inside, (*path, node.id), (*within, node.type))
 
     def _node(self, graph: Graph, node: Node, path: tuple[str, ...]) -> Place:

@@ -51,9 +51,9 @@ def _keep_entry(flat: Flat, place: Place, node_id: str, name: str, value: Any) -
     inner = flat.places.get(f"{place.id}:{node_id}")
     if inner is None or name.startswith("$$"):
         return
-    if inner.node.type == PRIMITIVE:
-        flat.inner[inner.id, "value"] = value
-    elif inner.inside is not None:
+    if inner.node.type == PRIMITIVE:  # the page moves its links, and not always to the right inputs
+        raise _refused(place, "the value of a primitive")
+    if inner.inside is not None:
         _keep_nested(flat, inner, name, value)
     elif inner.widget(name):
         flat.inner[inner.id, name] = value
