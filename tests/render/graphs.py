@@ -24,8 +24,8 @@ def prompt(**changed: dict[str, Any]) -> dict[str, Any]:
         "6": node(
             "KSampler",
             "The v1.5 sampler",
-            **{"seed": 7, "steps": 4, "cfg": 7, "sampler_name": "euler", "scheduler": "simple"},
-            **{"denoise": 1, "model": ["2", 3], "positive": ["3", 0], "negative": ["4", 0]},
+            seed=7, steps=4, cfg=7, sampler_name="euler", scheduler="simple",
+            denoise=1, model=["2", 3], positive=["3", 0], negative=["4", 0],
             latent_image=["5", 0],
         ),
         "7": node("VAEDecode", samples=["6", 0], vae=["1", 2]),

@@ -21,6 +21,7 @@ parquet = pytest.importorskip("pyarrow.parquet")
 
 ROOT = Path(__file__).parents[3]
 STRENGTHS = (0.0, 0.5, 1.0)
+ROWS = [(strength, seed, "landscapes") for seed in (1, 2) for strength in STRENGTHS]
 
 
 @pytest.fixture(scope="module")
@@ -73,31 +74,45 @@ def pictures(out):
 
 
 def test_a_table_is_rendered_by_a_running_host_and_goes_on_where_it_was(layout, workflow, tmp_path):
-    rows = [(strength, seed, "landscapes") for seed in (1, 2) for strength in STRENGTHS]
+    out = tmp_path / "out"
     with layout as host:
-        host_asked = ("--host", f"http://127.0.0.1:{host.port}")
-        short = table(tmp_path / "short.csv", *rows[:4], (1.0, 3, "gone"))
-        status, told = rendered(workflow, short, tmp_path / "out", *host_asked)
+        asked = ("--host", f"http://127.0.0.1:{host.port}")
+        rows = table(tmp_path / "short.csv", *ROWS[:4], (1.0, 3, "gone"))
+        status, told = rendered(workflow, rows, out, *asked)
         assert (status, told["rendered"], len(told["failed"])) == (3, 4, 1)
         assert told["failed"][0]["node"] == "UNETLoader"
         assert "gone.safetensors" in told["failed"][0]["message"]
-        first = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/images").iterdir()}
-        long = table(tmp_path / "long.csv", *rows)
-        status, told = rendered(workflow, long, tmp_path / "out", *host_asked, "--spread", "auto")
-        assert (status, told["done_before"], told["rendered"]) == (0, 4, 2)
-        assert told["batches"] == 1
-        assert {path: path.stat().st_mtime_ns for path in first} == first
-        whole = rendered(workflow, long, tmp_path / "single", *host_asked)
-    assert whole[0] == 0
-    spread, single = pictures(tmp_path / "out"), pictures(tmp_path / "single")
-    assert len(spread) == len(single) == len(rows)
-    for key, (image, prompt) in spread.items():
-        assert np.abs(image - single[key][0]).max() <= 1
-        assert prompt["LoadLoRA"]["inputs"]["strength"] == key[0]
-        assert prompt["KSampler"]["inputs"]["seed"] == key[1]
-    with Image.open(tmp_path / "out" / "sheet.png") as sheet:
+        first = {path: path.stat().st_mtime_ns for path in (out / "images").iterdir()}
+        rows = table(tmp_path / "long.csv", *ROWS)
+        status, told = rendered(workflow, rows, out, *asked, "--spread", "auto")
+    assert (status, told["done_before"], told["rendered"], told["batches"]) == (0, 4, 2, 1)
+    assert {path: path.stat().st_mtime_ns for path in first} == first
+    made = pictures(out)
+    assert [*made] == [row[:2] for row in ROWS]
+    for (strength, seed), (_, prompt) in made.items():
+        assert prompt["LoadLoRA"]["inputs"]["strength"] == strength
+        assert prompt["KSampler"]["inputs"]["seed"] == seed
+    with Image.open(out / "sheet.png") as sheet:
         assert sheet.width > 3 * 64
         assert sheet.height > 2 * 64
+
+
+@pytest.mark.slow
+def test_spread_or_not_the_pictures_are_the_same(layout, workflow, tmp_path, show):
+    rows = table(tmp_path / "table.csv", *ROWS)
+    made = {}
+    with layout as host:
+        for spread, batches in (("auto", 2), ("off", 0)):
+            asked = ("--host", f"http://127.0.0.1:{host.port}", "--spread", spread)
+            status, told = rendered(workflow, rows, tmp_path / spread, *asked)
+            assert (status, told["rendered"], told["batches"]) == (0, 6, batches)
+            made[spread] = pictures(tmp_path / spread)
+    worst = max(
+        np.abs(made["auto"][key][0] - image).max() for key, (image, _) in made["off"].items()
+    )
+    show(f"six pictures by the command, spread and not: they differ by {worst} of 255")
+    assert len(made["auto"]) == len(made["off"]) == 6
+    assert worst <= 1
 
 
 @pytest.mark.slow
