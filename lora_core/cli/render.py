@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from lora_render.command import Asked, Plan, Result
     from lora_render.farm import Watch
     from lora_render.journal import Entry
+    from lora_render.order import OrderName
 
 SOME_FAILED: Final = 3
 MOST_IN_A_BATCH: Final = 8
 MOST_LISTED: Final = 20
-ORDERS: Final = {"by-weights": "affinity", "as-listed": "listed"}
+ORDERS: Final[dict[str, OrderName]] = {"by-weights": "affinity", "as-listed": "listed"}
 
 
 def add_to(commands: Commands) -> Command:
