@@ -16,7 +16,7 @@ from .comfy import Place
 from .contents import Contents
 from .engine import RayEngine
 from .farm import Options, Summary, Watch, run
-from .item import Item, Job
+from .item import Item, Job, Scalar
 from .journal import JOURNAL, Entry, Journal
 from .manifest import write_manifest
 from .order import OrderName
@@ -76,6 +76,14 @@ class Asked:
     limit: float | None = None
     models: tuple[Path, ...] = ()
     sheet: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """A workflow as it was saved, and the rows of a table."""
+
+    workflow: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Scalar]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +167,22 @@ def start(asked: Asked, *, most: int | None = None) -> RayEngine:
     return RayEngine(places[:most], gpus, asked.address, dashboard=asked.dashboard)
 
 
-def plan(asked: Asked, object_info: Mapping[str, Any]) -> Plan:
-    """Reads the workflow and the table, and says what is to do.
+def read(asked: Asked) -> Sources:
+    """Reads the workflow and the table, before anything is started.
 
     Raises:
-        LoraInputError: One of them can't be read, or they don't fit.
+        LoraInputError: One of them can't be read.
     """
-    prompt = to_prompt(read_workflow(asked.workflow), object_info)
-    rows = read_table(asked.table)
+    return Sources(read_workflow(asked.workflow), read_table(asked.table))
+
+
+def plan(asked: Asked, sources: Sources, object_info: Mapping[str, Any]) -> Plan:
+    """Says what is to do.
+
+    Raises:
+        LoraInputError: The workflow and the table don't fit each other, or the host's nodes.
+    """
+    prompt, rows = to_prompt(sources.workflow, object_info), sources.rows
     items = plan_items(prompt, rows, object_info, Contents(_folders(asked)))
     todo = _missing(asked.out, items)
     jobs = spread_jobs(todo, object_info, asked.spread)

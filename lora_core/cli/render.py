@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from ..errors import LoraInputError
@@ -131,9 +132,20 @@ def run(options: argparse.Namespace) -> int:
             expected="the package lora_render",
             found=str(error),
         ) from error
-    asked = _asked(options, command.Asked)
+    try:
+        return _run(options, command)
+    except KeyboardInterrupt:
+        print("stopped: interrupted before anything was rendered", file=sys.stderr)
+        return SOME_FAILED
+
+
+def _run(options: argparse.Namespace, command: ModuleType) -> int:
+    asked: Asked = _asked(options, command.Asked)
+    sources = command.read(asked)
+    if not options.json:
+        print("waiting for the first worker", file=sys.stderr, flush=True)
     with command.start(asked, most=1 if options.dry_run else None) as engine:
-        plan = command.plan(asked, engine.object_info())
+        plan = command.plan(asked, sources, engine.object_info())
         if not options.json:
             _tell_plan(plan)
         if options.dry_run:
@@ -192,7 +204,8 @@ def _tell_plan(plan: Plan) -> None:
     print(f"done before: {facts['done_before']}, to do: {facts['to_do']}")
     print(
         f"jobs: {len(facts['jobs'])}, of them batches: {facts['batches']}; "
-        f"models: {facts['models']}, recipes of LoRAs: {facts['recipes']}"
+        f"models: {facts['models']}, recipes of LoRAs: {facts['recipes']}",
+        flush=True,
     )
 
 
@@ -209,7 +222,7 @@ def _tell_result(result: Result) -> None:
     if summary.stopped:
         left = len(summary.not_done)
         print(
-            f"stopped: {summary.stopped} {left} are left; the same command goes on with them",
+            f"stopped: {summary.stopped.rstrip('.')}. {left} are left; the same command goes on with them",
             file=sys.stderr,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,11 @@ def _no_comfyui(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def _files(tmp_path):
+    given(tmp_path, TABLE)
+
+
 def said(capsys, *arguments):
     try:
         status = main(["render", *map(str, arguments)])
@@ -91,6 +97,7 @@ def test_wrong_usage_is_2(capsys, wrong):
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("_files")
 def test_who_cannot_render_is_refused_before_anything_starts(capsys, tmp_path, asked, words):
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "main.py").touch()
@@ -98,6 +105,14 @@ def test_who_cannot_render_is_refused_before_anything_starts(capsys, tmp_path, a
     assert status == 1
     assert words in error
     assert not (tmp_path / "out").exists()
+
+
+def test_files_are_read_before_anything_starts(capsys, tmp_path):
+    given(tmp_path, "")
+    for wrong, words in ((("no.json", "t.csv"), "no.json"), (("w.json", "t.csv"), "t.csv")):
+        status, error = said(capsys, *wrong, "--out", "out")
+        assert status == 1
+        assert words in error
 
 
 def test_without_its_packages_it_says_how_to_install_them(capsys, monkeypatch):
@@ -161,11 +176,15 @@ def given(tmp_path, table):
     return Asked(tmp_path / "w.json", tmp_path / "t.csv", tmp_path / "out", hosts=("http://a",))
 
 
+def planned(asked):
+    return command.plan(asked, command.read(asked), OBJECT_INFO)
+
+
 TABLE = "LoadLoRA.strength,KSampler.seed\n0.5,1\n1,1\n1,1\n0.5,2\n"
 
 
 def test_a_plan_has_each_row_that_differs_once_and_makes_no_folder(tmp_path):
-    plan = command.plan(given(tmp_path, TABLE), OBJECT_INFO)
+    plan = planned(given(tmp_path, TABLE))
     facts = plan.to_dict()
     assert (facts["rows"], facts["different"], facts["to_do"]) == (4, 3, 3)
     assert facts["jobs"] == [[0], [1], [3]]
@@ -174,11 +193,11 @@ def test_a_plan_has_each_row_that_differs_once_and_makes_no_folder(tmp_path):
 
 def test_a_plan_leaves_out_what_the_journal_has(tmp_path):
     asked = given(tmp_path, TABLE)
-    first, second, _ = command.plan(asked, OBJECT_INFO).items
+    first, second, _ = planned(asked).items
     with Journal(asked.out) as journal:
         journal.add(first, Outcome("ok"))
         journal.add(second, Outcome("error", failure=Failure("out of memory")))
-    facts = command.plan(asked, OBJECT_INFO).to_dict()
+    facts = planned(asked).to_dict()
     assert (facts["done_before"], facts["to_do"]) == (1, 2)
     assert facts["jobs"] == [[1], [3]]
 
@@ -190,10 +209,8 @@ def test_a_changed_file_is_another_item(tmp_path):
     for content in (b"one", b"two", b"one"):
         file.write_bytes(content)
         asked = given(tmp_path, "KSampler.seed\n1\n")
-        plan = command.plan(
-            Asked(asked.workflow, asked.table, asked.out, models=(tmp_path / "models",)),
-            OBJECT_INFO,
-        )
+        asked = replace(asked, models=(tmp_path / "models",))
+        plan = planned(asked)
         keys.append(plan.items[0].key)
     assert keys[0] == keys[2] != keys[1]
 
