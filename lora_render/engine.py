@@ -38,6 +38,9 @@ _LOSSES: Final = 3
 _AGAIN_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 30.0
 
+_NOT_YET: Final = "ActorUnavailableError"
+"""Ray raises it while it starts an actor anew, for as long as that takes."""
+
 _CALLS_AT_A_TIME: Final = 4
 """For an actor: two jobs are under way, and there is room to ask it something else meanwhile."""
 
@@ -241,6 +244,10 @@ class Calls:
             self._starting.discard(worker)
         if isinstance(answer, list):
             self._events.put(Ready(worker, frozenset(answer)))  # pyright: ignore[reportUnknownArgumentType]
+        elif type(answer).__name__ == _NOT_YET:
+            with self._lock:
+                self._starting.add(worker)
+            self._later(worker)
         else:
             self._lost(worker, None, answer)
 
@@ -267,9 +274,12 @@ class Calls:
                 self._starting.add(worker)
         self._events.put(Lost(worker, answer.reason if gone else _words(answer), job, for_good))
         if again:
-            timer = threading.Timer(_AGAIN_SECONDS, self._begin, (worker,))
-            timer.daemon = True
-            timer.start()
+            self._later(worker)
+
+    def _later(self, worker: int) -> None:
+        timer = threading.Timer(_AGAIN_SECONDS, self._begin, (worker,))
+        timer.daemon = True
+        timer.start()
 
 
 def _words(error: Any) -> str:
@@ -283,7 +293,7 @@ class Cluster:
     def __init__(self, address: str | None, gpus: float, *, dashboard: bool = False) -> None:
         self._address = address
         self._gpus = gpus
-        self._folder = None if address else Path(tempfile.mkdtemp(prefix="lora-ray-"))
+        self._folder = None if address else _own_folder()
         self._ray = _join(address) if address else _start(str(self._folder), dashboard)
 
     def needs(self, gpus: float) -> None:
@@ -332,6 +342,11 @@ class Cluster:
         self._ray.shutdown()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _own_folder() -> Path:
+    """Returns a new folder that is ours alone. Its path is short, as paths of sockets must be."""
+    return Path(tempfile.mkdtemp(prefix="lora-ray-", dir=None if os.name == "nt" else "/tmp"))  # noqa: S108
 
 
 def _join(address: str) -> Any:
