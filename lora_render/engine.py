@@ -157,6 +157,11 @@ class RayEngine:
     ) -> None:
         self.close()
 
+    @property
+    def ready(self) -> frozenset[int]:
+        """The workers that wait for jobs, or have some."""
+        return self._calls.ready
+
     def object_info(self) -> Mapping[str, Any]:
         """Returns the description of all nodes, of the worker that is first ready; LoraInputError if none is."""
         reasons: list[str] = []
@@ -194,11 +199,18 @@ class Calls:
         self._kept: list[Event] = []
         self._losses: Counter[int] = Counter()
         self._starting = set(range(len(actors)))
+        self._ready: set[int] = set()
         self._gone: set[int] = set()
         self._lock = threading.Lock()
         self._closed = False
         for worker in range(len(actors)):
             self._begin(worker)
+
+    @property
+    def ready(self) -> frozenset[int]:
+        """The workers that are ready."""
+        with self._lock:
+            return frozenset(self._ready)
 
     def first_ready(self) -> Ready | Lost:
         """Waits for a worker that is ready, or is lost for good. What is told here is told by ``wait``, too."""
@@ -240,9 +252,12 @@ class Calls:
             self._call(ready, (), lambda answer: self._started(worker, answer))
 
     def _started(self, worker: int, answer: Any) -> None:
+        started = isinstance(answer, list)
         with self._lock:
             self._starting.discard(worker)
-        if isinstance(answer, list):
+            if started:
+                self._ready.add(worker)
+        if started:
             self._events.put(Ready(worker, frozenset(answer)))  # pyright: ignore[reportUnknownArgumentType]
         elif type(answer).__name__ == _NOT_YET:
             with self._lock:
@@ -266,6 +281,7 @@ class Calls:
                 worker not in self._starting | self._gone
             )  # two jobs that are lost together are one loss
             self._losses[worker] += first
+            self._ready.discard(worker)
             if gone or self._losses[worker] >= _LOSSES:
                 self._gone.add(worker)
             for_good = worker in self._gone

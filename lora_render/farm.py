@@ -48,6 +48,11 @@ class Engine(Protocol):
         """What people call them."""
         ...
 
+    @property
+    def ready(self) -> frozenset[int]:
+        """Those that wait for jobs."""
+        ...
+
     def submit(self, worker: int, job: Job) -> None:
         """Gives a job to a worker that is ready."""
         ...
@@ -173,6 +178,9 @@ class _Run:
     def go(self) -> None:
         """Goes on until all jobs have ended."""
         todo = {item.key for item in self._items}
+        for event in self._engine.wait(0):
+            self._see(event)
+        self._free |= self._engine.ready  # those of whom an earlier run was told
         while len(self._ended) < len(todo):
             self._hand_out()
             for event in self._engine.wait(_WAIT_SECONDS):

@@ -40,6 +40,10 @@ class Workers:
         self.calls = Calls(self._actors)
         self.submit, self.wait = self.calls.submit, self.calls.wait
 
+    @property
+    def ready(self):
+        return self.calls.ready
+
     def kill(self, worker):
         pid = int(self._cluster.ask(self._actors[worker].object_info)["pid"])
         os.kill(pid, 9)
@@ -119,6 +123,13 @@ def test_what_the_journal_has_is_not_rendered_again(render, workers, tmp_path):
         farm.run(jobs(6), workers("w0"), journal, watch=watch)
     assert sorted(index for _, index, _ in watch.ended_) == [2, 4, 5]
     assert (tmp_path / "out" / "journal.jsonl").read_text().splitlines()[:4] == lines
+
+
+def test_an_engine_may_be_used_for_another_run(workers, tmp_path):
+    engine = workers("w0", "w1")
+    with Journal(tmp_path) as journal:
+        assert farm.run(jobs(3), engine, journal).done == 3
+        assert farm.run(jobs(6), engine, journal).done == 3
 
 
 def test_an_item_that_fails_does_not_stop_the_others_and_is_tried_again_next_time(render):
