@@ -14,6 +14,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -37,6 +38,9 @@ _LOSSES: Final = 3
 
 _AGAIN_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 30.0
+
+PATIENCE_SECONDS: Final = 900.0
+"""How long somebody waits for a worker that is ready: a ComfyUI with many packs takes minutes to start."""
 
 _NOT_YET: Final = "ActorUnavailableError"
 """Ray raises it while it starts an actor anew, for as long as that takes."""
@@ -162,11 +166,17 @@ class RayEngine:
         """The workers that wait for jobs, or have some."""
         return self._calls.ready
 
-    def object_info(self) -> Mapping[str, Any]:
-        """Returns the description of all nodes, of the worker that is first ready; LoraInputError if none is."""
+    def object_info(self, patience: float = PATIENCE_SECONDS) -> Mapping[str, Any]:
+        """Returns the description of all nodes, of the worker that is first ready.
+
+        LoraInputError if none can be, or none is for so many seconds.
+        """
         reasons: list[str] = []
         while len(reasons) < len(self._actors):
-            event = self._calls.first_ready()
+            event = self._calls.first_ready(patience)
+            if event is None:
+                reasons.append(f"None was ready for {patience:g} seconds.")
+                break
             if isinstance(event, Ready):
                 found = self._cluster.ask(self._actors[event.worker].object_info)
                 if not isinstance(found, Gone):
@@ -212,10 +222,17 @@ class Calls:
         with self._lock:
             return frozenset(self._ready)
 
-    def first_ready(self) -> Ready | Lost:
-        """Waits for a worker that is ready, or is lost for good. What is told here is told by ``wait``, too."""
+    def first_ready(self, seconds: float) -> Ready | Lost | None:
+        """Waits for a worker that is ready, or is lost for good; None after that many seconds.
+
+        What is told here is told by ``wait``, too.
+        """
+        end = time.monotonic() + seconds
         while True:
-            event = self._events.get()
+            try:
+                event = self._events.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                return None
             self._kept.append(event)
             if isinstance(event, Ready) or (isinstance(event, Lost) and event.for_good):
                 return event

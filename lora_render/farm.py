@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from . import answers
 from .comfy import prompt_id
-from .engine import Event, Finished, Lost, Ready
+from .engine import PATIENCE_SECONDS, Event, Finished, Lost, Ready
 from .item import Item, Job, Outcome
 from .journal import Entry, Journal
 from .order import OrderName, order_of
@@ -37,7 +37,7 @@ class Options:
     """
 
     order: OrderName = "affinity"
-    patience: float = 900.0
+    patience: float = PATIENCE_SECONDS
 
 
 class Engine(Protocol):

@@ -46,7 +46,7 @@ class Watch(farm.Watch):
 places = [Place("w0", ""), Place("w1", "")]
 with RayEngine(places, address=address, factory=Painter) as engine, Journal(out) as journal:
     while len(engine.ready) < 2:
-        engine._calls.first_ready()
+        engine._calls.first_ready(300)
     summary = farm.run([Job((i,), i.prompt) for i in items], engine, journal, farm.Options("listed"), Watch())
 print(json.dumps({"done": summary.done, "lost": sorted(set(lost)), "stopped": summary.stopped}))
 """

@@ -59,7 +59,7 @@ def workers(cluster):
             (actors[name],) = cluster.actors([Place(name, "")], Painter)
         started = Workers(cluster, {name: actors[name] for name in names})
         while len(started.calls._kept) < len(names):
-            started.calls.first_ready()
+            started.calls.first_ready(300)
         return started
 
     yield start
