@@ -14,6 +14,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -37,6 +38,12 @@ _LOSSES: Final = 3
 
 _AGAIN_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 30.0
+
+PATIENCE_SECONDS: Final = 900.0
+"""How long somebody waits for a worker that is ready: a ComfyUI with many packs takes minutes to start."""
+
+_NOT_YET: Final = "ActorUnavailableError"
+"""Ray raises it while it starts an actor anew, for as long as that takes."""
 
 _CALLS_AT_A_TIME: Final = 4
 """For an actor: two jobs are under way, and there is room to ask it something else meanwhile."""
@@ -154,11 +161,22 @@ class RayEngine:
     ) -> None:
         self.close()
 
-    def object_info(self) -> Mapping[str, Any]:
-        """Returns the description of all nodes, of the worker that is first ready; LoraInputError if none is."""
+    @property
+    def ready(self) -> frozenset[int]:
+        """The workers that wait for jobs, or have some."""
+        return self._calls.ready
+
+    def object_info(self, patience: float = PATIENCE_SECONDS) -> Mapping[str, Any]:
+        """Returns the description of all nodes, of the worker that is first ready.
+
+        LoraInputError if none can be, or none is for so many seconds.
+        """
         reasons: list[str] = []
         while len(reasons) < len(self._actors):
-            event = self._calls.first_ready()
+            event = self._calls.first_ready(patience)
+            if event is None:
+                reasons.append(f"None was ready for {patience:g} seconds.")
+                break
             if isinstance(event, Ready):
                 found = self._cluster.ask(self._actors[event.worker].object_info)
                 if not isinstance(found, Gone):
@@ -191,16 +209,30 @@ class Calls:
         self._kept: list[Event] = []
         self._losses: Counter[int] = Counter()
         self._starting = set(range(len(actors)))
+        self._ready: set[int] = set()
         self._gone: set[int] = set()
         self._lock = threading.Lock()
         self._closed = False
         for worker in range(len(actors)):
             self._begin(worker)
 
-    def first_ready(self) -> Ready | Lost:
-        """Waits for a worker that is ready, or is lost for good. What is told here is told by ``wait``, too."""
+    @property
+    def ready(self) -> frozenset[int]:
+        """The workers that are ready."""
+        with self._lock:
+            return frozenset(self._ready)
+
+    def first_ready(self, seconds: float) -> Ready | Lost | None:
+        """Waits for a worker that is ready, or is lost for good; None after that many seconds.
+
+        What is told here is told by ``wait``, too.
+        """
+        end = time.monotonic() + seconds
         while True:
-            event = self._events.get()
+            try:
+                event = self._events.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                return None
             self._kept.append(event)
             if isinstance(event, Ready) or (isinstance(event, Lost) and event.for_good):
                 return event
@@ -237,10 +269,17 @@ class Calls:
             self._call(ready, (), lambda answer: self._started(worker, answer))
 
     def _started(self, worker: int, answer: Any) -> None:
+        started = isinstance(answer, list)
         with self._lock:
             self._starting.discard(worker)
-        if isinstance(answer, list):
+            if started:
+                self._ready.add(worker)
+        if started:
             self._events.put(Ready(worker, frozenset(answer)))  # pyright: ignore[reportUnknownArgumentType]
+        elif type(answer).__name__ == _NOT_YET:
+            with self._lock:
+                self._starting.add(worker)
+            self._later(worker)
         else:
             self._lost(worker, None, answer)
 
@@ -259,6 +298,7 @@ class Calls:
                 worker not in self._starting | self._gone
             )  # two jobs that are lost together are one loss
             self._losses[worker] += first
+            self._ready.discard(worker)
             if gone or self._losses[worker] >= _LOSSES:
                 self._gone.add(worker)
             for_good = worker in self._gone
@@ -267,9 +307,12 @@ class Calls:
                 self._starting.add(worker)
         self._events.put(Lost(worker, answer.reason if gone else _words(answer), job, for_good))
         if again:
-            timer = threading.Timer(_AGAIN_SECONDS, self._begin, (worker,))
-            timer.daemon = True
-            timer.start()
+            self._later(worker)
+
+    def _later(self, worker: int) -> None:
+        timer = threading.Timer(_AGAIN_SECONDS, self._begin, (worker,))
+        timer.daemon = True
+        timer.start()
 
 
 def _words(error: Any) -> str:
@@ -283,7 +326,7 @@ class Cluster:
     def __init__(self, address: str | None, gpus: float, *, dashboard: bool = False) -> None:
         self._address = address
         self._gpus = gpus
-        self._folder = None if address else Path(tempfile.mkdtemp(prefix="lora-ray-"))
+        self._folder = None if address else _own_folder()
         self._ray = _join(address) if address else _start(str(self._folder), dashboard)
 
     def needs(self, gpus: float) -> None:
@@ -332,6 +375,11 @@ class Cluster:
         self._ray.shutdown()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _own_folder() -> Path:
+    """Returns a new folder that is ours alone. Its path is short, as paths of sockets must be."""
+    return Path(tempfile.mkdtemp(prefix="lora-ray-", dir=None if os.name == "nt" else "/tmp"))  # noqa: S108
 
 
 def _join(address: str) -> Any:

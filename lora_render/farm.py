@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from . import answers
 from .comfy import prompt_id
-from .engine import Event, Finished, Lost, Ready
+from .engine import PATIENCE_SECONDS, Event, Finished, Lost, Ready
 from .item import Item, Job, Outcome
 from .journal import Entry, Journal
 from .order import OrderName, order_of
@@ -37,7 +37,7 @@ class Options:
     """
 
     order: OrderName = "affinity"
-    patience: float = 900.0
+    patience: float = PATIENCE_SECONDS
 
 
 class Engine(Protocol):
@@ -46,6 +46,11 @@ class Engine(Protocol):
     @property
     def names(self) -> Sequence[str]:
         """What people call them."""
+        ...
+
+    @property
+    def ready(self) -> frozenset[int]:
+        """Those that wait for jobs."""
         ...
 
     def submit(self, worker: int, job: Job) -> None:
@@ -161,6 +166,8 @@ class _Run:
         self._order = order_of(options.order, jobs)
         self._waiting = {prompt_id(job): job for job in jobs}
         self._kept_for: dict[int, dict[str, Job]] = {}
+        self._suspects: deque[Job] = deque()
+        self._alone: set[int] = set()
         self._free: set[int] = set()
         self._gone: dict[int, str] = {}
         self._flying: Counter[int] = Counter()
@@ -171,6 +178,9 @@ class _Run:
     def go(self) -> None:
         """Goes on until all jobs have ended."""
         todo = {item.key for item in self._items}
+        for event in self._engine.wait(0):
+            self._see(event)
+        self._free |= self._engine.ready  # those of whom an earlier run was told
         while len(self._ended) < len(todo):
             self._hand_out()
             for event in self._engine.wait(_WAIT_SECONDS):
@@ -190,24 +200,29 @@ class _Run:
     def _hand_out(self) -> None:
         """Gives everybody a first job before anybody gets a second one."""
         for turn in range(_EACH):
-            for worker in sorted(self._free):
-                if not self._waiting:
+            for worker in sorted(self._free - self._alone):
+                if not (self._waiting or self._kept_for or self._suspects):
                     return
-                if self._flying[worker] == turn and (job := self._next(worker)):
+                if self._flying[worker] == turn and (job := self._next(worker, first=not turn)):
                     self._flying[worker] += 1
                     self._engine.submit(worker, job)
         self._free = {worker for worker in self._free if self._flying[worker] < _EACH}
 
-    def _next(self, worker: int) -> Job | None:
-        """Returns a job that the worker's ComfyUI has already, or the next one that no other one has."""
+    def _next(self, worker: int, *, first: bool) -> Job | None:
+        """Returns what may have ended a worker, to be tried alone; or what the worker's ComfyUI has already;
+        or the next job of all."""
+        if self._suspects and first:
+            self._alone.add(worker)
+            return self._suspects.popleft()
         if kept := self._kept_for.get(worker):
-            identity = next(iter(kept))
-            del self._waiting[identity]
-            return kept.pop(identity)
+            job = kept.pop(next(iter(kept)))
+            if not kept:
+                del self._kept_for[worker]
+            return job
         while job := self._order.take(worker):
             if self._waiting.pop(prompt_id(job), None):
                 return job
-            # Somebody's ComfyUI has it, and that one was or will be asked for it.
+            # It is kept for another one, or was done by it.
         return None
 
     def _put_back(self, job: Job) -> None:
@@ -221,18 +236,21 @@ class _Run:
             case Ready():
                 self._see_ready(event)
             case Finished():
-                self._flying[event.worker] -= 1
+                self._landed(event.worker)
                 self._free.add(event.worker)
                 self._end(event.job, event.outcome)
             case Lost():
                 self._see_lost(event)
 
+    def _landed(self, worker: int) -> None:
+        self._flying[worker] -= 1
+        self._alone.discard(worker)
+
     def _see_ready(self, event: Ready) -> None:
         self._free.add(event.worker)
-        kept = {each: self._waiting[each] for each in event.holds if each in self._waiting}
-        others = [each for worker, each in self._kept_for.items() if worker != event.worker]
-        taken = {identity for each in others for identity in each}
-        self._kept_for[event.worker] = {i: job for i, job in kept.items() if i not in taken}
+        held = [identity for identity in event.holds if identity in self._waiting]
+        if held:
+            self._kept_for[event.worker] = {each: self._waiting.pop(each) for each in held}
         self._watch.ready(self._engine.names[event.worker])
 
     def _see_lost(self, event: Lost) -> None:
@@ -244,15 +262,16 @@ class _Run:
         if event.for_good:
             self._gone[worker] = event.reason
         if event.job:
-            self._flying[worker] -= 1
+            self._landed(worker)
             self._again(event.job, event.reason)
         self._watch.lost(self._engine.names[worker], event.reason, event.for_good)
 
     def _again(self, job: Job, reason: str) -> None:
+        """Lets a job be tried once more, alone: it may be what ends workers, or its neighbour was."""
         identity = prompt_id(job)
         self._losses[identity] += 1
         if self._losses[identity] < _LOSSES:
-            self._put_back(job)
+            self._suspects.append(job)
             return
         words = f"Its worker was lost {_LOSSES} times while this ran. {reason}"
         self._end(job, answers.failed("lost", words))

@@ -56,7 +56,7 @@ class Process:
 
     def __init__(self, own: Own, name: str) -> None:
         self._own = own
-        self._folder = Path(own.folder) / name
+        self._folder = Path(own.folder).absolute() / name
         self._guard: subprocess.Popen[bytes] | None = None
         self._closed = False
         self.server: Server | None = None
@@ -124,8 +124,8 @@ class Process:
     def _command(self, port: int) -> list[str]:
         folders = [(f"--{kind}-directory", str(self._folder / kind)) for kind in _FOLDERS]
         return [
-            self._own.python,
-            str(Path(self._own.path) / "main.py"),
+            _program(self._own.python),
+            str(Path(self._own.path).absolute() / "main.py"),
             *("--listen", LOOPBACK, "--port", str(port), "--database-url", "sqlite:///:memory:"),
             *(part for pair in folders for part in pair),
             *self._own.arguments,
@@ -161,6 +161,11 @@ class Process:
         except OSError:
             return ""
         return f"Its log ({self._folder / LOG_NAME}) ends with:\n" + "\n".join(lines[-_LOG_LINES:])
+
+
+def _program(name: str) -> str:
+    """Returns where a program is, however the folder is called from which it is started; a bare name stays one."""
+    return str(Path(name).absolute()) if Path(name).name != name else name
 
 
 def _free_port() -> int:

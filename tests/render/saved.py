@@ -25,6 +25,13 @@ GIVES: dict[str, list[str]] = {
 }
 """What the nodes that are used here give."""
 
+TAKES = {
+    "CLIPTextEncode": "clip:CLIP text:STRING",
+    "KSampler": "model:MODEL positive:CONDITIONING negative:CONDITIONING latent_image:LATENT seed:INT steps:INT cfg:FLOAT "
+    "sampler_name:COMBO scheduler:COMBO denoise:FLOAT",
+}
+"""The sockets of some nodes, in the page's order."""
+
 SAMPLER = [7, "fixed", 4, 7, "euler", "simple", 1]
 IN, OUT = -10, -20
 
@@ -40,6 +47,7 @@ class Made:
         self.inputs: list[dict[str, Any]] = []
         self.outputs: list[dict[str, Any]] = []
         self.definitions: list[dict[str, Any]] = []
+        self.last_link = 0
 
     def add(self, kind: str, values: list[Any] | None = None, mode: int = 0, **others: Any) -> int:
         """Adds a node, and returns its id. ``links`` maps an input to (node, output); ``gives`` its outputs."""
@@ -48,7 +56,8 @@ class Made:
         links = others.pop("links", {})
         node: dict[str, Any] = {"id": number, "type": kind, "mode": mode, "order": len(self.nodes)}
         node |= {"pos": [240 * number, 0], "size": [220, 200], "flags": {}, "properties": {}}
-        node |= {"inputs": [], "outputs": [{"name": each, "type": each, "links": None} for each in gives]}
+        inputs = [socket(*each.split(":")) for each in TAKES.get(kind, "").split()]
+        node |= {"inputs": inputs, "outputs": [{"name": each, "type": each, "links": None} for each in gives]}
         if values is not None:
             node["widgets_values"] = values
         self.nodes.append(node | others)
@@ -60,9 +69,15 @@ class Made:
         """Links an output, or the input of the subgraph (IN), to an input."""
         node = self._node(target)
         kind = self.inputs[slot]["type"] if origin == IN else self._node(origin)["outputs"][slot]["type"]
-        number = self._linked(origin, slot, target, len(node["inputs"]), kind)
-        entry: dict[str, Any] = {"name": name, "type": kind, "link": number}
-        node["inputs"].append(entry | ({"widget": {"name": name}} if name in WIDGETS else {}))
+        entry = next((each for each in node["inputs"] if each["name"] == name), None)
+        if entry is None:
+            entry = socket(name, kind)
+            node["inputs"].append(entry)
+        if entry["link"] is not None:
+            self._unlink(entry["link"])
+        if origin != IN and self._node(origin)["type"] == "PrimitiveNode":
+            self._node(origin)["outputs"][slot]["widget"] = {"name": name}
+        entry["link"] = self._linked(origin, slot, target, node["inputs"].index(entry), kind)
 
     def port(self, name: str, kind: str, *targets: tuple[int, str]) -> None:
         """Adds an input of the subgraph that goes to some inputs."""
@@ -97,8 +112,13 @@ class Made:
     def _node(self, number: int) -> dict[str, Any]:
         return next(node for node in self.nodes if node["id"] == number)
 
+    def _unlink(self, number: int) -> None:
+        link = next(each for each in self.links if each["id"] == number)
+        self.links.remove(link)
+        self._node(link["origin_id"])["outputs"][link["origin_slot"]]["links"].remove(number)
+
     def _linked(self, origin: int, slot: int, target: int, target_slot: int, kind: str) -> int:
-        number = len(self.links) + 1
+        number = self.last_link = self.last_link + 1
         ends = {"origin_id": origin, "origin_slot": slot, "target_id": target, "target_slot": target_slot}
         self.links.append({"id": number, **ends, "type": kind})
         if origin == IN:
@@ -112,7 +132,13 @@ class Made:
 
 
 UUID = "00000000-0000-4000-8000-00000000000{}"
-WIDGETS = {"seed", "steps", "cfg", "text", "ckpt_name", "strength", "width", "filename_prefix"}
+WIDGETS = {"seed", "steps", "cfg", "text", "sampler_name", "scheduler", "denoise"}
+
+
+def socket(name: str, kind: str) -> dict[str, Any]:
+    """An input of a node that nothing is linked to."""
+    entry = {"name": name, "type": kind, "link": None}
+    return entry | ({"widget": {"name": name}} if name in WIDGETS else {})
 
 
 def picture(graph: Made, model: tuple[int, int], clip: tuple[int, int], vae: tuple[int, int], **given: Any) -> int:
@@ -167,11 +193,8 @@ def bypassed() -> dict[str, Any]:
     muted = graph.add("CLIPTextEncode", ["no"], MUTED, links={"clip": (loader, 1)})
     zero = graph.add("ConditioningZeroOut", mode=BYPASSED, links={"conditioning": (muted, 0)})
     other = picture(graph, (loader, 0), (loader, 1), (loader, 2))
-    for number, node in ((zero, other), (muted, sampler)):
-        graph.link(number, 0, node, "negative")
-        graph.nodes[node - 1]["inputs"] = [
-            each for each in graph.nodes[node - 1]["inputs"] if each["name"] != "negative"
-        ] + graph.nodes[node - 1]["inputs"][-1:]
+    graph.link(zero, 0, other, "negative")
+    graph.link(muted, 0, sampler, "negative")
     return graph.saved()
 
 
@@ -179,9 +202,9 @@ def primitives() -> dict[str, Any]:
     """A seed for two samplers, a number that a widget rounds, and a text."""
     graph = Made()
     loader = graph.add("CheckpointLoaderSimple", ["tiny.safetensors"])
-    seed = graph.add("PrimitiveNode", [12, "fixed"])
-    cfg = graph.add("PrimitiveNode", [6.123456, "fixed"])
-    text = graph.add("PrimitiveNode", ["a lake // deep"])
+    seed = graph.add("PrimitiveNode", [12, "fixed"], gives=["INT"])
+    cfg = graph.add("PrimitiveNode", [6.123456, "fixed"], gives=["FLOAT"])
+    text = graph.add("PrimitiveNode", ["a lake // deep"], gives=["STRING"])
     for number in range(2):
         sampler = picture(graph, (loader, 0), (loader, 1), (loader, 2), prefix=f"made{number}")
         graph.link(seed, 0, sampler, "seed")
