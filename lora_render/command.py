@@ -13,11 +13,11 @@ from typing import Any, Final
 from lora_core.errors import LoraInputError
 
 from .comfy import Place
-from .contents import Contents
 from .engine import RayEngine
 from .farm import Options, Summary, Watch, run
 from .item import Item, Job, Scalar
 from .journal import JOURNAL, Entry, Journal
+from .kept_hashes import KeptContents
 from .manifest import write_manifest
 from .order import OrderName
 from .plan import plan_items
@@ -31,6 +31,7 @@ from .workflow import read_workflow, to_prompt
 MANIFEST: Final = "manifest.parquet"
 SHEET: Final = "sheet.png"
 WORKERS: Final = "workers"
+HASHES: Final = "hashes.json"
 
 INSTALLS: Final = ("~/comfy/ComfyUI", "~/ComfyUI")
 """Where ComfyUI is looked for: comfy-cli's own folder, and where people clone it to."""
@@ -183,7 +184,10 @@ def plan(asked: Asked, sources: Sources, object_info: Mapping[str, Any]) -> Plan
         LoraInputError: The workflow and the table don't fit each other, or the host's nodes.
     """
     prompt, rows = to_prompt(sources.workflow, object_info), sources.rows
-    items = plan_items(prompt, rows, object_info, Contents(_folders(asked)))
+    contents = KeptContents(_folders(asked), asked.out / HASHES)
+    items = plan_items(prompt, rows, object_info, contents)
+    if asked.out.is_dir():
+        contents.save()
     todo = _missing(asked.out, items)
     jobs = spread_jobs(todo, object_info, asked.spread)
     return Plan(len(rows), tuple(items), tuple(todo), tuple(jobs))
