@@ -105,6 +105,13 @@ def test_an_error_leaves_the_old_one_and_nothing_else(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.parquet"]
 
 
+def test_what_cannot_take_its_name_leaves_nothing(tmp_path):
+    (tmp_path / "manifest.parquet").mkdir()
+    with pytest.raises(OSError):
+        write_manifest([entry(0, {})], tmp_path / "manifest.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.parquet"]
+
+
 def test_a_missing_package_is_said_with_what_installs_it():
     with pytest.raises(LoraInputError, match=r'pip install "lora-algebra\[render\]"') as caught:
         extra.needed("no_such_package_of_ours.part")

@@ -91,6 +91,13 @@ def test_an_item_that_failed_has_a_marked_cell_at_its_place(tmp_path):
     assert cell.min() < 160
 
 
+def test_a_marked_cell_says_how_its_item_ended(tmp_path):
+    timeout, lost = (
+        drawn(tmp_path, [entry(0, {}, status=status)]) for status in ("timeout", "lost")
+    )
+    assert not timeout.equal(lost)
+
+
 def test_of_an_animation_it_is_the_first_frame(tmp_path):
     first = saved(tmp_path, "a.png", 1)
     frames = [Image.open(tmp_path / "a.png"), Image.new("RGB", SIZE)]

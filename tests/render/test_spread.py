@@ -27,6 +27,7 @@ KNOWN = {
     "ApplyToModel": ["MODEL", "CLIP", "STRING"],
     "CLIPLoader": ["CLIP"],
     "CLIPTextEncode": ["CONDITIONING"],
+    "ReferenceLatent": ["CONDITIONING"],
     "LoadImage": ["IMAGE", "MASK"],
     "EmptySD3LatentImage": ["LATENT"],
     "LatentBatchSeedBehavior": ["LATENT"],
@@ -141,6 +142,8 @@ def test_batches_are_of_nearly_one_size_and_none_is_larger_than_allowed(count, m
     jobs = spread(strengths(BASIC, [number / 10 for number in range(count)]), most)
     assert sizes(jobs) == expected
     assert [item.index for job in jobs for item in job.items] == list(range(count))
+    alone = [job for job in jobs if len(job.items) == 1]
+    assert all(job.prompt == job.items[0].prompt for job in alone)
 
 
 def test_what_differs_in_more_is_in_another_batch_and_the_larger_groups_come_first():
@@ -242,6 +245,13 @@ def test_a_row_that_is_more_than_a_file_is_left_where_it_is(more):
         {"n11": node("VAEDecode", samples=["6", 0], vae=["8", 0])},
         {"n11": node("LoadImage", image="face.png")},
         {"n11": node("PreviewAny", source=["3", 2])},
+        {"n10_filename_prefix": ["3", 2]},
+        {"n11": node("PreviewAny", source=["8", 0])},
+        {"n5_text": ["11", 1], "n11": node("SweepLoRA", values="0, 1")},
+        {
+            "n7_positive": ["11", 0],
+            "n11": node("ReferenceLatent", conditioning=["5", 0], latent=["6", 0]),
+        },
         {"n11": node("SomebodysNode", model=["3", 0])},
         {"n11": node("SomebodysNode")},
         {"n11": node("SpreadLoRA", lora=["1", 0], values="0, 1")},
