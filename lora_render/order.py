@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal, NamedTuple, Protocol
 
 from .item import Job
@@ -118,15 +118,16 @@ class Lines:
             self._free.add(name, len(self._lines[name]))
 
     def _next(self, before: _Name | None) -> _Name | None:
-        def still(name: _Name, size: int) -> bool:
-            return not self._workers.get(name) and len(self._lines[name]) == size
-
-        name = self._free.pop(before.base if before else None, still)
+        # A line that somebody has taken from since it was offered has another size.
+        name = self._free.pop(before.base if before else None, self._size)
         if name is not None:
             return name
         busy = {name for name in self._place.values() if self._lines[name]}
         same = {name for name in busy if before and name.base == before.base}
-        return max(sorted(same or busy), key=lambda name: len(self._lines[name]), default=None)
+        return max(sorted(same or busy), key=self._size, default=None)
+
+    def _size(self, name: _Name) -> int:
+        return len(self._lines[name])
 
 
 class _Entry(NamedTuple):
@@ -135,10 +136,6 @@ class _Entry(NamedTuple):
     emptiness: int
     number: int
     name: _Name
-
-
-class _Still(Protocol):
-    def __call__(self, name: _Name, size: int, /) -> bool: ...
 
 
 class _Fullest:
@@ -157,12 +154,12 @@ class _Fullest:
         heapq.heappush(self._all, entry)
         heapq.heappush(self._of.setdefault(name.base, []), entry)
 
-    def pop(self, base: str | None, still: _Still) -> _Name | None:
-        """Returns the fullest line of ``base``, or of all, for which ``still`` holds."""
+    def pop(self, base: str | None, size_of: Callable[[_Name], int]) -> _Name | None:
+        """Returns the fullest line of ``base``, or of all, that is still as full as it was when it was added."""
         for heap in (self._of.get(base, []) if base is not None else [], self._all):
             while heap:
                 entry = heapq.heappop(heap)
-                if still(entry.name, -entry.emptiness):
+                if size_of(entry.name) == -entry.emptiness:
                     return entry.name
         return None
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -109,14 +108,8 @@ class Process:
                 (self._folder / kind).mkdir(parents=True, exist_ok=True)
             port = _free_port()
             with (self._folder / LOG_NAME).open("ab") as log:
-                self._guard = subprocess.Popen(  # noqa: S603
-                    [sys.executable, guard.__file__, *self._command(port)],
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    env=self._environment(),
-                    cwd=self._folder,
-                )
+                command, environment = self._command(port), self._environment()
+                self._guard = guard.start(command, log, environment, self._folder)
         except OSError as error:
             raise WorkerGoneError(f"ComfyUI can't be started: {error}") from error
         return Server(f"http://{LOOPBACK}:{port}")

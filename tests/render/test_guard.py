@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -14,28 +15,41 @@ from lora_render import guard
 SLEEP = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print(child.pid, flush=True)
+print('here', flush=True)
 time.sleep(600)
 """
 
+SLEEP_ALONE = "print('here', flush=True); import time; time.sleep(600)"
+
 OWNER = f"""
-import subprocess, sys, time
-guarded = subprocess.Popen(
-    [sys.executable, {guard.__file__!r}, sys.executable, "-c", {SLEEP!r}], stdin=subprocess.PIPE
-)
-print(guarded.pid, flush=True)
+import sys, time
+sys.path.insert(0, {str(Path(guard.__file__).parent)!r})
+import guard
+print("guard", guard.start([sys.executable, "-c", {SLEEP!r}]).pid, flush=True)
 time.sleep(600)
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
-def test_it_ends_with_all_that_it_started_when_its_owner_is_killed():
-    """All of them hold our pipe: its end is their end."""
-    with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE) as owner:
+@pytest.mark.parametrize("killed", ["owner", "the owner's group", "guard"])
+def test_it_ends_with_its_owner_and_with_its_guard(killed):
+    """All of them hold our pipe: its end is their end. Ray kills the whole group of a worker that it has lost."""
+    if killed == "guard" and sys.platform != "linux":
+        pytest.skip("only Linux ends what a killed guard has started")
+    script = OWNER if killed != "guard" else OWNER.replace(repr(SLEEP), repr(SLEEP_ALONE))
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True
+    ) as owner:
         assert owner.stdout
-        for _ in range(2):
-            owner.stdout.readline()
-        owner.send_signal(signal.SIGKILL)
+        said = [owner.stdout.readline().decode().split() for _ in range(2)]
+        (guarded,) = [int(words[1]) for words in said if words[0] == "guard"]
+        if killed == "owner":
+            owner.send_signal(signal.SIGKILL)
+        elif killed == "guard":
+            os.kill(guarded, signal.SIGKILL)
+            owner.send_signal(signal.SIGKILL)
+        else:
+            os.killpg(owner.pid, signal.SIGKILL)
         with alarm(owner):
             assert owner.stdout.read() == b""
 

@@ -181,19 +181,27 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a small disk is a tmpfs")
-@pytest.mark.parametrize("size", [10_000, 0], ids=["by files", "by lines"])
-def test_a_full_disk_leaves_the_journal_as_it_was(small_disk, make_item, size):
+@pytest.mark.parametrize("what", ["a file", "a line"])
+def test_a_full_disk_leaves_the_journal_as_it_was(small_disk, make_item, what):
+    """The line that does not fit is partly there at first."""
+    outcome = Outcome("error", failure=Failure("x" * 3001))
     added = []
     with Journal(small_disk) as journal:
         with pytest.raises(OSError, match="No space left"):
             for number in range(1000):
-                added.append(journal.add(make_item(number), painted(b"x" * size)))
+                item = make_item(number)
+                added.append(
+                    journal.add(item, painted(b"x" * 10_000) if what == "a file" else outcome)
+                )
         assert 3 <= len(added) < 1000
         assert journal.entries() == added
         assert not [*small_disk.rglob("*.part")]
+        written = (small_disk / "journal.jsonl").read_text()
+        assert [Entry.from_json(line) for line in written.splitlines()] == added
+        assert written.endswith("\n")
     with Journal(small_disk) as journal:
         assert journal.entries() == added
-        assert all(journal.has(entry.key) for entry in added)
+        assert all(journal.has(entry.key) == (what == "a file") for entry in added)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a small disk is a tmpfs")
