@@ -181,7 +181,9 @@ def is_link(value: Any, prompt: Prompt) -> bool:
     if not isinstance(value, list):
         return False
     parts = cast("list[Any]", value)
-    return len(parts) == 2 and isinstance(parts[0], str) and parts[0] in prompt
+    if len(parts) != 2 or not isinstance(parts[1], int):
+        return False
+    return isinstance(parts[0], str) and parts[0] in prompt
 
 
 def _ids(_prompt: Prompt, node: str) -> str:

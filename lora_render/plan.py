@@ -47,7 +47,7 @@ def key_of(prompt: Prompt, files: Mapping[str, str]) -> str:
 
     Titles are not in it, and 1 and 1.0 are the same.
     """
-    bare = {node: [each["class_type"], _canonical(each["inputs"])] for node, each in prompt.items()}
+    bare = {node: [each["class_type"], canonical(each["inputs"])] for node, each in prompt.items()}
     text = json.dumps([bare, files], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -58,11 +58,12 @@ def _files(prompt: Prompt, hash_of: HashOf) -> dict[str, str]:
     return {name: known for name, known in found.items() if known is not None}
 
 
-def _canonical(value: Any) -> Any:
+def canonical(value: Any) -> Any:
+    """Returns a value of JSON with whole numbers as such: 1.0 as 1."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
-        return {name: _canonical(each) for name, each in cast("Mapping[str, Any]", value).items()}
+        return {name: canonical(each) for name, each in cast("Mapping[str, Any]", value).items()}
     if isinstance(value, list):
-        return [_canonical(each) for each in cast("list[Any]", value)]
+        return [canonical(each) for each in cast("list[Any]", value)]
     return value

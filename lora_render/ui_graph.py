@@ -102,6 +102,15 @@ class Saved:
 
 def read_saved(workflow: Mapping[str, Any]) -> Saved:
     """Reads the JSON of a saved workflow; LoraInputError says what is wrong in it."""
+    try:
+        return _saved(workflow)
+    except (ValueError, TypeError, OverflowError) as error:
+        if isinstance(error, LoraInputError):
+            raise
+        raise damaged("numbers where the page writes some", error) from None
+
+
+def _saved(workflow: Mapping[str, Any]) -> Saved:
     definitions = _mapping(workflow.get("definitions"), "definitions")
     subgraphs: dict[str, Graph] = {}
     for each in _list(definitions.get("subgraphs"), "subgraphs"):

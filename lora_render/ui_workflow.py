@@ -15,7 +15,7 @@ from lora_core.errors import LoraError, LoraInputError
 from .item import Prompt
 from .page_texts import PREFIX, SAVERS, file_prefix, without_choices
 from .ui_flat import Flat, Place
-from .ui_graph import read_saved
+from .ui_graph import Saved, damaged, read_saved
 from .ui_links import Plain, source_of
 from .ui_promoted import keep_promoted
 from .ui_widgets import ROWS, Spec, Widget, as_rows, prompt_widgets
@@ -36,18 +36,20 @@ def convert(workflow: Mapping[str, Any], object_info: Mapping[str, Any]) -> Prom
     Raises:
         LoraInputError: The file is damaged, or the prompt depends on something that only the page knows.
     """
-    flat = Flat(read_saved(workflow), object_info)
-    keep_promoted(flat)
-    prompt = {place.id: _entry(flat, place) for place in flat.places.values() if place.runs}
+    saved = read_saved(workflow)
+    try:
+        prompt = _prompt(saved, object_info)
+    except RecursionError:
+        raise damaged("fewer nodes in a row", "hundreds") from None
     if not prompt:
         raise LoraInputError("the workflow has no node that runs.", expected="nodes", found="none")
-    for entry in prompt.values():
-        entry["inputs"] = {
-            name: value
-            for name, value in entry["inputs"].items()
-            if not isinstance(value, list) or value[0] in prompt
-        }
     return prompt
+
+
+def _prompt(saved: Saved, object_info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    flat = Flat(saved, object_info)
+    keep_promoted(flat)
+    return {place.id: _entry(flat, place) for place in flat.places.values() if place.runs}
 
 
 def _entry(flat: Flat, place: Place) -> dict[str, Any]:

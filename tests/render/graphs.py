@@ -17,15 +17,24 @@ def prompt(**changed: dict[str, Any]) -> dict[str, Any]:
     ]
     made = {
         "1": node("CheckpointLoaderSimple", ckpt_name="tiny.safetensors"),
-        "2": node("LoRARows", "My rows", rows={"version": 1, "rows": rows}, model=["1", 0], clip=["1", 1]),
+        "2": node(
+            "LoRARows", "My rows", rows={"version": 1, "rows": rows}, model=["1", 0], clip=["1", 1]
+        ),
         "3": node("CLIPTextEncode", "Positive", text="a house", clip=["2", 4]),
         "4": node("CLIPTextEncode", "Negative", text="", clip=["2", 4]),
         "5": node("EmptyLatentImage", width=64, height=64, batch_size=1),
         "6": node(
             "KSampler",
             "The v1.5 sampler",
-            seed=7, steps=4, cfg=7, sampler_name="euler", scheduler="simple",
-            denoise=1, model=["2", 3], positive=["3", 0], negative=["4", 0],
+            seed=7,
+            steps=4,
+            cfg=7,
+            sampler_name="euler",
+            scheduler="simple",
+            denoise=1,
+            model=["2", 3],
+            positive=["3", 0],
+            negative=["4", 0],
             latent_image=["5", 0],
         ),
         "7": node("VAEDecode", samples=["6", 0], vae=["1", 2]),

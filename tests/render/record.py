@@ -52,7 +52,9 @@ def main() -> None:
     install, chromium = find_host(NEWER), find_chromium()
     if install is None or chromium is None:
         raise SystemExit("This needs ComfyUI (COMFYUI_PATH_NEW) and Chromium (CHROMIUM).")
-    workflows = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in WORKFLOWS.items()}
+    workflows = {
+        name: json.loads(file.read_text(encoding="utf-8")) for name, file in WORKFLOWS.items()
+    }
     workflows |= {case.__name__: case() for case in saved.CASES}
     with (
         tempfile.TemporaryDirectory() as folder,

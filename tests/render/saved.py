@@ -9,13 +9,23 @@ GIVES: dict[str, list[str]] = {
     "CheckpointLoaderSimple": ["MODEL", "CLIP", "VAE"],
     "CLIPTextEncode": ["CONDITIONING"],
     "CombineLoRAs": ["LORA_RECIPE"],
+    "ControlNetApplyAdvanced": ["CONDITIONING", "CONDITIONING"],
     "ConditioningZeroOut": ["CONDITIONING"],
     "EmptyLatentImage": ["LATENT"],
     "ImageScale": ["IMAGE"],
     "KSampler": ["LATENT"],
     "LoadImage": ["IMAGE", "MASK"],
     "LoadLoRA": ["LORA_RECIPE"],
-    "LoRARows": ["LORA_RECIPE", "STRING", "STRING", "MODEL", "CLIP", "STRING", "MODEL", "LORA_RECIPE"],
+    "LoRARows": [
+        "LORA_RECIPE",
+        "STRING",
+        "STRING",
+        "MODEL",
+        "CLIP",
+        "STRING",
+        "MODEL",
+        "LORA_RECIPE",
+    ],
     "LoraLoader": ["MODEL", "CLIP"],
     "PrimitiveFloat": ["FLOAT"],
     "PrimitiveNode": ["*"],
@@ -57,7 +67,10 @@ class Made:
         node: dict[str, Any] = {"id": number, "type": kind, "mode": mode, "order": len(self.nodes)}
         node |= {"pos": [240 * number, 0], "size": [220, 200], "flags": {}, "properties": {}}
         inputs = [socket(*each.split(":")) for each in TAKES.get(kind, "").split()]
-        node |= {"inputs": inputs, "outputs": [{"name": each, "type": each, "links": None} for each in gives]}
+        node |= {
+            "inputs": inputs,
+            "outputs": [{"name": each, "type": each, "links": None} for each in gives],
+        }
         if values is not None:
             node["widgets_values"] = values
         self.nodes.append(node | others)
@@ -68,7 +81,11 @@ class Made:
     def link(self, origin: int, slot: int, target: int, name: str) -> None:
         """Links an output, or the input of the subgraph (IN), to an input."""
         node = self._node(target)
-        kind = self.inputs[slot]["type"] if origin == IN else self._node(origin)["outputs"][slot]["type"]
+        kind = (
+            self.inputs[slot]["type"]
+            if origin == IN
+            else self._node(origin)["outputs"][slot]["type"]
+        )
         entry = next((each for each in node["inputs"] if each["name"] == name), None)
         if entry is None:
             entry = socket(name, kind)
@@ -94,7 +111,10 @@ class Made:
     def saved(self) -> dict[str, Any]:
         """Returns the root as the page saves it."""
         links = [
-            [each[key] for key in ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")]
+            [
+                each[key]
+                for key in ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+            ]
             for each in self.links
         ]
         made = {"nodes": self.nodes, "links": links, "version": 0.4, "groups": [], "config": {}}
@@ -103,8 +123,17 @@ class Made:
 
     def definition(self) -> dict[str, Any]:
         """Returns it as a subgraph."""
-        made = {"id": self.subgraph, "version": 1, "revision": 0, "name": "Inside", "config": {}, "extra": {}}
-        made |= {"state": {"lastGroupId": 0, "lastNodeId": 99, "lastLinkId": 999, "lastRerouteId": 0}}
+        made = {
+            "id": self.subgraph,
+            "version": 1,
+            "revision": 0,
+            "name": "Inside",
+            "config": {},
+            "extra": {},
+        }
+        made |= {
+            "state": {"lastGroupId": 0, "lastNodeId": 99, "lastLinkId": 999, "lastRerouteId": 0}
+        }
         made |= {"inputNode": {"id": IN, "bounding": [0, 0, 100, 100]}, "inputs": self.inputs}
         made |= {"outputNode": {"id": OUT, "bounding": [900, 0, 100, 100]}, "outputs": self.outputs}
         return made | {"nodes": self.nodes, "links": self.links, "groups": [], "widgets": []}
@@ -119,7 +148,12 @@ class Made:
 
     def _linked(self, origin: int, slot: int, target: int, target_slot: int, kind: str) -> int:
         number = self.last_link = self.last_link + 1
-        ends = {"origin_id": origin, "origin_slot": slot, "target_id": target, "target_slot": target_slot}
+        ends = {
+            "origin_id": origin,
+            "origin_slot": slot,
+            "target_id": target,
+            "target_slot": target_slot,
+        }
         self.links.append({"id": number, **ends, "type": kind})
         if origin == IN:
             self.inputs[slot]["linkIds"].append(number)
@@ -141,12 +175,21 @@ def socket(name: str, kind: str) -> dict[str, Any]:
     return entry | ({"widget": {"name": name}} if name in WIDGETS else {})
 
 
-def picture(graph: Made, model: tuple[int, int], clip: tuple[int, int], vae: tuple[int, int], **given: Any) -> int:
+def picture(
+    graph: Made, model: tuple[int, int], clip: tuple[int, int], vae: tuple[int, int], **given: Any
+) -> int:
     """Adds a sampler and what it needs, and returns it."""
     text = graph.add("CLIPTextEncode", [given.get("text", "a house")], links={"clip": clip})
     latent = graph.add("EmptyLatentImage", [64, 64, 1])
-    links = {"model": model, "positive": (text, 0), "negative": (text, 0), "latent_image": (latent, 0)}
-    sampler = graph.add("KSampler", given.get("sampler", SAMPLER), links=links | given.get("links", {}))
+    links = {
+        "model": model,
+        "positive": (text, 0),
+        "negative": (text, 0),
+        "latent_image": (latent, 0),
+    }
+    sampler = graph.add(
+        "KSampler", given.get("sampler", SAMPLER), links=links | given.get("links", {})
+    )
     decoded = graph.add("VAEDecode", links={"samples": (sampler, 0), "vae": vae})
     graph.add("SaveImage", [given.get("prefix", "made")], links={"images": (decoded, 0)})
     return sampler
@@ -159,7 +202,9 @@ def plain() -> dict[str, Any]:
     values = [7, "randomize", 4, 7.5, "sample_euler", "simple", 1]
     text = r"a house /* old */ \{small\} {only} // the end"
     prefix = "a/%KSampler.steps%_%The picture.width%_%width%_%nobody.seed%"
-    sampler = picture(graph, (loader, 0), (loader, 1), (loader, 2), sampler=values, text=text, prefix=prefix)
+    sampler = picture(
+        graph, (loader, 0), (loader, 1), (loader, 2), sampler=values, text=text, prefix=prefix
+    )
     graph.nodes[2]["title"] = "The picture"
     graph.nodes[3]["properties"] = {"Node name for S&R": "KSampler"}
     graph.add("Note", ["for people"])
@@ -190,6 +235,14 @@ def bypassed() -> dict[str, Any]:
     image = graph.add("LoadImage", ["example.png", "image"], BYPASSED)
     scaled = graph.add("ImageScale", ["area", 64, 64, "disabled"], links={"image": (image, 0)})
     graph.add("SaveImage", ["scaled"], links={"images": (scaled, 0)})
+    texts = [
+        graph.add("CLIPTextEncode", [text], links={"clip": (loader, 1)}) for text in ("a", "b")
+    ]
+    links = {"positive": (texts[0], 0), "negative": (texts[1], 0)}
+    control = graph.add("ControlNetApplyAdvanced", [1, 0, 1], BYPASSED, links=links)
+    third = picture(graph, (loader, 0), (loader, 1), (loader, 2))
+    graph.link(control, 0, third, "positive")
+    graph.link(control, 1, third, "negative")
     muted = graph.add("CLIPTextEncode", ["no"], MUTED, links={"clip": (loader, 1)})
     zero = graph.add("ConditioningZeroOut", mode=BYPASSED, links={"conditioning": (muted, 0)})
     other = picture(graph, (loader, 0), (loader, 1), (loader, 2))
@@ -221,13 +274,20 @@ def growing() -> dict[str, Any]:
     links = {f"loras.lora_{place}": (number, 0) for place, number in enumerate(files)}
     stack = graph.add("StackLoRAs", links=links)
     links = {f"loras.lora_{place}": (number, 0) for place, number in enumerate(files[:2])}
-    combined = graph.add("CombineLoRAs", ["ties", 0.3, 64, "as given"], links={**links, "lora": (stack, 0)})
+    combined = graph.add(
+        "CombineLoRAs", ["ties", 0.3, 64, "as given"], links={**links, "lora": (stack, 0)}
+    )
     strength = graph.add("PrimitiveFloat", [0.25])
     rows = [
         {"on": True, "name": "a.safetensors", "strength": 0.8, "note": "for people"},
         {"on": False, "name": "b.safetensors", "strength": 1, "link": "strength_1"},
     ]
-    links = {"model": (loader, 0), "clip": (loader, 1), "lora": (stack, 0), "strength_1": (strength, 0)}
+    links = {
+        "model": (loader, 0),
+        "clip": (loader, 1),
+        "lora": (stack, 0),
+        "strength_1": (strength, 0),
+    }
     both = graph.add("LoRARows", [{"version": 1, "rows": rows}], links=links)
     picture(graph, (both, 3), (both, 4), (loader, 2))
     graph.add("LoRARows", [{"version": 1, "rows": []}], links={"lora": (combined, 0)})
@@ -256,7 +316,13 @@ def subgraphs() -> dict[str, Any]:
     graph.definitions.append(inside.definition())
     loader = graph.add("CheckpointLoaderSimple", ["tiny.safetensors"])
     links = {"model": (loader, 0), "clip": (loader, 1)}
-    for values, mode in ((["one", 5], 0), (["two", 6], 0), ([], 0), (["no", 3], MUTED), (["no", 3], BYPASSED)):
+    for values, mode in (
+        (["one", 5], 0),
+        (["two", 6], 0),
+        ([], 0),
+        (["no", 3], MUTED),
+        (["no", 3], BYPASSED),
+    ):
         node = graph.add(inside.subgraph, values, mode, links=links, gives=["LATENT"])
         decoded = graph.add("VAEDecode", links={"samples": (node, 0), "vae": (loader, 2)})
         graph.add("SaveImage", ["made"], links={"images": (decoded, 0)})
@@ -293,12 +359,28 @@ def proxies() -> dict[str, Any]:
     shown = [["20", "text"], ["22", "steps"], ["22", "cfg"]]
     for values in (["outside", 9, 2.5], []):
         properties = {"proxyWidgets": shown}
-        node = graph.add(inside.subgraph, values, links=links, gives=["LATENT"], properties=properties)
+        node = graph.add(
+            inside.subgraph, values, links=links, gives=["LATENT"], properties=properties
+        )
         decoded = graph.add("VAEDecode", links={"samples": (node, 0), "vae": (loader, 2)})
         graph.add("SaveImage", ["made"], links={"images": (decoded, 0)})
     return graph.saved()
 
 
-CASES = (plain, reroutes, bypassed, primitives, growing, subgraphs, nested, proxies)
+def proxies_further_inside() -> dict[str, Any]:
+    """The outer subgraph shows the steps of the inner one, which says others."""
+    made = nested()
+    for node, values in zip(
+        (made["nodes"][1], made["nodes"][4]), (["outside", 11], []), strict=True
+    ):
+        node["properties"] = {"proxyWidgets": [["40", "text"], ["40", "steps"]]}
+        node["widgets_values"] = values
+    return made
+
+
+CASES = (
+    *(plain, reroutes, bypassed, primitives, growing),
+    *(subgraphs, nested, proxies, proxies_further_inside),
+)
 SAME_IN_EVERY_PAGE = CASES[:5]
 """Until 1.45, the page had no values of a subgraph node itself."""

@@ -25,7 +25,9 @@ def refusal(row, made=None):
 
 class TestNames:
     @pytest.mark.parametrize(
-        "column", ["The v1.5 sampler.seed", "KSampler.seed", "#6.seed"], ids=["title", "class", "id"]
+        "column",
+        ["The v1.5 sampler.seed", "KSampler.seed", "#6.seed"],
+        ids=["title", "class", "id"],
     )
     def test_a_node_is_called_by_title_class_or_id(self, column):
         parameters, own = applied({column: 9})
@@ -33,7 +35,9 @@ class TestNames:
 
     def test_the_input_may_have_dots(self):
         made = prompt()
-        made["9"] = node("CombineLoRAs", method="ties", **{"method.density": 0.2, "loras.lora_0": ["2", 0]})
+        made["9"] = node(
+            "CombineLoRAs", method="ties", **{"method.density": 0.2, "loras.lora_0": ["2", 0]}
+        )
         _, own = applied({"CombineLoRAs.method.density": "0.5"}, made)
         assert own["9"]["inputs"]["method.density"] == 0.5
 
@@ -61,11 +65,17 @@ class TestNames:
         assert (error.key, error.found) == ("CLIPTextEncode.text", "2")
 
     def test_a_linked_input_says_what_is_behind_it(self):
-        assert 'linked to node 2 (My rows). Its own inputs are "#2.rows"' in str(refusal({"KSampler.model": 1}))
+        assert 'linked to node 2 (My rows). Its own inputs are "#2.rows"' in str(
+            refusal({"KSampler.model": 1})
+        )
 
     @pytest.mark.parametrize(
         ("column", "close"),
-        [("KSampler.sed", "KSampler.seed"), ("Positiv.text", "Positive.text"), ("#66.seed", "#6.seed")],
+        [
+            ("KSampler.sed", "KSampler.seed"),
+            ("Positiv.text", "Positive.text"),
+            ("#66.seed", "#6.seed"),
+        ],
     )
     def test_an_unknown_one_names_close_ones(self, column, close):
         assert close in str(refusal({column: 1}))
@@ -109,7 +119,9 @@ class TestTypes:
         assert str(error).startswith(f'row 1, column "{column}": expected {expected}')
         assert error.expected == expected
 
-    @pytest.mark.parametrize(("given", "value"), [("yes", True), ("0", False), (True, True), (0, False)])
+    @pytest.mark.parametrize(
+        ("given", "value"), [("yes", True), ("0", False), (True, True), (0, False)]
+    )
     def test_a_switch(self, given, value):
         made = prompt()
         made["9"] = node("Mine", on=True)
@@ -118,12 +130,22 @@ class TestTypes:
     def test_without_a_definition_a_whole_number_may_become_another(self):
         made = prompt()
         made["9"] = node("Mine", cfg=7, seed=7)
-        assert applied({"Mine.cfg": "7.5", "Mine.seed": "8"}, made, {})[0] == {"Mine.cfg": 7.5, "Mine.seed": 8}
+        assert applied({"Mine.cfg": "7.5", "Mine.seed": "8"}, made, {})[0] == {
+            "Mine.cfg": 7.5,
+            "Mine.seed": 8,
+        }
 
 
 class TestRows:
     @pytest.mark.parametrize(
-        "name", ["style/ink.v2.safetensors", "style/ink.v2", "ink.v2.safetensors", "ink.v2", r"STYLE\ink.v2"]
+        "name",
+        [
+            "style/ink.v2.safetensors",
+            "style/ink.v2",
+            "ink.v2.safetensors",
+            "ink.v2",
+            r"STYLE\ink.v2",
+        ],
     )
     def test_a_row_is_called_by_its_file(self, name):
         _, own = applied({f"My rows.{name}.strength": "0.25"})
@@ -132,7 +154,12 @@ class TestRows:
 
     @pytest.mark.parametrize(
         ("field", "given", "value"),
-        [("on", "true", True), ("solo", "1", True), ("strength_clip", "0", 0.0), ("blocks", "late: 0", "late: 0")],
+        [
+            ("on", "true", True),
+            ("solo", "1", True),
+            ("strength_clip", "0", 0.0),
+            ("blocks", "late: 0", "late: 0"),
+        ],
     )
     def test_other_fields(self, field, given, value):
         _, own = applied({f"LoRARows.light.{field}": given})
@@ -152,7 +179,9 @@ class TestRows:
         wanted = prompt()["2"]["inputs"]["rows"]
         wanted["rows"][1]["strength"] = 0.5
         found, wanted = own["2"]["inputs"]["rows"], form(wanted)
-        assert (json.loads(found) == json.loads(wanted)) if isinstance(found, str) else found == wanted
+        assert (
+            (json.loads(found) == json.loads(wanted)) if isinstance(found, str) else found == wanted
+        )
 
     def test_the_low_file_of_a_pair(self):
         pair = {"name": "a.safetensors", "low": {"name": "b.safetensors", "hash": "1" * 64}}

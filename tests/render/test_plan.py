@@ -82,9 +82,14 @@ class TestContents:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(name.encode())
         found = Contents([tmp_path])
-        assert all(map(found, ["a.safetensors", "a", "in/b.safetensors", r"in\b.safetensors", "c.png"]))
+        assert all(
+            map(found, ["a.safetensors", "a", "in/b.safetensors", r"in\b.safetensors", "c.png"])
+        )
         assert found("a") == found("a.safetensors") != found("in/b.safetensors")
-        assert [found(name) for name in ("none.safetensors", "", "in", "../c.png", str(tmp_path / "c.png"))] == [None] * 5
+        assert [
+            found(name)
+            for name in ("none.safetensors", "", "in", "../c.png", str(tmp_path / "c.png"))
+        ] == [None] * 5
 
     def test_two_files_of_a_name_both_count(self, tmp_path):
         hashes = []
@@ -131,13 +136,20 @@ class TestWeights:
         assert self.same(prompt(), prompt(**changed)) == (True, True)
 
     def test_ids_do_not_count(self):
-        assert self.same(prompt(), renamed(prompt(), lambda number: f"9:{int(number) + 30}")) == (True, True)
+        assert self.same(prompt(), renamed(prompt(), lambda number: f"9:{int(number) + 30}")) == (
+            True,
+            True,
+        )
 
     def test_another_checkpoint(self):
         assert self.same(prompt(), prompt(_1_={"ckpt_name": "b.safetensors"})) == (False, False)
 
     def test_rows_that_apply_by_themselves(self):
-        for column, value in (("#2.ink.v2.strength", 0.5), ("#2.light.on", True), ("#2.ink.v2.strength_clip", 0.1)):
+        for column, value in (
+            ("#2.ink.v2.strength", 0.5),
+            ("#2.light.on", True),
+            ("#2.ink.v2.strength_clip", 0.1),
+        ):
             first, second = plan([{}, {column: value}])
             assert (first.base == second.base, first.recipe == second.recipe) == (True, False)
 
@@ -157,7 +169,9 @@ class TestWeights:
         made["2"] = node("LoadLoRA", lora_name="a.safetensors", strength=strength)
         made["9"] = node("ApplyToModel", lora=["2", 0], model=["1", 0], clip=["1", 1], mode="auto")
         for number, name in (("6", "model"), ("3", "clip"), ("4", "clip")):
-            made[number]["inputs"][name] = ["9", int(name == "clip")] if clip else ["1", int(name == "clip")]
+            made[number]["inputs"][name] = (
+                ["9", int(name == "clip")] if clip else ["1", int(name == "clip")]
+            )
         return made
 
     def test_a_recipe_that_is_applied(self):
@@ -171,6 +185,27 @@ class TestWeights:
 
     def test_a_recipe_that_nobody_uses(self):
         assert self.same(self.applied(clip=False), self.applied(0.5, clip=False)) == (True, True)
+
+    def test_rows_that_go_on_to_a_node_that_nobody_uses(self):
+        made = []
+        for strength in (0.8, 0.5):
+            rows = {"rows": [{"name": "a.safetensors", "strength": strength}]}
+            one = self.applied(clip=False) | {"11": node("LoRARows", rows=rows, model=["1", 0])}
+            one["9"]["inputs"]["model"] = ["11", 3]
+            made.append(one)
+        assert self.same(*made) == (True, True)
+
+    def test_a_picture_as_a_mask_changes_no_weights(self):
+        info = INFO | {
+            "MaskLoRA": {"output": ["LORA_RECIPE"], "input": {"required": {"mask": ["MASK"]}}},
+            "LoadImage": {"output": ["IMAGE", "MASK"], "input": {}},
+        }
+        made = []
+        for picture in ("a.png", "b.png"):
+            one = self.applied() | {"10": node("MaskLoRA", lora=["2", 0], mask=["11", 1])}
+            one["9"]["inputs"]["lora"] = ["10", 0]
+            made.append(weights_of(one | {"11": node("LoadImage", image=picture)}, info))
+        assert made[0] == made[1] != weights_of(self.applied(), info)
 
     def test_a_strength_by_link(self):
         made = []

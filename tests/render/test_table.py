@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lora_core.errors import LoraInputError
 from lora_render.table import read_table
 
-ROWS = [{"KSampler.seed": 1, "Positive.text": "a, \"b\"\nc"}, {"KSampler.seed": 2}]
+ROWS = [{"KSampler.seed": 1, "Positive.text": 'a, "b"\nc'}, {"KSampler.seed": 2}]
 
 
 def written(folder, name, content):
@@ -37,7 +37,10 @@ class TestForms:
     def test_csv(self, tmp_path, mark):
         text = mark + 'KSampler.seed,Positive.text\r\n1,"a, ""b""\nc"\r\n\r\n2,\r\n'
         rows = read_table(written(tmp_path, "t.csv", text))
-        assert rows == [{"KSampler.seed": "1", "Positive.text": ROWS[0]["Positive.text"]}, {"KSampler.seed": "2"}]
+        assert rows == [
+            {"KSampler.seed": "1", "Positive.text": ROWS[0]["Positive.text"]},
+            {"KSampler.seed": "2"},
+        ]
 
     def test_json_lines(self, tmp_path):
         text = "\n\n".join(json.dumps(row | {"x.y": None}) for row in ROWS)
@@ -120,7 +123,11 @@ class TestRefused:
             ("t.txt", "", "it is no table"),
             ("t.csv", "", "no rows"),
             ("t.csv", "a.x\n", "no rows"),
-            ("t.csv", "a.x,b.y\n1,2\n1,2,3\n", "line 3: cells are missing or too many: expected 2 cells, found 3"),
+            (
+                "t.csv",
+                "a.x,b.y\n1,2\n1,2,3\n",
+                "line 3: cells are missing or too many: expected 2 cells, found 3",
+            ),
             ("t.csv", "a.x,b.y\n1\n", "line 2: cells are missing"),
             ("t.csv", "a.x,a.x\n1,2\n", 'line 1: column "a.x" is there twice'),
             ("t.csv", "a.x,\n1,2\n", "line 1: column 2 has no name"),
@@ -136,7 +143,11 @@ class TestRefused:
             ("t.json", "{}", "no rows"),
             ("t.json", "7", "no rows"),
             ("t.json", '{"a.x": []}', 'column "a.x": it has no values'),
-            ("t.json", '{"a.x": "a cat"}', 'column "a.x": it is no range: expected a list of values, or numbers'),
+            (
+                "t.json",
+                '{"a.x": "a cat"}',
+                'column "a.x": it is no range: expected a list of values, or numbers',
+            ),
             ("t.json", '{"a.x": "0..1"} x', "cannot be read"),
             ("t.json", '{"a.x": [{"b": 1}]}', 'column "a.x": it is no value'),
             ("t.json", '{"a.x": "0.5..1"}', "a count"),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lora_core.errors import LoraInputError
 from lora_render.ui_workflow import convert
@@ -13,6 +17,13 @@ from tests.render import recorded, saved
 
 INFO = recorded.object_info()
 PROMPTS = recorded.prompts()
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=4,
+)
 BY_HAND = {case.__name__: case for case in saved.CASES}
 
 
@@ -60,6 +71,15 @@ class TestAsThePage:
         assert sampler["inputs"]["seed"] == 3
         assert sampler["inputs"]["steps"] == 20
 
+    def test_the_value_of_an_input_that_was_a_widget_once_is_dropped(self):
+        latent = copy.deepcopy(INFO["EmptyLatentImage"])
+        latent["input"]["required"]["width"][1]["forceInput"] = True
+        made = saved.plain()
+        node(made, "EmptyLatentImage")["widgets_values"] = [1, 2, 3]
+        ours = convert(made, INFO | {"EmptyLatentImage": latent})
+        (found,) = (each for each in ours.values() if each["class_type"] == "EmptyLatentImage")
+        assert found["inputs"] == {"height": 2, "batch_size": 3}
+
 
 class TestRefused:
     def test_a_type_that_nobody_knows(self):
@@ -73,7 +93,10 @@ class TestRefused:
         assert "is a group node" in refusal(made)
 
     def test_more_values_than_widgets_in_another_pack(self):
-        info = {**INFO, "EmptyLatentImage": INFO["EmptyLatentImage"] | {"python_module": "custom_nodes.x"}}
+        info = {
+            **INFO,
+            "EmptyLatentImage": INFO["EmptyLatentImage"] | {"python_module": "custom_nodes.x"},
+        }
         made = saved.plain()
         node(made, "EmptyLatentImage")["widgets_values"] = [64, 64, 1, "?"]
         assert "it has 4 saved values for 3 widgets" in refusal(made, info)
@@ -150,10 +173,37 @@ class TestRefused:
         assert "damaged" in refusal(broken)
 
 
+class TestHostile:
+    @given(st.data())
+    def test_anything_in_a_workflow_is_read_or_refused(self, data):
+        """Some value in a workflow is another."""
+        made = BY_HAND[data.draw(st.sampled_from(sorted(BY_HAND)))]()
+        at: Any = made
+        while True:
+            keys = sorted(at) if isinstance(at, dict) else [*range(len(at))]
+            key = data.draw(st.sampled_from(keys))
+            if not (isinstance(at[key], dict | list) and at[key] and data.draw(st.booleans())):
+                break
+            at = at[key]
+        at[key] = data.draw(ANYTHING)
+        with contextlib.suppress(LoraInputError):
+            assert json.dumps(convert(made, INFO))
+
+    def test_a_thousand_nodes_in_a_row(self):
+        made = saved.Made()
+        last = made.add("CheckpointLoaderSimple", ["tiny.safetensors"])
+        for _ in range(2000):
+            last = made.add("Reroute", links={"": (last, 0)})
+        saved.picture(made, (last, 0), (1, 1), (1, 2))
+        assert "fewer nodes in a row" in refusal(made.saved())
+
+
 class TestOff:
     @pytest.mark.parametrize("mode", [saved.MUTED, saved.BYPASSED])
     def test_an_unknown_node_that_is_off_does_not_matter(self, mode):
         made = saved.plain()
-        made["nodes"].append({"id": 90, "type": "Nobody's", "mode": mode, "widgets_values": {"a": 1}})
+        made["nodes"].append(
+            {"id": 90, "type": "Nobody's", "mode": mode, "widgets_values": {"a": 1}}
+        )
         ours = recorded.computes(convert(made, INFO))
         assert ours == recorded.computes(PROMPTS["plain"])

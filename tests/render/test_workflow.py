@@ -34,7 +34,9 @@ class TestRead:
     @pytest.mark.parametrize("form", ["", "_i", "_z", "_iz"])
     def test_a_png(self, tmp_path, form):
         made = prompt(_3_={"text": "ein Häuschen"})
-        file = picture(tmp_path / "a.png", **{f"prompt{form}": json.dumps(made)}, workflow=json.dumps(UI))
+        file = picture(
+            tmp_path / "a.png", **{f"prompt{form}": json.dumps(made)}, workflow=json.dumps(UI)
+        )
         assert read_workflow(file) == made
 
     def test_a_png_without_a_prompt(self, tmp_path):
@@ -52,7 +54,9 @@ class TestRead:
 
     def test_json_with_what_comfyui_writes(self, tmp_path):
         file = tmp_path / "a.json"
-        file.write_text('\ufeff{"1": {"class_type": "A", "inputs": {}, "is_changed": [NaN]}}', encoding="utf-8")
+        file.write_text(
+            '\ufeff{"1": {"class_type": "A", "inputs": {}, "is_changed": [NaN]}}', encoding="utf-8"
+        )
         assert read_workflow(file)["1"]["is_changed"] == [None]
 
     @pytest.mark.parametrize(
