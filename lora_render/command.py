@@ -14,6 +14,7 @@ from lora_core.errors import LoraInputError
 
 from .comfy import Place
 from .engine import RayEngine
+from .extra import needed
 from .farm import Options, Summary, Watch, run
 from .item import Item, Job, Scalar
 from .journal import JOURNAL, Entry, Journal
@@ -160,6 +161,8 @@ def start(asked: Asked, *, most: int | None = None) -> RayEngine:
     Raises:
         LoraInputError: Something of it is not there.
     """
+    if asked.dashboard:
+        needed("aiohttp_cors", "the dashboard", "ray[default]")
     if asked.hosts:
         places, gpus = _hosts(asked), 0.0
     else:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import Final
 
 from lora_core.errors import LoraInputError
 
+EXTRA: Final = "lora-algebra[render]"
 
-def needed(name: str) -> ModuleType:
-    """Imports a package of the extra ``render``.
+
+def needed(name: str, by: str = "rendering", package: str = EXTRA) -> ModuleType:
+    """Imports a module of a package that is not always there.
+
+    Args:
+        name: The module.
+        by: What needs it.
+        package: What brings it, for pip.
 
     Raises:
         LoraInputError: It is not installed; the message says how to install it.
@@ -17,10 +25,10 @@ def needed(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        package = name.partition(".")[0]
+        missing = error.name or name
         raise LoraInputError(
-            f'rendering needs {package}; install it with pip install "lora-algebra[render]".',
-            key=package,
-            expected=package,
+            f'{by} needs {missing}; install it with pip install "{package}".',
+            key=missing,
+            expected=missing,
             found="nothing",
         ) from error

@@ -107,6 +107,14 @@ def test_who_cannot_render_is_refused_before_anything_starts(capsys, tmp_path, a
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("_files")
+def test_a_dashboard_that_is_not_installed_is_said(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiohttp_cors", None)
+    status, error = said(capsys, *HERE, "--host", "http://127.0.0.1:1", "--dashboard")
+    assert status == 1
+    assert 'pip install "ray[default]"' in error
+
+
 def test_files_are_read_before_anything_starts(capsys, tmp_path):
     given(tmp_path, "")
     for wrong, words in ((("no.json", "t.csv"), "no.json"), (("w.json", "t.csv"), "t.csv")):
