@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lora_render.spread import spread_jobs
 from PIL import Image
 
 from harness import farm as made
@@ -35,6 +34,9 @@ from lora_render.item import Item, Job
 from lora_render.journal import Entry, Journal
 
 Row = tuple[str, ...]
+
+MEMORY = Path("/dev/shm")  # noqa: S108
+"""A file system without a disk, where it costs nothing to wait until a file is safely there."""
 
 
 @dataclass(frozen=True)
@@ -109,18 +111,16 @@ def _sleeping_rows(asked: Asked) -> Iterable[Row]:
         (asked.sleepers, 10 * asked.sleepers, 10.0, 0),
         (asked.sleepers, 4 * asked.sleepers, 1.0, 200_000),
     ):
-        for how in ("Ray alone", "the farm"):
+        for how in ("Ray alone", "the farm, journal in memory", "the farm"):
             engine = sleepers.Sleepers(workers, min(workers, 4))
             try:
                 engine.wait_for_all()
                 jobs = sleepers.jobs(items, seconds, size)
                 clock, cpu = time.perf_counter(), time.process_time()
-                if how == "the farm":
-                    with Journal(asked.folder / f"{workers}-{items}-{seconds}-{size}") as journal:
-                        summary = farm.run(jobs, engine, journal)
-                    _check(summary, items)
-                else:
+                if how == "Ray alone":
                     _ray_alone(engine, jobs)
+                else:
+                    _whole(engine, jobs, asked.folder if how == "the farm" else MEMORY)
                 took, cpu = time.perf_counter() - clock, time.process_time() - cpu
             finally:
                 engine.close()
@@ -129,6 +129,12 @@ def _sleeping_rows(asked: Asked) -> Iterable[Row]:
                 *(f"{workers:,}", f"{items:,}", f"{seconds:g} s", f"{size:,}", how, f"{ideal:.1f}"),
                 *(f"{took:.1f}", f"{items / took:.0f}", f"{1000 * cpu / items:.2f}"),
             )
+
+
+def _whole(engine: sleepers.Sleepers, jobs: Sequence[Job], folder: Path) -> None:
+    """The farm with its journal in a new folder below that one."""
+    with tempfile.TemporaryDirectory(dir=folder) as out, Journal(Path(out)) as journal:
+        _check(farm.run(jobs, engine, journal), len(jobs))
 
 
 def _ray_alone(engine: sleepers.Sleepers, jobs: Sequence[Job]) -> None:
@@ -243,6 +249,8 @@ def _ordered(
         before = sum(host.counters()["patched_weights"] for host in hosts)
         jobs = [made.single(item) for item in items]
         if name == "batches":
+            from lora_render.spread import spread_jobs
+
             jobs = spread_jobs(sorted(items, key=lambda item: item.index), info, 8)
         options = farm.Options(order="listed" if name == "random" else "affinity")
         summary = farm.run(jobs, engine, journal, options)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def jobs(count: int, troubles: Mapping[int, str]) -> list[Job]:
 
 def main() -> None:
     """Renders what the command line says."""
+    # Who is started in the background of a shell is deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--base", type=Path)

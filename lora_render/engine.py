@@ -403,7 +403,8 @@ def _join(address: str) -> Any:
 def _start(folder: str, dashboard: bool) -> Any:
     """Starts Ray on this machine. Nothing of it listens beyond loopback, and it tells nobody."""
     os.environ.update(_LOCAL)
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    # Ray reads it once in a process; without it, it would write one into the home folder.
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray = _imported()
     ray.init(
         address="local",
