@@ -82,7 +82,8 @@ class _Graph:
         """Returns the type of a link: as the input asks for it, or else as the output gives it."""
         asked = self._asked(node, name)
         outputs = self._outputs(link[0])
-        given = outputs[link[1]] if 0 <= link[1] < len(outputs) else ""
+        number: int = link[1]
+        given = outputs[number] if 0 <= number < len(outputs) else ""
         return given if asked in ANY else asked
 
     def passes(self, node: str) -> bool:
