@@ -87,7 +87,8 @@ class Job:
     """What a worker gets at a time: one prompt, for one item, or for several whose images it makes as one batch.
 
     Attributes:
-        items: The items, in the order of the images of the batch. They have one ``base`` and one ``recipe``.
+        items: The items, in the order of the images of the batch. They have one ``base``; the ``recipe`` of the
+            first stands for all.
         prompt: The item's own, or that of the batch.
     """
 
