@@ -113,7 +113,7 @@ NEVER_IMPORTED = {
 PROCESSES_AND_NETWORK = {
     "lora_render/server.py": {"http", "urllib"},
     "lora_render/process.py": {"socket", "subprocess"},
-    "lora_render/guard.py": {"subprocess"},
+    "lora_render/guard.py": {"ctypes", "subprocess"},
     "lora_render/comfy.py": {"http", "socket"},
 }
 """The files that start ComfyUI, and those that ask it. None of them is in the archive for ComfyUI."""
