@@ -7,8 +7,8 @@ import signal
 import time
 
 from lora_render.comfy import Place
-from lora_render.engine import Gone
 from lora_render.item import Failure, Job, Outcome, Output
+from lora_render.worker import Gone
 
 
 class Painter:

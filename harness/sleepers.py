@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from lora_render.cluster import Cluster
 from lora_render.comfy import Place
-from lora_render.engine import Calls, Cluster
+from lora_render.engine import Calls
 from lora_render.item import Item, Job, Outcome, Output
 
 

@@ -14,8 +14,9 @@ from harness.painter import Painter
 from lora_core.errors import LoraInputError
 from lora_render import farm
 from lora_render.answers import failed
+from lora_render.cluster import Cluster
 from lora_render.comfy import Place, prompt_id
-from lora_render.engine import Calls, Cluster, Ready
+from lora_render.engine import Calls, Ready
 from lora_render.item import Item, Job, Outcome
 from lora_render.journal import Journal
 
