@@ -108,6 +108,9 @@ def make(node: Node, definition: Mapping[str, Any]) -> Made:
     if node.type in PAGE_ONLY_NODES:
         raise _refused(node, "its widgets are made by the page", "a node that is not", node.type)
     specs = list(specs_of(definition))
+    for spec in specs:
+        if spec.type == GROWING and any(each.has_widget for each in _template(spec)[1]):
+            raise _refused(node, f'"{spec.name}" grows by widgets', "sockets", GROWING)
     values = _without_forced(node, definition, specs)
     reader = _Reader(node, values)
     sockets = [socket for spec in specs for socket in _sockets(spec)]
@@ -237,12 +240,8 @@ def _inner(spec: Spec, value: Any) -> list[Spec] | None:
     chosen = next((each for each in spec.choices if each.get("key") == value), None)
     if chosen is None:
         return None
-    inputs = _mapping(chosen.get("inputs"))
-    return [
-        Spec(f"{spec.name}.{each.name}", each.type, each.options)
-        for section in ("required", "optional")
-        for each in _section(_mapping(inputs.get(section)), None)
-    ]
+    inner = _both(_mapping(chosen.get("inputs")))
+    return [Spec(f"{spec.name}.{each.name}", each.type, each.options) for each in inner]
 
 
 def _spec(name: str, given: Any) -> Spec:
@@ -267,20 +266,25 @@ def _sockets(spec: Spec) -> list[tuple[str, str]]:
 
 def _grown(spec: Spec) -> list[tuple[str, str]]:
     """Returns the sockets that a growing input begins with; the saved node has the others."""
-    template = _mapping(spec.options.get("template"))
-    inputs = _mapping(template.get("input"))
-    inner = [
-        each
-        for section in ("required", "optional")
-        for each in _section(_mapping(inputs.get(section)), None)
-    ]
-    if len(inner) != 1 or inner[0].has_widget:
+    template, inner = _template(spec)
+    if len(inner) != 1:
         return []
     names = cast("list[str] | None", template.get("names"))
     least = int(template.get("min", 1))
     count = min(least + 1, len(names) if names else int(template.get("max", 100)))
     of = names or [f"{template.get('prefix', '')}{place}" for place in range(count)]
     return [(f"{spec.name}.{name}", inner[0].type) for name in of[:count]]
+
+
+def _template(spec: Spec) -> tuple[Mapping[str, Any], list[Spec]]:
+    """Returns what a growing input says of itself, and the inputs that it adds each time."""
+    template = _mapping(spec.options.get("template"))
+    return template, _both(_mapping(template.get("input")))
+
+
+def _both(inputs: Mapping[str, Any]) -> list[Spec]:
+    sections = ("required", "optional")
+    return [each for section in sections for each in _section(_mapping(inputs.get(section)), None)]
 
 
 def _default(spec: Spec) -> Any:
@@ -311,12 +315,7 @@ def _without_forced(
         raise _refused(
             node, "its pack saves values by names of its own", "values by place", "an object"
         )
-    inputs = _mapping(definition.get("input"))
-    written = [
-        spec
-        for section in ("required", "optional")
-        for spec in _section(_mapping(inputs.get(section)), None)
-    ]
+    written = _both(_mapping(definition.get("input")))
     with_widgets = {spec.name for spec in specs if spec.has_widget}
     forced: list[bool] = []
     for spec in written:

@@ -106,6 +106,13 @@ class TestRefused:
         node(made, "KSampler")["widgets_values"] = [7, 20, 4, 7, "euler", "simple", 1]
         assert "its values do not fit its widgets" in refusal(made)
 
+    def test_widgets_that_grow(self):
+        stack = copy.deepcopy(INFO["StackLoRAs"])
+        stack["input"]["optional"]["loras"][1]["template"]["input"] = {
+            "required": {"lora": ["FLOAT", {}]}
+        }
+        assert '"loras" grows by widgets' in refusal(saved.growing(), INFO | {"StackLoRAs": stack})
+
     def test_values_by_name(self):
         made = saved.plain()
         node(made, "KSampler")["widgets_values"] = {"seed": 7}

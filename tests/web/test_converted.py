@@ -69,10 +69,14 @@ def test_the_templates_of_comfyui(page, host, stand):
 
 
 def templates() -> Iterator[Path]:
-    """Workflows that come with ComfyUI, where the templates are installed; half of them are for services."""
+    """Workflows that come with ComfyUI, where the templates are installed; half of them are for services.
+
+    It is every sixth, for the sake of time.
+    """
     name = ".venv/lib/*/site-packages/comfyui_workflow_templates_json/templates/*.json"
     installs = [install for install in map(find_host, HOSTS) if install]
-    for file in sorted(file for install in installs for file in install.path.glob(name)):
+    files = sorted(file for install in installs for file in install.path.glob(name))
+    for file in files[::6]:
         if '"nodes"' in file.read_text(encoding="utf-8"):
             yield file
 
