@@ -25,6 +25,10 @@ SEED ?= 1
 HOST ?= 0.28
 JOBS ?= 2
 
+# of `lora-algebra render`, too
+CORE_TESTS := tests/core tests/render --ignore=tests/render/host
+HOST_TESTS := tests/host tests/render/host
+
 .PHONY: demo check test $(addprefix test-,classic nodes2 sampling rest newer) test-slow fuzz faults soak web-cases fidelity bench docs shots animation setup lint lint-js test-core test-host test-web clean
 
 # threads that wait for each other are far slower than one where several programs share the cores
@@ -42,10 +46,10 @@ test-classic test-nodes2: test-%: $(READY)
 	$(BIN)/python -m pytest -q tests/web --part $*
 
 test-sampling test-rest test-newer: test-%: $(READY)
-	$(BIN)/python -m pytest -q tests/host --part $*
+	$(BIN)/python -m pytest -q $(HOST_TESTS) --part $*
 
 check: lint
-	$(BIN)/python -m pytest -q -n auto -m 'not thorough' tests/core
+	$(BIN)/python -m pytest -q -n auto -m 'not thorough' $(CORE_TESTS)
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz $(N) $(SEED)
@@ -101,10 +105,13 @@ lint-js: $(NODE_READY)
 	@if [ -e $(NODE_READY) ]; then set -x; node_modules/.bin/tsc && node_modules/.bin/biome check --error-on-warnings --log-level=warn; fi
 
 test-core: $(READY)
-	$(BIN)/python -m pytest -q tests/core tests/fuzz
+	$(BIN)/python -m pytest -q $(CORE_TESTS) tests/fuzz
 
-test-host test-web: test-%: $(READY)
-	$(BIN)/python -m pytest -q tests/$*
+test-host: $(READY)
+	$(BIN)/python -m pytest -q $(HOST_TESTS)
+
+test-web: $(READY)
+	$(BIN)/python -m pytest -q tests/web
 
 clean:
 	rm -rf .venv .venv-docs node_modules site demo $(SHOTS)

@@ -34,7 +34,7 @@ class Item:
     parameters: Mapping[str, Scalar]
     prompt: Prompt
     key: str
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
     base: str = ""
     recipe: str = ""
 
@@ -69,6 +69,7 @@ class Outcome:
         seconds: From the start to the end of the run, by ComfyUI's own clock.
         worker: Who rendered it: name and machine.
         attempts: How often it was begun.
+        started, finished: When, in seconds since 1970, by ComfyUI's clock.
     """
 
     status: Status
@@ -77,6 +78,8 @@ class Outcome:
     seconds: float | None = None
     worker: str = ""
     attempts: int = 1
+    started: float | None = None
+    finished: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,8 @@ class Job:
     """What a worker gets at a time: one prompt, for one item, or for several whose images it makes as one batch.
 
     Attributes:
-        items: The items, in the order of the images of the batch. They have one ``base`` and one ``recipe``.
+        items: The items, in the order of the images of the batch. They have one ``base``; the ``recipe`` of the
+            first stands for all.
         prompt: The item's own, or that of the batch.
     """
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..lora_core.drawing import Look, Words, draw_grid, frames_of, labels_of, near_square
 from ..lora_core.lists import columns_of, headers
 from ..lora_core.text import shortened
-from .grid import Look, Words, draw, frames_of, labels_of, near_square
 from .types import CATEGORY
 
 BACKGROUNDS = ("white", "black")
@@ -90,7 +90,7 @@ class LoRAGrid(io.ComfyNode):
         captions = labels_of(_shown(labels or []), images, count)
         width = min(columns[0] or columns_of(captions) or near_square(count), count)
         look = Look(text_size[0], gap[0], background[0] == "black")
-        return io.NodeOutput(draw(frames, width, _words(captions, width), look))
+        return io.NodeOutput(draw_grid(frames, width, _words(captions, width), look))
 
 
 def _pixels(name: str, default: int, tooltip: str) -> io.Int.Input:

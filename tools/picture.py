@@ -1,7 +1,7 @@
 """The picture of ``make demo``: what LoRAs do to landscapes of the tiny model in examples/tiny.
 
 Four rows: LoRAs and their sums; one LoRA at several strengths; one that ends part of the way; and
-LoRAs for a part of the picture, for a prompt, and in one block of the model. Drawn by the nodes' own grid, in ComfyUI or in diffusers.
+LoRAs for a part of the picture, for a prompt, and in one block of the model. Drawn by LoRA Grid's own drawing, in ComfyUI or in diffusers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import lora_core
 from examples.tiny import in_host
 from examples.tiny.files import lora_file
 from examples.tiny.flow import SHIFT, sigmas
-from harness.alone import node_module
 from harness.host import Host, Prompt
 from harness.workflows import (
     Chain,
@@ -35,6 +34,7 @@ from harness.workflows import (
     stack_loras,
     stacked_loras,
 )
+from lora_core.drawing import Look, Words, draw_grid
 
 SCENE, SEED = in_host.XY_SCENE, in_host.XY_SEED
 DUSK = replace(SCENE, hour=0.95, height=0.3)
@@ -109,11 +109,10 @@ def by_diffusers() -> Images:
 
 def draw(images: Images) -> Image.Image:
     """Draws all of them with their labels, larger but not smoothed."""
-    grid = node_module("grid")
     large = [image.repeat(LARGER, axis=0).repeat(LARGER, axis=1) for image in images]
     cells = [torch.from_numpy(image).float() / 255 for image in large]
-    words = grid.Words(LABELS)
-    sheet = grid.draw([cells], COLUMNS, words, grid.Look())[0]
+    words = Words(LABELS)
+    sheet = draw_grid([cells], COLUMNS, words, Look())[0]
     return Image.fromarray((sheet * 255).round().to(torch.uint8).numpy())
 
 

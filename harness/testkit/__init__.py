@@ -13,6 +13,7 @@ from .latents import TKConditioning, TKHash, TKImages, TKPixels, TKSaveTensor, T
 from .places import TKPlaces, TKWatchPlaces
 from .recipes import TKRecipe
 from .reports import TKBase, TKCounters, TKProbe, TKSame
+from .trouble import TKTrouble
 from .values import TKStack, TKStacked, TKValue
 from .weights import TKLoadModel, TKPartial, TKStored, TKTextEncoder, TKWeights
 
@@ -43,6 +44,7 @@ NODES = [
     TKText,
     TKTextEncoder,
     TKTiles,
+    TKTrouble,
     TKValue,
     TKWatchPlaces,
     TKWeights,

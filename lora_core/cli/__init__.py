@@ -1,7 +1,8 @@
-"""The command line: ``lora-algebra inspect``, ``apply``, ``combine``, ``resize``, ``extract``, ``analyse``, ``convert``.
+"""The command line: ``lora-algebra inspect``, ``apply``, ``combine``, ``resize``, ``extract``, ``analyse``, ``convert``,
+``render``.
 
 ``python -m lora_core`` is the same where the package is not installed. One module per verb.
-Exit status: 0 done, 1 refused, 2 wrong usage, 3 some of many files failed.
+Exit status: 0 done, 1 refused, 2 wrong usage, 3 some of many files or renderings failed.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from ..errors import LoraError
-from . import analyse, apply, combine, convert, extract, inspect, resize
+from . import analyse, apply, combine, convert, extract, inspect, render, resize
 
-VERBS = (inspect, apply, combine, resize, extract, analyse, convert)
+VERBS = (inspect, apply, combine, resize, extract, analyse, convert, render)
 
 
 def main(version: str, arguments: Sequence[str] | None = None) -> int:

@@ -10,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL.ImageFont import truetype
 
-from harness.alone import node_module
-from lora_core.drawing import fitted, lettering
+from lora_core.drawing import (
+    Look,
+    Words,
+    draw_grid,
+    fitted,
+    frames_of,
+    labels_of,
+    lettering,
+    near_square,
+)
 from tests.support.pixels import places
 
 TEXT = 14
@@ -24,8 +32,7 @@ def images(count, height=48, width=64, channels=3, seed=0):
 
 
 def drawn(cells, columns, gap=GAP, dark=False, **words):
-    grid = node_module("grid")
-    (image,) = grid.draw([cells], columns, grid.Words(**words), grid.Look(TEXT, gap, dark))
+    (image,) = draw_grid([cells], columns, Words(**words), Look(TEXT, gap, dark))
     return image
 
 
@@ -151,42 +158,53 @@ def test_half_precision_stays_and_both_become_the_larger():
     assert places(whole, full)
 
 
+def test_bytes_stay_bytes():
+    clear, plain = ((image * 255).byte() for image in (images(1, channels=4)[0], images(1)[0]))
+    whole = drawn([clear, plain], 2, captions=["ink", ""])
+    assert whole.dtype == torch.uint8
+    assert places(whole, clear)
+    assert places(whole[..., :3], plain)
+    assert whole[0, 0].tolist() == [255] * 4
+    assert whole[..., 3].min() == clear[..., 3].min()
+    assert whole[: GAP + TEXT, :, 0].min() < 60
+
+
 def batches(*lengths):
     return [torch.stack(images(n, 8, 8, seed=seed)) for seed, n in enumerate(lengths)]
 
 
 def test_one_batch_lies_side_by_side():
-    ((*cells,),) = node_module("grid").frames_of(batches(3))
+    ((*cells,),) = frames_of(batches(3))
     assert len(cells) == 3
 
 
 def test_batches_of_one_length_are_a_grid_for_each_of_their_images():
-    grid, items = node_module("grid"), batches(4, 4, 4)
-    frames = grid.frames_of(items)
+    items = batches(4, 4, 4)
+    frames = frames_of(items)
     assert [[image.sum() for image in frame] for frame in frames] == [
         [item[k].sum() for item in items] for k in range(4)
     ]
-    video = grid.draw(frames, 3, grid.Words(["a", "b", "c"]), grid.Look(TEXT))
+    video = draw_grid(frames, 3, Words(["a", "b", "c"]), Look(TEXT))
     assert len(video) == 4
     for frame, cells in zip(video, frames, strict=True):
         assert all(places(frame, cell) for cell in cells)
 
 
 def test_batches_of_several_lengths_lie_side_by_side_under_their_labels():
-    grid, items = node_module("grid"), batches(1, 3)
-    (cells,) = grid.frames_of(items)
+    items = batches(1, 3)
+    (cells,) = frames_of(items)
     assert len(cells) == 4
-    assert grid.labels_of(["base", "ink"], items, 4) == ["base", "ink", "ink", "ink"]
-    assert grid.labels_of(["1", "2", "3", "4"], items, 4) == ["1", "2", "3", "4"]
-    assert grid.labels_of(["1", "2", "3"], items, 4) == ["1", "2", "3", ""]
-    assert grid.labels_of(list("abcdef"), items, 4) == list("abcd")
+    assert labels_of(["base", "ink"], items, 4) == ["base", "ink", "ink", "ink"]
+    assert labels_of(["1", "2", "3", "4"], items, 4) == ["1", "2", "3", "4"]
+    assert labels_of(["1", "2", "3"], items, 4) == ["1", "2", "3", ""]
+    assert labels_of(list("abcdef"), items, 4) == list("abcd")
 
 
 @pytest.mark.parametrize(
     ("count", "columns"), [(1, 1), (3, 3), (6, 6), (7, 3), (9, 3), (10, 4), (16, 4), (17, 5)]
 )
 def test_columns_when_nobody_says(count, columns):
-    assert node_module("grid").near_square(count) == columns
+    assert near_square(count) == columns
 
 
 LONG = "a watercolour of a lighthouse at dawn with a very long description that never ends"

@@ -36,7 +36,10 @@ def test_the_version_is_the_same_everywhere(project):
 
 
 def test_the_wheel_is_the_typed_core_with_its_command(project):
-    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["lora_core"]
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == [
+        "lora_core",
+        "lora_render",
+    ]
     assert (ROOT / "lora_core" / "py.typed").exists()
     assert project["project"]["dependencies"] == []  # ComfyUI would install them
     module, function = project["project"]["scripts"]["lora-algebra"].split(":")

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from examples.tiny import in_host
-from harness.alone import node_module
 from harness.host import Host
 from harness.workflows import (
     Chain,
@@ -21,6 +20,7 @@ from harness.workflows import (
     stack_loras,
     stacked_loras,
 )
+from lora_core.drawing import Look, Words, draw_grid
 from tests.web.templates import template
 from tools import picture
 
@@ -120,10 +120,9 @@ def _swept(host: Host, **inputs: str) -> Image.Image:
 
 
 def _drawn(cells: Mapping[str, np.ndarray], columns: int) -> Image.Image:
-    grid = node_module("grid")
     large = [cell.repeat(LARGER, axis=0).repeat(LARGER, axis=1) for cell in cells.values()]
     frames = [torch.from_numpy(image).float() / 255 for image in large]
-    sheet = grid.draw([frames], columns, grid.Words([*cells]), grid.Look(text_size=22))[0]
+    sheet = draw_grid([frames], columns, Words([*cells]), Look(text_size=22))[0]
     return Image.fromarray((sheet * 255).round().to(torch.uint8).numpy())
 
 

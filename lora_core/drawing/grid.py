@@ -1,6 +1,6 @@
 """Draws images side by side, with captions or with headers of columns and rows, without the host.
 
-Images are (height, width, channels), with values from 0 to 1.
+Images are (height, width, channels), with values from 0 to 1, or bytes from 0 to 255.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..lora_core.drawing import Lettering, fitted
+from .lettering import Lettering, fitted
 
 MOST_IN_ONE_ROW: Final = 6
 """How many images are put into one row by default."""
@@ -113,7 +113,7 @@ def near_square(count: int) -> int:
     return count if count <= MOST_IN_ONE_ROW else math.ceil(math.sqrt(count))
 
 
-def draw(frames: Sequence[Sequence[Tensor]], columns: int, words: Words, look: Look) -> Tensor:
+def draw_grid(frames: Sequence[Sequence[Tensor]], columns: int, words: Words, look: Look) -> Tensor:
     """Draws a grid for each of ``frames``, all of one size: (grids, height, width, channels).
 
     Every image is copied unchanged, into the middle of its cell if others are larger.
@@ -124,8 +124,9 @@ def draw(frames: Sequence[Sequence[Tensor]], columns: int, words: Words, look: L
     lettering = fitted(words.all(), max(1, width - size // 3), size)
     table = _table(len(frames[0]), columns, (width, height), words, lettering, look.gap)
     channels = max(3, *(image.shape[-1] for image in images))
-    sheet = torch.from_numpy(_sheet(table, words, lettering, look.dark)) / WHITE
     dtype = reduce(torch.promote_types, (image.dtype for image in images))
+    sheet = torch.as_tensor(_sheet(table, words, lettering, look.dark))
+    sheet = sheet / WHITE if dtype.is_floating_point else sheet
     empty = _in_channels(sheet.to(images[0].device, dtype).unsqueeze(-1), channels)
     grids = empty.repeat(len(frames), 1, 1, 1)
     for grid, frame in zip(grids, frames, strict=True):
@@ -189,5 +190,6 @@ def _in_channels(image: Tensor, channels: int) -> Tensor:
     if image.shape[-1] == 1:
         image = image.expand(*image.shape[:-1], 3)
     if image.shape[-1] < channels:
-        image = torch.cat([image, torch.ones_like(image[..., :1])], dim=-1)
+        opaque = 1 if image.is_floating_point() else WHITE
+        image = torch.cat([image, torch.full_like(image[..., :1], opaque)], dim=-1)
     return image

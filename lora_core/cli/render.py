@@ -1,0 +1,245 @@
+"""``render WORKFLOW TABLE --out DIR``: a workflow once for each row of a table.
+
+The work is done by the package ``lora_render``, which is imported only here and only then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shlex
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+from ..errors import LoraInputError
+from .arguments import Command, Commands
+
+if TYPE_CHECKING:
+    from lora_render.command import Asked, Plan, Result
+    from lora_render.farm import Watch
+    from lora_render.journal import Entry
+    from lora_render.order import OrderName
+
+SOME_FAILED: Final = 3
+MOST_IN_A_BATCH: Final = 8
+MOST_LISTED: Final = 20
+ORDERS: Final[dict[str, OrderName]] = {"by-weights": "affinity", "as-listed": "listed"}
+
+
+def add_to(commands: Commands) -> Command:
+    """Adds the command."""
+    command = commands.add_parser(
+        "render", help="render a workflow once for each row of a table, on every GPU there is"
+    )
+    command.add_argument(
+        "workflow", metavar="WORKFLOW", type=Path, help="API JSON, UI JSON, or a picture with one"
+    )
+    command.add_argument(
+        "table", metavar="TABLE", type=Path, help="CSV, JSONL, Parquet, or a grid as JSON"
+    )
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="the folder for all that is made"
+    )
+    _add_workers(command)
+    _add_ways(command)
+    command.add_argument("--dry-run", action="store_true", help="only say what is to do")
+    return command
+
+
+def _add_workers(command: Command) -> None:
+    group = command.add_argument_group("who renders")
+    group.add_argument(
+        "--host", metavar="URL", action="append", default=[], help="a ComfyUI that runs; repeat it"
+    )
+    group.add_argument(
+        "--comfyui",
+        metavar="PATH",
+        type=Path,
+        help="the ComfyUI to start; COMFYUI_PATH, ~/comfy/ComfyUI or ~/ComfyUI if not given",
+    )
+    group.add_argument(
+        "--python", metavar="PATH", type=Path, help="its Python; that of its .venv if not given"
+    )
+    group.add_argument(
+        "--comfyui-args", metavar="TEXT", default="", help="more arguments for it, as one text"
+    )
+    group.add_argument(
+        "--workers", metavar="N", type=_count, help="how many to start; one for each GPU here"
+    )
+    group.add_argument(
+        "--gpus", metavar="N", type=float, help="GPUs for each, by Ray's count; 0.5 shares one"
+    )
+    group.add_argument("--address", metavar="RAY", help="a Ray cluster to use")
+    group.add_argument("--dashboard", action="store_true", help="start Ray's dashboard, too")
+
+
+def _add_ways(command: Command) -> None:
+    group = command.add_argument_group("how")
+    group.add_argument(
+        "--order",
+        choices=ORDERS,
+        default="by-weights",
+        help="by-weights patches models as seldom as possible (the default)",
+    )
+    group.add_argument(
+        "--spread",
+        choices=("off", "auto"),
+        default="off",
+        help="auto renders several strengths of one LoRA as one batch where the pictures stay the same",
+    )
+    group.add_argument(
+        "--spread-most",
+        metavar="N",
+        type=_count,
+        default=MOST_IN_A_BATCH,
+        help=f"images of such a batch; {MOST_IN_A_BATCH} if not given",
+    )
+    group.add_argument(
+        "--limit", metavar="SECONDS", type=float, help="give an item up that runs for longer"
+    )
+    group.add_argument(
+        "--models",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        default=[],
+        help="where the models lie that the workflow names; repeat it; those of the ComfyUI if not given",
+    )
+    group.add_argument(
+        "--sheet",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="draw a contact sheet (the default)",
+    )
+    group.add_argument(
+        "--workers-shown", action="store_true", help="say how many each worker has rendered"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Renders, and says what became of it."""
+    try:
+        from lora_render import command
+    except ModuleNotFoundError as error:
+        raise LoraInputError(
+            'rendering is not installed; install it with pip install "lora-algebra[render]".',
+            key="render",
+            expected="the package lora_render",
+            found=str(error),
+        ) from error
+    try:
+        return _run(options, command)
+    except KeyboardInterrupt:
+        print("stopped: interrupted before anything was rendered", file=sys.stderr)
+        return SOME_FAILED
+
+
+def _run(options: argparse.Namespace, command: ModuleType) -> int:
+    asked: Asked = _asked(options, command.Asked)
+    sources = command.read(asked)
+    if not options.json:
+        print("waiting for the first worker", file=sys.stderr, flush=True)
+    with command.start(asked, most=1 if options.dry_run else None) as engine:
+        plan = command.plan(asked, sources, engine.object_info())
+        if not options.json:
+            _tell_plan(plan)
+        if options.dry_run:
+            if options.json:
+                print(json.dumps(plan.to_dict()))
+            return 0
+        with _shown(options, len(plan.todo)) as watch:
+            result = command.render(asked, plan, engine, watch)
+    if options.json:
+        print(json.dumps({**plan.to_dict(), **result.to_dict()}))
+    else:
+        _tell_result(result)
+    return 0 if result.is_whole else SOME_FAILED
+
+
+def _asked(options: argparse.Namespace, kind: type[Asked]) -> Asked:
+    return kind(
+        options.workflow,
+        options.table,
+        options.out,
+        hosts=tuple(options.host),
+        comfyui=options.comfyui,
+        python=options.python,
+        arguments=tuple(shlex.split(options.comfyui_args)),
+        workers=options.workers,
+        gpus=options.gpus,
+        address=options.address,
+        dashboard=options.dashboard,
+        order=ORDERS[options.order],
+        spread=options.spread_most if options.spread == "auto" else 1,
+        limit=options.limit,
+        models=tuple(options.models),
+        sheet=options.sheet,
+    )
+
+
+@contextlib.contextmanager
+def _shown(options: argparse.Namespace, total: int) -> Generator[Watch]:
+    """Gives what shows people how far it is; programs get none."""
+    from lora_render.farm import Watch
+    from lora_render.progress import Progress, ProgressWatch
+
+    if options.json:
+        yield Watch()
+        return
+    progress = Progress(total, sys.stderr, time.monotonic, by_worker=options.workers_shown)
+    try:
+        yield ProgressWatch(progress)
+    finally:
+        progress.close()
+
+
+def _tell_plan(plan: Plan) -> None:
+    facts = plan.to_dict()
+    print(f"rows: {facts['rows']}, of them different: {facts['different']}")
+    print(f"done before: {facts['done_before']}, to do: {facts['to_do']}")
+    print(
+        f"jobs: {len(facts['jobs'])}, of them batches: {facts['batches']}; "
+        f"models: {facts['models']}, recipes of LoRAs: {facts['recipes']}",
+        flush=True,
+    )
+
+
+def _tell_result(result: Result) -> None:
+    summary = result.summary
+    print(f"rendered: {summary.done} in {summary.seconds:.0f} s, failed: {len(summary.failed)}")
+    for path in filter(None, (result.manifest, result.sheet)):
+        print(f"written: {path}")
+    for entry in summary.failed[:MOST_LISTED]:
+        print(f"failed: {_failure(entry)}", file=sys.stderr)
+    if len(summary.failed) > MOST_LISTED:
+        more = len(summary.failed) - MOST_LISTED
+        print(f"failed: {more} more; the manifest has them all", file=sys.stderr)
+    if summary.stopped:
+        left = len(summary.not_done)
+        print(
+            f"stopped: {summary.stopped.rstrip('.')}. {left} are left; the same command goes on with them",
+            file=sys.stderr,
+        )
+
+
+def _failure(entry: Entry) -> str:
+    """Says which row has failed, with what in it, where, and why."""
+    values = ", ".join(f"{name} = {value}" for name, value in entry.parameters.items())
+    error = entry.error
+    node = f" in node {error.node} ({error.class_type})" if error and error.node else ""
+    return (
+        f"row {entry.index + 1} ({values}): {entry.status}{node}: {error.message if error else ''}"
+    )
+
+
+def _count(text: str) -> int:
+    """Reads a number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("it must be at least 1")
+    return value

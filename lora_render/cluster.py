@@ -1,0 +1,158 @@
+"""Ray itself: our own on this machine, or somebody's at an address."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from lora_core.errors import LoraInputError
+
+from .comfy import Place
+from .process import Own
+from .worker import Gone
+
+STORE_BYTES: Final = 256 << 20
+"""What Ray keeps in memory of results on their way; more goes to the disk."""
+
+_CALLS_AT_A_TIME: Final = 4
+"""For an actor: two jobs are under way, and there is room to ask it something else meanwhile."""
+
+_CLOSE_SECONDS: Final = 30.0
+
+
+def words(error: Any) -> str:
+    """Returns the first line of an error of Ray's, which tells a long story."""
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+
+
+class Cluster:
+    """Ray itself: our own on this machine, or somebody's at an address."""
+
+    def __init__(self, address: str | None, gpus: float, *, dashboard: bool = False) -> None:
+        self._address = address
+        self._gpus = gpus
+        self._folder = None if address else _own_folder()
+        self._ray = _join(address) if address else _start(str(self._folder), dashboard)
+
+    def needs(self, gpus: float) -> None:
+        """LoraInputError if so many GPUs are not on this machine. A cluster may still grow."""
+        there = self._ray.cluster_resources().get("GPU", 0)
+        if not self._address and gpus > there:
+            raise LoraInputError(
+                f"The workers need {gpus:g} GPUs, and this machine has {there:g}.",
+                key="gpus",
+                expected=f"at most {there:g}",
+                found=f"{gpus:g}",
+            )
+
+    def actors(
+        self, places: Sequence[Place], factory: type, calls: int = _CALLS_AT_A_TIME
+    ) -> list[Any]:
+        """Starts an actor for each place, for so many calls at a time; returns their handles."""
+        remote = self._ray.remote(
+            num_cpus=0,  # what its ComfyUI takes is not the actor's
+            num_gpus=self._gpus,
+            max_restarts=-1,
+            max_task_retries=0,
+            max_concurrency=calls,
+            scheduling_strategy="SPREAD",
+        )(factory)
+        return [remote.remote(_without_ray_threads(place)) for place in places]
+
+    def ask(self, method: Any) -> Any:
+        """Returns what an actor answers, Gone if it is lost meanwhile."""
+        try:
+            return self._ray.get(method.remote())
+        except self._ray.exceptions.RayError as error:
+            return Gone(words(error))
+
+    def stop(self, actors: Sequence[Any]) -> None:
+        """Ends actors: first what they have started, then they themselves."""
+        stopping = [actor.stop.remote() for actor in actors]
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.wait(stopping, num_returns=len(stopping), timeout=_CLOSE_SECONDS)
+        for actor in actors:
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._ray.kill(actor)
+
+    def close(self) -> None:
+        """Leaves the cluster, or ends our own."""
+        self._ray.shutdown()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _own_folder() -> Path:
+    """Returns a new folder that is ours alone. Its path is short, as paths of sockets must be."""
+    return Path(tempfile.mkdtemp(prefix="lora-ray-", dir=None if os.name == "nt" else "/tmp"))  # noqa: S108
+
+
+def _join(address: str) -> Any:
+    ray = _imported()
+    package = Path(__file__).parent
+    code = [str(package), str(package.parent / "lora_core")]
+    try:
+        ray.init(
+            address=address,
+            runtime_env={"py_modules": code},
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise LoraInputError(
+            f'There is no Ray cluster at "{address}": {error}', key="address", found=address
+        ) from error
+    return ray
+
+
+def _start(folder: str, dashboard: bool) -> Any:
+    """Starts Ray on this machine. Nothing of it listens beyond loopback, and it tells nobody."""
+    os.environ.update(_LOCAL)
+    # Ray reads it once in a process; without it, it would write one into the home folder.
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    ray = _imported()
+    ray.init(
+        address="local",
+        include_dashboard=dashboard,
+        object_store_memory=STORE_BYTES,
+        log_to_driver=False,
+        logging_level="ERROR",
+        _temp_dir=folder,
+    )
+    return ray
+
+
+_LOCAL: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # by which Ray takes 127.0.0.1 as its address on every system
+    "RAY_AUTH_MODE": "token",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or workers without a GPU of their own would see none
+}
+
+
+def _imported() -> Any:
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise LoraInputError(
+            'Rendering a table needs Ray. Install it: pip install "lora-algebra[render]"',
+            key="ray",
+            expected="the package ray",
+            found=str(error),
+        ) from error
+
+
+def _without_ray_threads(place: Place) -> Place:
+    """Returns the place with our own OMP_NUM_THREADS: Ray sets it to 1, and ComfyUI would inherit that."""
+    if not isinstance(place.at, Own):
+        return place
+    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
+    return replace(place, at=replace(place.at, environment={**threads, **place.at.environment}))

@@ -1,0 +1,112 @@
+"""A Ray cluster that is there already, of two machines, of which one goes away. Both are on loopback here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from harness.host import REPOSITORY
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="Ray has clusters on Linux"),
+]
+
+DRIVER = """
+import json, os, signal, sys
+from pathlib import Path
+from harness.painter import Painter
+from lora_render import farm
+from lora_render.comfy import Place
+from lora_render.engine import RayEngine
+from lora_render.item import Item, Job
+from lora_render.journal import Journal
+
+address, out, machine = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+items = [Item(index, {"seconds": 0.1}, {}, f"{index:064d}") for index in range(40)]
+lost = []
+
+class Watch(farm.Watch):
+    def ended(self, worker, entry):
+        if entry.index == 5:
+            os.killpg(machine, signal.SIGKILL)  # with all that runs there
+
+    def lost(self, worker, reason, for_good):
+        lost.append(worker)
+
+places = [Place("w0", ""), Place("w1", "")]
+with RayEngine(places, address=address, factory=Painter) as engine, Journal(out) as journal:
+    while len(engine.ready) < 2:
+        engine._calls.first_ready(300)
+    summary = farm.run([Job((i,), i.prompt) for i in items], engine, journal, farm.Options("listed"), Watch())
+print(json.dumps({"done": summary.done, "lost": sorted(set(lost)), "stopped": summary.stopped}))
+"""
+
+
+@pytest.fixture
+def machine():
+    """``machine("--head", ...)`` is what ``ray start`` starts, in a process group of its own."""
+    environment = os.environ | {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp"))
+
+        def start(*arguments):
+            ray = Path(sys.prefix) / "bin" / "ray"
+            memory = ["--object-store-memory", str(100 << 20), "--num-cpus", "1", "--block"]
+            log = stack.enter_context((Path(folder) / f"{len(arguments)}.log").open("w"))
+            process = subprocess.Popen(
+                [ray, "start", *arguments, "--node-ip-address", "127.0.0.1", *memory],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            stack.callback(end, process)
+            return process
+
+        start.environment, start.folder = environment, folder
+        yield start
+
+
+def end(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_a_machine_that_goes_away_leaves_its_work_to_the_others(machine, tmp_path):
+    port = 20_000 + os.getpid() % 10_000
+    head = ("--head", "--port", str(port), "--include-dashboard", "false")
+    machine(*head, "--temp-dir", machine.folder)
+    other = machine("--address", f"127.0.0.1:{port}")
+    command = [sys.executable, "-c", DRIVER, f"127.0.0.1:{port}", tmp_path, str(other.pid)]
+    for _ in range(5):  # until both machines are there
+        said = subprocess.run(
+            command,
+            env=machine.environment,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        if said.returncode == 0:
+            break
+    summary = json.loads(said.stdout.splitlines()[-1])
+    assert (summary["done"], summary["stopped"]) == (40, None), said.stderr
+    assert len(summary["lost"]) == 1

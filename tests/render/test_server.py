@@ -1,0 +1,187 @@
+"""What is asked of a host, and what of its answers is believed. The hosts here are real servers that answer badly."""
+
+import contextlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from lora_core.errors import LoraInputError
+from lora_render import answers, server
+from lora_render.comfy import Comfy, Place
+from lora_render.server import Address, NoAnswerError, Server, WorkerGoneError
+
+
+@contextlib.contextmanager
+def serving(answer):
+    """A server that calls ``answer(handler)`` for each request, and its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            answer(self)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{running.server_address[1]}"
+        finally:
+            running.shutdown()
+            thread.join()
+
+
+def saying(status, content=b"", **headers):
+    def answer(handler):
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://127.0.0.1:8188", Address(False, "127.0.0.1", 8188, "")),
+        ("https://Render.Example/comfy/", Address(True, "render.example", None, "/comfy")),
+        ("http://[::1]:8188/", Address(False, "::1", 8188, "")),
+    ],
+)
+def test_an_address_is_a_host_and_a_prefix(url, address):
+    assert Address.parse(url) == address
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "127.0.0.1:8188",
+        "ftp://host",
+        "file:///etc/passwd",
+        "http://",
+        "http://host:port",
+        "http://host:99999",
+        "http://user:secret@host",
+        "http://host/?a=b",
+        "http://host/#x",
+    ],
+)
+def test_what_is_no_address_is_refused(url):
+    with pytest.raises(LoraInputError) as error:
+        Server(url)
+    assert (error.value.key, error.value.found) == ("host", url)
+
+
+def test_the_prefix_comes_before_each_path():
+    def answer(handler):
+        saying(200, json.dumps(handler.path).encode())(handler)
+
+    with serving(answer) as url:
+        assert Server(f"{url}/render/").get("/queue") == "/render/queue"
+        content = Server(f"{url}/render/").saved_file("a b&c.png", "x/y")
+        assert content == b'"/render/view?filename=a+b%26c.png&subfolder=x%2Fy&type=output"'
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_host_that_sends_us_elsewhere_is_not_followed(status):
+    asked = []
+    with contextlib.ExitStack() as running:
+        other = running.enter_context(serving(lambda handler: asked.append(handler.path)))
+        url = running.enter_context(serving(saying(status, Location=f"{other}/queue")))
+        with pytest.raises(WorkerGoneError, match=f"status {status}"):
+            Server(url).get("/queue")
+        assert Server(url).saved_file("x.png", "") is None
+        assert Server(url).post("/prompt", {})[0] == status
+    assert not asked
+
+
+def test_no_answer_is_read_beyond_its_bound(monkeypatch):
+    monkeypatch.setattr(server, "JSON_BYTES", 1000)
+    monkeypatch.setattr(server, "FILE_BYTES", 2000)
+    with serving(saying(200, b'"' + b"x" * 1001 + b'"')) as url:
+        with pytest.raises(WorkerGoneError, match="more than 1,000 bytes"):
+            Server(url).get("/history")
+        with pytest.raises(WorkerGoneError, match="more than 1,000 bytes"):
+            Server(url).post("/prompt", {})
+        assert len(Server(url).saved_file("x.png", "")) == 1003
+    with serving(saying(200, b"x" * 2001)) as url:
+        assert Server(url).saved_file("x.png", "") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\xff\xfe", b"[" * 100_000])
+def test_something_else_than_json_ends_the_worker(content):
+    with serving(saying(200, content)) as url, pytest.raises(WorkerGoneError, match="than JSON"):
+        Server(url).get("/queue")
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_proxy_before_a_host_that_starts_is_asked_again(status):
+    with serving(saying(status)) as url, pytest.raises(NoAnswerError):
+        Server(url).get("/queue")
+
+
+def test_a_host_that_is_not_there_is_asked_again():
+    with serving(saying(200)) as url:
+        pass
+    with pytest.raises(NoAnswerError):
+        Server(url).get("/queue")
+    with pytest.raises(WorkerGoneError, match="does not answer"):
+        Comfy(Place("w0", url, patience=0)).ready()
+
+
+@pytest.mark.parametrize("answer", [None, [[]], {"queue_running": [1, [2]]}])
+def test_answers_of_any_shape_are_taken_as_nothing(answer, make_job):
+    """Whatever a host says, its worker gives an outcome or is gone."""
+    content = json.dumps(answer).encode()
+    with serving(saying(200, content)) as url:
+        comfy = Comfy(Place("w0", url, patience=1))
+        with contextlib.suppress(WorkerGoneError):
+            outcome = comfy.render(make_job(0))
+            assert outcome.status == "lost"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"status": None, "outputs": None},
+        {"status": {"messages": [1, [], ["x"], ["execution_error", 1], [[], {}]]}},
+        {"status": {"messages": [["execution_error", {"exception_message": 3}]]}},
+        {"status": {"messages": [["execution_start", {"timestamp": "soon"}]]}},
+        {"outputs": {"1": {"images": [1, {"filename": 2, "type": "output"}]}, "2": 3}},
+        {"outputs": {"1": {"images": [{"filename": "x", "type": "output", "subfolder": 1}]}}},
+        {"outputs": {"1": {"images": [{"filename": "x", "type": "temp"}], "text": ["x"]}}},
+    ],
+)
+def test_entries_of_any_shape_are_read(entry):
+    assert not answers.succeeded(entry)
+    assert answers.saved_names(entry) == []
+    assert answers.failure_of(entry).status == "error"
+    assert answers.times(entry).seconds is None
+
+
+def test_a_refusal_names_the_node_and_every_reason():
+    errors = [{"message": "Value too big", "details": "seed"}, {"message": "Missing"}]
+    nodes = {"9": {"errors": errors, "class_type": "KSampler"}}
+    refused = answers.refusal(400, {"error": {"message": "invalid"}, "node_errors": nodes})
+    assert refused.status == "invalid"
+    assert refused.failure.message == "9: Value too big seed; 9: Missing"
+    assert (refused.failure.node, refused.failure.class_type) == ("9", "KSampler")
+    assert answers.refusal(413, None).failure.message == "ComfyUI answers with status 413."
+
+
+def test_files_come_node_by_node_in_the_order_of_the_batch():
+    def image(name):
+        return {"filename": name, "subfolder": "s", "type": "output"}
+
+    outputs = {"12": {"images": [image("c")]}, "9": {"images": [image("b"), image("a")]}}
+    found = answers.saved_names({"outputs": outputs})
+    assert [(each.node, each.name) for each in found] == [("9", "b"), ("9", "a"), ("12", "c")]
