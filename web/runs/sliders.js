@@ -83,12 +83,18 @@ class Sliders {
     if (widget && this.node.size[1] < this.least) this.node.removeWidget(widget);
   }
 
+  /** The user has made room. */
+  #enter() {
+    this.#add();
+    this.node.setDirtyCanvas(true, true); // page 1.58 places it with its next drawing only
+  }
+
   #widget = () => this.node.widgets?.find(({ name }) => name === WIDGET);
 
   /** Draws what has changed. Called in every frame. */
   refresh() {
     const { node, names } = this;
-    if (!this.#widget() && node.size[1] >= this.least) this.#add(); // the user has made room
+    if (!this.#widget() && node.size[1] >= this.least) this.#enter();
     const values = names.map((name) => Number(valueIn(node, name)));
     const linked = names.map((name) => isLinked(node, name));
     const state = JSON.stringify([values, linked]);
