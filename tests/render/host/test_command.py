@@ -19,6 +19,8 @@ from harness.workflows import stacked_loras
 pytest.importorskip("ray")
 parquet = pytest.importorskip("pyarrow.parquet")
 
+pytestmark = pytest.mark.slow  # Ray takes long to start
+
 ROOT = Path(__file__).parents[3]
 STRENGTHS = (0.0, 0.5, 1.0)
 ROWS = [(strength, seed, "landscapes") for seed in (1, 2) for strength in STRENGTHS]
@@ -97,7 +99,6 @@ def test_a_table_is_rendered_by_a_running_host_and_goes_on_where_it_was(layout, 
         assert sheet.height > 2 * 64
 
 
-@pytest.mark.slow
 def test_spread_or_not_the_pictures_are_the_same(layout, workflow, tmp_path, show):
     rows = table(tmp_path / "table.csv", *ROWS)
     made = {}
@@ -115,7 +116,6 @@ def test_spread_or_not_the_pictures_are_the_same(layout, workflow, tmp_path, sho
     assert worst <= 1
 
 
-@pytest.mark.slow
 def test_a_table_is_rendered_by_two_hosts_that_the_command_starts(
     host_install, layout, workflow, tmp_path
 ):

@@ -20,7 +20,10 @@ from lora_render.engine import Calls, Ready
 from lora_render.item import Item, Job, Outcome
 from lora_render.journal import Journal
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,  # Ray takes long to start
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
+]
 
 
 @pytest.fixture(scope="module")
