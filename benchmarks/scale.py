@@ -32,13 +32,17 @@ from .usage import peak_growth
 PEAK = "peak memory MB"
 """The row that is in bytes; all others are in seconds."""
 
+MOST_ROUNDS = 3
+"""A round takes minutes, and exponents of processor time need no more."""
+
 NOTE = (
     "Times are milliseconds of the processors in all threads, with torch on one, in a process that has used none of "
-    "the files; medians of the rounds. The system has the files in its memory. *exponent*: the slope of a line through the logarithms of "
-    "all sizes and times, by least squares. 1 is proportional to the size, 0 does not depend on it. *at the end*: "
-    "the slope from the second largest size to the largest one. *expected* is what the work itself grows by. "
-    "Fixed costs make the exponents smaller, since they are the same at every size. Only what is clearly "
-    "above the expected one is a fault."
+    "the files; medians of the rounds. Waiting does not count. The system has the files in its memory. The memory is "
+    "the growth at its peak. *exponent*: the slope of a line through the logarithms of all sizes and times, by "
+    "least squares. 1 is proportional to the size, 0 does not depend on it. *at the end*: the slope from the "
+    "second largest size to the largest one. *expected* is what the work itself grows by. Fixed costs make the "
+    "exponents smaller, since they are the same at every size. Only an exponent that is clearly larger than "
+    "expected is a fault."
 )
 
 Found = dict[str, float]
@@ -64,7 +68,7 @@ def measure(settings: Settings) -> Section:
     done = subprocess.run(
         [
             *(sys.executable, "-W", "ignore", "-m", "benchmarks.scale"),
-            *(folder, str(settings.rounds), which),
+            *(folder, str(min(settings.rounds, MOST_ROUNDS)), which),
         ],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,

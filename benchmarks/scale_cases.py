@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 Step = Callable[[str], AbstractContextManager[None]]
 """Begins a step of that name, which ends with the block."""
 
+STACK_WIDTH, STACK_LAYERS, STACK_RANK = 512, 32, 16
+RANK_WIDTH, RANK_LAYERS = 1024, 8
+KEYS_WIDTH, KEYS_RANK, KEYS_IN_LAYER = 64, 4, 3
+
 IN_A_FOLDER = 100
 """How many files each folder of a library has."""
 
@@ -133,11 +137,6 @@ def _warm(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     _write_stack(folder, _layers(48, 2), 4)
     load(our_apply(LoadLoRA.execute("0.safetensors").args[0], _model(48, 2)))
-
-
-STACK_WIDTH, STACK_LAYERS, STACK_RANK = 512, 32, 16
-RANK_WIDTH, RANK_LAYERS = 1024, 8
-KEYS_WIDTH, KEYS_RANK, KEYS_IN_LAYER = 64, 4, 3
 
 
 LIBRARY_STEPS = (
