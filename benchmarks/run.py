@@ -13,7 +13,18 @@ from harness.host import REPOSITORY
 from .host import machine, start
 from .report import Section, Settings, document, progress
 
-PARTS = ("patching", "outside", "nodes", "cold", "live", "varying", "regions", "keeping", "memory")
+PARTS = (
+    "patching",
+    "outside",
+    "nodes",
+    "cold",
+    "live",
+    "varying",
+    "regions",
+    "keeping",
+    "memory",
+    "scale",
+)
 PAGE, PICTURE = "benchmarks.md", "benchmarks.png"
 
 
@@ -51,7 +62,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 def _parts(
     settings: Settings, out: Path | None, all_layers: bool
 ) -> dict[str, Callable[[], Section]]:
-    from . import cold, keeping, live, memory, node_side, outside, regions, varying
+    from . import cold, keeping, live, memory, node_side, outside, regions, scale, varying
 
     return {
         "patching": lambda: _patching(settings, out, all_layers),
@@ -63,6 +74,7 @@ def _parts(
         "regions": lambda: regions.measure(settings),
         "keeping": lambda: keeping.measure(settings),
         "memory": lambda: memory.measure(settings),
+        "scale": lambda: scale.measure(settings),
     }
 
 

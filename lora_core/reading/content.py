@@ -15,11 +15,15 @@ from .header import changed, identify, opened, unopened
 CHUNK_BYTES: Final = 2**20
 """How many bytes are read at once."""
 
+MOST_HASHES: Final = 2**16
+"""How many hashes are kept, which takes some 40 MB. Who looks for a file by its content asks for the files
+of its size in turn, so if there were more of them than this, all would be hashed again each time."""
+
 
 class ContentHashes:
-    """The hashes of the latest few thousand files by identity; safe from several threads."""
+    """The hashes of the latest files by identity; safe from several threads."""
 
-    def __init__(self, most: int = 4096) -> None:
+    def __init__(self, most: int = MOST_HASHES) -> None:
         self._known: OrderedDict[FileId, str] = OrderedDict()
         self._most = most
         self._lock = Lock()

@@ -8,6 +8,7 @@ import pytest
 
 import lora_core.reading.content
 from harness.samples import pair, raw, write
+from lora_core.algebra import FileId
 from lora_core.errors import LoraFileError
 from lora_core.reading.content import ContentHashes, content_hash
 from lora_core.reading.file_faults import LARGEST_FILE_BYTES
@@ -114,6 +115,14 @@ def test_only_the_latest_are_kept(tmp_path, counted):
     for file in [*files, files[2], files[1], files[0]]:
         hashes.of(file)
     assert counted == [*files, files[0]]
+
+
+def test_a_library_of_50_000_files_is_hashed_once(counted):
+    hashes = ContentHashes()
+    files = [FileId(f"{n}.safetensors", 1, 1, n) for n in range(50_000)]
+    for file in [*files, *files]:
+        hashes.of(file)
+    assert counted == files
 
 
 def test_threads_may_ask_at_once(tmp_path):

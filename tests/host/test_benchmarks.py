@@ -14,11 +14,13 @@ SECTIONS = (
     "Patching",
     "Outside the host",
     "Node side",
+    "Cold",
     "Live",
     "Varying",
     "Regions",
     "Keeping",
     "Memory",
+    "Scale",
 )
 
 
