@@ -112,6 +112,8 @@ declare namespace Host {
     afterChange(): void;
     /** Older pages have `checkState` instead. */
     captureCanvasState?(): void;
+    /** Folds what follows a step at once into it; since page 1.58, and debounced. */
+    squashState?: { flush?(): void };
     checkState?(): void;
   }
 

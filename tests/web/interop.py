@@ -171,6 +171,12 @@ class Interop:
         expect(shown.items()).to_have_count(len(self.rows()))
         self.page.settle()
 
+    def steps_taken(self) -> int:
+        """How often one could undo now."""
+        return self.page.browser_page.evaluate(
+            "() => app.extensionManager.workflow.activeWorkflow.changeTracker.undoQueue.length"
+        )
+
     def steps(self) -> int:
         """How often one could undo, with what has changed since counted in."""
         code = """() => {

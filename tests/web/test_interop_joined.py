@@ -70,6 +70,24 @@ def test_a_stacker_and_its_loader_become_one_list(page, interop, sketch, stacker
     assert saved_graph(page) == before
 
 
+MOVE = """(id) => { app.graph.getNodeById(id).pos = [40, 50]; }"""
+
+
+@pytest.mark.newest_page
+def test_what_was_no_step_yet_becomes_one_and_the_conversion_another(page, interop, sketch):
+    chained(sketch, "comfyroll_stack", "comfyroll_apply")
+    page.load(sketch.workflow)
+    page.browser_page.evaluate(
+        MOVE, STACK_USER
+    )  # as what the page itself changes in an old workflow
+    before = saved_graph(page)
+    steps = interop.steps_taken()
+    assert interop.convert(STACKER, LOADER)
+    assert interop.steps() - steps == 2
+    page.undo()
+    assert saved_graph(page) == before
+
+
 def test_words_that_tell_of_both_lists_do_not_keep_them_apart(page, interop, sketch):
     chained(sketch, "manager_stacker", "manager")
     sketch.link(LOADER, 2, TEXT_USER, 0)

@@ -20,6 +20,7 @@ const PATIENCE = 500; // milliseconds, in a window that is hidden and so draws n
 export async function inOneStep(edit, arrange = () => {}) {
   const tracker = openWorkflow()?.changeTracker;
   captureStep(); // what is not yet a step becomes one of its own
+  tracker?.squashState?.flush?.(); // page 1.58 would fold the first half of the edit into that one, a moment later
   tracker?.beforeChange();
   try {
     const made = edit();
