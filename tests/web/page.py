@@ -54,8 +54,10 @@ QUIET = {
 
 HOSTS_OWN = re.compile(
     "status of 404|Content Security Policy|graph accessed before initialization|ERR_FAILED"
+    "|subgraph poofed after load"
 )
-"""Errors that the page reports without us, too."""
+"""Errors that the page reports without us, too; the last one if a workflow is closed while the address still names
+a subgraph in it."""
 
 HOSTS_OWN_STACK = "autogrowInputDisconnected"
 """In that of an error the newer page throws when a node with linked growing inputs is removed."""
