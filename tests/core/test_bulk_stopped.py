@@ -79,9 +79,10 @@ def is_starting(driver: int) -> bool:
     ("verb", "how", "some"),
     [
         ("inspect", signal.SIGKILL, 20),
-        ("convert", signal.SIGKILL, 20),
-        ("convert", signal.SIGINT, 20),
-        ("inspect", signal.SIGINT, 0),  # while the processes start
+        pytest.param("convert", signal.SIGKILL, 20, marks=pytest.mark.slow),
+        pytest.param("convert", signal.SIGINT, 20, marks=pytest.mark.slow),
+        # while the processes start
+        pytest.param("inspect", signal.SIGINT, 0, marks=pytest.mark.slow),
     ],
 )
 def test_the_same_command_goes_on(tmp_path, capsys, verb, how, some):
@@ -95,7 +96,11 @@ def test_the_same_command_goes_on(tmp_path, capsys, verb, how, some):
     command = [*map(str, VERBS[verb](library, out)), "--json"]
     run = [sys.executable, "-m", "lora_core", *command, "--workers", "2"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    driver = subprocess.Popen(run, cwd=ROOT, start_new_session=True, text=True, **pipes)
+    # a shell that runs the tests in the background lets all of them ignore Ctrl-C
+    with_ctrl_c = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    driver = subprocess.Popen(
+        run, cwd=ROOT, start_new_session=True, text=True, **pipes, **with_ctrl_c
+    )
     journal = out / JOURNALS[verb]
     wait_until(lambda: whole_entries(journal) >= some and is_starting(driver.pid))
     if how == signal.SIGINT:
