@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from threading import Lock
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from ..algebra import FileId
 from ..errors import LoraFileError
 from .file_faults import SNIFFED_BYTES, check_beginning, check_size, header_end
 from .header import changed, identify, opened, unopened
+
+T = TypeVar("T")
 
 CHUNK_BYTES: Final = 2**20
 """How many bytes are read at once."""
@@ -56,10 +59,19 @@ def content_hash(file: FileId) -> str:
         LoraFileError: The file has changed since it was identified, cannot be read, is not a
             safetensors file, or is larger than any LoRA.
     """
+    return while_unchanged(file, lambda source: _hashed(source, file.size))
+
+
+def while_unchanged(file: FileId, read: Callable[[BinaryIO], T]) -> T:
+    """Returns what ``read`` makes of a file that is the same before and after.
+
+    Raises:
+        LoraFileError: The file has changed since it was identified, cannot be read, or ``read``
+            refuses it.
+    """
     try:
-        check_size(file.size)
         with opened(file) as source:
-            found = _hashed(source, file.size)
+            found = read(source)
         if identify(file.path, file.name) != file:
             raise changed(file)
     except LoraFileError as error:
@@ -70,6 +82,7 @@ def content_hash(file: FileId) -> str:
 
 
 def _hashed(source: BinaryIO, size: int) -> str:
+    check_size(size)
     beginning = source.read(SNIFFED_BYTES)
     check_beginning(beginning, size)
     source.seek(header_end(beginning))

@@ -11,10 +11,9 @@ from typing import BinaryIO
 import torch
 
 from ..algebra import FileId
-from ..errors import LoraFileError
-from .content import CHUNK_BYTES
+from .content import CHUNK_BYTES, while_unchanged
 from .file_faults import SNIFFED_BYTES, check_beginning, header_end
-from .header import Head, changed, identify, opened, unopened
+from .header import Head, opened, unopened
 from .tensors import TYPES
 
 
@@ -38,16 +37,7 @@ def digests_of(file: FileId) -> Digests:
         LoraFileError: The file has changed since it was identified, cannot be read, or is not a
             safetensors file.
     """
-    try:
-        with opened(file) as source:
-            found = _digests(source, file.size)
-        if identify(file.path, file.name) != file:
-            raise changed(file)
-    except LoraFileError as error:
-        raise error.in_file(file.name) from error
-    except OSError as error:
-        raise unopened(error).in_file(file.name) from error
-    return found
+    return while_unchanged(file, lambda source: _digests(source, file.size))
 
 
 def _digests(source: BinaryIO, size: int) -> Digests:
