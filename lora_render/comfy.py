@@ -28,6 +28,7 @@ _T = TypeVar("_T")
 _NAMESPACE: Final = uuid.UUID("0b6f8a52-7d3e-4c55-9f0a-6a1f7f6f2c11")
 _PATIENCE_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 20.0
+_TAKE_BACK_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 _RECENT: Final = 256
@@ -292,8 +293,14 @@ def _queue_up(server: Server, job: Job, identity: str) -> Outcome | None:
 
 
 def _take_back(server: Server, identity: str) -> None:
-    server.post("/queue", {"delete": [identity]})
-    server.post("/interrupt", {"prompt_id": identity})
+    """Removes a prompt from the queue, or ends it: again and again, as ComfyUI forgets what came before its start."""
+    end = time.monotonic() + _TAKE_BACK_SECONDS
+    while True:
+        server.post("/queue", {"delete": [identity]})
+        server.post("/interrupt", {"prompt_id": identity})
+        if identity not in _queue(server) or time.monotonic() > end:
+            return
+        time.sleep(_LONGEST_PAUSE)
 
 
 def _key(job: Job) -> str:

@@ -149,13 +149,18 @@ class Page:
     def add_by_search(self, name: str, place: tuple[float, float]) -> None:
         """Adds a node as a person does, beginning with two clicks on the empty canvas."""
         field = self.browser_page.locator("input:focus")
+        found = self.browser_page.get_by_text(name).first
         for _ in range(TRIES):
             self.browser_page.mouse.dblclick(*place)
             with contextlib.suppress(TimeoutError):
                 field.wait_for(timeout=1000)
+                self.browser_page.keyboard.type(name)
+                found.wait_for(timeout=5000)
                 break
-        self.browser_page.keyboard.type(name)
-        self.browser_page.get_by_text(name).first.wait_for()
+            self.browser_page.keyboard.press(
+                "Escape"
+            )  # a dialog that opens slowly loses what is typed
+        expect(found).to_be_visible()
         before = len(self.workflow()["nodes"])
         self.browser_page.keyboard.press("Enter")
         self.wait(lambda: len(self.workflow()["nodes"]) > before)

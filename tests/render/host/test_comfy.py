@@ -104,7 +104,7 @@ def test_a_prompt_that_is_refused_says_why(comfy, fresh):
 
 
 def test_a_prompt_of_which_a_part_would_run_is_refused(comfy, host, fresh):
-    prompt = json.loads(json.dumps(fresh().prompt))
+    prompt = json.loads(json.dumps(fresh("wait").prompt))
     prompt["14"] = {"class_type": "SaveImage", "inputs": {"filename_prefix": "x"}}
     job = farm.single(farm.item(0, prompt))
     outcome = comfy.render(job)
