@@ -47,9 +47,18 @@ COLUMNS: Final[Mapping[str, Kind]] = {
 }
 """New ones come at the end."""
 
+LARGEST_WHOLE: Final = 2**63 - 1
+"""The largest whole number of a table; a time after the year 2262 is larger."""
+
+
+def _whole(value: Any) -> int | None:
+    number = int(value)
+    return number if abs(number) <= LARGEST_WHOLE else None
+
+
 TYPES: Final[Mapping[Kind, Callable[[Any], Value]]] = {
     "text": str,
-    "whole": int,
+    "whole": _whole,
     "number": float,
     "truth": bool,
     "texts": lambda texts: tuple(map(str, texts)),

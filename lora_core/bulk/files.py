@@ -42,25 +42,26 @@ def find_inputs(named: Sequence[Path], without: Path | None = None) -> list[Inpu
 
     What begins with a dot is left out, since half-written files do, and so is all below ``without``.
     A file comes once, in the order of the names and then of the alphabet.
-
-    Raises:
-        LoraInputError: There is no file at all.
     """
     skipped = os.path.realpath(without) if without else None
     names: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for path in named:
-        folder, own = _folder(path, skipped) if path.is_dir() else _single(path)
+        is_folder = os.path.isdir(path)  # noqa: PTH112 (a path that cannot be looked at raises nothing)
+        folder, own = _folder(path, skipped) if is_folder else _single(path)
         names[folder] |= own
     found: dict[str, Input] = {}
     for folder, own in names.items():
         for each in _inputs(folder, own):
             found.setdefault(each.path, each)
-    if not found:
-        where = ", ".join(map(str, named))
-        raise LoraInputError(
-            f"There is no {SUFFIX} file in {where}.", key="file", expected=SUFFIX, found="none"
-        )
     return [*found.values()]
+
+
+def no_files(named: Sequence[Path]) -> LoraInputError:
+    """Returns the error for names that mean no file at all."""
+    where = ", ".join(map(str, named))
+    return LoraInputError(
+        f"There is no {SUFFIX} file in {where}.", key="file", expected=SUFFIX, found="none"
+    )
 
 
 def _single(path: Path) -> tuple[str, dict[str, str]]:
@@ -78,9 +79,8 @@ def _below(folder: str, skipped: str | None) -> Iterator[tuple[str, str]]:
     problems: list[OSError] = []
     seen: set[tuple[int, int]] = set()  # links can lead in circles
     for where, folders, files in os.walk(folder, onerror=problems.append, followlinks=True):
-        status = os.stat(where)  # noqa: PTH116
-        place = status.st_dev, status.st_ino
-        if place in seen or os.path.realpath(where) == skipped:
+        place = _place(where)
+        if place is None or place in seen or os.path.realpath(where) == skipped:
             folders.clear()
             continue
         seen.add(place)
@@ -90,6 +90,15 @@ def _below(folder: str, skipped: str | None) -> Iterator[tuple[str, str]]:
                 yield os.path.relpath(os.path.join(where, name), folder), ""  # noqa: PTH118
     for error in problems:
         yield os.path.relpath(error.filename, folder), error.strerror or str(error)
+
+
+def _place(folder: str) -> tuple[int, int] | None:
+    """Returns what a folder is to the system, whatever it is called; None if it has just gone."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _inputs(folder: str, names: dict[str, str]) -> Iterator[Input]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+from ..errors import LoraInputError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -14,17 +17,31 @@ if TYPE_CHECKING:
 Entry: TypeAlias = Mapping[str, Any]
 
 
+LOCKED_BYTE: Final = 2**40
+"""On Windows a lock is on bytes, which nobody else can read then: one where no line is."""
+
+
 class Journal:
     """A file that only grows. A line is with the system when ``add`` returns, so a process that is
-    killed loses none."""
+    killed loses none. It has one writer at a time; the system lets the next one in when a process
+    ends, however that is."""
 
     def __init__(self, path: Path) -> None:
-        """Opens it to go on, and makes it if it is not there; OSError if that cannot be."""
-        self._file: BinaryIO = path.open("ab", buffering=0)
+        """Opens it to go on, and makes it if it is not there.
+
+        Raises:
+            LoraInputError: Another process writes it.
+            OSError: It cannot be written.
+        """
+        self._file: IO[bytes] = path.open("ab", buffering=0)
+        try:
+            _lock(self._file)
+        except (BlockingIOError, PermissionError) as error:
+            self._file.close()
+            raise _in_use(path) from error
         if self._file.tell() and not _ends_whole(path):
-            self._file.write(
-                b"\n"
-            )  # what was cut off is a line of its own, which reading leaves out
+            # what was cut off is a line of its own, which reading leaves out
+            self._file.write(b"\n")
 
     def add(self, entry: Entry) -> None:
         """Writes one more entry."""
@@ -56,6 +73,34 @@ def _entry(line: bytes) -> Entry | None:
     except (ValueError, RecursionError):
         return None
     return cast(Entry, found) if isinstance(found, dict) else None
+
+
+def _lock(file: IO[bytes]) -> None:
+    if os.name == "nt":
+        import msvcrt
+
+        end = file.tell()
+        file.seek(LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        file.seek(end)
+    else:
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            return  # a file system without locks, such as some over a network
+
+
+def _in_use(path: Path) -> LoraInputError:
+    return LoraInputError(
+        f"Another run writes {path}. Wait until it has ended, or choose another place.",
+        key="out",
+        expected="a place that no other run uses",
+        found=str(path),
+    )
 
 
 def _ends_whole(path: Path) -> bool:

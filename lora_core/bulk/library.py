@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from .columns import Row, row_of
-from .files import Input, find_inputs
+from .files import Input, find_inputs, no_files
 from .journal import Journal, read_journal
+from .leftovers import clear_leftovers
 from .look import look, path_of, refused_row, state_of
 from .pool import Failed, each
 from .tables import check_table, read_table, write_table
@@ -42,13 +44,31 @@ def list_library(listing: Listing, watch: Watch) -> Tally:
     table; the next call goes on from there if this one is stopped.
 
     Raises:
-        LoraInputError: There can be no table at ``out``.
+        LoraInputError: There is no file at all, there can be no table at ``out``, or another process
+            writes it.
         OSError: It cannot be written.
     """
     check_table(listing.out)
-    journal = listing.out.with_name(f"{listing.out.name}.journal")
-    known = _known([*read_table(listing.out), *map(row_of, read_journal(journal))])
+    before = read_table(listing.out)
     files = find_inputs(listing.named)
+    if not files:
+        raise no_files(listing.named)
+    path = listing.out.with_name(f"{listing.out.name}.journal")
+    with Journal(path) as journal:
+        clear_leftovers([listing.out])
+        tally = _list(listing, files, _known([*before, *_rows(path)]), journal, watch)
+    path.unlink(missing_ok=True)
+    return tally
+
+
+def _list(
+    listing: Listing,
+    files: Sequence[Input],
+    known: Mapping[object, Row],
+    journal: Journal,
+    watch: Watch,
+) -> Tally:
+    """Writes the table, with what is ``known`` of files that are as they were."""
     states = {file.path: state_of(file, (listing.version, listing.hashed)) for file in files}
     rows = {
         file.path: row
@@ -57,17 +77,22 @@ def list_library(listing: Listing, watch: Watch) -> Tally:
     }
     tally = Tally(len(files), kept=len(rows))
     watch(tally)
-    with Journal(journal) as written:
-        todo = [file for file in files if file.path not in rows]
-        for file, found in each(partial(look, listing.hashed), todo, listing.workers):
-            row = _row(file, found, states[file.path])
-            written.add(row)
-            rows[file.path] = row
-            _count(tally, row)
-            watch(tally)
+    todo = [file for file in files if file.path not in rows]
+    for file, found in each(partial(look, listing.hashed), todo, listing.workers):
+        row = _row(file, found, states[file.path])
+        journal.add(row)
+        rows[file.path] = row
+        _count(tally, row)
+        watch(tally)
     write_table([rows[file.path] for file in files], listing.out)
-    journal.unlink()
     return tally
+
+
+def _rows(journal: Path) -> Iterator[Row]:
+    """Yields the rows of a journal, without lines of anything else."""
+    for entry in read_journal(journal):
+        with suppress(ValueError, TypeError):
+            yield row_of(entry)
 
 
 def _known(rows: Sequence[Row]) -> Mapping[object, Row]:

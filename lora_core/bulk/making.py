@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +11,11 @@ from typing import Any, Final, Protocol
 
 from ..algebra import FileId
 from ..errors import LoraError
+from ..library import folded
 from ..reading import identify
-from .files import Input, find_inputs
+from .files import Input, find_inputs, no_files
 from .journal import Entry, Journal, read_journal
+from .leftovers import clear_leftovers
 from .look import path_of
 from .pool import Failed, each
 from .tally import Failure, Tally, Watch
@@ -78,38 +79,63 @@ def make_all(orders: Sequence[Order], folder: Path, workers: int, watch: Watch) 
         watch: Is called after each file.
 
     Raises:
+        LoraInputError: There is no file at all, or another process makes files there.
         OSError: Nothing can be written there.
     """
-    jobs = [*_jobs(orders, folder)]
+    jobs = [*dict.fromkeys(_jobs(orders, folder))]
+    if not jobs:
+        raise no_files([order.named for order in orders])
     folder.mkdir(parents=True, exist_ok=True)
-    made = {entry.get("out"): entry for entry in read_journal(folder / JOURNAL)}
+    with Journal(folder / JOURNAL) as journal:
+        return _make_all(jobs, folder, journal, workers, watch)
+
+
+def _make_all(
+    jobs: Sequence[_Job], folder: Path, journal: Journal, workers: int, watch: Watch
+) -> Tally:
+    made = _made(folder)
+    clear_leftovers(folder / out for out in made)
     tally = Tally(len(jobs))
-    known = [ready for job in _single(jobs, tally) if (ready := _ready(job, tally))]
+    found = [job for job in jobs if _is_found(job, tally)]
+    known = [ready for job in _single(found, folder, tally) if (ready := _ready(job, tally))]
     todo = [ready for ready in known if _is_new(ready, folder, made.get(ready.job.out), tally)]
     watch(tally)
-    with Journal(folder / JOURNAL) as journal:
-        for ready, found in each(partial(_make, folder), _begin(todo, journal), workers):
-            if isinstance(found, Failed):
-                tally.failures.append(Failure(path_of(ready.job.source), found.error))
-            else:
-                journal.add({**_begun(ready), "state": _state(folder / ready.job.out), **found})
-                tally.done += 1
-            watch(tally)
+    for ready, told in each(partial(_make, folder), _begin(todo, journal), workers):
+        if isinstance(told, Failed):
+            tally.failures.append(Failure(path_of(ready.job.source), told.error))
+        else:
+            journal.add({**_begun(ready), **told})
+            tally.done += 1
+        watch(tally)
     return tally
+
+
+def _made(folder: Path) -> Mapping[str, Entry]:
+    """Returns what the journal says of each new file, without lines of anything else."""
+    entries = read_journal(folder / JOURNAL)
+    return {out: entry for entry in entries if isinstance(out := entry.get("out"), str)}
 
 
 def _jobs(orders: Sequence[Order], folder: Path) -> Iterator[_Job]:
     for order in orders:
         for file in find_inputs([order.named], without=folder):
-            out = Path(file.name).with_suffix(order.make.suffix).as_posix()
+            out = "" if file.problem else Path(file.name).with_suffix(order.make.suffix).as_posix()
             yield _Job(file, order.make, out)
 
 
-def _single(jobs: Sequence[_Job], tally: Tally) -> Iterator[_Job]:
+def _is_found(job: _Job, tally: Tally) -> bool:
+    if job.source.problem:
+        tally.failures.append(Failure(path_of(job.source), job.source.problem))
+    return not job.source.problem
+
+
+def _single(jobs: Sequence[_Job], folder: Path, tally: Tally) -> Iterator[_Job]:
     """Yields jobs of which each makes another file."""
     seen: dict[str, _Job] = {}
+    # the journal itself shows whether two spellings are one file here
+    folds = (folder / JOURNAL.upper()).exists()
     for job in jobs:
-        first = seen.setdefault(os.path.normcase(job.out), job)
+        first = seen.setdefault(folded(job.out) if folds else job.out, job)
         if first is job:
             yield job
         else:
@@ -119,8 +145,6 @@ def _single(jobs: Sequence[_Job], tally: Tally) -> Iterator[_Job]:
 
 def _ready(job: _Job, tally: Tally) -> _Ready | None:
     try:
-        if job.source.problem:
-            raise OSError(job.source.problem)
         file = identify(job.source.path, job.source.name)
     except (LoraError, OSError) as error:
         tally.failures.append(Failure(path_of(job.source), str(error)))
@@ -160,13 +184,13 @@ def _begun(ready: _Ready) -> Entry:
 
 
 def _state(out: Path) -> list[int]:
-    status = out.stat()
+    status = out.lstat()
     return [status.st_mtime_ns, status.st_size]
 
 
 def _make(folder: Path, ready: _Ready) -> Mapping[str, Any]:
     out = folder / ready.job.out
     out.parent.mkdir(parents=True, exist_ok=True)
-    if out.exists():
-        return {}  # it was not there before: a worker that has ended since had made it
-    return ready.job.make(ready.file, out)
+    # if it is there, which it was not before, a worker that has ended since had made it
+    told: Mapping[str, Any] = {} if out.exists() else ready.job.make(ready.file, out)
+    return {"state": _state(out), **told}

@@ -17,6 +17,7 @@ from harness.samples import pair, write
 from lora_core import LoraError
 from lora_core.__main__ import main
 from lora_core.bulk.columns import COLUMNS
+from lora_core.bulk.journal import Journal
 from lora_core.reading import check_file, identify
 from tests.fuzz.judge import draft_of
 from tests.fuzz.written import written
@@ -208,6 +209,53 @@ def test_links_in_circles_missing_files_and_names_that_are_no_text(run, library,
     assert "UTF-8" in errors["\ufffd.safetensors"]
 
 
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_a_time_that_no_table_can_hold_stops_nothing(run, library, tmp_path, ending):
+    os.utime(library / "ink.safetensors", ns=(0, 2**63))
+    table = tmp_path / f"library.{ending}"
+    assert run("inspect", library, "--out", table).told["done"] == 3
+    assert run("inspect", library, "--out", table).told["kept"] == 3
+    if ending != "csv":
+        assert rows_of(table)["ink.safetensors"]["mtime_ns"] is None
+
+
+def test_lines_of_a_journal_that_are_no_rows_are_left_out(run, library, tmp_path):
+    table = tmp_path / "library.jsonl"
+    run("inspect", library, "--out", table)
+    row = rows_of(table)["ink.safetensors"]
+    table.unlink()
+    journal = tmp_path / "library.jsonl.journal"
+    damaged = [{"path": 1, "size": "large"}, {"path": [], "size": {}}, []]
+    journal.write_text("".join(f"{json.dumps(entry)}\n" for entry in (*damaged, row)))
+    assert run("inspect", library, "--out", table).told["kept"] == 1
+
+
+def test_a_table_has_one_writer_at_a_time(run, library, tmp_path):
+    table = tmp_path / "library.jsonl"
+    with Journal(tmp_path / "library.jsonl.journal"):
+        said = run("inspect", library, "--out", table)
+    assert (said.returncode, "Another run writes" in said.stderr) == (1, True)
+    assert not table.exists()
+    assert run("inspect", library, "--out", table).told["done"] == 3
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look anywhere")
+def test_a_folder_that_nobody_may_look_into_stops_nothing(run, library, tmp_path):
+    shut = [library / "ink", tmp_path / "shut"]
+    for folder in shut:
+        folder.mkdir()
+        folder.chmod(0)
+    rows = run("inspect", library, tmp_path / "shut", "--out", tmp_path / "library.jsonl")
+    made = run("resize", library, shut[1], "--rank", "1", "--out-dir", tmp_path / "small")
+    for folder in shut:
+        folder.chmod(0o700)
+    for said in (rows, made):
+        failed = {each["path"]: each["error"] for each in said.told["failed"]}
+        assert said.told["done"] == 3
+        assert "denied" in failed[str(library / "ink")]
+        assert len(failed) == 3  # the others are the folder that was named, and the page
+
+
 # --- new files from many --------------------------------------------------------------------------
 
 
@@ -264,6 +312,45 @@ def test_two_files_that_would_become_one(run, library, tmp_path):
     )
     (failed,) = said.told["failed"]
     assert (said.told["done"], failed["path"]) == (1, str(again / "ink.safetensors"))
+
+
+def test_a_file_that_is_named_twice_is_made_once(run, library, tmp_path):
+    (tmp_path / "empty").mkdir()
+    styles = library / "styles"
+    named = (styles, styles / "light.safetensors", tmp_path / "empty")
+    said = run("resize", *named, "--rank", "1", "--out-dir", tmp_path / "o")
+    assert (said.returncode, said.told["files"], said.told["done"]) == (0, 2, 2)
+
+
+def test_a_folder_has_one_writer_at_a_time(run, library, tmp_path):
+    out = tmp_path / "small"
+    out.mkdir()
+    resize = ("resize", library / "styles", "--rank", "1", "--out-dir", out)
+    with Journal(out / "lora-algebra.jsonl"):
+        said = run(*resize)
+    assert (said.returncode, "Another run writes" in said.stderr) == (1, True)
+    assert not made_in(out)
+    assert run(*resize).told["done"] == 2
+
+
+def test_what_a_killed_run_has_left_is_cleared_away(run, library, tmp_path):
+    out = tmp_path / "small"
+    resize = ("resize", library / "styles", "--rank", "1", "--out-dir", out)
+    run(*resize)
+    (out / "light.safetensors").unlink()
+    half, other = out / ".light.123.part.safetensors", out / ".mine.123.part.safetensors"
+    for part in (half, other):
+        part.write_bytes(b"half")
+    assert run(*resize).told["done"] == 1
+    assert (half.exists(), other.exists()) == (False, True)
+
+
+def test_lines_of_its_journal_that_are_no_entries_are_left_out(run, library, tmp_path):
+    out = tmp_path / "small"
+    out.mkdir()
+    lines = '{"out": [1]}\n{"out": "light.safetensors", "key": 5}\n'
+    (out / "lora-algebra.jsonl").write_text(lines)
+    assert run("resize", library / "styles", "--rank", "1", "--out-dir", out).told["done"] == 2
 
 
 def test_what_was_made_is_no_input(run, library):

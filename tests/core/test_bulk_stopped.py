@@ -122,6 +122,7 @@ def test_the_same_command_goes_on(tmp_path, capsys, verb, how, some):
     told = json.loads(capsys.readouterr().out)
     assert told["files"] == told["done"] + told["kept"] == FILES
     assert told["kept"] >= done
+    assert not list(out.glob(".*"))
     if verb == "convert":
         assert len(list(out.glob("[0-9]*.safetensors"))) == FILES
     else:
