@@ -27,6 +27,7 @@ REQUESTS_AT_ONCE = 2
 """How many requests read from disk at the same time."""
 
 KIND = re.compile("|".join(MODEL_KINDS))
+CURSOR = re.compile(r"[0-9a-f]{1,32}-[0-9]{1,18}")
 LONGEST_ERROR_CHARS = 2000
 
 LARGEST_VIDEO_BYTES = 64 * 2**20
@@ -45,9 +46,13 @@ def overview_routes() -> dict[str, Handler]:
     overview = Overview()
     turns = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
-    async def library(_: web.Request) -> web.Response:
+    async def library(request: web.Request) -> web.Response:
+        try:
+            since = parameter(request.query, "since", CURSOR, "")
+        except LoraInputError as error:
+            return refusal(error)
         async with turns:
-            return reply(await asyncio.to_thread(_all_files, overview))
+            return reply(await asyncio.to_thread(_library, overview, since))
 
     async def model(request: web.Request) -> web.Response:
         try:
@@ -69,12 +74,22 @@ def overview_routes() -> dict[str, Handler]:
     return {LIBRARY: library, MODEL: model, VIDEO: video}
 
 
-def _all_files(overview: Overview) -> bytes:
-    """Returns what is known of every listed file by now, and whether that is all."""
+def _library(overview: Overview, since: str) -> bytes:
+    """Returns what is known of every listed file by now, whether that is all, and a cursor; or after
+    the cursor ``since``, only what has become known after it.
+
+    All files are told for a cursor of another run, too. Only an answer with ``since`` is in part.
+    """
+    news = overview.since(since) if since else None
+    if news is not None:
+        entries = [_entry(file, glance) for file, glance in news.seen]
+        told = {"complete": news.complete, "cursor": news.cursor, "since": since}
+        return written({**told, "files": entries})
     files = listed_files()
+    cursor = overview.cursor  # before what is known is asked for, so that nothing falls between
     known = overview.known(files)
     entries = [_entry(file, glance) for file, glance in zip(files, known, strict=True)]
-    return written({"complete": all(known), "files": entries})
+    return written({"complete": all(known), "cursor": cursor, "files": entries})
 
 
 def _entry(file: Listed, glance: Glance | None) -> dict[str, object]:

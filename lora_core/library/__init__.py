@@ -6,7 +6,7 @@ from .facts import Facts, facts_of, stated_triggers
 from .filenames import choose_name, close_names, folded
 from .glance import Glance, glance_of, model_architecture
 from .inspect import inspect_file
-from .overview import Overview
+from .overview import News, Overview
 from .resolve import Asked, Found, resolve, warnings_of
 from .surroundings import Listed, find_listed
 
@@ -18,6 +18,7 @@ __all__ = [
     "Found",
     "Glance",
     "Listed",
+    "News",
     "Overview",
     "block_sizes",
     "choose_name",

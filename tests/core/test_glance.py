@@ -139,6 +139,9 @@ def test_a_model_that_cannot_be_read_is_refused(tmp_path):
 # --- what lies next to files ---------------------------------------------------------------------
 
 
+SHELF = ("ink.safetensors", "odd[1].safetensors", "in/ink.safetensors", "in/a.b.safetensors")
+
+
 @pytest.fixture
 def shelf(tmp_path):
     folder = tmp_path / "loras"
@@ -236,6 +239,42 @@ def test_a_file_is_looked_at_again_when_it_or_its_notes_have_changed(shelf):
     assert len(looks.names) > once
     (other,) = [replace(changed, state=(1, 2, 3))]
     assert overview.known([other]) == [None]
+
+
+def news_until_known(overview: Overview, cursor: str):
+    """All that is told after a cursor until nothing is left to look at, and the last cursor."""
+    told = []
+    for _ in range(2000):
+        news = overview.since(cursor)
+        told += news.seen
+        cursor = news.cursor
+        if news.complete:
+            return told, cursor
+        threading.Event().wait(0.01)
+    raise AssertionError("waited in vain")
+
+
+def test_what_becomes_known_is_told_once(shelf):
+    looks = Looks()
+    overview = Overview(looks)
+    ink, odd, inner, new = listed(shelf, *SHELF).values()
+    cursor = overview.cursor
+    overview.known([ink, odd, inner])
+    assert (overview.since(cursor).seen, overview.since(cursor).complete) == ([], False)
+    looks.go.set()
+    told, last = news_until_known(overview, cursor)
+    assert {file: glance.base for file, glance in told} == {
+        ink: "ink.safetensors",
+        odd: None,
+        inner: "in/ink.safetensors",
+    }
+    assert len(told) == 3
+    assert overview.since(last).seen == []
+    # all are asked for again: one is gone, and one is new
+    overview.known([new, odd, inner])
+    assert [file for file, _ in news_until_known(overview, last)[0]] == [new]
+    assert {file for file, _ in overview.since(cursor).seen} == {odd, inner, new}
+    assert Overview(looks).since(last) is None
 
 
 def test_two_threads_look_and_then_end(shelf):

@@ -82,6 +82,41 @@ def test_a_new_file_is_seen_and_one_that_is_gone_forgotten(host):
     assert f"{FOLDER}/new.safetensors" not in library(host)
 
 
+@pytest.mark.usefixtures("shelf")
+def test_after_a_cursor_only_what_has_become_known_is_told(host):
+    library(host)
+    told = get(host, "library")[1]
+    assert get(host, "library", since=told["cursor"])[1] == {
+        "complete": True,
+        "cursor": told["cursor"],
+        "since": told["cursor"],
+        "files": [],
+    }
+    write_lora(host.loras_dir / FOLDER / "later.safetensors", "wan", seed=3)
+    listed = [file["name"] for file in get(host, "library")[1]["files"]]
+    later = {}
+
+    def complete():
+        _, answer = get(host, "library", since=told["cursor"])
+        later.update({file["name"]: file for file in answer["files"]})
+        return answer["complete"]
+
+    host.wait_until(complete, "look at the new file")
+    (name,) = later
+    assert name == f"{FOLDER}/later.safetensors"
+    assert "Wan" in later[name]["architectures"]
+    # the cursor of a host that is gone, or of nobody
+    whole = get(host, "library", since="00000000-5")[1]
+    assert "since" not in whole
+    assert [file["name"] for file in whole["files"]] == listed
+    (host.loras_dir / FOLDER / "later.safetensors").unlink()
+
+
+@pytest.mark.parametrize("since", ["7", "-7", "a1-", "../etc", "a1-" + "9" * 19, "a1-7 "])
+def test_what_is_no_cursor_is_refused(host, since):
+    assert get(host, "library", since=since)[0] == 400
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "architecture"),
     [

@@ -313,11 +313,11 @@ def fresh(shelf):
     shutil.rmtree(folder)
 
 
-def test_all_is_asked_for_again_until_all_is_known(page, rows, fresh):  # noqa: ARG001
+def test_the_page_asks_for_what_is_new_until_all_is_known(page, rows, fresh):  # noqa: ARG001
     answers: list = []
 
     def hear(response):
-        if response.url.endswith("/lora_algebra/library"):
+        if "/lora_algebra/library" in response.url:
             answers.append(response)
 
     page.browser_page.on("response", hear)
@@ -326,6 +326,8 @@ def test_all_is_asked_for_again_until_all_is_known(page, rows, fresh):  # noqa: 
     page.browser_page.wait_for_timeout(1500)  # longer than between the first questions
     told = [answer.json()["complete"] for answer in answers]
     assert told == [False] * (len(told) - 1) + [True]
+    assert len(told) > 1
+    assert all("since" in answer.json() for answer in answers[1:])
     page.browser_page.remove_listener("response", hear)
     expect(control(rows, "base")).to_contain_text("Flux (302)")
     rows.press("Escape")

@@ -1,6 +1,6 @@
 /**
- * What our route says of all files at a glance. It tells at once what it knows already, and is asked again until that is
- * all, but only while somebody looks on.
+ * What our route says of all files at a glance. It tells at once what it knows already, and is then asked for what has
+ * become known since, until that is all, but only while somebody looks on.
  *
  * @typedef {import("../model/narrowing.js").Glance} Glance
  */
@@ -15,6 +15,8 @@ class Overview {
   /** @type {Map<string, Glance>} by the listed name */
   glances = new Map();
   #complete = false;
+  /** @type {string | undefined} what the next question begins after; all files without one */
+  #cursor;
   /** @type {Promise<void> | null} the question that is under way, or has been answered */
   #asked = null;
   /** @type {Set<() => void>} */
@@ -52,19 +54,22 @@ class Overview {
     this.#asked = null;
   }
 
-  /** Asks, unless there is a question that has no answer yet. */
-  #ask() {
-    this.#underWay ??= this.#askNow().finally(() => {
+  /** Asks, unless there is a question that has no answer yet. @param {string} [cursor] */
+  #ask(cursor = "") {
+    this.#underWay ??= this.#askNow(cursor).finally(() => {
       this.#underWay = null;
     });
     return this.#underWay;
   }
 
-  async #askNow() {
+  /** @param {string} cursor */
+  async #askNow(cursor) {
     clearTimeout(this.#timer);
-    const told = await fetchJson("/lora_algebra/library");
+    const told = await fetchJson(`/lora_algebra/library${cursor && `?since=${cursor}`}`);
     if (Array.isArray(told?.files)) {
-      this.glances = new Map(told.files.map((/** @type {Glance} */ glance) => [glance.name, glance]));
+      if (told.since === undefined) this.glances = new Map(); // it tells of all files
+      for (const glance of told.files) this.glances.set(glance.name, glance);
+      this.#cursor = told.cursor;
       this.#complete = told.complete === true;
     } else this.#complete = true; // who does not answer is not asked again
     for (const changed of this.#watchers) changed();
@@ -77,7 +82,7 @@ class Overview {
     const wait = WAITS[Math.min(this.#questions, WAITS.length - 1)];
     this.#questions += 1;
     this.#timer = setTimeout(() => {
-      this.#asked = this.#ask();
+      this.#asked = this.#ask(this.#cursor);
     }, wait);
   }
 
