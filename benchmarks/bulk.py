@@ -1,21 +1,21 @@
-"""``python -m benchmarks.bulk``: a table of a library, by a plain pool of processes and by Ray.
+"""``python -m benchmarks.bulk``: work on many files, by a plain pool of processes and by Ray, and by our commands.
 
-The contenders look at the same files with the same function, hashes and all, one after the other in each round.
-Times are medians, from the start of the processes to the end of the last file. The files are hard links to a few,
-so they come from memory, and what is measured is the work and not the disk. Ray is left out if it is not installed.
+It prints a section of docs/benchmarks.md. Run it in our own environment, since the host's has no Ray; without Ray, its
+rows are left out. ``--json FILE`` writes the numbers. On two quiet cores it takes about twenty minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
-import sys
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import redirect_stdout, suppress
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -23,10 +23,24 @@ from statistics import median
 import torch
 
 from harness.samples import pair, write
-from lora_core.bulk import Listing, list_library
+from lora_core.__main__ import main as command
 from lora_core.bulk.files import Input, find_inputs
 from lora_core.bulk.look import look
 from lora_core.bulk.pool import cores, each
+
+from .report import Section, Table, progress
+
+NOTE = (
+    "The contenders look at the same {files:,} files of {layers} layers ({size} KB each) with the same function, hashes and "
+    "all, one after the other in each of {rounds} rounds. Times are medians, from the start of the processes to the end of the "
+    "last file. The files are hard links to a few, so they come from memory, and what is measured is the work and not the disk. "
+    "*CPU* is the time of all processors in all processes; that to start is of a run on a few files, and is not part of "
+    "what a file takes. The memory is that of all processes at their end."
+)
+COMMANDS_NOTE = (
+    "Each command with {workers} processes, on {files:,} of the files, from start to end, and the same command once more when "
+    "nothing is left to do. New files are written to the disk for good, one by one."
+)
 
 DIFFERENT = 32
 """How many files differ; the others are hard links to these."""
@@ -133,12 +147,13 @@ Run = Callable[[Sequence[Input]], tuple[float, float]]
 
 def contenders(workers: int) -> dict[str, Run]:
     found: dict[str, Run] = {
-        "in this process": partial(by_pool, workers=1),
-        f"pool, {workers} processes": partial(by_pool, workers=workers),
+        "one process, ours": partial(by_pool, workers=1),
+        f"{workers} processes, pool": partial(by_pool, workers=workers),
     }
     if importlib.util.find_spec("ray"):
+        found["one process, Ray, 25 a task"] = partial(by_ray, 25, workers=1)
         for batch in (1, 25):
-            name = f"Ray, {workers} processes, {batch} a task"
+            name = f"{workers} processes, Ray, {batch} a task"
             found[name] = partial(by_ray, batch, workers=workers)
     return found
 
@@ -149,60 +164,99 @@ def cost_of(run: Run, files: Sequence[Input]) -> Cost:
     return Cost(time.perf_counter() - began, after - before, mib)
 
 
-def compete(files: Sequence[Input], workers: int, rounds: int) -> None:
-    """Prints the table of the contenders; a start is a run on a few files."""
-    costs: dict[str, list[tuple[Cost, Cost]]] = {}
-    for _ in range(rounds):
+Costs = dict[str, list[tuple[Cost, Cost]]]
+"""What the start and the whole of each round took, by contender."""
+
+
+def compete(files: Sequence[Input], workers: int, rounds: int) -> Costs:
+    """Runs all contenders in turn; a start is a run on a few files."""
+    costs: Costs = {}
+    for number in range(rounds):
         for name, run in contenders(workers).items():
+            progress(f"round {number + 1}: {name}")
             found = cost_of(run, files[: 4 * workers]), cost_of(run, files)
             costs.setdefault(name, []).append(found)
-            print(name, *found, file=sys.stderr, flush=True)
-    alone = median(whole.seconds for _, whole in costs["in this process"])
-    print(
-        "| by | seconds | files/s | times as fast | start, s | CPU ms/file | start, CPU s | MiB |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+            progress(f"{found[1].seconds:.1f} s, {found[1].cpu_s:.1f} s of all processors")
+    return costs
+
+
+def table_of(costs: Costs, count: int, note: str) -> Table:
+    """Returns the table of the contenders."""
+    columns = ("by", "s", "files/s", "times as fast", "CPU ms/file", "start s", "start CPU s", "MB")
+    alone = median(whole.seconds for _, whole in next(iter(costs.values())))
+    rows: list[Sequence[str]] = []
     for name, own in costs.items():
         took = median(whole.seconds for _, whole in own)
         start = median(start.seconds for start, _ in own)
         start_cpu = median(start.cpu_s for start, _ in own)
-        cpu = median(whole.cpu_s - start.cpu_s for start, whole in own) / len(files) * 1000
+        cpu = median(whole.cpu_s - start.cpu_s for start, whole in own) / count * 1000
         mib = max(whole.mib for _, whole in own)
-        speed = f"{took:.1f} | {len(files) / took:.0f} | {alone / took:.2f}"
-        print(f"| {name} | {speed} | {start:.1f} | {cpu:.2f} | {start_cpu:.1f} | {mib:.0f} |")
+        speed = (f"{took:.1f}", f"{count / took:.0f}", f"{alone / took:.2f}", f"{cpu:.2f}")
+        rows.append((name, *speed, f"{start:.1f}", f"{start_cpu:.1f}", f"{mib:.0f}"))
+    return Table("By pool and by Ray", note, columns, rows)
 
 
-def list_twice(folder: Path, workers: int) -> None:
-    """Prints how long the whole command takes, and once more when nothing has changed."""
-    out = folder.with_name(
-        "library.parquet" if importlib.util.find_spec("pyarrow") else "library.jsonl"
-    )
-    listing = Listing([folder], out, True, workers, "benchmark")
-    for what in ("first", "again"):
-        began = time.perf_counter()
-        tally = list_library(listing, lambda _: None)
-        took = time.perf_counter() - began
-        print(
-            f"{what}: {took:.1f} s, {tally.done} read, {tally.kept} kept, {out.stat().st_size} bytes"
-        )
+def commands(out: Path) -> dict[str, list[str]]:
+    """Returns our commands by what they are called in the table."""
+    ending = "parquet" if importlib.util.find_spec("pyarrow") else "jsonl"
+    return {
+        "inspect": ["--out", str(out.with_suffix(f".{ending}"))],
+        "convert": ["--dtype", "float16", "--out-dir", str(out)],
+        "resize": ["--rank", "2", "--out-dir", str(out)],
+        "analyse": ["--out-dir", str(out)],
+    }
+
+
+def use(folder: Path, count: int, workers: int) -> Table:
+    """Runs each of our commands twice, and returns their table."""
+    rows: list[Sequence[str]] = []
+    for verb, more in commands(folder.with_name("made")).items():
+        took: list[float] = []
+        for again in ("", ", again"):
+            progress(f"{verb}{again}")
+            began = time.perf_counter()
+            with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123
+                status = command([verb, str(folder), *more, "--json", "--workers", str(workers)])
+            took.append(time.perf_counter() - began)
+            if status:
+                raise RuntimeError(f"{verb} has ended with {status}")
+        shutil.rmtree(folder.with_name("made"), ignore_errors=True)
+        rows.append((f"`{verb}`", f"{took[0]:.1f}", f"{count / took[0]:.0f}", f"{took[1]:.1f}"))
+    note = COMMANDS_NOTE.format(workers=workers, files=count)
+    return Table("By command", note, ("command", "s", "files/s", "again s"), rows)
 
 
 def main() -> None:
+    options = parsed()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, some = Path(temporary) / "library", Path(temporary) / "some"
+        make_library(folder, options.files, options.layers)
+        make_library(some, options.made, options.layers)
+        files = find_inputs([folder])
+        size = files[0].listed.size if files[0].listed else 0
+        told = {"files": len(files), "layers": options.layers, "rounds": options.rounds}
+        costs = compete(files, options.workers, options.rounds)
+        tables = [
+            table_of(costs, len(files), NOTE.format(**told, size=round(size / 1000))),
+            use(some, options.made, options.workers),
+        ]
+    print(Section("Many files", f"`python -m benchmarks.bulk`, {cores()} cores.", tables))
+    if options.json:
+        plain = {name: [[*map(asdict, both)] for both in own] for name, own in costs.items()}
+        text = json.dumps({**told, "costs": plain, "commands": tables[1].rows})
+        options.json.write_text(text, encoding="utf-8")
+
+
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--made", type=int, default=10_000, help="for how many our commands run")
     parser.add_argument("--layers", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=cores())
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "library"
-        make_library(folder, options.files, options.layers)
-        files = find_inputs([folder])
-        size = files[0].listed.size if files[0].listed else 0
-        print(f"{len(files)} files of {options.layers} layers, {size} bytes each, {cores()} cores")
-        compete(files, options.workers, options.rounds)
-        list_twice(folder, options.workers)
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

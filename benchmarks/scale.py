@@ -1,7 +1,7 @@
 """How time and memory grow with the size of the work: stacks, ranks, keys of a file, files of a library.
 
-``python -m benchmarks.scale FOLDER ROUNDS SIZES`` measures everything, and prints it as JSON. It starts the host
-once, and each measurement is a fork of it, in which nobody has used the files or the models.
+``python -m benchmarks.scale FOLDER ROUNDS SIZES [CASE…]`` measures everything, or some cases, and prints it as JSON. It
+starts the host once, and each measurement is a fork of it, in which nobody has used the files or the models.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _row(
     return (step, *shown, *(f"{slope:.2f}" for slope in slopes), f"{expected:g}")
 
 
-def main(folder: str, rounds: str, which: str) -> None:
+def main(folder: str, rounds: str, which: str, *names: str) -> None:
     start("cpu")
     load_modules()
     gc.freeze()  # a collection in a fork would copy all of the host's objects
@@ -119,6 +119,7 @@ def main(folder: str, rounds: str, which: str) -> None:
             for size in (case.few if which == "few" else case.sizes)
         }
         for case in CASES
+        if not names or case.name in names
     }
     print(json.dumps(found))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from multidict import MultiDict
 
 from . import models
 from .host_nodes import our_apply
@@ -218,17 +219,26 @@ def _library(folder: Path) -> Callable[[Step], None]:
         ask = overview_routes()[LIBRARY]
         with step("picker, until all is known"):
             waits = chain(PAGE_WAITS_S, repeat(PAGE_WAITS_S[-1]))
-            while not _answer(ask)["complete"]:
+            told = _answer(ask)
+            while not told["complete"]:
                 time.sleep(next(waits))
+                told = _answer(ask, since=told["cursor"])
         with step("picker, again"):
             _answer(ask)
 
     return run
 
 
-def _answer(ask: Callable[[Any], Any]) -> dict[str, Any]:
-    """Returns what the picker's route says, which does not look at the question."""
-    return json.loads(asyncio.run(ask(None)).body)
+@dataclass(frozen=True)
+class _Question:
+    """As much of a request as our route looks at."""
+
+    query: MultiDict[str]
+
+
+def _answer(ask: Callable[[Any], Any], **query: str) -> dict[str, Any]:
+    """Returns what the picker's route says."""
+    return json.loads(asyncio.run(ask(_Question(MultiDict(query)))).body)
 
 
 CASES = (
@@ -278,7 +288,7 @@ CASES = (
         title="Libraries of 500 to 50,000 files",
         note=f"LoRAs of one size in folders of {IN_A_FOLDER}. A file that is looked for by its content has another "
         "name and is the last of all, so that all of them are hashed: the most that there can be. *Headers checked* is "
-        "`check_file` for every file. The picker's route is asked directly, without a server, as often as the page asks. "
+        "`check_file` for every file. The picker's route is asked directly, without a server, as often as the page asks and for what the page asks. "
         "Everything is expected to take as long as there are files.",
         sizes=(500, 1_500, 5_000, 15_000, 50_000),
         few=(200, 600),
