@@ -95,8 +95,8 @@ class Comfy:
         """Returns the ids of the prompts that it has now, and of the last ones that it had."""
 
         def ask(server: Server) -> list[str]:
-            past = as_object(server.get(f"/history?max_items={_RECENT}"))
-            return [*_queue(server), *past]
+            now = _queue(server)  # first: what leaves the queue is in the history then
+            return [*now, *as_object(server.get(f"/history?max_items={_RECENT}"))]
 
         return self._at_once(ask)
 
@@ -130,9 +130,9 @@ class Comfy:
         identity, server = prompt_id(job), self._server()
         self._under_way.add(identity)
         try:
-            adopted = self._adopted(server, identity) if first else None
-            if adopted:
-                return adopted
+            earlier = self._of_earlier_run(server, job, identity) if first else None
+            if earlier:
+                return earlier
             refused = self._ask(server, lambda server: _queue_up(server, job, identity))
             return refused or self._outcome(server, self._entry(server, job, identity))
         except _TookTooLong:
@@ -141,8 +141,14 @@ class Comfy:
         finally:
             self._under_way.discard(identity)
 
-    def _adopted(self, server: Server, identity: str) -> Outcome | None:
-        """Returns what an earlier run has asked for and not fetched, if all of it is still there."""
+    def _of_earlier_run(self, server: Server, job: Job, identity: str) -> Outcome | None:
+        """Returns what an earlier run has asked for and not fetched, as soon as it has ended; None if it isn't there,
+        or not all of it."""
+        if isinstance(self._at, Process):
+            return None  # ours ends with its run
+        # Who asks the history first misses what ends meanwhile, and runs it once more.
+        if identity in self._ask(server, _queue):
+            return self._outcome(server, self._entry(server, job, identity))
         entry = self._history(server, identity)
         if not answers.succeeded(entry):
             return None

@@ -164,6 +164,7 @@ def start(asked: Asked, *, most: int | None = None) -> RayEngine:
     if asked.dashboard:
         needed("aiohttp_cors", "the dashboard", "ray[default]")
     if asked.hosts:
+        _check_alone(asked)
         places, gpus = _hosts(asked), 0.0
     else:
         workers, gpus = _share(asked)
@@ -224,6 +225,26 @@ def _of_table(items: Sequence[Item], entries: Sequence[Entry]) -> tuple[Entry, .
         for item in items
         if item.key in known
     )
+
+
+def _check_alone(asked: Asked) -> None:
+    """Refuses what is said of ComfyUIs that are to be started, where none is."""
+    own = {
+        "--comfyui": asked.comfyui,
+        "--python": asked.python,
+        "--comfyui-args": asked.arguments or None,
+        "--workers": asked.workers,
+        "--gpus": asked.gpus,
+    }
+    given = [name for name, value in own.items() if value is not None]
+    if given:
+        raise LoraInputError(
+            f"with --host, this command starts no ComfyUI: leave out {' and '.join(given)}, or --host. To say where the "
+            "models of a host lie, use --models.",
+            key="host",
+            expected="--host alone",
+            found=", ".join(given),
+        )
 
 
 def _hosts(asked: Asked) -> list[Place]:

@@ -188,6 +188,20 @@ def planned(asked):
     return command.plan(asked, command.read(asked), OBJECT_INFO)
 
 
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"workers": 2, "gpus": 0.5}, "--workers, --gpus"),
+        ({"comfyui": Path("c")}, "--comfyui"),
+        ({"python": Path("p"), "arguments": ("--lowvram",)}, "--python, --comfyui-args"),
+    ],
+)
+def test_what_is_about_comfyuis_of_its_own_is_refused_beside_hosts(tmp_path, more, named):
+    with pytest.raises(LoraInputError, match="starts no ComfyUI: leave out --") as error:
+        command.start(replace(given(tmp_path, TABLE), **more))
+    assert (error.value.key, error.value.found) == ("host", named)
+
+
 TABLE = "LoadLoRA.strength,KSampler.seed\n0.5,1\n1,1\n1,1\n0.5,2\n"
 
 
