@@ -17,6 +17,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from lora_core.text import shortened
+
 from . import answers
 from .item import Job, Outcome, Output, Prompt
 from .process import Own, Process
@@ -34,6 +36,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 _RECENT: Final = 256
 _PENDING, _RUNNING = "pending", "running"
 _KEY_CHARS: Final = 16
+_MOST_FILES: Final = 10_000
 
 _TRIES_ALONE: Final = 2
 """An item that has ended ComfyUI this often while nothing else ran is given up."""
@@ -201,13 +204,16 @@ class Comfy:
 
     def _saved(self, server: Server, entry: Mapping[str, Any]) -> Outcome:
         names = answers.saved_names(entry)
+        if len(names) > _MOST_FILES:
+            return answers.failed("no output", f"It has saved more than {_MOST_FILES:,} files.")
         outputs: list[Output] = []
         for found in names:
             content = self._fetched(server, found)
             if content is None:
                 words = f'ComfyUI has saved "{found.name}", but it can\'t be fetched.'
                 return answers.failed("no output", words, found.node)
-            outputs.append(Output(found.node, found.kind, found.name, content))
+            node, kind = (shortened(name, answers.NAME_CHARS) for name in (found.node, found.kind))
+            outputs.append(Output(node, kind, found.name, content))
             if sum(len(each.content) for each in outputs) > FILE_BYTES:
                 return answers.failed("no output", f"It has saved more than {FILE_BYTES:,} bytes.")
         if not outputs:
@@ -220,6 +226,8 @@ class Comfy:
     # ComfyUI
 
     def _fetched(self, server: Server, found: answers.SavedName) -> bytes | None:
+        if not found.is_name():
+            return None
         return self._ask(server, lambda server: server.saved_file(found.name, found.subfolder))
 
     def _history(self, server: Server, identity: str) -> Mapping[str, Any]:

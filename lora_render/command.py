@@ -161,6 +161,9 @@ def start(asked: Asked, *, most: int | None = None) -> RayEngine:
     Raises:
         LoraInputError: Something of it is not there.
     """
+    needed("pyarrow.parquet")  # before anything is rendered, not after it
+    if asked.sheet:
+        needed("PIL.Image", "the contact sheet")
     if asked.dashboard:
         needed("aiohttp_cors", "the dashboard", "ray[default]")
     if asked.hosts:
@@ -202,10 +205,14 @@ def render(asked: Asked, plan: Plan, engine: RayEngine, watch: Watch) -> Result:
     with Journal(asked.out) as journal:
         summary = run(plan.jobs, engine, journal, Options(order=asked.order), watch)
         entries = _of_table(plan.items, journal.entries())
-        write_manifest(entries, asked.out / MANIFEST)
         sheet = asked.out / SHEET if asked.sheet and entries else None
-        if sheet:
-            draw_sheet(entries, asked.out, sheet)
+        try:
+            write_manifest(entries, asked.out / MANIFEST)
+            if sheet:
+                draw_sheet(entries, asked.out, sheet)
+        except OSError as error:  # what failed, and what is left, is said all the same
+            words = f"The manifest or the sheet can't be written: {error}."
+            summary = replace(summary, stopped=summary.stopped or words)
     return Result(summary, entries, asked.out / MANIFEST, sheet)
 
 
@@ -248,14 +255,20 @@ def _check_alone(asked: Asked) -> None:
 
 
 def _hosts(asked: Asked) -> list[Place]:
-    for url in asked.hosts:
-        Address.parse(url)
-    names = [url.partition("://")[2].rstrip("/").replace("/", "_") for url in asked.hosts]
-    if len({*names}) < len(names):
+    addresses = [Address.parse(url) for url in asked.hosts]
+    if len({*addresses}) < len(addresses):
         raise LoraInputError(
-            "one host is given twice.", key="host", expected="each once", found=", ".join(names)
+            "one host is given twice.",
+            key="host",
+            expected="each once",
+            found=", ".join(asked.hosts),
         )
-    return [Place(name, url, asked.limit) for name, url in zip(names, asked.hosts, strict=True)]
+    names = [address.name for address in addresses]
+    numbered = (
+        name if names.count(name) == 1 else f"{name}-{number}"
+        for number, name in enumerate(names, 1)
+    )
+    return [Place(name, url, asked.limit) for name, url in zip(numbered, asked.hosts, strict=True)]
 
 
 def _own(asked: Asked, count: int) -> list[Place]:

@@ -21,6 +21,7 @@ from typing import IO, Any, Final
 from lora_core.errors import LoraFileError, LoraInputError
 
 from .item import Failure, Item, Outcome, Output, Prompt, Scalar, Status
+from .lock import locked
 from .server import as_list, as_object
 
 JOURNAL: Final = "journal.jsonl"
@@ -288,23 +289,13 @@ def _lines(path: Path) -> Sequence[bytes]:
 
 
 def _locked(folder: Path) -> IO[bytes]:
-    """Returns the open lock of a folder; the system unlocks it when its process ends, however that is."""
-    file = (folder / _LOCK).open("ab")
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
+    """Returns the open lock of a folder."""
+    lock = locked(folder / _LOCK)
+    if lock is None:
         raise LoraInputError(
             f'Another run writes into "{folder}". Wait until it has ended, or choose another folder.',
             key="out",
             expected="a folder that no other run uses",
             found=str(folder),
-        ) from error
-    return file
+        )
+    return lock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from lora_core.cli import render as cli
 from lora_core.errors import LoraInputError
 from lora_render import command
 from lora_render.command import Asked, Plan, Result
-from lora_render.farm import Summary
+from lora_render.farm import Summary, Watch
 from lora_render.item import Failure, Item, Job, Outcome
 from lora_render.journal import Journal
+from lora_render.server import NoAnswerError, Server
 from tests.render.made import entry
 
 HERE = ("w.json", "t.csv", "--out", "out")
@@ -74,6 +76,10 @@ def said(capsys, *arguments):
         (*HERE, "--order", "random"),
         (*HERE, "--spread", "always"),
         (*HERE, "--limit", "soon"),
+        (*HERE, "--limit", "0"),
+        (*HERE, "--gpus", "-1"),
+        (*HERE, "--gpus", "nan"),
+        (*HERE, "--comfyui-args", "'open"),
     ],
     ids=str,
 )
@@ -241,6 +247,50 @@ def test_entries_have_the_place_that_they_have_in_the_table_of_today():
     items = [Item(0, {"a.x": 1}, {}, "key 5"), Item(1, {"a.x": 2}, {}, "key 9")]
     kept = command._of_table(items, [entry(5, {"b.y": 1}), entry(7, {})])
     assert [(each.key, each.index, each.parameters) for each in kept] == [("key 5", 0, {"a.x": 1})]
+
+
+def test_a_host_is_called_without_what_may_be_a_secret(tmp_path):
+    hosts = ("http://a:1", "https://b/key/secret", "https://B/key/other", "http://[::1]:8188/x")
+    places = command._hosts(replace(given(tmp_path, TABLE), hosts=hosts))
+    assert [place.name for place in places] == ["a:1", "b-2", "b-3", "[::1]:8188"]
+    assert tuple(place.at for place in places) == hosts
+    with pytest.raises(LoraInputError, match="twice"):
+        command._hosts(replace(given(tmp_path, TABLE), hosts=("http://a:1", "http://A:1/")))
+    with pytest.raises(NoAnswerError) as error:
+        Server("http://127.0.0.1:9/secret").get("/queue")
+    assert "secret" not in str(error.value)
+
+
+class Nobody:
+    """An engine of no workers."""
+
+    names, ready, unheard = (), frozenset(), frozenset()
+
+    def wait(self, _):
+        return []
+
+
+def test_a_manifest_that_cant_be_written_does_not_hide_what_became_of_the_items(tmp_path):
+    asked = given(tmp_path, TABLE)
+    items = planned(asked).items
+    with Journal(asked.out) as journal:
+        for item in items:
+            journal.add(item, Outcome("ok"))
+    plan = planned(asked)
+    (asked.out / "manifest.parquet").mkdir()
+    (asked.out / "manifest.parquet" / "in the way").touch()
+    made = command.render(asked, plan, Nobody(), Watch())
+    assert not made.is_whole
+    assert made.summary.stopped.startswith("The manifest or the sheet can't be written: ")
+
+
+@pytest.mark.parametrize("module", ["pyarrow.parquet", "PIL.Image"])
+def test_what_is_needed_at_the_end_is_looked_for_before_anything_starts(
+    tmp_path, monkeypatch, module
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(LoraInputError, match=re.escape(f"needs {module}")):
+        command.start(given(tmp_path, TABLE))
 
 
 def result(*failed, not_done=(), stopped=None):
