@@ -121,8 +121,10 @@ class OwnFolder:
 def _remove_left(folder: Path) -> None:
     state = folder.lstat()
     ours = stat.S_ISDIR(state.st_mode) and (os.name == "nt" or state.st_uid == os.getuid())
+    if not ours or not (folder / _LOCK).exists():
+        return
     # A new one may not be locked yet.
-    if ours and time.time() - state.st_mtime > _NEW_SECONDS and (lock := locked(folder / _LOCK)):
+    if time.time() - state.st_mtime > _NEW_SECONDS and (lock := locked(folder / _LOCK)):
         lock.close()
         shutil.rmtree(folder, ignore_errors=True)
 

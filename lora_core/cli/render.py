@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from ..errors import LoraInputError
+from ..text import printable, shortened
 from .arguments import Command, Commands
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SOME_FAILED: Final = 3
 MOST_IN_A_BATCH: Final = 8
 MOST_LISTED: Final = 20
+VALUE_CHARS: Final = 120
 ORDERS: Final[dict[str, OrderName]] = {"by-weights": "affinity", "as-listed": "listed"}
 
 
@@ -223,21 +225,22 @@ def _tell_result(result: Result) -> None:
     for path in filter(None, (result.manifest, result.sheet)):
         print(f"written: {path}")
     for entry in summary.failed[:MOST_LISTED]:
-        print(f"failed: {_failure(entry)}", file=sys.stderr)
+        print(printable(f"failed: {_failure(entry)}"), file=sys.stderr)
     if len(summary.failed) > MOST_LISTED:
         more = len(summary.failed) - MOST_LISTED
         print(f"failed: {more} more; the manifest has them all", file=sys.stderr)
     if summary.stopped:
         left = len(summary.not_done)
+        why = printable(summary.stopped.rstrip("."))
         print(
-            f"stopped: {summary.stopped.rstrip('.')}. {left} are left; the same command goes on with them",
-            file=sys.stderr,
+            f"stopped: {why}. {left} are left; the same command goes on with them", file=sys.stderr
         )
 
 
 def _failure(entry: Entry) -> str:
     """Says which row has failed, with what in it, where, and why."""
-    values = ", ".join(f"{name} = {value}" for name, value in entry.parameters.items())
+    said = {name: shortened(str(value), VALUE_CHARS) for name, value in entry.parameters.items()}
+    values = ", ".join(f"{name} = {value}" for name, value in said.items())
     error = entry.error
     node = f" in node {error.node} ({error.class_type})" if error and error.node else ""
     return (

@@ -319,6 +319,15 @@ def test_what_failed_is_said_with_row_parameters_node_and_message(capsys):
     ]
 
 
+def test_what_a_table_holds_does_not_steer_the_terminal(capsys):
+    text = "\x1b[2J\ud800" + "x" * 5000
+    cli._tell_result(result(replace(BROKEN, parameters={"\x1b.text": text}), stopped="\x1b[2J"))
+    told = capsys.readouterr().err
+    assert told.encode()
+    assert "\x1b" not in told
+    assert len(told) < 600
+
+
 def test_many_failures_are_counted(capsys):
     cli._tell_result(result(*[BROKEN] * 25))
     lines = capsys.readouterr().err.splitlines()
