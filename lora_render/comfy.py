@@ -22,7 +22,15 @@ from lora_core.text import shortened
 from . import answers
 from .item import Job, Outcome, Output, Prompt
 from .process import Own, Process
-from .server import FILE_BYTES, NoAnswerError, Server, WorkerGoneError, as_list, as_object
+from .server import (
+    FILE_BYTES,
+    NoAnswerError,
+    Server,
+    TooLongError,
+    WorkerGoneError,
+    as_list,
+    as_object,
+)
 from .turns import Turns
 
 _T = TypeVar("_T")
@@ -33,7 +41,7 @@ _STOP_SECONDS: Final = 20.0
 _TAKE_BACK_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
-_RECENT: Final = 256
+_RECENT: Final = (256, 32, 4)
 _PENDING, _RUNNING = "pending", "running"
 _KEY_CHARS: Final = 16
 _MOST_FILES: Final = 10_000
@@ -99,7 +107,7 @@ class Comfy:
 
         def ask(server: Server) -> list[str]:
             now = _queue(server)  # first: what leaves the queue is in the history then
-            return [*now, *as_object(server.get(f"/history?max_items={_RECENT}"))]
+            return [*now, *_recent(server)]
 
         return self._at_once(ask)
 
@@ -285,6 +293,14 @@ def _queue(server: Server) -> dict[str, str]:
         for each in map(as_list, as_list(queue.get(name)))
         if len(each) > 1
     }
+
+
+def _recent(server: Server) -> Mapping[str, Any]:
+    """Returns the end of the host's history: fewer entries where each has a huge workflow in it."""
+    for count in _RECENT:
+        with contextlib.suppress(TooLongError):
+            return as_object(server.get(f"/history?max_items={count}"))
+    return {}
 
 
 def _queue_up(server: Server, job: Job, identity: str) -> Outcome | None:

@@ -39,7 +39,7 @@ class WorkerGoneError(Exception):
     """This ComfyUI can't be used any more, whatever is asked of it."""
 
 
-class _TooLongError(WorkerGoneError):
+class TooLongError(WorkerGoneError):
     """An answer has more bytes than its bound."""
 
 
@@ -101,7 +101,7 @@ class Server:
     def saved_file(self, name: str, subfolder: str) -> bytes | None:
         """Returns the content of a file in the host's output folder, or None if it isn't there or too large."""
         query = urllib.parse.urlencode({"filename": name, "subfolder": subfolder, "type": "output"})
-        with contextlib.suppress(_TooLongError):
+        with contextlib.suppress(TooLongError):
             status, content = self._exchange(
                 "GET", f"/view?{query}", None, FILE_BYTES, _FILE_SECONDS
             )
@@ -135,7 +135,7 @@ class Server:
             content += chunk
             if len(content) > most:
                 where = shortened(path, 120)
-                raise _TooLongError(f"{self.name} answers {where} with more than {most:,} bytes.")
+                raise TooLongError(f"{self.name} answers {where} with more than {most:,} bytes.")
             if time.monotonic() > deadline:
                 raise NoAnswerError(f"{self.name} takes too long to answer {shortened(path, 120)}")
         return bytes(content)

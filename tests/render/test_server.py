@@ -227,3 +227,17 @@ def test_little_is_kept_of_what_a_host_calls_its_nodes(make_job):
     assert output.node.encode()
     failed = answers.failed("error", "it fails", "9" * 5000, None)
     assert len(failed.failure.node) < 250
+
+
+def test_of_a_history_of_huge_workflows_fewer_entries_are_asked_for(monkeypatch):
+    """Such a host is not given up."""
+
+    def answer(handler):
+        _, _, count = handler.path.partition("/history?max_items=")
+        entries = {f"id {number}": {"prompt": "x" * 100} for number in range(int(count or 0))}
+        saying(200, json.dumps(entries).encode())(handler)
+
+    with serving(answer) as url:
+        for most, held in ((10**6, 256), (10_000, 32), (1000, 4), (100, 0)):
+            monkeypatch.setattr(server, "JSON_BYTES", most)
+            assert len(Comfy(Place("w0", url)).holds()) == held
