@@ -1,7 +1,8 @@
-"""What the farm costs, and what its order and its batches save: ``python -m benchmarks.farm``.
+"""What `lora-algebra render` costs and saves, and what it survives: ``python -m benchmarks.farm --json farm.json``.
 
-Three tables: sleeping workers (what Ray, the order and the journal cost for each item), one plain queue of ComfyUI
-beside workers on this machine, and the same rows in random order, in the farm's order, and as batches.
+Each part is a table: one plain queue of ComfyUI beside the farm; a ComfyUI, a worker and the driver killed in the
+middle; items that fail, hang and end ComfyUI; two hosts by URL; a thousand workers that sleep; and the same rows in
+random order, in the farm's order and as batches. On two quiet cores all of it takes under 15 minutes.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,36 +27,22 @@ from PIL import Image
 from harness import farm as made
 from harness import sleepers
 from harness.host import Host
-from harness.installs import OLDEST, HostInstall, find_host
 from lora_render import farm
 from lora_render.comfy import Place
 from lora_render.engine import RayEngine
 from lora_render.item import Item, Job
 from lora_render.journal import Entry, Journal
+from lora_render.spread import spread_jobs
 
-Row = tuple[str, ...]
-
-MEMORY = Path("/dev/shm")  # noqa: S108
-"""A file system without a disk, where it costs nothing to wait until a file is safely there."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """How large the measurements are."""
-
-    items: int
-    rounds: int
-    steps: int
-    inks: int
-    workers: int
-    sleepers: int
-    folder: Path
+from .farm_faults import faults, hosts, kills
+from .farm_parts import Asked, Part, Row, plain_host, the_install
 
 
 def main() -> None:
-    """Prints the tables that the command line asks for."""
+    """Prints the tables that the command line asks for, and writes them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=PARTS, nargs="+", default=[*PARTS])
+    parser.add_argument("--json", type=Path, help="a file for all tables")
     parser.add_argument("--items", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--steps", type=int, default=4)
@@ -64,54 +51,50 @@ def main() -> None:
     parser.add_argument("--sleepers", type=int, default=1000)
     given = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start", flush=True)
+    told: list[dict[str, Any]] = []
     for name in given.only:
         with tempfile.TemporaryDirectory(prefix="farm-", dir="/var/tmp") as folder:
-            asked = Asked(
-                given.items,
-                given.rounds,
-                given.steps,
-                given.inks,
-                given.workers,
-                given.sleepers,
-                Path(folder),
-            )
-            PARTS[name](asked)
+            sizes = given.items, given.rounds, given.steps, given.inks
+            asked = Asked(*sizes, given.workers, given.sleepers, Path(folder))
+            began = time.monotonic()
+            part = PARTS[name](asked)
+            told.append({"part": name, "wall": time.monotonic() - began, **asdict(part)})
+        show(part, told[-1]["wall"])
+        if given.json:
+            given.json.write_text(json.dumps(told, indent=1))
 
 
-def table(title: str, head: Row, rows: Iterable[Row]) -> None:
+def show(part: Part, seconds: float) -> None:
     """Prints a table in Markdown."""
-    print(f"\n### {title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)
-    for row in rows:
-        print(f"| {' | '.join(row)} |", flush=True)
+    names = [*part.rows[0]]
+    print(f"\n### {part.title}\n\n| {' | '.join(names)} |\n|{'---|' * len(names)}")
+    for row in part.rows:
+        print(f"| {' | '.join(_said(row[name]) for name in names)} |")
+    print(f"\n{seconds:.0f} s", flush=True)
+
+
+def _said(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 # what each item costs
 
 
-def sleeping(asked: Asked) -> None:
+def sleeping(asked: Asked) -> Part:
     """The whole farm around workers that sleep, and Ray alone around the same."""
-    head = (
-        "workers",
-        "items",
-        "sleep",
-        "bytes",
-        "how",
-        "ideal s",
-        "s",
-        "items/s",
-        "driver ms/item",
-    )
-    table("Sleeping workers", head, _sleeping_rows(asked))
+    title = "Sleeping workers: what Ray, the order and the journal cost for each item"
+    return Part(title, tuple(_sleeping_rows(asked)))
 
 
-def _sleeping_rows(asked: Asked) -> Iterable[Row]:
+def _sleeping_rows(asked: Asked) -> Iterator[Row]:
     for workers, items, seconds, size in (
         (1, 500, 0.0, 0),
         (asked.sleepers, 10 * asked.sleepers, 1.0, 0),
-        (asked.sleepers, 10 * asked.sleepers, 10.0, 0),
         (asked.sleepers, 4 * asked.sleepers, 1.0, 200_000),
     ):
-        for how in ("Ray alone", "the farm, journal in memory", "the farm"):
+        for how in ("Ray alone", "the farm"):
             engine = sleepers.Sleepers(workers, min(workers, 4))
             try:
                 engine.wait_for_all()
@@ -120,15 +103,23 @@ def _sleeping_rows(asked: Asked) -> Iterable[Row]:
                 if how == "Ray alone":
                     _ray_alone(engine, jobs)
                 else:
-                    _whole(engine, jobs, asked.folder if how == "the farm" else MEMORY)
+                    _whole(engine, jobs, asked.folder)
                 took, cpu = time.perf_counter() - clock, time.process_time() - cpu
             finally:
                 engine.close()
             ideal = seconds * -(-items // (2 * workers))
-            yield (
-                *(f"{workers:,}", f"{items:,}", f"{seconds:g} s", f"{size:,}", how, f"{ideal:.1f}"),
-                *(f"{took:.1f}", f"{items / took:.0f}", f"{1000 * cpu / items:.2f}"),
-            )
+            yield {
+                "workers": workers,
+                "items": items,
+                "sleep, s": seconds,
+                "bytes": size,
+                "how": how,
+                "s": took,
+                "ideal s": ideal,
+                "items/s": items / took,
+                "overhead ms/item": 1000 * (took - ideal) / items,
+                "driver's processor ms/item": 1000 * cpu / items,
+            }
 
 
 def _whole(engine: sleepers.Sleepers, jobs: Sequence[Job], folder: Path) -> None:
@@ -155,38 +146,50 @@ def _ray_alone(engine: sleepers.Sleepers, jobs: Sequence[Job]) -> None:
 # one plain queue
 
 
-def queue(asked: Asked) -> None:
-    """All prompts in the queue of one ComfyUI, beside the farm with some."""
-    install = _install()
+def queue(asked: Asked) -> Part:
+    """All prompts in the queue of one ComfyUI, beside the farm with one and with some."""
     jobs = _jobs(asked)
-    rounds: list[dict[str, float]] = []
+    took: dict[str, list[float]] = {}
+    starts: dict[str, list[float]] = {}
     for number in range(asked.rounds):
-        took = {"queue": _plain(asked, install, jobs, number)}
-        took["farm"], started = _farm_of_own(asked, install, jobs, number)
-        rounds.append(took | {"start": started})
-    ratio = statistics.median(each["farm"] / each["queue"] for each in rounds)
-    rows = [tuple(f"{each[name]:.1f}" for name in ("queue", "farm", "start")) for each in rounds]
-    head = ("one queue, s", f"{asked.workers} workers, s", "start of Ray and ComfyUIs, s")
-    table(f"{len(jobs)} renders, medians of {asked.rounds}: ratio {ratio:.2f}", head, rows)
+        took.setdefault("one plain queue", []).append(_plain(asked, jobs, number))
+        for workers in sorted({1, asked.workers}):
+            name = f"the farm, {workers} of its own"
+            seconds, started = _farm_of_own(asked, jobs, workers, number)
+            took.setdefault(name, []).append(seconds)
+            starts.setdefault(name, []).append(started)
+    plain = statistics.median(took["one plain queue"])
+    rows = tuple(
+        {
+            "how": how,
+            "s": (middle := statistics.median(all_)),
+            "of the plain queue": middle / plain,
+            "more than the queue, ms/item": 1000 * (middle - plain) / len(jobs),
+            "start of Ray and ComfyUIs, s": statistics.median(starts.get(how, [0.0])),
+        }
+        for how, all_ in took.items()
+    )
+    return Part(f"{len(jobs)} renders, medians of {asked.rounds}", rows)
 
 
-def _plain(asked: Asked, install: HostInstall, jobs: Sequence[Job], number: int) -> float:
-    with _host(install, asked.folder / f"plain-{number}") as host:
+def _plain(asked: Asked, jobs: Sequence[Job], number: int) -> float:
+    with plain_host(asked.folder / f"plain-{number}") as host:
         host.run(_dict(made.scene(10**6, steps=asked.steps)))  # loads the model
         clock = time.perf_counter()
-        names = [host._post("/prompt", {"prompt": job.prompt})["prompt_id"] for job in jobs]
-        while len(host._get("/history")) <= len(names):
+        for job in jobs:
+            host._post("/prompt", {"prompt": job.prompt})
+        while host._get("/prompt")["exec_info"]["queue_remaining"]:
             time.sleep(0.05)
         return time.perf_counter() - clock
 
 
 def _farm_of_own(
-    asked: Asked, install: HostInstall, jobs: Sequence[Job], number: int
+    asked: Asked, jobs: Sequence[Job], workers: int, number: int
 ) -> tuple[float, float]:
-    folder = asked.folder / f"farm-{number}"
-    own = made.own(install, made.lay_out(folder / "base"), folder / "workers")
+    folder = asked.folder / f"farm-{workers}-{number}"
+    own = made.own(the_install(), made.lay_out(folder / "base"), folder / "workers")
     clock = time.perf_counter()
-    places = [Place(f"w{worker}", own) for worker in range(asked.workers)]
+    places = [Place(f"w{worker}", own) for worker in range(workers)]
     with RayEngine(places) as engine, Journal(folder / "out") as journal:
         _warm_up(engine, asked, folder / "warm")
         started = time.perf_counter() - clock
@@ -199,7 +202,7 @@ def _warm_up(engine: RayEngine, asked: Asked, folder: Path) -> None:
     """Waits until all are ready, and lets each load its model."""
     while len(engine.ready) < len(engine.names):
         time.sleep(0.05)
-    prompts = [made.scene(10**6 + seed, steps=asked.steps) for seed in range(asked.workers)]
+    prompts = [made.scene(10**6 + n, steps=asked.steps) for n in range(len(engine.names))]
     jobs = [made.single(made.item(seed, prompt)) for seed, prompt in enumerate(prompts)]
     with Journal(folder) as journal:
         farm.run(jobs, engine, journal, farm.Options(order="listed"))
@@ -208,9 +211,8 @@ def _warm_up(engine: RayEngine, asked: Asked, folder: Path) -> None:
 # orders and batches
 
 
-def orders(asked: Asked) -> None:
-    """The same rows three times, each in a ComfyUI of its own that is new."""
-    install = _install()
+def orders(asked: Asked) -> Part:
+    """The same rows three times, each in ComfyUIs of their own that are new."""
     jobs = _jobs(asked)
     random.Random(1).shuffle(jobs)
     items = [job.items[0] for job in jobs]
@@ -218,22 +220,24 @@ def orders(asked: Asked) -> None:
     pictures: dict[str, dict[int, np.ndarray]] = {}
     for name in ("random", "the farm's", "batches"):
         with ExitStack() as stack:
-            hosts = [
-                stack.enter_context(_host(install, asked.folder / f"{name}-{number}"))
+            running = [
+                stack.enter_context(plain_host(asked.folder / f"{name}-{number}"))
                 for number in range(asked.workers)
             ]
-            took, patched, pictures[name] = _ordered(asked, name, items, hosts)
+            took, patched, pictures[name] = _ordered(asked, name, items, running)
+        worst = _difference(pictures["random"], pictures[name])
+        first = rows[0]["s"] if rows else took
         rows.append(
-            (
-                name,
-                f"{took:.1f}",
-                f"{patched:,}",
-                f"{_difference(pictures['random'], pictures[name])}",
-            )
+            {
+                "order": name,
+                "s": took,
+                "of random": took / first,
+                "weights patched": patched,
+                "largest difference, of 255": worst,
+            }
         )
-    head = ("order", "s", "weights patched", "largest difference of a byte")
     title = f"{len(items)} rows, {asked.inks} recipes, {asked.workers} workers"
-    table(title, head, rows)
+    return Part(title, tuple(rows))
 
 
 def _ordered(
@@ -249,8 +253,6 @@ def _ordered(
         before = sum(host.counters()["patched_weights"] for host in hosts)
         jobs = [made.single(item) for item in items]
         if name == "batches":
-            from lora_render.spread import spread_jobs
-
             jobs = spread_jobs(sorted(items, key=lambda item: item.index), info, 8)
         options = farm.Options(order="listed" if name == "random" else "affinity")
         summary = farm.run(jobs, engine, journal, options)
@@ -282,14 +284,6 @@ def _jobs(asked: Asked) -> list[Job]:
     return jobs
 
 
-def _host(install: HostInstall, folder: Path) -> Host:
-    folder.mkdir(parents=True)
-    host = Host(install, folder, made.TINY / "models", (), made.PACKS)
-    for file in (made.TINY / "loras").iterdir():
-        (host.loras_dir / file.name).symlink_to(file)
-    return host
-
-
 def _check(summary: farm.Summary, count: int) -> None:
     if summary.done != count:
         raise SystemExit(f"only {summary.done} of {count} were rendered: {summary}")
@@ -299,14 +293,14 @@ def _dict(prompt: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(prompt))
 
 
-def _install() -> HostInstall:
-    install = find_host(OLDEST)
-    if install is None:
-        raise SystemExit("no ComfyUI found: set COMFYUI_PATH (and COMFYUI_PYTHON)")
-    return install
-
-
-PARTS: dict[str, Callable[[Asked], None]] = {"sleeping": sleeping, "queue": queue, "orders": orders}
+PARTS: dict[str, Callable[[Asked], Part]] = {
+    "queue": queue,
+    "kills": kills,
+    "faults": faults,
+    "hosts": hosts,
+    "sleeping": sleeping,
+    "orders": orders,
+}
 
 
 if __name__ == "__main__":

@@ -49,6 +49,11 @@ class Sleepers:
         """Those that are ready."""
         return self._calls.ready
 
+    @property
+    def unheard(self) -> frozenset[int]:
+        """None has anything of an earlier run."""
+        return frozenset()
+
     def wait_for_all(self) -> None:
         """Waits until all workers are ready."""
         while len(self.ready) < len(self.names):

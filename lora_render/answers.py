@@ -6,12 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lora_core.text import shortened
+from lora_core.text import printable, shortened
 
 from .item import Failure, Outcome, Status
 from .server import as_list, as_object
 
 _MESSAGE_CHARS: Final = 2000
+NAME_CHARS: Final = 200
+"""How much is kept of a name that a host gives to a node or a class."""
+
+_PATH_CHARS: Final = 4096
+_LAST_MOMENT: Final = 253_402_300_800.0
+"""The end of the year 9999. A host may answer any number, and not every one is a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,11 @@ class SavedName:
     kind: str
     name: str
     subfolder: str
+
+    def is_name(self) -> bool:
+        """Returns whether it can be asked for at all."""
+        path = f"{self.subfolder}/{self.name}"
+        return len(path) <= _PATH_CHARS and printable(path) == path
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,8 @@ def failed(
 ) -> Outcome:
     """Returns the outcome of an item that has failed."""
     words = shortened(message.strip(), _MESSAGE_CHARS)
-    return Outcome(status, failure=Failure(words, node, class_type))
+    place = [None if name is None else shortened(name, NAME_CHARS) for name in (node, class_type)]
+    return Outcome(status, failure=Failure(words, *place))
 
 
 def succeeded(entry: Mapping[str, Any]) -> bool:
@@ -116,7 +128,9 @@ def _events(entry: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _moment(events: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
     milliseconds = events.get(name, {}).get("timestamp")
-    return milliseconds / 1000 if isinstance(milliseconds, int | float) else None
+    if isinstance(milliseconds, int | float) and 0 <= milliseconds / 1000 < _LAST_MOMENT:
+        return milliseconds / 1000
+    return None
 
 
 def _text(data: Mapping[str, Any], name: str) -> str | None:

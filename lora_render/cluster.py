@@ -7,7 +7,9 @@ import importlib
 import os
 import secrets
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any, Final
 from lora_core.errors import LoraInputError
 
 from .comfy import Place
+from .lock import locked
 from .process import Own
 from .worker import Gone
 
@@ -26,6 +29,10 @@ _CALLS_AT_A_TIME: Final = 4
 """For an actor: two jobs are under way, and there is room to ask it something else meanwhile."""
 
 _CLOSE_SECONDS: Final = 30.0
+
+
+_PREFIX, _LOCK = "lora-ray-", "lora-algebra.lock"
+_NEW_SECONDS: Final = 60.0
 
 
 def words(error: Any) -> str:
@@ -39,8 +46,8 @@ class Cluster:
     def __init__(self, address: str | None, gpus: float, *, dashboard: bool = False) -> None:
         self._address = address
         self._gpus = gpus
-        self._folder = None if address else _own_folder()
-        self._ray = _join(address) if address else _start(str(self._folder), dashboard)
+        self._folder = None if address else OwnFolder()
+        self._ray = _join(address) if self._folder is None else _start(self._folder, dashboard)
 
     def needs(self, gpus: float) -> None:
         """LoraInputError if so many GPUs are not on this machine. A cluster may still grow."""
@@ -87,15 +94,42 @@ class Cluster:
         """Leaves the cluster, or ends our own."""
         self._ray.shutdown()
         if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
 
 
-def _own_folder() -> Path:
-    """Returns a new folder that is ours alone. Its path is short, as paths of sockets must be."""
-    return Path(tempfile.mkdtemp(prefix="lora-ray-", dir=None if os.name == "nt" else "/tmp"))  # noqa: S108
+class OwnFolder:
+    """A new folder that is ours alone, below ``parent``. Its path is short, as paths of sockets must be.
+
+    Those of runs that were killed are removed: Ray may have put gigabytes there.
+    """
+
+    def __init__(self, parent: Path | None = None) -> None:
+        parent = parent or Path(tempfile.gettempdir() if os.name == "nt" else "/tmp")  # noqa: S108
+        for left in parent.glob(f"{_PREFIX}*"):
+            with contextlib.suppress(OSError):  # somebody else has removed it meanwhile
+                _remove_left(left)
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        self._lock = locked(self.path / _LOCK)
+
+    def remove(self) -> None:
+        """Removes it with all that is in it."""
+        if self._lock:
+            self._lock.close()
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
-def _join(address: str) -> Any:
+def _remove_left(folder: Path) -> None:
+    state = folder.lstat()
+    ours = stat.S_ISDIR(state.st_mode) and (os.name == "nt" or state.st_uid == os.getuid())
+    if not ours or not (folder / _LOCK).exists():
+        return
+    # A new one may not be locked yet.
+    if time.time() - state.st_mtime > _NEW_SECONDS and (lock := locked(folder / _LOCK)):
+        lock.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _join(address: str | None) -> Any:
     ray = _imported()
     package = Path(__file__).parent
     code = [str(package), str(package.parent / "lora_core")]
@@ -113,7 +147,7 @@ def _join(address: str) -> Any:
     return ray
 
 
-def _start(folder: str, dashboard: bool) -> Any:
+def _start(folder: OwnFolder, dashboard: bool) -> Any:
     """Starts Ray on this machine. Nothing of it listens beyond loopback, and it tells nobody."""
     os.environ.update(_LOCAL)
     # Ray reads it once in a process; without it, it would write one into the home folder.
@@ -125,7 +159,7 @@ def _start(folder: str, dashboard: bool) -> Any:
         object_store_memory=STORE_BYTES,
         log_to_driver=False,
         logging_level="ERROR",
-        _temp_dir=folder,
+        _temp_dir=str(folder.path),
     )
     return ray
 

@@ -17,10 +17,20 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from lora_core.text import shortened
+
 from . import answers
 from .item import Job, Outcome, Output, Prompt
 from .process import Own, Process
-from .server import FILE_BYTES, NoAnswerError, Server, WorkerGoneError, as_list, as_object
+from .server import (
+    FILE_BYTES,
+    NoAnswerError,
+    Server,
+    TooLongError,
+    WorkerGoneError,
+    as_list,
+    as_object,
+)
 from .turns import Turns
 
 _T = TypeVar("_T")
@@ -31,9 +41,10 @@ _STOP_SECONDS: Final = 20.0
 _TAKE_BACK_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
-_RECENT: Final = 256
+_RECENT: Final = (256, 32, 4)
 _PENDING, _RUNNING = "pending", "running"
 _KEY_CHARS: Final = 16
+_MOST_FILES: Final = 10_000
 
 _TRIES_ALONE: Final = 2
 """An item that has ended ComfyUI this often while nothing else ran is given up."""
@@ -95,8 +106,8 @@ class Comfy:
         """Returns the ids of the prompts that it has now, and of the last ones that it had."""
 
         def ask(server: Server) -> list[str]:
-            past = as_object(server.get(f"/history?max_items={_RECENT}"))
-            return [*_queue(server), *past]
+            now = _queue(server)  # first: what leaves the queue is in the history then
+            return [*now, *_recent(server)]
 
         return self._at_once(ask)
 
@@ -130,9 +141,9 @@ class Comfy:
         identity, server = prompt_id(job), self._server()
         self._under_way.add(identity)
         try:
-            adopted = self._adopted(server, identity) if first else None
-            if adopted:
-                return adopted
+            earlier = self._of_earlier_run(server, job, identity) if first else None
+            if earlier:
+                return earlier
             refused = self._ask(server, lambda server: _queue_up(server, job, identity))
             return refused or self._outcome(server, self._entry(server, job, identity))
         except _TookTooLong:
@@ -141,8 +152,14 @@ class Comfy:
         finally:
             self._under_way.discard(identity)
 
-    def _adopted(self, server: Server, identity: str) -> Outcome | None:
-        """Returns what an earlier run has asked for and not fetched, if all of it is still there."""
+    def _of_earlier_run(self, server: Server, job: Job, identity: str) -> Outcome | None:
+        """Returns what an earlier run has asked for and not fetched, as soon as it has ended; None if it isn't there,
+        or not all of it."""
+        if isinstance(self._at, Process):
+            return None  # ours ends with its run
+        # Who asks the history first misses what ends meanwhile, and runs it once more.
+        if identity in self._ask(server, _queue):
+            return self._outcome(server, self._entry(server, job, identity))
         entry = self._history(server, identity)
         if not answers.succeeded(entry):
             return None
@@ -195,13 +212,16 @@ class Comfy:
 
     def _saved(self, server: Server, entry: Mapping[str, Any]) -> Outcome:
         names = answers.saved_names(entry)
+        if len(names) > _MOST_FILES:
+            return answers.failed("no output", f"It has saved more than {_MOST_FILES:,} files.")
         outputs: list[Output] = []
         for found in names:
             content = self._fetched(server, found)
             if content is None:
                 words = f'ComfyUI has saved "{found.name}", but it can\'t be fetched.'
                 return answers.failed("no output", words, found.node)
-            outputs.append(Output(found.node, found.kind, found.name, content))
+            node, kind = (shortened(name, answers.NAME_CHARS) for name in (found.node, found.kind))
+            outputs.append(Output(node, kind, found.name, content))
             if sum(len(each.content) for each in outputs) > FILE_BYTES:
                 return answers.failed("no output", f"It has saved more than {FILE_BYTES:,} bytes.")
         if not outputs:
@@ -214,6 +234,8 @@ class Comfy:
     # ComfyUI
 
     def _fetched(self, server: Server, found: answers.SavedName) -> bytes | None:
+        if not found.is_name():
+            return None
         return self._ask(server, lambda server: server.saved_file(found.name, found.subfolder))
 
     def _history(self, server: Server, identity: str) -> Mapping[str, Any]:
@@ -271,6 +293,14 @@ def _queue(server: Server) -> dict[str, str]:
         for each in map(as_list, as_list(queue.get(name)))
         if len(each) > 1
     }
+
+
+def _recent(server: Server) -> Mapping[str, Any]:
+    """Returns the end of the host's history: fewer entries where each has a huge workflow in it."""
+    for count in _RECENT:
+        with contextlib.suppress(TooLongError):
+            return as_object(server.get(f"/history?max_items={count}"))
+    return {}
 
 
 def _queue_up(server: Server, job: Job, identity: str) -> Outcome | None:

@@ -161,9 +161,13 @@ def start(asked: Asked, *, most: int | None = None) -> RayEngine:
     Raises:
         LoraInputError: Something of it is not there.
     """
+    needed("pyarrow.parquet")  # before anything is rendered, not after it
+    if asked.sheet:
+        needed("PIL.Image", "the contact sheet")
     if asked.dashboard:
         needed("aiohttp_cors", "the dashboard", "ray[default]")
     if asked.hosts:
+        _check_alone(asked)
         places, gpus = _hosts(asked), 0.0
     else:
         workers, gpus = _share(asked)
@@ -201,10 +205,14 @@ def render(asked: Asked, plan: Plan, engine: RayEngine, watch: Watch) -> Result:
     with Journal(asked.out) as journal:
         summary = run(plan.jobs, engine, journal, Options(order=asked.order), watch)
         entries = _of_table(plan.items, journal.entries())
-        write_manifest(entries, asked.out / MANIFEST)
         sheet = asked.out / SHEET if asked.sheet and entries else None
-        if sheet:
-            draw_sheet(entries, asked.out, sheet)
+        try:
+            write_manifest(entries, asked.out / MANIFEST)
+            if sheet:
+                draw_sheet(entries, asked.out, sheet)
+        except OSError as error:  # what failed, and what is left, is said all the same
+            words = f"The manifest or the sheet can't be written: {error}."
+            summary = replace(summary, stopped=summary.stopped or words)
     return Result(summary, entries, asked.out / MANIFEST, sheet)
 
 
@@ -226,15 +234,41 @@ def _of_table(items: Sequence[Item], entries: Sequence[Entry]) -> tuple[Entry, .
     )
 
 
-def _hosts(asked: Asked) -> list[Place]:
-    for url in asked.hosts:
-        Address.parse(url)
-    names = [url.partition("://")[2].rstrip("/").replace("/", "_") for url in asked.hosts]
-    if len({*names}) < len(names):
+def _check_alone(asked: Asked) -> None:
+    """Refuses what is said of ComfyUIs that are to be started, where none is."""
+    own = {
+        "--comfyui": asked.comfyui,
+        "--python": asked.python,
+        "--comfyui-args": asked.arguments or None,
+        "--workers": asked.workers,
+        "--gpus": asked.gpus,
+    }
+    given = [name for name, value in own.items() if value is not None]
+    if given:
         raise LoraInputError(
-            "one host is given twice.", key="host", expected="each once", found=", ".join(names)
+            f"with --host, this command starts no ComfyUI: leave out {' and '.join(given)}, or --host. To say where the "
+            "models of a host lie, use --models.",
+            key="host",
+            expected="--host alone",
+            found=", ".join(given),
         )
-    return [Place(name, url, asked.limit) for name, url in zip(names, asked.hosts, strict=True)]
+
+
+def _hosts(asked: Asked) -> list[Place]:
+    addresses = [Address.parse(url) for url in asked.hosts]
+    if len({*addresses}) < len(addresses):
+        raise LoraInputError(
+            "one host is given twice.",
+            key="host",
+            expected="each once",
+            found=", ".join(asked.hosts),
+        )
+    names = [address.name for address in addresses]
+    numbered = (
+        name if names.count(name) == 1 else f"{name}-{number}"
+        for number, name in enumerate(names, 1)
+    )
+    return [Place(name, url, asked.limit) for name, url in zip(numbered, asked.hosts, strict=True)]
 
 
 def _own(asked: Asked, count: int) -> list[Place]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final, cast
 
-from lora_core.short_names import SUFFIX
+from lora_core.library import folded
+from lora_core.short_names import base_name
 
 MODELS: Final = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
 PICTURES: Final = (
@@ -24,40 +29,72 @@ PICTURES: Final = (
     ".flac",
 )
 ENDINGS: Final = MODELS + PICTURES
-NAMES: Final = frozenset(("name", "lora_name"))
-"""Keys of rows whose files may be named without their ending."""
+
+NAMED: Final = re.compile(r"(?:.+_)?name")
+"""Inputs, and keys of rows, that name a file, perhaps without its ending: ``name``, ``lora_name``."""
+
+IN_TEXT: Final = re.compile(
+    r'<\s*(?:lora|lyco)\s*:\s*(?:"([^"<>]*)"|([^:<>"]*))|embedding:([^\s:,()\[\]<>|]+)',
+    re.IGNORECASE,
+)
+"""What names a file in a text: a tag of a LoRA, or ComfyUI's word for an embedding."""
+
+FILES: Final = "files"
+"""An input of **Sweep LoRA**, with a name, a folder (``styles/``) or a pattern (``ink-*``) on each line."""
 
 CHUNK: Final = 1 << 20
 
 
 class Contents:
-    """Finds files in folders by the names that prompts hold, and hashes each state of a file once."""
+    """Finds files in folders by the names that prompts hold, and hashes each state of a file once.
+
+    Which files there are is looked up once.
+    """
 
     def __init__(self, folders: Sequence[Path]) -> None:
         """Takes folders of models, such as ``models`` with ``loras`` in it, or ``loras`` itself, or ``input``."""
-        self.folders = [place for folder in folders for place in _places(folder)]
+        self.folders = folders
         self._known: dict[tuple[Path, int, int], str] = {}
 
     def __call__(self, name: str) -> str | None:
         """Returns the SHA-256 of a file in hex, or None if no folder has it.
 
-        Where several folders have one of that name, it is the hash of all of theirs: which one is meant depends on the node.
+        Where several files are of that name, it is the hash of all of theirs: which one is meant depends on the
+        node. A folder or a pattern means all its files.
         """
-        hashes = sorted({self._hash(path) for path in self._find(name)})
+        found = {path.resolve(): path for path in self._find(name)}
+        hashes = sorted({self._hash(path) for path in found.values()})
         if len(hashes) < 2:
             return hashes[0] if hashes else None
         return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
-    def _find(self, name: str) -> Iterator[Path]:
+    def _find(self, name: str) -> Sequence[Path]:
+        """Returns the files of a name, as hosts spell it or without its folder and ending."""
         parts = PureWindowsPath(name)
-        if not name or parts.anchor or ".." in parts.parts or "\0" in name:
-            return
-        inner = parts.as_posix()
-        for spelling in (inner, inner + SUFFIX):
-            found = [path for folder in self.folders if (path := folder / spelling).is_file()]
-            if found:
-                yield from {path.resolve(): path for path in found}.values()
-                return
+        if parts.anchor or ".." in parts.parts:
+            return ()
+        asked = folded(name)
+        if asked.endswith("/") or "*" in asked or "?" in asked:
+            return self._alike(asked)
+        return self._names.get(asked) or self._names.get(base_name(asked)) or ()
+
+    def _alike(self, asked: str) -> list[Path]:
+        pattern = re.escape(asked).replace(r"\*", ".*").replace(r"\?", ".")
+        meant = re.compile(pattern + ".*" * asked.endswith("/"))
+        found = (paths for name, paths in self._names.items() if meant.fullmatch(name))
+        return [path for paths in found for path in paths]
+
+    @functools.cached_property
+    def _names(self) -> Mapping[str, Sequence[Path]]:
+        """All names that files may have: below a folder or one of its own folders, or bare; also without ending."""
+        found: defaultdict[str, list[Path]] = defaultdict(list)
+        for folder in self.folders:
+            for path in _files(folder):
+                below = path.relative_to(folder)
+                for place in {below, Path(*below.parts[1:]) if below.parts[1:] else below}:
+                    for spelling in _spellings(folded(place.as_posix())):
+                        found[spelling].append(path)
+        return found
 
     def _hash(self, path: Path) -> str:
         state = path.stat()
@@ -68,27 +105,48 @@ class Contents:
 
 
 def named_files(inputs: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what may be names of files among the inputs of a node, also inside of rows."""
-    for value in inputs.values():
-        yield from _names(value)
+    """Yields what may be names of files among the inputs of a node, also inside of rows and texts."""
+    for name, value in inputs.items():
+        yield from _names(value, name)
 
 
-def _names(value: Any, key: str = "") -> Iterator[str]:
+def _names(value: Any, key: str) -> Iterator[str]:
     if isinstance(value, str):
-        if value and (key in NAMES or value.lower().endswith(ENDINGS)):
-            yield value
+        yield from _in_text(value, key)
     elif isinstance(value, Mapping):
         for inner, each in cast("Mapping[str, Any]", value).items():
             yield from _names(each, inner)
     elif isinstance(value, list):
         for each in cast("list[Any]", value):
-            yield from _names(each)
+            yield from _names(each, key)
 
 
-def _places(folder: Path) -> Iterator[Path]:
-    yield folder
-    if folder.is_dir():
-        yield from sorted(each for each in folder.iterdir() if each.is_dir())
+def _in_text(text: str, key: str) -> Iterator[str]:
+    if key == FILES:
+        yield from filter(None, map(str.strip, text.splitlines()))
+    elif text and (NAMED.fullmatch(key) or text.lower().endswith(ENDINGS)):
+        yield text
+    for match in IN_TEXT.finditer(text):
+        yield from (name.strip() for name in match.groups() if name and name.strip())
+
+
+def _spellings(name: str) -> set[str]:
+    """Returns a folded name, the same without its folders, and both without the ending of a model."""
+    whole = {name, base_name(name)}
+    ending = next((ending for ending in MODELS if name.endswith(ending)), "")
+    return whole | {each.removesuffix(ending) for each in whole}
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yields all files below a folder. Links are followed, but no folder is entered twice."""
+    entered: set[str] = set()
+    for place, inner, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in entered:
+            inner.clear()
+            continue
+        entered.add(real)
+        yield from (Path(place, name) for name in names)
 
 
 def _sha256(path: Path) -> str:

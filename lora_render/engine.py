@@ -94,7 +94,8 @@ class RayEngine:
         except BaseException:
             self._cluster.close()
             raise
-        self._calls = Calls(self._actors)
+        urls = (number for number, place in enumerate(places) if isinstance(place.at, str))
+        self._calls = Calls(self._actors, frozenset(urls))
 
     def __enter__(self) -> RayEngine:
         return self
@@ -111,6 +112,11 @@ class RayEngine:
     def ready(self) -> frozenset[int]:
         """The workers that wait for jobs, or have some."""
         return self._calls.ready
+
+    @property
+    def unheard(self) -> frozenset[int]:
+        """The workers whose ComfyUI may have prompts of an earlier run, and that have not said yet which."""
+        return self._calls.unheard
 
     def object_info(self, patience: float = PATIENCE_SECONDS) -> Mapping[str, Any]:
         """Returns the description of all nodes, of the worker that is first ready.
@@ -147,10 +153,15 @@ class RayEngine:
 
 
 class Calls:
-    """Calls of actors that are under way. It costs the same for few of them and for thousands."""
+    """Calls of actors that are under way. It costs the same for few of them and for thousands.
 
-    def __init__(self, actors: Sequence[Any]) -> None:
+    ``urls`` are those whose ComfyUI is not their own: it may have prompts of an earlier run.
+    """
+
+    def __init__(self, actors: Sequence[Any], urls: frozenset[int] = frozenset()) -> None:
         self._actors = actors
+        self._urls = urls
+        self._unheard = {*urls}
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._kept: list[Event] = []
         self._losses: Counter[int] = Counter()
@@ -167,6 +178,11 @@ class Calls:
         """The workers that are ready."""
         with self._lock:
             return frozenset(self._ready)
+
+    @property
+    def unheard(self) -> frozenset[int]:
+        """Of ``urls`` those of which ``wait`` has not told yet that they are ready, or ready again, or given up."""
+        return frozenset(self._unheard)
 
     def first_ready(self, seconds: float) -> Ready | Lost | None:
         """Waits for a worker that is ready, or is lost for good; None after that many seconds.
@@ -197,11 +213,19 @@ class Calls:
                 events.append(self._events.get(timeout=seconds))
             while True:
                 events.append(self._events.get_nowait())
+        for event in events:
+            self._hear(event)
         return events
 
     def close(self) -> None:
         """Calls nobody any more."""
         self._closed = True
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Ready) or (isinstance(event, Lost) and event.for_good):
+            self._unheard.discard(event.worker)
+        elif isinstance(event, Lost):
+            self._unheard |= self._urls & {event.worker}
 
     def _call(self, method: Any, arguments: tuple[Any, ...], told: Callable[[Any], None]) -> None:
         """Calls an actor; ``told`` gets its answer or the exception, in a thread of Ray's."""

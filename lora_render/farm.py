@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,10 @@ _EACH: Final = 2
 """Jobs of one worker at a time: one is rendered, one waits in its ComfyUI."""
 
 _WAIT_SECONDS: Final = 1.0
+
+_LISTEN_SECONDS: Final = 15.0
+"""How long a host that runs already may take to say what it has of an earlier run, once another worker is ready."""
+
 _NO_SPACE: Final = "[Errno 28]"
 
 
@@ -51,6 +56,11 @@ class Engine(Protocol):
     @property
     def ready(self) -> frozenset[int]:
         """Those that wait for jobs."""
+        ...
+
+    @property
+    def unheard(self) -> frozenset[int]:
+        """Those that may have prompts of an earlier run, and have not said yet which."""
         ...
 
     def submit(self, worker: int, job: Job) -> None:
@@ -167,6 +177,7 @@ class _Run:
         self._waiting = {prompt_id(job): job for job in jobs}
         self._kept_for: dict[int, dict[str, Job]] = {}
         self._suspects: deque[Job] = deque()
+        self._holders: dict[str, int] = {}
         self._alone: set[int] = set()
         self._free: set[int] = set()
         self._gone: dict[int, str] = {}
@@ -174,17 +185,21 @@ class _Run:
         self._losses: Counter[str] = Counter()
         self._ended: dict[str, Entry] = {}
         self._last_ready = time.monotonic()
+        self._begun = journal.is_new
+        self._listen_until = math.inf
 
     def go(self) -> None:
         """Goes on until all jobs have ended."""
         todo = {item.key for item in self._items}
         for event in self._engine.wait(0):
             self._see(event)
-        self._free |= self._engine.ready  # those of whom an earlier run was told
+        # those of whom an earlier run was told
+        self._free |= self._engine.ready - self._engine.unheard
         while len(self._ended) < len(todo):
             self._hand_out()
             for event in self._engine.wait(_WAIT_SECONDS):
                 self._see(event)
+            self._journal.tick()
             self._watch.tick()
             self._see_who_is_left()
 
@@ -199,6 +214,9 @@ class _Run:
 
     def _hand_out(self) -> None:
         """Gives everybody a first job before anybody gets a second one."""
+        self._begun = self._begun or not self._listens()
+        if not self._begun:
+            return
         for turn in range(_EACH):
             for worker in sorted(self._free - self._alone):
                 if not (self._waiting or self._kept_for or self._suspects):
@@ -208,12 +226,16 @@ class _Run:
                     self._engine.submit(worker, job)
         self._free = {worker for worker in self._free if self._flying[worker] < _EACH}
 
+    def _listens(self) -> bool:
+        """Returns whether somebody may yet say what it has. Given to another one, that would be rendered twice."""
+        return bool(self._engine.unheard) and time.monotonic() < self._listen_until
+
     def _next(self, worker: int, *, first: bool) -> Job | None:
         """Returns what may have ended a worker, to be tried alone; or what the worker's ComfyUI has already;
         or the next job of all."""
-        if self._suspects and first:
+        if first and (suspect := self._suspect(worker)):
             self._alone.add(worker)
-            return self._suspects.popleft()
+            return suspect
         if kept := self._kept_for.get(worker):
             job = kept.pop(next(iter(kept)))
             if not kept:
@@ -223,6 +245,16 @@ class _Run:
             if self._waiting.pop(prompt_id(job), None):
                 return job
             # It is kept for another one, or was done by it.
+        return None
+
+    def _suspect(self, worker: int) -> Job | None:
+        """Takes the first suspect that no other worker's ComfyUI has already."""
+        if not self._suspects or self._listens():
+            return None
+        for job in self._suspects:
+            if self._holders.get(prompt_id(job), worker) == worker:
+                self._suspects.remove(job)
+                return job
         return None
 
     def _put_back(self, job: Job) -> None:
@@ -248,6 +280,8 @@ class _Run:
 
     def _see_ready(self, event: Ready) -> None:
         self._free.add(event.worker)
+        self._listen_until = min(self._listen_until, time.monotonic() + _LISTEN_SECONDS)
+        self._holders |= dict.fromkeys(event.holds & self._losses.keys(), event.worker)
         held = [identity for identity in event.holds if identity in self._waiting]
         if held:
             self._kept_for[event.worker] = {each: self._waiting.pop(each) for each in held}
@@ -259,6 +293,9 @@ class _Run:
         self._order.leave(worker)
         for job in self._kept_for.pop(worker, {}).values():
             self._put_back(job)
+        self._holders = {each: by for each, by in self._holders.items() if by != worker}
+        if self._begun:
+            self._listen_until = time.monotonic() + _LISTEN_SECONDS
         if event.for_good:
             self._gone[worker] = event.reason
         if event.job:

@@ -1,6 +1,7 @@
 """What was rendered: a line of JSON for each item that has ended, and its files beside it.
 
-A line is written only when its files are safely there, so a run may end at any moment, by a power cut, too.
+A line is written only when its files are safely there, so a run may end at any moment. It is on the disk itself about a
+second later: what a power cut takes of the last lines is rendered again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import IO, Any, Final
 from lora_core.errors import LoraFileError, LoraInputError
 
 from .item import Failure, Item, Outcome, Output, Prompt, Scalar, Status
+from .lock import locked
 from .server import as_list, as_object
 
 JOURNAL: Final = "journal.jsonl"
@@ -28,6 +30,7 @@ IMAGES: Final = "images"
 _LOCK: Final = "journal.lock"
 _KEY_CHARS: Final = 16
 _SEEDS: Final = frozenset({"seed", "noise_seed"})
+_SYNC_SECONDS: Final = 1.0
 _ENDING: Final = re.compile(r"\.[A-Za-z0-9]{1,10}")
 
 
@@ -109,6 +112,10 @@ class Journal:
     """The journal of one folder; a context manager. It has one writer at a time.
 
     LoraInputError if another process writes here, LoraFileError if a line was damaged.
+
+    Attributes:
+        folder: Where it is.
+        is_new: Whether no run has begun here before.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -116,9 +123,11 @@ class Journal:
         (folder / IMAGES).mkdir(parents=True, exist_ok=True)
         self._lock = _locked(folder)
         try:
+            self.is_new = not (folder / JOURNAL).exists()
             self._kept = _read(folder / JOURNAL)
             self._file = (folder / JOURNAL).open("ab")
             self._file.truncate(self._kept.size)  # a last line that was cut off by a crash
+            self._synced, self._synced_at = self._kept.size, time.monotonic()
         except BaseException:
             self._lock.close()
             raise
@@ -136,8 +145,11 @@ class Journal:
 
     def close(self) -> None:
         """Lets another process write."""
-        self._file.close()
-        self._lock.close()
+        try:
+            self._sync()
+        finally:
+            self._file.close()
+            self._lock.close()
 
     def has(self, key: str) -> bool:
         """Returns whether an item was rendered and all its files are there, with the size that they had."""
@@ -160,13 +172,23 @@ class Journal:
         try:
             self._file.write(line)
             self._file.flush()
-            os.fsync(self._file.fileno())
         except OSError:
             self._undo()
             raise
         self._kept.latest[item.key] = entry
         self._kept.size += len(line)
+        self.tick()
         return entry
+
+    def tick(self) -> None:
+        """Lets the lines get onto the disk itself, if that is due. OSError if that is not possible."""
+        if time.monotonic() - self._synced_at >= _SYNC_SECONDS:
+            self._sync()
+
+    def _sync(self) -> None:
+        if self._synced < self._kept.size:
+            os.fsync(self._file.fileno())
+        self._synced, self._synced_at = self._kept.size, time.monotonic()
 
     def _undo(self) -> None:
         """Takes back a line that is only partly there, and what Python still holds of it."""
@@ -267,23 +289,13 @@ def _lines(path: Path) -> Sequence[bytes]:
 
 
 def _locked(folder: Path) -> IO[bytes]:
-    """Returns the open lock of a folder; the system unlocks it when its process ends, however that is."""
-    file = (folder / _LOCK).open("ab")
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
+    """Returns the open lock of a folder."""
+    lock = locked(folder / _LOCK)
+    if lock is None:
         raise LoraInputError(
             f'Another run writes into "{folder}". Wait until it has ended, or choose another folder.',
             key="out",
             expected="a folder that no other run uses",
             found=str(folder),
-        ) from error
-    return file
+        )
+    return lock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from .extra import needed
 from .item import Scalar
@@ -30,10 +30,11 @@ def write_manifest(entries: Sequence[Entry], path: Path) -> None:
     arrow = needed("pyarrow")
     parquet = needed("pyarrow.parquet")
     rows = sorted(entries, key=lambda entry: entry.index)
-    columns = {name: arrow.array(values, kind) for name, values, kind in _facts(rows, arrow)}
+    facts = _facts(rows, arrow)
+    columns = {name: arrow.array(_sayable(values), kind) for name, values, kind in facts}
     for name in dict.fromkeys(name for entry in rows for name in entry.parameters):
         own = f"parameter {name}" if name in columns else name
-        columns[own] = _parameter([entry.parameters.get(name) for entry in rows], arrow)
+        columns[_sayable(own)] = _parameter([entry.parameters.get(name) for entry in rows], arrow)
     with new_file(path) as new:
         parquet.write_table(arrow.table(columns), new)
 
@@ -102,8 +103,19 @@ def _parameter(values: Sequence[Scalar | None], arrow: Any) -> Any:
     elif kinds <= {int, float} and all(_is_exact(value) for value in values):
         kind = arrow.float64()
     if kind == arrow.string():
-        values = [None if value is None else str(value) for value in values]
+        values = [None if value is None else _sayable(str(value)) for value in values]
     return arrow.array(values, kind)
+
+
+def _sayable(value: Any) -> Any:
+    """Returns a value whose texts can be written: JSON may hold halves of letters, which UTF-8 has not."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_sayable(each) for each in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {name: _sayable(each) for name, each in cast("dict[str, Any]", value).items()}
+    return value
 
 
 def _whole(values: Sequence[int], arrow: Any) -> Any:

@@ -144,6 +144,8 @@ class Process:
             except NoAnswerError:
                 time.sleep(0.1)
                 continue
+            except WorkerGoneError:  # that was somebody else
+                return False
             # A stranger may listen there.
             return str(self._folder / "user") in as_list(system.get("argv"))
         return False

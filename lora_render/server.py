@@ -39,7 +39,7 @@ class WorkerGoneError(Exception):
     """This ComfyUI can't be used any more, whatever is asked of it."""
 
 
-class _TooLongError(WorkerGoneError):
+class TooLongError(WorkerGoneError):
     """An answer has more bytes than its bound."""
 
 
@@ -52,11 +52,17 @@ class Address:
     port: int | None
     prefix: str
 
+    @property
+    def name(self) -> str:
+        """What people call it: without the prefix, which may be a secret."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
     @classmethod
     def parse(cls, url: str) -> Address:
         """Returns what ``url`` means; LoraInputError if it isn't the URL of a server."""
-        parts = urllib.parse.urlsplit(url)
         with contextlib.suppress(ValueError):
+            parts = urllib.parse.urlsplit(url)
             plain = not (parts.query or parts.fragment or parts.username or parts.password)
             if parts.scheme in {"http", "https"} and parts.hostname and plain:
                 prefix = parts.path.rstrip("/")
@@ -73,14 +79,14 @@ class Server:
     """Asks one server, a connection for each question. It may be used by several threads."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
         self._address = Address.parse(url)
+        self.name = self._address.name
 
     def get(self, path: str) -> Any:
         """Returns the JSON at a path. NoAnswerError if nobody answers, WorkerGoneError if it isn't there."""
         status, content = self._exchange("GET", path, None, JSON_BYTES, _JSON_SECONDS)
         if status != http.client.OK:
-            raise WorkerGoneError(f"{self.url} answers {path} with status {status}.")
+            raise WorkerGoneError(f"{self.name} answers {path} with status {status}.")
         return self._json(path, content)
 
     def post(self, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
@@ -95,7 +101,7 @@ class Server:
     def saved_file(self, name: str, subfolder: str) -> bytes | None:
         """Returns the content of a file in the host's output folder, or None if it isn't there or too large."""
         query = urllib.parse.urlencode({"filename": name, "subfolder": subfolder, "type": "output"})
-        with contextlib.suppress(_TooLongError):
+        with contextlib.suppress(TooLongError):
             status, content = self._exchange(
                 "GET", f"/view?{query}", None, FILE_BYTES, _FILE_SECONDS
             )
@@ -112,9 +118,9 @@ class Server:
                 answer = connection.getresponse()
                 content = self._bounded(answer, path, most, time.monotonic() + seconds)
         except (OSError, http.client.HTTPException) as error:
-            raise NoAnswerError(f"{self.url} does not answer: {error!r}") from error
+            raise NoAnswerError(f"{self.name} does not answer: {error!r}") from error
         if answer.status in _GATEWAY:
-            raise NoAnswerError(f"{self.url} answers with status {answer.status}")
+            raise NoAnswerError(f"{self.name} answers with status {answer.status}")
         return answer.status, content
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -129,9 +135,9 @@ class Server:
             content += chunk
             if len(content) > most:
                 where = shortened(path, 120)
-                raise _TooLongError(f"{self.url} answers {where} with more than {most:,} bytes.")
+                raise TooLongError(f"{self.name} answers {where} with more than {most:,} bytes.")
             if time.monotonic() > deadline:
-                raise NoAnswerError(f"{self.url} takes too long to answer {shortened(path, 120)}")
+                raise NoAnswerError(f"{self.name} takes too long to answer {shortened(path, 120)}")
         return bytes(content)
 
     def _json(self, path: str, content: bytes) -> Any:
@@ -139,7 +145,7 @@ class Server:
             return json.loads(content)
         except (ValueError, RecursionError):
             raise WorkerGoneError(
-                f"{self.url} answers {path} with something else than JSON."
+                f"{self.name} answers {path} with something else than JSON."
             ) from None
 
 

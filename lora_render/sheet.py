@@ -161,7 +161,7 @@ def _picture(width: int, height: int, cell: Cell) -> Tensor:
     try:
         with _opened(cell.file) as image:
             picture = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError):  # what Pillow says of a damaged file
+    except (OSError, SyntaxError, ValueError, EOFError):  # what Pillow says of a damaged file
         return _tensor(_crossed("damaged", width, height))
     picture.thumbnail((width, height))
     return _tensor(picture)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import shlex
 import sys
 import time
@@ -17,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from ..errors import LoraInputError
+from ..text import printable, shortened
 from .arguments import Command, Commands
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 SOME_FAILED: Final = 3
 MOST_IN_A_BATCH: Final = 8
 MOST_LISTED: Final = 20
+VALUE_CHARS: Final = 120
 ORDERS: Final[dict[str, OrderName]] = {"by-weights": "affinity", "as-listed": "listed"}
 
 
@@ -66,13 +69,17 @@ def _add_workers(command: Command) -> None:
         "--python", metavar="PATH", type=Path, help="its Python; that of its .venv if not given"
     )
     group.add_argument(
-        "--comfyui-args", metavar="TEXT", default="", help="more arguments for it, as one text"
+        "--comfyui-args",
+        metavar="TEXT",
+        type=shlex.split,
+        default=[],
+        help="more arguments for it, as one text",
     )
     group.add_argument(
         "--workers", metavar="N", type=_count, help="how many to start; one for each GPU here"
     )
     group.add_argument(
-        "--gpus", metavar="N", type=float, help="GPUs for each, by Ray's count; 0.5 shares one"
+        "--gpus", metavar="N", type=_amount, help="GPUs for each, by Ray's count; 0.5 shares one"
     )
     group.add_argument("--address", metavar="RAY", help="a Ray cluster to use")
     group.add_argument("--dashboard", action="store_true", help="start Ray's dashboard, too")
@@ -100,7 +107,10 @@ def _add_ways(command: Command) -> None:
         help=f"images of such a batch; {MOST_IN_A_BATCH} if not given",
     )
     group.add_argument(
-        "--limit", metavar="SECONDS", type=float, help="give an item up that runs for longer"
+        "--limit",
+        metavar="SECONDS",
+        type=_more_than_nothing,
+        help="give an item up that runs for longer",
     )
     group.add_argument(
         "--models",
@@ -135,7 +145,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _run(options, command)
     except KeyboardInterrupt:
-        print("stopped: interrupted before anything was rendered", file=sys.stderr)
+        print("stopped: interrupted; the same command goes on where it was", file=sys.stderr)
         return SOME_FAILED
 
 
@@ -169,7 +179,7 @@ def _asked(options: argparse.Namespace, kind: type[Asked]) -> Asked:
         hosts=tuple(options.host),
         comfyui=options.comfyui,
         python=options.python,
-        arguments=tuple(shlex.split(options.comfyui_args)),
+        arguments=tuple(options.comfyui_args),
         workers=options.workers,
         gpus=options.gpus,
         address=options.address,
@@ -215,26 +225,42 @@ def _tell_result(result: Result) -> None:
     for path in filter(None, (result.manifest, result.sheet)):
         print(f"written: {path}")
     for entry in summary.failed[:MOST_LISTED]:
-        print(f"failed: {_failure(entry)}", file=sys.stderr)
+        print(printable(f"failed: {_failure(entry)}"), file=sys.stderr)
     if len(summary.failed) > MOST_LISTED:
         more = len(summary.failed) - MOST_LISTED
         print(f"failed: {more} more; the manifest has them all", file=sys.stderr)
     if summary.stopped:
         left = len(summary.not_done)
+        why = printable(summary.stopped.rstrip("."))
         print(
-            f"stopped: {summary.stopped.rstrip('.')}. {left} are left; the same command goes on with them",
-            file=sys.stderr,
+            f"stopped: {why}. {left} are left; the same command goes on with them", file=sys.stderr
         )
 
 
 def _failure(entry: Entry) -> str:
     """Says which row has failed, with what in it, where, and why."""
-    values = ", ".join(f"{name} = {value}" for name, value in entry.parameters.items())
+    said = {name: shortened(str(value), VALUE_CHARS) for name, value in entry.parameters.items()}
+    values = ", ".join(f"{name} = {value}" for name, value in said.items())
     error = entry.error
     node = f" in node {error.node} ({error.class_type})" if error and error.node else ""
     return (
         f"row {entry.index + 1} ({values}): {entry.status}{node}: {error.message if error else ''}"
     )
+
+
+def _amount(text: str) -> float:
+    """Reads a number of at least 0."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError("it must be at least 0")
+    return value
+
+
+def _more_than_nothing(text: str) -> float:
+    """Reads a number above 0."""
+    if not (value := _amount(text)):
+        raise argparse.ArgumentTypeError("it must be more than 0")
+    return value
 
 
 def _count(text: str) -> int:

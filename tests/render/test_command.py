@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from lora_core.cli import render as cli
 from lora_core.errors import LoraInputError
 from lora_render import command
 from lora_render.command import Asked, Plan, Result
-from lora_render.farm import Summary
+from lora_render.farm import Summary, Watch
 from lora_render.item import Failure, Item, Job, Outcome
 from lora_render.journal import Journal
+from lora_render.server import NoAnswerError, Server
 from tests.render.made import entry
 
 HERE = ("w.json", "t.csv", "--out", "out")
@@ -74,6 +76,10 @@ def said(capsys, *arguments):
         (*HERE, "--order", "random"),
         (*HERE, "--spread", "always"),
         (*HERE, "--limit", "soon"),
+        (*HERE, "--limit", "0"),
+        (*HERE, "--gpus", "-1"),
+        (*HERE, "--gpus", "nan"),
+        (*HERE, "--comfyui-args", "'open"),
     ],
     ids=str,
 )
@@ -188,6 +194,20 @@ def planned(asked):
     return command.plan(asked, command.read(asked), OBJECT_INFO)
 
 
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"workers": 2, "gpus": 0.5}, "--workers, --gpus"),
+        ({"comfyui": Path("c")}, "--comfyui"),
+        ({"python": Path("p"), "arguments": ("--lowvram",)}, "--python, --comfyui-args"),
+    ],
+)
+def test_what_is_about_comfyuis_of_its_own_is_refused_beside_hosts(tmp_path, more, named):
+    with pytest.raises(LoraInputError, match="starts no ComfyUI: leave out --") as error:
+        command.start(replace(given(tmp_path, TABLE), **more))
+    assert (error.value.key, error.value.found) == ("host", named)
+
+
 TABLE = "LoadLoRA.strength,KSampler.seed\n0.5,1\n1,1\n1,1\n0.5,2\n"
 
 
@@ -229,6 +249,50 @@ def test_entries_have_the_place_that_they_have_in_the_table_of_today():
     assert [(each.key, each.index, each.parameters) for each in kept] == [("key 5", 0, {"a.x": 1})]
 
 
+def test_a_host_is_called_without_what_may_be_a_secret(tmp_path):
+    hosts = ("http://a:1", "https://b/key/secret", "https://B/key/other", "http://[::1]:8188/x")
+    places = command._hosts(replace(given(tmp_path, TABLE), hosts=hosts))
+    assert [place.name for place in places] == ["a:1", "b-2", "b-3", "[::1]:8188"]
+    assert tuple(place.at for place in places) == hosts
+    with pytest.raises(LoraInputError, match="twice"):
+        command._hosts(replace(given(tmp_path, TABLE), hosts=("http://a:1", "http://A:1/")))
+    with pytest.raises(NoAnswerError) as error:
+        Server("http://127.0.0.1:9/secret").get("/queue")
+    assert "secret" not in str(error.value)
+
+
+class Nobody:
+    """An engine of no workers."""
+
+    names, ready, unheard = (), frozenset(), frozenset()
+
+    def wait(self, _):
+        return []
+
+
+def test_a_manifest_that_cant_be_written_does_not_hide_what_became_of_the_items(tmp_path):
+    asked = given(tmp_path, TABLE)
+    items = planned(asked).items
+    with Journal(asked.out) as journal:
+        for item in items:
+            journal.add(item, Outcome("ok"))
+    plan = planned(asked)
+    (asked.out / "manifest.parquet").mkdir()
+    (asked.out / "manifest.parquet" / "in the way").touch()
+    made = command.render(asked, plan, Nobody(), Watch())
+    assert not made.is_whole
+    assert made.summary.stopped.startswith("The manifest or the sheet can't be written: ")
+
+
+@pytest.mark.parametrize("module", ["pyarrow.parquet", "PIL.Image"])
+def test_what_is_needed_at_the_end_is_looked_for_before_anything_starts(
+    tmp_path, monkeypatch, module
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(LoraInputError, match=re.escape(f"needs {module}")):
+        command.start(given(tmp_path, TABLE))
+
+
 def result(*failed, not_done=(), stopped=None):
     summary = Summary(2, failed, not_done, 61.4, stopped)
     return Result(summary, failed, Path("out/manifest.parquet"), Path("out/sheet.png"))
@@ -253,6 +317,15 @@ def test_what_failed_is_said_with_row_parameters_node_and_message(capsys):
     assert told.err.splitlines() == [
         "failed: row 5 (Ink.strength = 0.5, KSampler.seed = 7): error in node 12 (KSampler): out of memory"
     ]
+
+
+def test_what_a_table_holds_does_not_steer_the_terminal(capsys):
+    text = "\x1b[2J\ud800" + "x" * 5000
+    cli._tell_result(result(replace(BROKEN, parameters={"\x1b.text": text}), stopped="\x1b[2J"))
+    told = capsys.readouterr().err
+    assert told.encode()
+    assert "\x1b" not in told
+    assert len(told) < 600
 
 
 def test_many_failures_are_counted(capsys):

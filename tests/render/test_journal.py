@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from lora_core.errors import LoraFileError, LoraInputError
 from lora_render.item import Failure, Outcome, Output
-from lora_render.journal import Entry, Journal, SavedFile
+from lora_render.journal import JOURNAL, Entry, Journal, SavedFile
 
 
 def painted(*contents, name="p_00001_.png"):
@@ -165,6 +166,30 @@ for number in itertools.count():
             for file in entry.files:
                 content = (tmp_path / file.path).read_bytes()
                 assert hashlib.sha256(content).hexdigest() == file.sha256
+
+
+def test_an_item_waits_for_the_disk_once(tmp_path, make_item, monkeypatch):
+    """The lines of many items get there together, and the last ones at the end."""
+    synced = []
+    sync = os.fsync
+    monkeypatch.setattr("os.fsync", lambda file: (synced.append(kind(file)), sync(file)))
+    monkeypatch.setattr("lora_render.journal._SYNC_SECONDS", 10**6)
+
+    def kind(file):
+        return "line" if os.fstat(file).st_ino == (tmp_path / JOURNAL).stat().st_ino else "file"
+
+    with Journal(tmp_path) as journal:
+        for number in range(5):
+            journal.add(make_item(number), painted(b"x"))
+        journal.tick()
+        assert synced == ["file"] * 5
+        monkeypatch.setattr("lora_render.journal._SYNC_SECONDS", 0)
+        journal.tick()
+        journal.tick()
+        assert synced[5:] == ["line"]
+        monkeypatch.setattr("lora_render.journal._SYNC_SECONDS", 10**6)
+        journal.add(make_item(5), painted(b"x"))
+    assert synced[6:] == ["file", "line"]
 
 
 @pytest.fixture

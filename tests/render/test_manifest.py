@@ -116,3 +116,12 @@ def test_a_missing_package_is_said_with_what_installs_it():
     with pytest.raises(LoraInputError, match=r'pip install "lora-algebra\[render\]"') as caught:
         extra.needed("no_such_package_of_ours.part")
     assert caught.value.key == "no_such_package_of_ours"
+
+
+def test_halves_of_letters_do_not_stop_it(tmp_path):
+    """JSON may hold them, UTF-8 may not."""
+    half = "a\ud800"
+    made = entry(0, {f"{half}.x": half}, error=Failure(half, half), file_hashes={half: "00"})
+    row = written(tmp_path, made).to_pylist()[0]
+    assert (row["a?.x"], row["error"], row["error_node"]) == ("a?", "a?", "a?")
+    assert row["file_hashes"] == [{"name": "a?", "sha256": "00"}]

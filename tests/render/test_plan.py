@@ -91,6 +91,35 @@ class TestContents:
             for name in ("none.safetensors", "", "in", "../c.png", str(tmp_path / "c.png"))
         ] == [None] * 5
 
+    def test_a_file_is_found_without_its_folder_and_ending_and_in_any_case(self, tmp_path):
+        file = tmp_path / "loras" / "style" / "Ink.v2.safetensors"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"ink")
+        found = Contents([tmp_path])
+        names = ("Ink.v2", "ink.V2.safetensors", "style/ink.v2", "loras/style/Ink.v2")
+        assert len({*map(found, names)} - {None}) == 1
+        assert [found(name) for name in ("ink", "other/none", "Ink.v2.png")] == [None] * 3
+
+    def test_a_folder_and_a_pattern_mean_all_their_files(self, tmp_path):
+        (tmp_path / "loras" / "styles").mkdir(parents=True)
+        for name in ("styles/a-1.safetensors", "styles/b.safetensors", "c.safetensors"):
+            (tmp_path / "loras" / name).write_bytes(name.encode())
+        before = {name: Contents([tmp_path])(name) for name in ("styles/", "a-*", "styles/?")}
+        assert before["a-*"] == Contents([tmp_path])("a-1")
+        assert before["styles/?"] == Contents([tmp_path])("b")
+        (tmp_path / "loras" / "styles" / "a-1.safetensors").write_bytes(b"other")
+        after = {name: Contents([tmp_path])(name) for name in before}
+        assert [name for name in before if before[name] != after[name]] == ["styles/", "a-*"]
+
+    def test_folders_that_are_links_are_looked_into_and_circles_end(self, tmp_path):
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "a.pt").write_bytes(b"x")
+        (tmp_path / "models").mkdir()
+        for name in ("loras", "again"):
+            (tmp_path / "models" / name).symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "elsewhere" / "circle").symlink_to(tmp_path / "models")
+        assert Contents([tmp_path / "models"])("a")
+
     def test_two_files_of_a_name_both_count(self, tmp_path):
         hashes = []
         for one, other in ((b"1", b"2"), (b"1", b"3"), (b"1", b"1")):
@@ -114,7 +143,28 @@ class TestContents:
 
     def test_names_in_rows_and_inputs(self):
         names = {name for each in prompt().values() for name in named_files(each["inputs"])}
-        assert names == {"tiny.safetensors", "style/ink.v2.safetensors", "light.safetensors"}
+        assert names == {
+            "tiny.safetensors",
+            "style/ink.v2.safetensors",
+            "light.safetensors",
+            "euler",
+        }
+
+    @pytest.mark.parametrize(
+        ("inputs", "names"),
+        [
+            ({"lora_name": "ink"}, {"ink"}),
+            ({"unet_name": "big", "seed": 1, "text": "big"}, {"big"}),
+            ({"image": "a.png", "text": "a photo of a.png"}, {"a.png", "a photo of a.png"}),
+            ({"text": "hills <lora:ink:0.5> and < LYCO : light >"}, {"ink", "light"}),
+            ({"text": '<lora:"my: ink":1>'}, {"my: ink"}),
+            ({"text": "a (embedding:old-paper:1.2), lake"}, {"old-paper"}),
+            ({"files": "ink\n styles/ \n\nepochs/a-*"}, {"ink", "styles/", "epochs/a-*"}),
+            ({"rows": {"rows": [{"name": "ink", "low": {"name": "low ink"}}]}}, {"ink", "low ink"}),
+        ],
+    )
+    def test_what_names_a_file(self, inputs, names):
+        assert {*named_files(inputs)} == names
 
 
 class TestWeights:

@@ -78,12 +78,13 @@ import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200); self.end_headers()
+        self.send_response(STATUS); self.end_headers()
         self.wfile.write(b'{"system": {"argv": ["main.py", "--user-directory", "/elsewhere/user"]}}')
 HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Handler).serve_forever()
 """
 
 
-def test_somebody_elses_server_on_our_port_is_not_taken_for_ours(tmp_path):
+@pytest.mark.parametrize("status", [200, 404])
+def test_somebody_elses_server_on_our_port_is_not_taken_for_ours(tmp_path, status):
     with pytest.raises(WorkerGoneError, match="does not start"):
-        started(tmp_path, STRANGER)
+        started(tmp_path, STRANGER.replace("STATUS", str(status)))

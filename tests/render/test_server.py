@@ -69,6 +69,7 @@ def test_an_address_is_a_host_and_a_prefix(url, address):
         "http://",
         "http://host:port",
         "http://host:99999",
+        "http://[::1",
         "http://user:secret@host",
         "http://host/?a=b",
         "http://host/#x",
@@ -156,6 +157,10 @@ def test_answers_of_any_shape_are_taken_as_nothing(answer, make_job):
         {"status": {"messages": [1, [], ["x"], ["execution_error", 1], [[], {}]]}},
         {"status": {"messages": [["execution_error", {"exception_message": 3}]]}},
         {"status": {"messages": [["execution_start", {"timestamp": "soon"}]]}},
+        *(
+            {"status": {"messages": [[f"execution_{what}", {"timestamp": value}]]}}
+            for what, value in (("start", -1), ("success", 1e300), ("success", float("nan")))
+        ),
         {"outputs": {"1": {"images": [1, {"filename": 2, "type": "output"}]}, "2": 3}},
         {"outputs": {"1": {"images": [{"filename": "x", "type": "output", "subfolder": 1}]}}},
         {"outputs": {"1": {"images": [{"filename": "x", "type": "temp"}], "text": ["x"]}}},
@@ -185,3 +190,54 @@ def test_files_come_node_by_node_in_the_order_of_the_batch():
     outputs = {"12": {"images": [image("c")]}, "9": {"images": [image("b"), image("a")]}}
     found = answers.saved_names({"outputs": outputs})
     assert [(each.node, each.name) for each in found] == [("9", "b"), ("9", "a"), ("12", "c")]
+
+
+def rendering(*names, node="9"):
+    """A host that has rendered whatever it is asked for; it says that it has saved files of these names."""
+    images = [{"filename": name, "subfolder": "", "type": "output"} for name in names]
+    entry = {"status": {"status_str": "success"}, "outputs": {node: {"images": images}}}
+
+    def answer(handler):
+        _, _, identity = handler.path.partition("/history/")
+        content = b"pixels" if "/view?" in handler.path else json.dumps({identity: entry}).encode()
+        saying(200, content)(handler)
+
+    return serving(answer)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "\ud800.png", "a\0b.png", "a\x1bb.png"])
+def test_a_name_that_is_none_is_not_asked_for(name, make_job):
+    with rendering(name) as url:
+        outcome = Comfy(Place("w0", url)).render(make_job(0))
+    assert (outcome.status, outcome.outputs) == ("no output", ())
+    assert len(outcome.failure.message) < 2100
+
+
+def test_a_host_that_has_saved_endless_files_is_not_believed(make_job):
+    with rendering(*map(str, range(10_001))) as url:
+        outcome = Comfy(Place("w0", url)).render(make_job(0))
+    assert outcome.failure.message == "It has saved more than 10,000 files."
+
+
+def test_little_is_kept_of_what_a_host_calls_its_nodes(make_job):
+    with rendering("x.png", node="\ud800" * 5000) as url:
+        (output,) = Comfy(Place("w0", url)).render(make_job(0)).outputs
+    assert (output.name, output.content) == ("x.png", b"pixels")
+    assert len(output.node) < 250
+    assert output.node.encode()
+    failed = answers.failed("error", "it fails", "9" * 5000, None)
+    assert len(failed.failure.node) < 250
+
+
+def test_of_a_history_of_huge_workflows_fewer_entries_are_asked_for(monkeypatch):
+    """Such a host is not given up."""
+
+    def answer(handler):
+        _, _, count = handler.path.partition("/history?max_items=")
+        entries = {f"id {number}": {"prompt": "x" * 100} for number in range(int(count or 0))}
+        saying(200, json.dumps(entries).encode())(handler)
+
+    with serving(answer) as url:
+        for most, held in ((10**6, 256), (10_000, 32), (1000, 4), (100, 0)):
+            monkeypatch.setattr(server, "JSON_BYTES", most)
+            assert len(Comfy(Place("w0", url)).holds()) == held

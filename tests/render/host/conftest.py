@@ -54,7 +54,7 @@ def host(start_host: Callable[[], Host]) -> Iterator[Host]:
 
 @pytest.fixture
 def comfy(host: Host) -> Iterator[Comfy]:
-    """The shared server, as a worker has it, with a limit of four seconds."""
-    asked = Comfy(Place("w0", f"http://127.0.0.1:{host.port}", limit=4, patience=30))
+    """The shared server, as a worker has it."""
+    asked = Comfy(Place("w0", f"http://127.0.0.1:{host.port}", patience=60))
     yield asked
     asked.stop()

@@ -13,7 +13,7 @@ from PIL import Image
 from harness import farm
 from lora_render.comfy import Comfy, Place, prompt_id
 from lora_render.item import Job
-from lora_render.server import WorkerGoneError
+from lora_render.server import Server, WorkerGoneError
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +66,38 @@ def test_what_is_still_in_the_queue_is_waited_for(comfy, host, fresh):
     host._post("/prompt", body)
     assert comfy.render(job).status == "ok"
     assert prompts(host) == before + 1
+
+
+@pytest.fixture
+def ends_meanwhile(monkeypatch, host):
+    """``ends_meanwhile(job)``: from now on, the queue is answered for only when that job has ended."""
+    get = Server.get
+
+    def wait_for(job):
+        def late(server, path):
+            if path == "/queue":
+                host.result(prompt_id(job))
+            return get(server, path)
+
+        monkeypatch.setattr(Server, "get", late)
+
+    return wait_for
+
+
+def test_what_ends_while_it_is_looked_for_is_not_run_again(comfy, host, fresh, ends_meanwhile):
+    job = fresh()
+    before = prompts(host)
+    host._post("/prompt", {"prompt": job.prompt, "prompt_id": prompt_id(job)})
+    ends_meanwhile(job)
+    assert comfy.render(job).status == "ok"
+    assert prompts(host) == before + 1
+
+
+def test_what_ends_while_it_is_asked_for_is_held(comfy, host, fresh, ends_meanwhile):
+    job = fresh()
+    host._post("/prompt", {"prompt": job.prompt, "prompt_id": prompt_id(job)})
+    ends_meanwhile(job)
+    assert prompt_id(job) in comfy.holds()
 
 
 def test_an_item_whose_files_are_gone_is_run_again(comfy, host, fresh):
@@ -121,9 +153,9 @@ def test_a_prompt_that_saves_nothing_has_failed(comfy, fresh):
     assert (outcome.status, outcome.outputs) == ("no output", ())
 
 
-def test_an_item_that_takes_too_long_is_interrupted_and_the_next_one_runs(comfy, fresh):
+def test_an_item_that_takes_too_long_is_interrupted_and_the_next_one_runs(comfy, host, fresh):
     hanging, next_one = fresh("wait"), fresh()
-    outcome = comfy.render(hanging)
+    outcome = Comfy(Place("strict", f"http://127.0.0.1:{host.port}", limit=4)).render(hanging)
     assert (outcome.status, outcome.failure.message) == (
         "timeout",
         "It ran for longer than 4 seconds.",

@@ -39,14 +39,19 @@ class Workers:
 
     def __init__(self, cluster, actors):
         self.names = [*actors]
+        self.late = set()
         self._cluster = cluster
         self._actors = [*actors.values()]
-        self.calls = Calls(self._actors)
+        self.calls = Calls(self._actors, frozenset(range(len(actors))))
         self.submit, self.wait = self.calls.submit, self.calls.wait
 
     @property
     def ready(self):
         return self.calls.ready
+
+    @property
+    def unheard(self):
+        return self.calls.unheard | self.late
 
     def kill(self, worker):
         pid = int(self._cluster.ask(self._actors[worker].object_info)["pid"])
@@ -272,6 +277,69 @@ def test_a_prompt_that_a_host_has_already_is_given_to_that_host(workers, tmp_pat
         farm.run(todo, engine, journal, watch=watch)
     assert {index for worker, index, _ in watch.ended_ if worker == "w1"} >= {0, 4}
     assert len(watch.ended_) == 6
+
+
+def late(engine, worker, held, calls):
+    """Lets the farm hear only at the ``calls``-th time that it asks that a worker is ready, and holds some prompts."""
+    wait, kept, count = engine.wait, [], iter(range(1, 10_000))
+    engine.late = {worker}
+
+    def waiting(seconds):
+        for event in wait(min(seconds, 0.2)):
+            ready = isinstance(event, Ready) and event.worker == worker
+            kept.append(replace(event, holds=frozenset(held)) if ready else event)
+        if next(count) >= calls:
+            engine.late = set()
+        told = [event for event in kept if event.worker not in engine.late]
+        kept[:] = [event for event in kept if event.worker in engine.late]
+        return told
+
+    engine.wait = waiting
+
+
+def test_what_a_host_may_still_have_of_an_earlier_run_waits_for_it(workers, tmp_path):
+    todo = jobs(7)
+    engine = workers("w0", "w1")
+    with Journal(tmp_path) as journal:
+        farm.run(todo[:1], workers("w0"), journal)
+    late(engine, 1, {prompt_id(todo[5]), prompt_id(todo[6])}, 8)
+    watch = Told()
+    with Journal(tmp_path) as journal:
+        farm.run(todo, engine, journal, watch=watch)
+    assert {index: worker for worker, index, _ in watch.ended_ if index > 4} == {5: "w1", 6: "w1"}
+    assert len(watch.ended_) == 6
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_host_that_says_nothing_is_not_waited_for_forever(workers, tmp_path, monkeypatch, first):
+    """In the first run of a folder it is not waited for at all."""
+    monkeypatch.setattr(farm, "_LISTEN_SECONDS", 10**6 if first else 0.5)
+    engine = workers("w0", "w1")
+    with Journal(tmp_path) as journal:
+        pass
+    if first:
+        (tmp_path / "journal.jsonl").unlink()
+    late(engine, 1, set(), 10**6)
+    with Journal(tmp_path) as journal:
+        assert farm.run(jobs(4), engine, journal).done == 4
+
+
+def test_what_was_lost_with_a_worker_waits_for_it_if_its_host_may_have_it(workers, tmp_path):
+    engine = workers("w0", "w1")
+    todo = jobs(3, {1: {"seconds": 3}})
+    late(engine, 1, {prompt_id(todo[1])}, 1)
+    watch = Told()
+
+    def ended(worker, entry):
+        Told.ended(watch, worker, entry)
+        if entry.index == 0:
+            engine.kill(1)
+
+    watch.ended = ended
+    with Journal(tmp_path) as journal:
+        assert farm.run(todo, engine, journal, farm.Options("listed"), watch).done == 3
+    assert [worker for worker, *_ in watch.lost_] == ["w1"]
+    assert ("w1", 1, "ok") in watch.ended_
 
 
 def test_a_full_disk_ends_the_run_with_a_sentence(workers, tmp_path):

@@ -6,6 +6,7 @@ The driver is a process of its own; see harness/drive.py.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from harness.host import REPOSITORY
+from harness.installs import environment_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,12 +34,13 @@ SECONDS = 500
 class Driver:
     """``python -m harness.drive`` on a folder; ``until("ended", 5)`` reads what it says."""
 
-    def __init__(self, out, *arguments):
+    def __init__(self, install, out, *arguments):
         self.out = out
         self.said = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "harness.drive", out, *map(str, arguments)],
             cwd=REPOSITORY,
+            env=os.environ | environment_of(install),
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -68,6 +71,12 @@ class Driver:
         self.until("{")
         assert self.process.wait(60) == 0
         return json.loads(self.said[-1])
+
+
+@pytest.fixture
+def drive(host_install):
+    """``with drive(out, "--count", 20) as driver:`` renders in the ComfyUI of the test."""
+    return functools.partial(Driver, host_install)
 
 
 def comfyuis(out):
@@ -111,12 +120,12 @@ def wait_until(condition):
 
 
 def test_a_comfyui_and_a_worker_are_killed_while_items_fail_hang_and_end_comfyui(
-    base, tmp_path, show
+    drive, base, tmp_path, show
 ):
     out = tmp_path / "out"
     troubles = ("--trouble", "9=raise", "--trouble", "17=deaf", "--trouble", "22=end")
     began = time.monotonic()
-    with Driver(out, "--base", base, "--count", 40, "--limit", 30, *troubles) as driver:
+    with drive(out, "--base", base, "--count", 40, "--limit", 30, *troubles) as driver:
         driver.until("ended", 4)
         os.kill(comfyuis(out)["w0"], signal.SIGKILL)
         driver.until("ended", 10)
@@ -131,11 +140,11 @@ def test_a_comfyui_and_a_worker_are_killed_while_items_fail_hang_and_end_comfyui
 
 
 def test_after_the_driver_was_killed_its_comfyuis_end_and_the_next_run_goes_on(
-    base, tmp_path, show
+    drive, base, tmp_path, show
 ):
     out = tmp_path / "out"
     arguments = ("--base", base, "--count", 16)
-    with Driver(out, *arguments) as driver:
+    with drive(out, *arguments) as driver:
         driver.until("ended", 5)
         assert len(comfyuis(out)) == 2
         driver.kill()
@@ -145,7 +154,7 @@ def test_after_the_driver_was_killed_its_comfyuis_end_and_the_next_run_goes_on(
         show(f"ComfyUIs have ended {time.monotonic() - killed:.1f} s after their driver")
     before = len(lines(out))
     assert 5 <= before < 16
-    with Driver(out, *arguments) as driver:
+    with drive(out, *arguments) as driver:
         began = time.monotonic()
         driver.until("ended")
         show(
@@ -156,9 +165,9 @@ def test_after_the_driver_was_killed_its_comfyuis_end_and_the_next_run_goes_on(
     check_whole(out, 16)
 
 
-def test_ctrl_c_ends_it_with_what_is_done(base, tmp_path):
+def test_ctrl_c_ends_it_with_what_is_done(drive, base, tmp_path):
     out = tmp_path / "out"
-    with Driver(out, "--base", base, "--count", 12) as driver:
+    with drive(out, "--base", base, "--count", 12) as driver:
         driver.until("ended", 3)
         driver.process.send_signal(signal.SIGINT)
         summary = driver.summary()
@@ -168,16 +177,18 @@ def test_ctrl_c_ends_it_with_what_is_done(base, tmp_path):
     wait_until(lambda: not comfyuis(out))
 
 
-def test_two_hosts_by_url_and_a_driver_that_is_killed_run_every_prompt_once(start_host, tmp_path):
+def test_two_hosts_by_url_and_a_driver_that_is_killed_run_every_prompt_once(
+    drive, start_host, tmp_path
+):
     """What they were asked for by the first driver is taken over by the second one."""
     out = tmp_path / "out"
     with start_host() as one, start_host() as two:
         urls = [part for host in (one, two) for part in ("--url", f"http://127.0.0.1:{host.port}")]
-        with Driver(out, *urls, "--count", 24) as driver:
+        with drive(out, *urls, "--count", 24) as driver:
             driver.until("ended", 8)
             driver.kill()
             driver.process.wait()
-        with Driver(out, *urls, "--count", 24) as driver:
+        with drive(out, *urls, "--count", 24) as driver:
             summary = driver.summary()
         assert (summary["failed"], summary["not_done"], summary["stopped"]) == ({}, [], None)
         asked = [host.log().count("got prompt") for host in (one, two)]
@@ -186,11 +197,11 @@ def test_two_hosts_by_url_and_a_driver_that_is_killed_run_every_prompt_once(star
     check_whole(out, 24)
 
 
-def test_a_host_that_goes_away_leaves_the_rest_to_the_other(start_host, tmp_path):
+def test_a_host_that_goes_away_leaves_the_rest_to_the_other(drive, start_host, tmp_path):
     out = tmp_path / "out"
     with start_host() as one, start_host() as two:
         urls = [part for host in (one, two) for part in ("--url", f"http://127.0.0.1:{host.port}")]
-        with Driver(out, *urls, "--count", 16, "--patience", 3) as driver:
+        with drive(out, *urls, "--count", 16, "--patience", 3) as driver:
             driver.until("ended", 6)
             two.stop()
             summary = driver.summary()
