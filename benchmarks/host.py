@@ -43,7 +43,7 @@ def add_our_packages() -> None:
             sys.path.append(str(REPOSITORY / folder))
 
 
-def machine(install: HostInstall, device: str) -> dict[str, str]:
+def machine(install: HostInstall | None, device: str) -> dict[str, str]:
     """Returns what the numbers hold for."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     where = torch.cuda.get_device_name() if device == "cuda" else "CPU"
@@ -52,7 +52,7 @@ def machine(install: HostInstall, device: str) -> dict[str, str]:
         "CPU": f"{_cpu()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
         "RAM": f"{memory:.0f} GB",
         "torch": str(torch.__version__),
-        "ComfyUI": install.version,
+        "ComfyUI": install.version if install else "none",
         "date": date.today().isoformat(),
     }
 

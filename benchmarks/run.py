@@ -24,6 +24,7 @@ PARTS = (
     "keeping",
     "memory",
     "scale",
+    "gpu",
 )
 PAGE, PICTURE = "benchmarks.md", "benchmarks.png"
 
@@ -62,7 +63,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 def _parts(
     settings: Settings, out: Path | None, all_layers: bool
 ) -> dict[str, Callable[[], Section]]:
-    from . import cold, keeping, live, memory, node_side, outside, regions, scale, varying
+    from . import cold, gpu, keeping, live, memory, node_side, outside, regions, scale, varying
 
     return {
         "patching": lambda: _patching(settings, out, all_layers),
@@ -75,6 +76,7 @@ def _parts(
         "keeping": lambda: keeping.measure(settings),
         "memory": lambda: memory.measure(settings),
         "scale": lambda: scale.measure(settings),
+        "gpu": lambda: gpu.section(REPOSITORY / "docs"),
     }
 
 

@@ -21,6 +21,7 @@ SECTIONS = (
     "Keeping",
     "Memory",
     "Scale",
+    "On a GPU",
 )
 
 
