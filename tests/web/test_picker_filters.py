@@ -419,7 +419,9 @@ def test_without_a_node_of_ours_nothing_is_asked_and_no_timer_runs(page, shelf):
     ours = [url for url in asked if re.search(r"/lora_algebra/|/models/loras|lora-algebra%2F", url)]
     assert ours == []
     assert page.browser_page.evaluate("window.ours") == 0
-    Rows(page, page.add("LoRARows", "rows", [60, 60])).add_button().click()
+    rows = Rows(page, page.add("LoRARows", "rows", [60, 60]))
+    rows.show()
+    rows.add_button().click()
     page.wait(lambda: any("/lora_algebra/library" in url for url in asked))
     assert page.browser_page.evaluate("window.ours") > 0
     page.browser_page.keyboard.press("Escape")
