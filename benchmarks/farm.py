@@ -37,7 +37,6 @@ from lora_render.spread import spread_jobs
 from .farm_faults import faults, hosts, kills
 from .farm_parts import Asked, Part, Row, plain_host, the_install
 
-
 MEMORY = Path("/dev/shm")  # noqa: S108
 """A file system without a disk, where it costs nothing to wait until a file is safely there."""
 
