@@ -94,7 +94,7 @@ def sleeping(asked: Asked) -> Part:
 def _sleeping_rows(asked: Asked) -> Iterator[Row]:
     for workers, items, seconds, size in (
         (1, 500, 0.0, 0),
-        (asked.sleepers, 10 * asked.sleepers, 1.0, 0),
+        (asked.sleepers, 6 * asked.sleepers, 1.0, 0),
         (asked.sleepers, 2 * asked.sleepers, 1.0, 200_000),
     ):
         for how in ("Ray alone", "the farm, journal in memory", "the farm"):
