@@ -99,29 +99,12 @@ def until(process: subprocess.Popen[str], condition: Callable[[], bool]) -> floa
     return time.monotonic() - began
 
 
-def comfyuis(out: Path) -> dict[str, int]:
-    """Returns the processes of ComfyUI that write below a folder: name of the worker -> process."""
-    found: dict[str, int] = {}
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = file.read_bytes().decode(errors="replace").split("\0")
-            users = [word for word in words if word.startswith(str(out)) and word.endswith("/user")]
-            if users and words[1].endswith("main.py"):
-                found[Path(users[0]).parent.name] = int(file.parent.name)
-    return found
-
-
-def parent(pid: int) -> int:
-    """Returns the parent of a process."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
 # kill -9
 
 
 def kills(asked: Asked) -> Part:
     """kill -9 of a ComfyUI, of a worker, and of the driver, each in the middle of a run of its own."""
-    rows = [_killed(asked, what) for what in ("nobody", "a ComfyUI", "a worker", "the driver")]
+    rows = [_killed(asked, what) for what in ("a ComfyUI", "a worker", "the driver")]
     return Part(f"{asked.items} rows, {asked.workers} workers, kill -9 in the middle", rows)
 
 
@@ -130,12 +113,11 @@ def _killed(asked: Asked, what: str) -> Row:
     todo = [(index, _ink(index, asked), "none") for index in range(asked.items)]
     rendering = Rendering(folder, todo, asked.steps)
     arguments = rendering.own(folder, asked.workers)
-    began, resumed = time.monotonic(), 0.0
+    began = time.monotonic()
     process = rendering.start(*arguments)
     try:
         until(process, lambda: rendering.ok() >= asked.items // 2)
-        if what != "nobody":
-            process, resumed = _kill(what, process, rendering, arguments)
+        process, resumed = _kill(what, process, rendering, arguments)
         said, complaint = process.communicate(timeout=LONGEST_SECONDS)
     finally:
         process.kill()
@@ -156,15 +138,16 @@ def _kill(
         before = len(rendering.lines())
         process = rendering.start(*arguments)
         return process, until(process, lambda: len(rendering.lines()) > before)
-    pid = comfyuis(rendering.out)["worker-1"]
-    os.kill(pid if what == "a ComfyUI" else parent(parent(pid)), signal.SIGKILL)
+    victim = rendering.lines()[-1]["worker"].partition("@")[0]
+    pid = made.comfyuis(rendering.out)[victim]
+    os.kill(pid if what == "a ComfyUI" else made.parent(made.parent(pid)), signal.SIGKILL)
 
     def again() -> bool:
         """Its first two lines may be of items that were done before; it may come too late for another one."""
         if process.poll() is not None:
             return True
         new = [line["worker"].partition("@")[0] for line in rendering.lines()[before:]]
-        return new.count("worker-1") > 2 and comfyuis(rendering.out).get("worker-1", pid) != pid
+        return new.count(victim) > 2 and made.comfyuis(rendering.out).get(victim, pid) != pid
 
     return process, until(process, again)
 

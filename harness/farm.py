@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -99,3 +100,20 @@ def jobs(count: int, inks: int = 4, **how: Any) -> list[Job]:
 def single(of: Item) -> Job:
     """Returns the job of one item."""
     return Job((of,), of.prompt)
+
+
+def comfyuis(out: Path) -> dict[str, int]:
+    """Returns the processes of ComfyUI that write below a folder: name of the worker -> process. It reads /proc."""
+    found: dict[str, int] = {}
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = file.read_bytes().decode(errors="replace").split("\0")
+            users = [word for word in words if word.startswith(str(out)) and word.endswith("/user")]
+            if users and words[1].endswith("main.py"):
+                found[Path(users[0]).parent.name] = int(file.parent.name)
+    return found
+
+
+def parent(pid: int) -> int:
+    """Returns the parent of a process."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])

@@ -15,10 +15,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
+from harness.farm import comfyuis, parent
 from harness.host import REPOSITORY
 from harness.installs import environment_of
 
@@ -77,24 +77,6 @@ class Driver:
 def drive(host_install):
     """``with drive(out, "--count", 20) as driver:`` renders in the ComfyUI of the test."""
     return functools.partial(Driver, host_install)
-
-
-def comfyuis(out):
-    """The processes of ComfyUI that write below a folder: name of the worker -> process."""
-    found = {}
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = file.read_bytes().decode().split("\0")
-        except OSError:
-            continue
-        users = [word for word in words if word.startswith(str(out)) and word.endswith("/user")]
-        if users and words[1].endswith("main.py"):
-            found[Path(users[0]).parent.name] = int(file.parent.name)
-    return found
-
-
-def parent(pid):
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def lines(out):
