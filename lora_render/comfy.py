@@ -6,7 +6,6 @@ Two prompts may be under way at a time, so that the next one waits in ComfyUI wh
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import socket
 import threading
 import time
@@ -43,7 +42,7 @@ _LOOK_SECONDS: Final = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 _RECENT: Final = (256, 32, 4)
 _PENDING, _RUNNING = "pending", "running"
-_KEY_CHARS: Final = 16
+_ID_CHARS: Final = 16
 _MOST_FILES: Final = 10_000
 
 _TRIES_ALONE: Final = 2
@@ -76,8 +75,11 @@ class _TookTooLong(Exception):  # noqa: N818
 
 
 def prompt_id(job: Job) -> str:
-    """Returns the id that a job's prompt has in every ComfyUI: by it, a later run finds the prompt again."""
-    return str(uuid.uuid5(_NAMESPACE, "\n".join(item.key for item in job.items)))
+    """Returns the id that a job's prompt has in every ComfyUI: by it, a later run into the same folder finds it again.
+
+    Into another folder, it is rendered anew: a key may hold no more of a file than its name.
+    """
+    return str(uuid.uuid5(_NAMESPACE, "\n".join([job.folder, *(item.key for item in job.items)])))
 
 
 class Comfy:
@@ -307,7 +309,7 @@ def _queue_up(server: Server, job: Job, identity: str) -> Outcome | None:
     """Puts a job's prompt into the queue, unless it is there. Returns an outcome if it is refused."""
     if identity in _queue(server):
         return None
-    prefix = f"_{_key(job)[:_KEY_CHARS]}"
+    prefix = f"_{identity.replace('-', '')[:_ID_CHARS]}"
     if server.get(f"/history/{identity}"):
         # Of an earlier run: it has failed, or its files are gone. With another name of the files, ComfyUI
         # saves them anew, whatever is in its cache.
@@ -331,13 +333,6 @@ def _take_back(server: Server, identity: str) -> None:
         if identity not in _queue(server) or time.monotonic() > end:
             return
         time.sleep(_LONGEST_PAUSE)
-
-
-def _key(job: Job) -> str:
-    """Returns the item's own key, or one of all items of a batch."""
-    if len(job.items) == 1:
-        return job.items[0].key
-    return hashlib.sha256("\n".join(item.key for item in job.items).encode()).hexdigest()
 
 
 def _with_prefix(prompt: Prompt, ending: str) -> dict[str, dict[str, Any]]:

@@ -120,11 +120,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a plan: the run's own summary, and the entries of all items of the table."""
+    """What became of a plan: the run's own summary, the entries of all items of the table, and the files that were
+    written."""
 
     summary: Summary
     entries: tuple[Entry, ...]
-    manifest: Path
+    manifest: Path | None
     sheet: Path | None
 
     @property
@@ -140,7 +141,7 @@ class Result:
             "failed": [_failed(entry) for entry in self.summary.failed],
             "not_done": [item.index for item in self.summary.not_done],
             "stopped": self.summary.stopped,
-            "manifest": str(self.manifest),
+            "manifest": str(self.manifest) if self.manifest else None,
             "sheet": str(self.sheet) if self.sheet else None,
         }
 
@@ -205,15 +206,17 @@ def render(asked: Asked, plan: Plan, engine: RayEngine, watch: Watch) -> Result:
     with Journal(asked.out) as journal:
         summary = run(plan.jobs, engine, journal, Options(order=asked.order), watch)
         entries = _of_table(plan.items, journal.entries())
-        sheet = asked.out / SHEET if asked.sheet and entries else None
+        manifest = sheet = None
         try:
             write_manifest(entries, asked.out / MANIFEST)
-            if sheet:
-                draw_sheet(entries, asked.out, sheet)
+            manifest = asked.out / MANIFEST
+            if asked.sheet and entries:
+                draw_sheet(entries, asked.out, asked.out / SHEET)
+                sheet = asked.out / SHEET
         except OSError as error:  # what failed, and what is left, is said all the same
             words = f"The manifest or the sheet can't be written: {error}."
             summary = replace(summary, stopped=summary.stopped or words)
-    return Result(summary, entries, asked.out / MANIFEST, sheet)
+    return Result(summary, entries, manifest, sheet)
 
 
 def _missing(out: Path, items: Sequence[Item]) -> Sequence[Item]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import json
 import os
 import re
 from collections import defaultdict
@@ -41,6 +43,12 @@ IN_TEXT: Final = re.compile(
 
 FILES: Final = "files"
 """An input of **Sweep LoRA**, with a name, a folder (``styles/``) or a pattern (``ink-*``) on each line."""
+
+ROWS: Final = "rows"
+"""The input of **LoRA Rows**, which scripts may give as text."""
+
+MARK: Final = re.compile(r"\s*\[(?:input|output|temp)\]$")
+"""What ComfyUI writes behind the name of a picture, to say in which of its folders it is."""
 
 CHUNK: Final = 1 << 20
 
@@ -122,12 +130,22 @@ def _names(value: Any, key: str) -> Iterator[str]:
 
 
 def _in_text(text: str, key: str) -> Iterator[str]:
+    text = MARK.sub("", text)
     if key == FILES:
         yield from filter(None, map(str.strip, text.splitlines()))
+    elif key == ROWS and (rows := _rows(text)):
+        yield from _names(rows, key)
     elif text and (NAMED.fullmatch(key) or text.lower().endswith(ENDINGS)):
         yield text
     for match in IN_TEXT.finditer(text):
         yield from (name.strip() for name in match.groups() if name and name.strip())
+
+
+def _rows(text: str) -> Any:
+    """Returns the rows that a text holds, None if it is another text."""
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(text)
+    return None
 
 
 def _spellings(name: str) -> set[str]:

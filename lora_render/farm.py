@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from . import answers
@@ -144,12 +144,13 @@ def _missing(jobs: Iterable[Job], journal: Journal) -> list[Job]:
     left: list[Job] = []
     for job in jobs:
         missing = [item for item in job.items if not journal.has(item.key)]
-        left += [job] if len(missing) == len(job.items) else map(_single, missing)
+        jobs_left = [job] if len(missing) == len(job.items) else map(_single, missing)
+        left += [replace(each, folder=journal.id) for each in jobs_left]
     return left
 
 
-def _single(item: Item) -> Job:
-    return Job((item,), item.prompt)
+def _single(item: Item, folder: str = "") -> Job:
+    return Job((item,), item.prompt, folder)
 
 
 def _split(job: Job, outcome: Outcome) -> list[Outcome] | None:
@@ -321,7 +322,7 @@ class _Run:
         outcomes = self._split(job, outcome) if outcome.status == "ok" else None
         if outcomes is None:
             for item in job.items:
-                self._put_back(_single(item))
+                self._put_back(_single(item, self._journal.id))
             return
         for item, each in zip(job.items, outcomes, strict=True):
             self._write(item, each)

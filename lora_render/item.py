@@ -90,7 +90,9 @@ class Job:
         items: The items, in the order of the images of the batch. They have one ``base``; the ``recipe`` of the
             first stands for all.
         prompt: The item's own, or that of the batch.
+        folder: The id of the folder that its files go to.
     """
 
     items: tuple[Item, ...]
     prompt: Prompt
+    folder: str = ""

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,12 +23,15 @@ from lora_core.errors import LoraFileError, LoraInputError
 
 from .item import Failure, Item, Outcome, Output, Prompt, Scalar, Status
 from .lock import locked
+from .named_loras import NamedLora, loras_of
+from .new_file import new_file
 from .server import as_list, as_object
 
 JOURNAL: Final = "journal.jsonl"
 IMAGES: Final = "images"
 
 _LOCK: Final = "journal.lock"
+_ID: Final = "journal.id"
 _KEY_CHARS: Final = 16
 _SEEDS: Final = frozenset({"seed", "noise_seed"})
 _SYNC_SECONDS: Final = 1.0
@@ -59,6 +63,7 @@ class Entry:
         status, error, worker, attempts: Those of the outcome.
         seconds: How long it ran; for an item of a batch, its part of that.
         started, finished: In seconds since 1970, by ComfyUI's clock, or by ours where it says nothing.
+        loras: The LoRAs that the prompt names.
     """
 
     key: str
@@ -77,6 +82,7 @@ class Entry:
     finished: float | None = None
     worker: str = ""
     attempts: int = 1
+    loras: tuple[NamedLora, ...] = ()
 
     def to_json(self) -> str:
         """Returns one line, without its end."""
@@ -90,6 +96,7 @@ class Entry:
         read["error"] = error and Failure(**as_object(error))
         read["seeds"] = tuple(as_list(read["seeds"]))
         read["files"] = tuple(SavedFile(**as_object(each)) for each in as_list(read["files"]))
+        read["loras"] = tuple(NamedLora(**as_object(each)) for each in as_list(read["loras"]))
         if not all(_inside(file.path) for file in read["files"]):
             raise ValueError("a file is not below the folder")
         return cls(**read)
@@ -115,6 +122,7 @@ class Journal:
 
     Attributes:
         folder: Where it is.
+        id: That of the folder, by chance. Prompts have it in theirs.
         is_new: Whether no run has begun here before.
     """
 
@@ -123,6 +131,7 @@ class Journal:
         (folder / IMAGES).mkdir(parents=True, exist_ok=True)
         self._lock = _locked(folder)
         try:
+            self.id = _folder_id(folder / _ID)
             self.is_new = not (folder / JOURNAL).exists()
             self._kept = _read(folder / JOURNAL)
             self._file = (folder / JOURNAL).open("ab")
@@ -233,6 +242,7 @@ def _entry(item: Item, outcome: Outcome, files: tuple[SavedFile, ...]) -> Entry:
         finished=now if outcome.finished is None else outcome.finished,
         worker=outcome.worker,
         attempts=outcome.attempts,
+        loras=loras_of(item.prompt),
     )
 
 
@@ -286,6 +296,14 @@ def _read(path: Path) -> _Kept:
 
 def _lines(path: Path) -> Sequence[bytes]:
     return path.read_bytes().splitlines(keepends=True) if path.exists() else ()
+
+
+def _folder_id(path: Path) -> str:
+    """Returns the id that is kept at ``path``, and makes one where there is none."""
+    if not path.exists():
+        with new_file(path) as new:
+            new.write_text(secrets.token_hex(16), encoding="ascii")
+    return path.read_text(encoding="ascii", errors="replace")
 
 
 def _locked(folder: Path) -> IO[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -44,6 +45,7 @@ def _facts(rows: Sequence[Entry], arrow: Any) -> list[tuple[str, list[Any], Any]
     text, whole, real = arrow.string(), arrow.int64(), arrow.float64()
     file = [("node", text), ("kind", text), ("path", text), ("bytes", whole), ("sha256", text)]
     named = [("name", text), ("sha256", text)]
+    lora = arrow.struct([("name", text), ("strength", real), ("strength_clip", real)])
     seed = _whole([seed for row in rows for seed in row.seeds], arrow)
     moment = arrow.timestamp("ms", tz="UTC")
     return [
@@ -53,6 +55,7 @@ def _facts(rows: Sequence[Entry], arrow: Any) -> list[tuple[str, list[Any], Any]
         ("files", [_files(row) for row in rows], arrow.list_(arrow.struct(file))),
         ("seeds", [_seeds(row, seed, arrow) for row in rows], arrow.list_(seed)),
         ("file_hashes", [_hashes(row) for row in rows], arrow.list_(arrow.struct(named))),
+        ("loras", [[asdict(lora) for lora in row.loras] for row in rows], arrow.list_(lora)),
         ("prompt_hash", [row.prompt_hash for row in rows], text),
         ("base", [row.base for row in rows], text),
         ("recipe", [row.recipe for row in rows], text),

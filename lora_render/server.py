@@ -138,6 +138,8 @@ class Server:
                 raise TooLongError(f"{self.name} answers {where} with more than {most:,} bytes.")
             if time.monotonic() > deadline:
                 raise NoAnswerError(f"{self.name} takes too long to answer {shortened(path, 120)}")
+        if answer.length:  # read1 takes the end of a connection for the end of the answer
+            raise http.client.IncompleteRead(b"", answer.length)
         return bytes(content)
 
     def _json(self, path: str, content: bytes) -> Any:

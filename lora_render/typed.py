@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ WORDS: Final = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
+_LARGEST: Final = sys.float_info.max
 _WHOLE: Final = re.compile(r"[-+]?\d{1,25}", re.ASCII)
 _NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 KINDS: Final = ("INT", "FLOAT", "BOOLEAN", "STRING")
@@ -69,7 +70,7 @@ def _number(given: Scalar, kind: str) -> int | float:
     if isinstance(given, bool):
         raise _refused(expected, given)
     value = _parsed(given.strip(), expected) if isinstance(given, str) else given
-    if isinstance(value, float) and not math.isfinite(value):
+    if not -_LARGEST <= value <= _LARGEST:  # NaN, too
         raise _refused(expected, given)
     if kind == "FLOAT":
         return float(value)

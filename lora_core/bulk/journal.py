@@ -33,6 +33,7 @@ class Journal:
             LoraInputError: Another process writes it.
             OSError: It cannot be written.
         """
+        self._path = path
         self._file: IO[bytes] = path.open("ab", buffering=0)
         try:
             _lock(self._file)
@@ -46,6 +47,12 @@ class Journal:
     def add(self, entry: Entry) -> None:
         """Writes one more entry."""
         self._file.write(json.dumps(entry).encode() + b"\n")
+
+    def done(self) -> None:
+        """Removes it at the end, while nobody else can write it."""
+        if os.name == "nt":  # an open file can't be removed there
+            self._file.close()
+        self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self

@@ -57,7 +57,7 @@ def list_library(listing: Listing, watch: Watch) -> Tally:
     with Journal(path) as journal:
         clear_leftovers([listing.out])
         tally = _list(listing, files, _known([*before, *_rows(path)]), journal, watch)
-    path.unlink(missing_ok=True)
+        journal.done()
     return tally
 
 

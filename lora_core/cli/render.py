@@ -71,7 +71,7 @@ def _add_workers(command: Command) -> None:
     group.add_argument(
         "--comfyui-args",
         metavar="TEXT",
-        type=shlex.split,
+        type=_words,
         default=[],
         help="more arguments for it, as one text",
     )
@@ -232,9 +232,8 @@ def _tell_result(result: Result) -> None:
     if summary.stopped:
         left = len(summary.not_done)
         why = printable(summary.stopped.rstrip("."))
-        print(
-            f"stopped: {why}. {left} are left; the same command goes on with them", file=sys.stderr
-        )
+        rest = f"{left} are left; the same command goes on with them" if left else "nothing is left"
+        print(f"stopped: {why}. {rest}", file=sys.stderr)
 
 
 def _failure(entry: Entry) -> str:
@@ -250,10 +249,10 @@ def _failure(entry: Entry) -> str:
 
 def _amount(text: str) -> float:
     """Reads a number of at least 0."""
-    value = float(text)
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError("it must be at least 0")
-    return value
+    with contextlib.suppress(ValueError):
+        if 0 <= (value := float(text)) < math.inf:
+            return value
+    raise argparse.ArgumentTypeError(f"it must be a number of at least 0, not {text!r}")
 
 
 def _more_than_nothing(text: str) -> float:
@@ -265,7 +264,15 @@ def _more_than_nothing(text: str) -> float:
 
 def _count(text: str) -> int:
     """Reads a number of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("it must be at least 1")
-    return value
+    with contextlib.suppress(ValueError):
+        if (value := int(text)) >= 1:
+            return value
+    raise argparse.ArgumentTypeError(f"it must be a whole number of at least 1, not {text!r}")
+
+
+def _words(text: str) -> list[str]:
+    """Reads arguments as a shell does."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"a quotation mark has no partner in {text!r}") from error

@@ -108,6 +108,7 @@ class TestTypes:
             ("#6.seed", "1.5", "a whole number"),
             ("#6.seed", "many", "a whole number"),
             ("#6.seed", True, "a whole number"),
+            ("#6.cfg", 10**400, "a number"),
             ("#6.cfg", "0,5", "a number"),
             ("#6.cfg", "nan", "a number"),
             ("#6.cfg", "", "a number"),

@@ -87,6 +87,8 @@ def test_wrong_usage_is_2(capsys, wrong):
     status, error = said(capsys, *wrong)
     assert status == 2
     assert error.startswith("usage: ")
+    assert "invalid _" not in error
+    assert "invalid split" not in error
 
 
 @pytest.mark.parametrize(
@@ -282,6 +284,7 @@ def test_a_manifest_that_cant_be_written_does_not_hide_what_became_of_the_items(
     made = command.render(asked, plan, Nobody(), Watch())
     assert not made.is_whole
     assert made.summary.stopped.startswith("The manifest or the sheet can't be written: ")
+    assert (made.manifest, made.sheet) == (None, None)
 
 
 @pytest.mark.parametrize("module", ["pyarrow.parquet", "PIL.Image"])
@@ -340,6 +343,14 @@ def test_what_was_not_reached_is_said(capsys):
     cli._tell_result(result(not_done=(left, left), stopped="No worker is left."))
     told = capsys.readouterr().err
     assert told == "stopped: No worker is left. 2 are left; the same command goes on with them\n"
+
+
+def test_where_nothing_is_left_nobody_is_told_to_go_on(capsys):
+    cli._tell_result(result(stopped="The manifest or the sheet can't be written: no space."))
+    told = capsys.readouterr().err
+    assert (
+        told == "stopped: The manifest or the sheet can't be written: no space. nothing is left\n"
+    )
 
 
 def test_it_is_whole_only_if_nothing_failed_and_nothing_is_left():

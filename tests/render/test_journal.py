@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from lora_core.errors import LoraFileError, LoraInputError
 from lora_render.item import Failure, Outcome, Output
 from lora_render.journal import JOURNAL, Entry, Journal, SavedFile
+from lora_render.named_loras import NamedLora
 
 
 def painted(*contents, name="p_00001_.png"):
@@ -51,6 +52,14 @@ def test_it_is_there_again_when_it_is_opened_again(tmp_path, make_item):
         assert journal.has(added[0].key)
         assert not journal.has(added[1].key)
         assert not journal.has("unknown")
+
+
+def test_a_folder_has_one_id_and_another_folder_another(tmp_path):
+    with Journal(tmp_path / "one") as one:
+        first = one.id
+    with Journal(tmp_path / "one") as one, Journal(tmp_path / "two") as two:
+        assert first == one.id != two.id
+    assert len(first) == 32
 
 
 def test_the_latest_line_of_an_item_counts(tmp_path, make_item):
@@ -268,6 +277,7 @@ entries = st.builds(
     finished=st.none() | st.floats(0, 1e12),
     worker=texts,
     attempts=st.integers(1),
+    loras=st.lists(st.builds(NamedLora, texts, st.none() | st.floats(-9, 9), st.none())).map(tuple),
 )
 
 

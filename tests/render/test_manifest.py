@@ -8,6 +8,7 @@ from lora_core.errors import LoraInputError
 from lora_render import extra
 from lora_render.item import Failure
 from lora_render.manifest import write_manifest
+from lora_render.named_loras import NamedLora
 from tests.render.made import entry
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -70,6 +71,7 @@ def test_everything_that_is_known_is_there(tmp_path):
         error=Failure("out of memory", "7"),
         seconds=1.5,
         started=1_800_000_000.25,
+        loras=(NamedLora("ink", 0.5, None),),
     )
     (row,) = written(tmp_path, made).to_pylist()
     assert row["key"] == "key 0"
@@ -79,6 +81,7 @@ def test_everything_that_is_known_is_there(tmp_path):
     assert row["files"][0] == first
     assert row["seeds"] == [SEED, 7]
     assert row["file_hashes"] == [{"name": "ink.safetensors", "sha256": "ab"}]
+    assert row["loras"] == [{"name": "ink", "strength": 0.5, "strength_clip": None}]
     assert (row["status"], row["error"], row["error_node"]) == ("error", "out of memory", "7")
     assert row["seconds"] == 1.5
     assert row["started"].isoformat() == "2027-01-15T08:00:00.250000+00:00"

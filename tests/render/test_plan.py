@@ -161,6 +161,13 @@ class TestContents:
             ({"text": "a (embedding:old-paper:1.2), lake"}, {"old-paper"}),
             ({"files": "ink\n styles/ \n\nepochs/a-*"}, {"ink", "styles/", "epochs/a-*"}),
             ({"rows": {"rows": [{"name": "ink", "low": {"name": "low ink"}}]}}, {"ink", "low ink"}),
+            ({"rows": '{"version": 1, "rows": [{"name": "ink"}]}'}, {"ink"}),
+            ({"rows": "<lora:ink:0.5>"}, {"ink"}),
+            ({"rows": "[" * 100_000}, set()),
+            (
+                {"image": "a.png [output]", "mask": "clipspace/b.png [input]"},
+                {"a.png", "clipspace/b.png"},
+            ),
         ],
     )
     def test_what_names_a_file(self, inputs, names):

@@ -117,6 +117,23 @@ def test_no_answer_is_read_beyond_its_bound(monkeypatch):
         assert Server(url).saved_file("x.png", "") is None
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_answer_that_is_cut_on_its_way_is_none(chunked):
+    """Half a picture is not the picture, and half a list may be whole in a moment."""
+    headers = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": "100000"}
+
+    def cut(handler):
+        handler.protocol_version = "HTTP/1.1"
+        saying(200, b"20\r\n" * chunked + b'{"queue_running": [', **headers)(handler)
+        handler.close_connection = True
+
+    with serving(cut) as url:
+        with pytest.raises(NoAnswerError):
+            Server(url).saved_file("x.png", "")
+        with pytest.raises(NoAnswerError):
+            Server(url).get("/queue")
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\xff\xfe", b"[" * 100_000])
 def test_something_else_than_json_ends_the_worker(content):
     with serving(saying(200, content)) as url, pytest.raises(WorkerGoneError, match="than JSON"):

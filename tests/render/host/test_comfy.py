@@ -39,7 +39,7 @@ def test_the_files_of_an_item_come_as_bytes(comfy, fresh):
     assert (outcome.status, outcome.failure, outcome.attempts) == ("ok", None, 1)
     assert outcome.worker == comfy.name
     (output,) = outcome.outputs
-    key = job.items[0].key[:16]
+    key = prompt_id(job).replace("-", "")[:16]
     assert (output.node, output.kind, output.name) == ("12", "images", f"farm_{key}_00001_.png")
     image = Image.open(io.BytesIO(output.content))
     assert image.size == (64, 64)
@@ -56,6 +56,17 @@ def test_what_an_earlier_run_has_asked_for_is_not_run_again(comfy, host, fresh):
         first, worker=first.worker.replace("w0", "again")
     )
     assert prompts(host) == asked
+
+
+def test_what_was_rendered_for_another_folder_is_rendered_anew(comfy, host, fresh):
+    """Its key may know no more of a file than its name."""
+    job = fresh()
+    first = comfy.render(replace(job, folder="one"))
+    asked = prompts(host)
+    second = comfy.render(replace(job, folder="two"))
+    assert prompts(host) == asked + 1
+    assert first.status == second.status == "ok"
+    assert first.outputs[0].name != second.outputs[0].name
 
 
 def test_what_is_still_in_the_queue_is_waited_for(comfy, host, fresh):

@@ -257,11 +257,17 @@ def test_ctrl_c_keeps_what_is_done(workers, tmp_path):
     assert len(summary.not_done) == 6
 
 
+def ids(folder, *todo):
+    """The ids of jobs as prompts of a run into a folder."""
+    with Journal(folder) as journal:
+        return {prompt_id(replace(job, folder=journal.id)) for job in todo}
+
+
 def test_a_prompt_that_a_host_has_already_is_given_to_that_host(workers, tmp_path):
     todo = jobs(6)
     engine = workers("w0", "w1")
     wait = engine.calls.wait
-    held = {prompt_id(todo[0]), prompt_id(todo[4]), "of somebody else"}
+    held = ids(tmp_path, todo[0], todo[4]) | {"of somebody else"}
 
     def holding(seconds):
         return [
@@ -302,7 +308,7 @@ def test_what_a_host_may_still_have_of_an_earlier_run_waits_for_it(workers, tmp_
     engine = workers("w0", "w1")
     with Journal(tmp_path) as journal:
         farm.run(todo[:1], workers("w0"), journal)
-    late(engine, 1, {prompt_id(todo[5]), prompt_id(todo[6])}, 8)
+    late(engine, 1, ids(tmp_path, *todo[5:]), 8)
     watch = Told()
     with Journal(tmp_path) as journal:
         farm.run(todo, engine, journal, watch=watch)
@@ -327,7 +333,7 @@ def test_a_host_that_says_nothing_is_not_waited_for_forever(workers, tmp_path, m
 def test_what_was_lost_with_a_worker_waits_for_it_if_its_host_may_have_it(workers, tmp_path):
     engine = workers("w0", "w1")
     todo = jobs(3, {1: {"seconds": 3}})
-    late(engine, 1, {prompt_id(todo[1])}, 1)
+    late(engine, 1, ids(tmp_path, todo[1]), 1)
     watch = Told()
 
     def ended(worker, entry):
