@@ -46,12 +46,23 @@ class Piece(NamedTuple):
     dtype: torch.dtype | None
 
 
-def copied(file: FileId, head: Head) -> tuple[torch.Tensor, dict[str, float]]:
-    """Copies all that follows the header.
+class Copy(NamedTuple):
+    """What a file holds, in memory.
 
-    Returns:
-        (bytes,) in uint8, and the largest magnitude of each tensor whose type has ordered bits;
-        infinity if it holds NaN.
+    Attributes:
+        head: Its head.
+        data: (bytes,) in uint8, all that follows the header.
+        largest: The largest magnitude of each tensor whose type has ordered bits; infinity if it
+            holds NaN.
+    """
+
+    head: Head
+    data: torch.Tensor
+    largest: Mapping[str, float]
+
+
+def copied(file: FileId, head: Head) -> Copy:
+    """Copies all that follows the header.
 
     Raises:
         LoraFileError: The file has changed since it was identified, or cannot be read.
@@ -67,7 +78,7 @@ def copied(file: FileId, head: Head) -> tuple[torch.Tensor, dict[str, float]]:
             largest[key] = max(magnitude, largest.get(key, 0.0))
     if identify(file.path, file.name) != file:
         raise changed(file)
-    return data, largest
+    return Copy(head, data, largest)
 
 
 def _in_parallel(threads: int, act: Callable[[], T]) -> list[T]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final
 
 from ..errors import LoraFileError
@@ -16,7 +15,9 @@ LENGTH_BYTES: Final = 8
 SNIFFED_BYTES: Final = 64
 """How many bytes are enough to recognise other kinds of files."""
 
-LONG_NUMBER: Final = re.compile(rb"\d{%d}" % (MOST_WHOLE_NUMBER_DIGITS + 1))
+ALL_DIGITS_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
+LONG_NUMBER: Final = b"0" * (MOST_WHOLE_NUMBER_DIGITS + 1)
+"""What a long number is when all digits are zeros; a search for any digits takes fifty times as long."""
 
 LARGEST_FILE_BYTES: Final = 4 * 2**30
 
@@ -86,7 +87,8 @@ def read_header(beginning: bytes) -> dict[str, Any]:
     The library allows a name twice, and then two readers may see two different files.
     """
     text = beginning[LENGTH_BYTES : header_end(beginning)]
-    whole = _offset if LONG_NUMBER.search(text) else None  # json's own way is several times faster
+    long = LONG_NUMBER in text.translate(ALL_DIGITS_ZERO)
+    whole = _offset if long else None  # json's own way is several times faster
     return json.loads(text, object_pairs_hook=_each_once, parse_int=whole)
 
 

@@ -97,9 +97,9 @@ def read_head(file: FileId, largest: int = LARGEST_HEADER_BYTES, words: int | No
         raise explain(beginning, file.size, error) from error
 
 
-def begins_with(file: FileId, head: Head) -> bool:
-    """Tells whether ``file`` still begins as its head says; LoraFileError if it cannot be read."""
-    return _beginning(file, len(head.beginning)) == head.beginning
+def begins_with(file: FileId, beginning: bytes) -> bool:
+    """Tells whether the bytes before the data are these; LoraFileError if it cannot be read."""
+    return _beginning(file, len(beginning)) == beginning
 
 
 def _beginning(file: FileId, largest: int) -> bytes:

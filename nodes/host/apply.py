@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,6 +16,7 @@ from ...lora_core.matching import (
     MergeLiveSplit,
     Mode,
     ModelPlan,
+    ModelView,
     Plan,
     Report,
     cache_of,
@@ -138,21 +139,12 @@ def _add(
 ) -> tuple[ModelPatcher | None, CLIP | None, Report]:
     """Plans ``recipe`` as the sum with what of ours is there, and changes clones."""
     earlier = [_applied(side) for side in sides.values()]
-    views = tuple(
-        view_of(part, s, own.entries) for (part, s), own in zip(sides.items(), earlier, strict=True)
-    )
-    cache = cache_of(next(iter(sides.values())).model)
-    plan = make_plan(
-        recipe,
-        views,
-        shared_cache,
-        mode=mode,
-        earlier=[own.split for own in earlier],
-        known=cache.matches(views),
-        progress=shown_progress(),
-    )
-    cache.keep(views, plan.matches)
-    plan = replace(plan, report=said_of_carried(plan))
+    with shared_cache.ahead(term.file for term in recipe.terms if term.file.made is None):
+        views = tuple(
+            view_of(part, side, own.entries)
+            for (part, side), own in zip(sides.items(), earlier, strict=True)
+        )
+        plan = _planned(recipe, views, sides, earlier, mode)
     for lora in plan.report.loras:
         log.info("%s", lora.headline)
     later = partial(_tell_reached, plan, tell) if tell else None
@@ -166,6 +158,28 @@ def _add(
     if clip is not None and "clip" in changes:
         _change((clip := clip.clone()).patcher, changes["clip"])
     return model, clip, plan.report
+
+
+def _planned(
+    recipe: Recipe,
+    views: tuple[ModelView, ...],
+    sides: Mapping[Part, ModelPatcher],
+    earlier: Sequence[Applied],
+    mode: Mode,
+) -> Plan:
+    """Plans with what is known of the torch model, and keeps what has become known."""
+    cache = cache_of(next(iter(sides.values())).model)
+    plan = make_plan(
+        recipe,
+        views,
+        shared_cache,
+        mode=mode,
+        earlier=[own.split for own in earlier],
+        known=cache.matches(views),
+        progress=shown_progress(),
+    )
+    cache.keep(views, plan.matches)
+    return replace(plan, report=said_of_carried(plan))
 
 
 def _sides(model: ModelPatcher | None, clip: CLIP | None) -> dict[Part, ModelPatcher]:

@@ -6,6 +6,7 @@ So an architecture that is newer than the tables needs nothing from us.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import torch
@@ -19,10 +20,17 @@ HostTarget: TypeAlias = "str | tuple[Any, ...]"
 class HostNames:
     """Finds a file's names in our tables, then in the host's key map."""
 
-    def __init__(self, key_map: Mapping[str, HostTarget], part: Part, ours: ModelNames) -> None:
-        self._key_map = key_map
+    def __init__(
+        self, key_map: Callable[[], Mapping[str, HostTarget]], part: Part, ours: ModelNames
+    ) -> None:
+        """Makes the key map only if a name is not in our tables: it takes as long as they do."""
+        self._make_key_map = key_map
         self._part: Part = part
         self._ours = ours
+
+    @cached_property
+    def _key_map(self) -> Mapping[str, HostTarget]:
+        return self._make_key_map()
 
     def find(self, name: str) -> Target | None:
         target = self._ours.find(name)

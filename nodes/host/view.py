@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import comfy.lora
 import comfy.model_management
@@ -43,7 +44,7 @@ def _new_view(part: Part, patcher: ModelPatcher, widened: Mapping[str, Shape]) -
     computed = _computed(patcher)
     ours = ModelNames(shapes)
     return ModelView(
-        HostNames(_key_map(part, patcher.model), part, ours),
+        HostNames(_later_key_map(part, patcher.model), part, ours),
         shapes,
         {key: _narrower(weight.dtype, computed) for key, weight in weights.items()},
         frozenset((part,)),
@@ -123,6 +124,17 @@ def _unpatched(patcher: ModelPatcher, key: str, weight: torch.Tensor) -> torch.T
 def _host_word(part: Part, model: torch.nn.Module) -> str | None:
     """Returns the host's name for the architecture of a denoiser that we have no name for."""
     return type(model.model_config).__name__ if part == "model" else None
+
+
+def _later_key_map(part: Part, model: torch.nn.Module) -> Callable[[], Mapping[str, HostTarget]]:
+    """Returns what makes the host's key map, which must not keep the model in memory."""
+    alive = ref(model)
+
+    def made() -> Mapping[str, HostTarget]:
+        there = alive()
+        return {} if there is None else _key_map(part, there)
+
+    return made
 
 
 def _key_map(part: Part, model: torch.nn.Module) -> Mapping[str, HostTarget]:

@@ -1,7 +1,9 @@
 """Every number of a file is looked at while it is copied, wherever it lies, and a file is checked once."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from threading import Event, current_thread
 
 import pytest
 import torch
@@ -70,18 +72,18 @@ def test_tensors_of_all_types_and_sizes_next_to_each_other(tmp_path, shift):
     path.write_bytes(raw(header, data))
     file = identify(path)
     head = read_head(file)
-    copy, largest = copied(file, head)
-    tensors = parts_of(copy, head.tensors)
+    copy = copied(file, head)
+    tensors = parts_of(copy.data, head.tensors)
     for key, tensor in content.items():
         assert torch.equal(tensors[key].view(torch.uint8), tensor.view(torch.uint8)), key
-    assert largest == {
+    assert copy.largest == {
         key: float(tensor.double().abs().max())
         for key, tensor in content.items()
         if STORED[tensor.dtype][1]
         and tensor.numel()
         and not header[key]["data_offsets"][0] % tensor.dtype.itemsize
     }
-    assert shift or largest
+    assert shift or copy.largest
 
 
 def in_order(content):
@@ -119,20 +121,20 @@ def test_a_file_with_another_header_is_checked_again(tmp_path):
         same.write(changed)
     os.utime(path, ns=(file.mtime_ns, file.mtime_ns))
     assert identify(path) == file
-    assert [*read_file(file, head).modules] == ["other"]
+    assert [*read_file(file, head.beginning).modules] == ["other"]
 
 
-def test_heads_are_held_up_to_a_limit(tmp_path, monkeypatch):
+def test_headers_are_held_up_to_a_limit(tmp_path, monkeypatch):
     files = [identify(write(tmp_path / f"{n}.safetensors", pair("layer", 6, 8))) for n in range(5)]
     size = len(read_head(files[0]).beginning)
     monkeypatch.setattr(reader, "HELD_HEADER_BYTES", 2 * size)
     cache = FileCache()
     for file in files:
         cache.check(file)
-    assert [*cache._heads] == files[3:]
+    assert [*cache._headers] == files[3:]
     for file in files:
         cache.read(file)
-    assert not cache._heads
+    assert not cache._headers
 
 
 def test_modules_without_data_are_of_some_kinds_only(tmp_path):
@@ -150,3 +152,101 @@ def test_modules_without_data_are_of_some_kinds_only(tmp_path):
             whole[name].families,
             whole[name].parameters,
         )
+
+
+def contents(lora):
+    """Returns the factors, the bounds and the names of a file, to compare."""
+    return {
+        name: (
+            [(delta.up.tolist(), delta.down.tolist(), delta.scale) for delta in module.deltas],
+            module.max_abs_bounds,
+        )
+        for name, module in lora.modules.items()
+    }
+
+
+def three(tmp_path):
+    return [
+        identify(write(tmp_path / f"{n}.safetensors", pair("layer", 6, 8, seed=n)))
+        for n in range(3)
+    ]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("checked", [False, True])
+def test_a_file_read_ahead_is_the_file(tmp_path, order, checked):
+    """Also if they are asked for in another order than was said."""
+    files, cache = three(tmp_path), FileCache()
+    for file in files if checked else ():
+        cache.check(file)
+    with cache.ahead(files):
+        read = {file: cache.read(file) for file in files[::order]}
+        assert all(cache.read(file) is lora for file, lora in read.items())
+    assert not cache._copies
+    for file, lora in read.items():
+        assert contents(lora) == contents(read_file(file))
+
+
+def test_what_is_read_ahead_is_copied_once_and_by_another_thread(tmp_path, monkeypatch):
+    file, cache, threads, begun = three(tmp_path)[0], FileCache(), [], Event()
+
+    def copy(*arguments):
+        threads.append(current_thread())
+        begun.set()
+        return copied(*arguments)
+
+    monkeypatch.setattr(reader, "copied", copy)
+    with cache.ahead([file]):
+        assert begun.wait(20)
+        cache.read(file)
+    assert len(threads) == 1
+    assert threads[0] is not current_thread()
+
+
+def test_what_nobody_asked_for_is_gone_afterwards(tmp_path):
+    files, cache = three(tmp_path), FileCache()
+    with pytest.raises(ZeroDivisionError), cache.ahead(files):
+        raise ZeroDivisionError
+    assert not cache._copies
+    assert not cache._files
+
+
+def test_a_file_that_is_wrong_is_refused_when_it_is_asked_for(tmp_path):
+    good, *_ = three(tmp_path)
+    bad = write(
+        tmp_path / "bad.safetensors", {UP: torch.ones(6, 4), DOWN: torch.full((4, 8), torch.nan)}
+    )
+    cut = identify(write(tmp_path / "cut.safetensors", pair("layer", 6, 8)))
+    with (tmp_path / "cut.safetensors").open("r+b") as file:
+        file.truncate(cut.size - 8)
+    cache = FileCache()
+    with cache.ahead([identify(bad), cut, good]):
+        with pytest.raises(LoraFileError, match="changed on disk") as refused:
+            cache.read(cut)
+        assert refused.value.file == "cut.safetensors"
+        with pytest.raises(LoraFileError, match="NaN or infinity") as refused:
+            cache.read(identify(bad))
+        assert refused.value.file == "bad.safetensors"
+        assert contents(cache.read(good)) == contents(read_file(good))
+
+
+def test_files_that_are_there_are_not_copied_again(tmp_path, monkeypatch):
+    files, cache = three(tmp_path), FileCache()
+    held = cache.read(files[0])
+    monkeypatch.setattr(reader, "copied", lambda *_: pytest.fail("copied again"))
+    with cache.ahead(files[:1]):
+        assert cache.read(files[0]) is held
+
+
+def test_two_threads_read_ahead_together(tmp_path):
+    files, cache = three(tmp_path), FileCache()
+
+    def read(order):
+        with cache.ahead(files[::order]):
+            return [cache.read(file) for file in files]
+
+    with ThreadPoolExecutor(4) as pool:
+        results = [*pool.map(read, [1, -1, 1, -1] * 5)]
+    assert not cache._copies
+    for loras in results:
+        assert [contents(lora) for lora in loras] == [contents(read_file(file)) for file in files]
