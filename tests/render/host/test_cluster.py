@@ -1,4 +1,4 @@
-"""A Ray cluster that is there already, of two machines, of which one goes away. Both are on loopback here."""
+"""A Ray cluster that is there already, of two machines, of which one goes away. Both are this one here."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from ray.util import get_node_ip_address
 
 from harness.host import REPOSITORY
 
@@ -20,6 +21,13 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="Ray has clusters on Linux"),
 ]
+
+JOINED = """
+import sys, time, ray
+ray.init(address=sys.argv[1], log_to_driver=False)
+while sum(node["Alive"] for node in ray.nodes()) < 2:
+    time.sleep(0.2)
+"""
 
 DRIVER = """
 import json, os, signal, sys
@@ -32,7 +40,8 @@ from lora_render.item import Item, Job
 from lora_render.journal import Journal
 
 address, out, machine = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-items = [Item(index, {"seconds": 0.1}, {}, f"{index:064d}") for index in range(40)]
+# an actor outlives its machine by seconds
+items = [Item(index, {"seconds": 0.5}, {}, f"{index:064d}") for index in range(40)]
 lost = []
 
 class Watch(farm.Watch):
@@ -57,7 +66,6 @@ def machine():
     """``machine("--head", ...)`` is what ``ray start`` starts, in a process group of its own."""
     environment = os.environ | {
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "PYTHONPATH": str(REPOSITORY),
@@ -70,7 +78,7 @@ def machine():
             memory = ["--object-store-memory", str(100 << 20), "--num-cpus", "1", "--block"]
             log = stack.enter_context((Path(folder) / f"{len(arguments)}.log").open("w"))
             process = subprocess.Popen(
-                [ray, "start", *arguments, "--node-ip-address", "127.0.0.1", *memory],
+                [ray, "start", *arguments, *memory],
                 env=environment,
                 stdout=log,
                 stderr=log,
@@ -89,24 +97,26 @@ def end(process):
     process.wait()
 
 
+def run(machine, code, *arguments):
+    """Runs a program on the first machine."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=machine.environment,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+
+
 def test_a_machine_that_goes_away_leaves_its_work_to_the_others(machine, tmp_path):
-    port = 20_000 + os.getpid() % 10_000
+    here, port = get_node_ip_address(), 20_000 + os.getpid() % 10_000
     head = ("--head", "--port", str(port), "--include-dashboard", "false")
     machine(*head, "--temp-dir", machine.folder)
-    other = machine("--address", f"127.0.0.1:{port}")
-    command = [sys.executable, "-c", DRIVER, f"127.0.0.1:{port}", tmp_path, str(other.pid)]
-    for _ in range(5):  # until both machines are there
-        said = subprocess.run(
-            command,
-            env=machine.environment,
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        if said.returncode == 0:
-            break
+    other = machine("--address", f"{here}:{port}")
+    run(machine, JOINED, f"{here}:{port}")
+    said = run(machine, DRIVER, f"{here}:{port}", tmp_path, str(other.pid))
     summary = json.loads(said.stdout.splitlines()[-1])
     assert (summary["done"], summary["stopped"]) == (40, None), said.stderr
     assert len(summary["lost"]) == 1
