@@ -72,7 +72,9 @@ class Cluster:
             max_concurrency=calls,
             scheduling_strategy="SPREAD",
         )(factory)
-        return [remote.remote(_without_ray_threads(place)) for place in places]
+        own = sum(isinstance(place.at, Own) for place in places)
+        threads = threads_each(1 if self._address else own)
+        return [remote.remote(_with_threads(place, threads)) for place in places]
 
     def ask(self, method: Any) -> Any:
         """Returns what an actor answers, Gone if it is lost meanwhile."""
@@ -184,9 +186,20 @@ def _imported() -> Any:
         ) from error
 
 
-def _without_ray_threads(place: Place) -> Place:
-    """Returns the place with our own OMP_NUM_THREADS: Ray sets it to 1, and ComfyUI would inherit that."""
+def threads_each(own: int) -> str | None:
+    """Returns OMP_NUM_THREADS of so many ComfyUIs on this machine; None for ComfyUI's own choice.
+
+    That is all cores. Several share them, since threads that wait for each other are many times slower.
+    """
+    given = os.environ.get("OMP_NUM_THREADS")
+    if given or own < 2:
+        return given
+    return str(max(1, (os.cpu_count() or 1) // own))
+
+
+def _with_threads(place: Place, threads: str | None) -> Place:
+    """Returns the place with an OMP_NUM_THREADS: Ray sets it to 1, and ComfyUI would inherit that."""
     if not isinstance(place.at, Own):
         return place
-    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
-    return replace(place, at=replace(place.at, environment={**threads, **place.at.environment}))
+    environment = {"OMP_NUM_THREADS": threads, **place.at.environment}
+    return replace(place, at=replace(place.at, environment=environment))
