@@ -16,7 +16,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from lora_render.journal import Entry, Journal
 from lora_render.spread import spread_jobs
 
 from .farm_faults import faults, hosts, kills
-from .farm_parts import Asked, Part, Row, plain_host, the_install
+from .farm_parts import Asked, Part, Row, plain_host, plain_hosts, the_install
 
 MEMORY = Path("/dev/shm")  # noqa: S108
 """A file system without a disk, where it costs nothing to wait until a file is safely there."""
@@ -222,11 +221,8 @@ def orders(asked: Asked) -> Part:
     rows: list[Row] = []
     pictures: dict[str, dict[int, np.ndarray]] = {}
     for name in ("random", "the farm's", "batches"):
-        with ExitStack() as stack:
-            running = [
-                stack.enter_context(plain_host(asked.folder / f"{name}-{number}"))
-                for number in range(asked.workers)
-            ]
+        folders = [asked.folder / f"{name}-{number}" for number in range(asked.workers)]
+        with plain_hosts(*folders) as running:
             took, patched, pictures[name] = _ordered(asked, name, items, running)
         worst = _difference(pictures["random"], pictures[name])
         first = rows[0]["s"] if rows else took

@@ -23,7 +23,7 @@ from harness import farm as made
 from harness.host import REPOSITORY
 from harness.installs import environment_of
 
-from .farm_parts import Asked, Part, Row, plain_host, the_install
+from .farm_parts import Asked, Part, Row, plain_hosts, the_install
 
 POLL_SECONDS = 0.02
 LONGEST_SECONDS = 1200.0
@@ -195,7 +195,7 @@ def hosts(asked: Asked) -> Part:
     """Two ComfyUIs that run already; the driver is killed in the middle and started again."""
     todo = [(index, _ink(index, asked), "none") for index in range(asked.items)]
     rendering = Rendering(asked.folder, todo, asked.steps)
-    with plain_host(asked.folder / "one") as one, plain_host(asked.folder / "two") as two:
+    with plain_hosts(asked.folder / "one", asked.folder / "two") as (one, two):
         urls = [f"http://127.0.0.1:{host.port}" for host in (one, two)]
         arguments = [part for url in urls for part in ("--host", url)]
         began = time.monotonic()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from harness import farm as made
 from harness.host import Host
 from harness.installs import OLDEST, HostInstall, find_host
+from lora_render.cluster import threads_each
 
 Row = Mapping[str, Any]
 
@@ -50,3 +54,12 @@ def plain_host(folder: Path) -> Host:
     for file in (made.TINY / "loras").iterdir():
         (host.loras_dir / file.name).symlink_to(file)
     return host
+
+
+@contextmanager
+def plain_hosts(*folders: Path) -> Generator[list[Host]]:
+    """Starts a ComfyUI in each folder. They share the cores, as those that the farm starts."""
+    threads = threads_each(len(folders))
+    shared = {} if threads is None else {"OMP_NUM_THREADS": threads}
+    with patch.dict(os.environ, shared), ExitStack() as stack:
+        yield [stack.enter_context(plain_host(folder)) for folder in folders]
