@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from harness import farm as made
 from harness.host import Host
@@ -16,6 +15,8 @@ from harness.installs import OLDEST, HostInstall, find_host
 from lora_render.cluster import threads_each
 
 Row = Mapping[str, Any]
+
+_THREADS = "OMP_NUM_THREADS"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ def plain_host(folder: Path) -> Host:
 @contextmanager
 def plain_hosts(*folders: Path) -> Generator[list[Host]]:
     """Starts a ComfyUI in each folder. They share the cores, as those that the farm starts."""
-    threads = threads_each(len(folders))
-    shared = {} if threads is None else {"OMP_NUM_THREADS": threads}
-    with patch.dict(os.environ, shared), ExitStack() as stack:
+    given, threads = os.environ.get(_THREADS), threads_each(len(folders))
+    with ExitStack() as stack:
+        if given is None and threads is not None:
+            os.environ[_THREADS] = threads
+            stack.callback(os.environ.pop, _THREADS)
         yield [stack.enter_context(plain_host(folder)) for folder in folders]
