@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from lora_core.errors import LoraInputError
+from lora_core.lock import lock
 
 from .comfy import Place
-from .lock import locked
 from .process import Own
 from .worker import Gone
 
@@ -111,12 +111,12 @@ class OwnFolder:
             with contextlib.suppress(OSError):  # somebody else has removed it meanwhile
                 _remove_left(left)
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        self._lock = locked(self.path / _LOCK)
+        self._file = (self.path / _LOCK).open("ab")
+        lock(self._file)
 
     def remove(self) -> None:
         """Removes it with all that is in it."""
-        if self._lock:
-            self._lock.close()
+        self._file.close()
         shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -126,9 +126,16 @@ def _remove_left(folder: Path) -> None:
     if not ours or not (folder / _LOCK).exists():
         return
     # A new one may not be locked yet.
-    if time.time() - state.st_mtime > _NEW_SECONDS and (lock := locked(folder / _LOCK)):
-        lock.close()
+    if time.time() - state.st_mtime > _NEW_SECONDS and _is_free(folder / _LOCK):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_free(path: Path) -> bool:
+    with path.open("ab") as file:
+        try:
+            return lock(file)
+        except BlockingIOError:
+            return False
 
 
 def _join(address: str | None) -> Any:

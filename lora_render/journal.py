@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import IO, Any, Final
 
 from lora_core.errors import LoraFileError, LoraInputError
+from lora_core.lock import lock
 
 from .item import Failure, Item, Outcome, Output, Prompt, Scalar, Status
-from .lock import locked
 from .named_loras import NamedLora, loras_of
 from .new_file import new_file
 from .server import as_list, as_object
@@ -308,12 +308,15 @@ def _folder_id(path: Path) -> str:
 
 def _locked(folder: Path) -> IO[bytes]:
     """Returns the open lock of a folder."""
-    lock = locked(folder / _LOCK)
-    if lock is None:
+    file = (folder / _LOCK).open("ab")
+    try:
+        lock(file)
+    except BlockingIOError as error:
+        file.close()
         raise LoraInputError(
             f'Another run writes into "{folder}". Wait until it has ended, or choose another folder.',
             key="out",
             expected="a folder that no other run uses",
             found=str(folder),
-        )
-    return lock
+        ) from error
+    return file

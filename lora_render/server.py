@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import time
+import socket
+import threading
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -113,10 +114,13 @@ class Server:
     ) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
-            with contextlib.closing(self._connection()) as connection:
+            with (
+                contextlib.closing(self._connection()) as connection,
+                _cut_off(connection, seconds),
+            ):
                 connection.request(method, self._address.prefix + path, body, headers)
                 answer = connection.getresponse()
-                content = self._bounded(answer, path, most, time.monotonic() + seconds)
+                content = self._bounded(answer, path, most)
         except (OSError, http.client.HTTPException) as error:
             raise NoAnswerError(f"{self.name} does not answer: {error!r}") from error
         if answer.status in _GATEWAY:
@@ -125,19 +129,17 @@ class Server:
 
     def _connection(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._address.secure else http.client.HTTPConnection
-        return kind(self._address.host, self._address.port, timeout=_SILENT_SECONDS)
+        connection = kind(self._address.host, self._address.port, timeout=_SILENT_SECONDS)
+        connection.connect()
+        return connection
 
-    def _bounded(
-        self, answer: http.client.HTTPResponse, path: str, most: int, deadline: float
-    ) -> bytes:
+    def _bounded(self, answer: http.client.HTTPResponse, path: str, most: int) -> bytes:
         content = bytearray()
         while chunk := answer.read1(_CHUNK_BYTES):
             content += chunk
             if len(content) > most:
                 where = shortened(path, 120)
                 raise TooLongError(f"{self.name} answers {where} with more than {most:,} bytes.")
-            if time.monotonic() > deadline:
-                raise NoAnswerError(f"{self.name} takes too long to answer {shortened(path, 120)}")
         if answer.length:  # read1 takes the end of a connection for the end of the answer
             raise http.client.IncompleteRead(b"", answer.length)
         return bytes(content)
@@ -149,6 +151,31 @@ class Server:
             raise WorkerGoneError(
                 f"{self.name} answers {path} with something else than JSON."
             ) from None
+
+
+@contextlib.contextmanager
+def _cut_off(connection: http.client.HTTPConnection, seconds: float) -> Generator[None]:
+    """Ends a connection that is still open after ``seconds``; TimeoutError then.
+
+    Its own time limit is on silence, so a byte now and then would keep it for ever.
+    """
+    late, connected = threading.Event(), connection.sock  # which forgets it at the answer
+
+    def end() -> None:
+        late.set()
+        with contextlib.suppress(OSError):  # it is closed
+            # not that of TLS, which is not for two threads
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if late.is_set():  # what was read may be half of it
+        raise TimeoutError(f"it takes longer than {seconds:g} seconds")
 
 
 def as_object(value: Any) -> Mapping[str, Any]:

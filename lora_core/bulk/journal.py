@@ -7,18 +7,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 from ..errors import LoraInputError
+from ..lock import lock
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Entry: TypeAlias = Mapping[str, Any]
-
-
-LOCKED_BYTE: Final = 2**40
-"""On Windows a lock is on bytes, which nobody else can read then: one where no line is."""
 
 
 class Journal:
@@ -36,8 +33,8 @@ class Journal:
         self._path = path
         self._file: IO[bytes] = path.open("ab", buffering=0)
         try:
-            _lock(self._file)
-        except (BlockingIOError, PermissionError) as error:
+            lock(self._file)
+        except BlockingIOError as error:
             self._file.close()
             raise _in_use(path) from error
         if self._file.tell() and not _ends_whole(path):
@@ -80,25 +77,6 @@ def _entry(line: bytes) -> Entry | None:
     except (ValueError, RecursionError):
         return None
     return cast(Entry, found) if isinstance(found, dict) else None
-
-
-def _lock(file: IO[bytes]) -> None:
-    if os.name == "nt":
-        import msvcrt
-
-        end = file.tell()
-        file.seek(LOCKED_BYTE)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        file.seek(end)
-    else:
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise
-        except OSError:
-            return  # a file system without locks, such as some over a network
 
 
 def _in_use(path: Path) -> LoraInputError:

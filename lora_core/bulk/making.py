@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ..algebra import FileId
-from ..errors import LoraError
+from ..errors import LoraError, LoraInputError
 from ..library import folded
 from ..reading import identify
 from .files import Input, find_inputs, no_files
@@ -84,7 +84,8 @@ def make_all(orders: Sequence[Order], folder: Path, workers: int, watch: Watch) 
     """
     jobs = [*dict.fromkeys(_jobs(orders, folder))]
     if not jobs:
-        raise no_files([order.named for order in orders])
+        named = [order.named for order in orders]
+        raise _in_place(folder) if folder.resolve() in _resolved(named) else no_files(named)
     folder.mkdir(parents=True, exist_ok=True)
     with Journal(folder / JOURNAL) as journal:
         return _make_all(jobs, folder, journal, workers, watch)
@@ -108,6 +109,19 @@ def _make_all(
             tally.done += 1
         watch(tally)
     return tally
+
+
+def _resolved(paths: Sequence[Path]) -> list[Path]:
+    return [path.resolve() for path in paths]
+
+
+def _in_place(folder: Path) -> LoraInputError:
+    return LoraInputError(
+        f"New files can't be made in {folder}, where the LoRAs are. Choose another folder.",
+        key="out_dir",
+        expected="another folder",
+        found=str(folder),
+    )
 
 
 def _made(folder: Path) -> Mapping[str, Entry]:

@@ -386,3 +386,14 @@ def test_a_folder_without_files_is_refused(run, tmp_path):
     said = run("inspect", tmp_path / "empty", "--out", tmp_path / "library.jsonl")
     assert (said.returncode, "no .safetensors file" in said.stderr) == (1, True)
     assert not (tmp_path / "library.jsonl").exists()
+
+
+def test_new_files_beside_the_loras_are_refused(run, library, monkeypatch):
+    monkeypatch.chdir(library)
+    before = sorted(library.iterdir())
+    said = run("resize", library, "--rank", "2", "--out-dir", ".")
+    assert (said.returncode, "where the LoRAs are. Choose another folder" in said.stderr) == (
+        1,
+        True,
+    )
+    assert sorted(library.iterdir()) == before

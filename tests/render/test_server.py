@@ -134,6 +134,28 @@ def test_an_answer_that_is_cut_on_its_way_is_none(chunked):
             Server(url).get("/queue")
 
 
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_an_answer_that_comes_byte_by_byte_is_not_waited_for_forever(monkeypatch, first):
+    """In its first line, in its headers, or after them."""
+    monkeypatch.setattr(server, "_JSON_SECONDS", 0.3)
+    ended, waited_for = threading.Event(), threading.Event()
+
+    def drip(handler):
+        with contextlib.suppress(OSError):
+            handler.wfile.write(first)
+            for _ in range(1000):
+                if ended.wait(0.02):
+                    return
+                handler.wfile.write(b"x")
+            waited_for.set()
+
+    with serving(drip) as url:
+        with pytest.raises((NoAnswerError, WorkerGoneError)):
+            Server(url).get("/queue")
+        ended.set()
+        assert not waited_for.is_set()
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\xff\xfe", b"[" * 100_000])
 def test_something_else_than_json_ends_the_worker(content):
     with serving(saying(200, content)) as url, pytest.raises(WorkerGoneError, match="than JSON"):

@@ -10,7 +10,10 @@ import pytest
 from harness import farm
 from harness.host import Host
 from harness.installs import HostInstall
+from harness.painter import Painter
+from lora_render.cluster import Cluster
 from lora_render.comfy import Comfy, Place
+from tests.render.host.painted import Workers
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +61,28 @@ def comfy(host: Host) -> Iterator[Comfy]:
     asked = Comfy(Place("w0", f"http://127.0.0.1:{host.port}", patience=60))
     yield asked
     asked.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Ray, once for all tests: it takes seconds to start."""
+    running = Cluster(None, 0)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def workers(cluster):
+    """``workers("w0", "w1")`` are painters in actors of these names, which later tests get again."""
+    actors = {}
+
+    def start(*names):
+        for name in {*names} - {*actors}:
+            (actors[name],) = cluster.actors([Place(name, "")], Painter)
+        started = Workers(cluster, {name: actors[name] for name in names})
+        while len(started.calls._kept) < len(names):
+            started.calls.first_ready(300)
+        return started
+
+    yield start
+    cluster.stop([*actors.values()])

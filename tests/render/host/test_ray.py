@@ -1,0 +1,94 @@
+"""What our own Ray opens, what it needs, and what a worker in it answers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lora_core.errors import LoraInputError
+from lora_render.item import Outcome
+from tests.render.host.painted import jobs
+
+pytestmark = [
+    pytest.mark.slow,  # Ray takes long to start
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
+]
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_ray_listens_on_loopback_only():
+    """Whatever of it listens: its ports are those of processes that we started."""
+    ours = {os.getpid(), *children(os.getpid())}
+    inodes = {
+        target[8:-1]
+        for pid in ours
+        for target in links(Path(f"/proc/{pid}/fd"))
+        if target.startswith("socket:[")
+    }
+    listening = [
+        fields[1].rpartition(":")[0]
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        if (fields := line.split())[3] == "0A" and fields[9] in inodes
+    ]
+    assert len(listening) >= 3
+    assert set(listening) <= {"0100007F", "0000000000000000FFFF00000100007F", "0" * 24 + "01000000"}
+
+
+def links(folder):
+    found = []
+    for path in folder.glob("*"):
+        try:
+            found.append(str(path.readlink()))
+        except OSError:
+            continue
+    return found
+
+
+def children(pid):
+    """Processes whose ancestor ``pid`` is."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(status.parent.name)] = int(fields[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def test_gpus_that_are_not_there_are_refused(cluster):
+    there = cluster._ray.cluster_resources().get("GPU", 0)
+    with pytest.raises(LoraInputError) as error:
+        cluster.needs(there + 1)
+    assert (error.value.key, error.value.found) == ("gpus", f"{there + 1:g}")
+
+
+def test_without_ray_a_sentence_says_what_to_install():
+    script = """
+import sys
+sys.modules["ray"] = None
+from lora_render.engine import RayEngine
+RayEngine([])
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert 'pip install "lora-algebra[render]"' in said.stderr
+
+
+def test_the_answer_of_a_worker_is_an_outcome(workers):
+    engine = workers("w0")
+    engine.submit(0, jobs(1)[0])
+    (ready, *more) = engine.wait(5)
+    events = more or engine.wait(30)
+    assert ready.worker == 0
+    assert isinstance(events[0].outcome, Outcome)
