@@ -117,3 +117,15 @@ def comfyuis(out: Path) -> dict[str, int]:
 def parent(pid: int) -> int:
     """Returns the parent of a process."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def descendants(pid: int) -> set[int]:
+    """Returns the processes that come from a process, without itself. It reads /proc."""
+    parents: dict[int, int] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(file.parent.name)] = parent(int(file.parent.name))
+    found = {pid}
+    while more := {child for child, own in parents.items() if own in found} - found:
+        found |= more
+    return found - {pid}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import os
 import secrets
 import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -70,11 +71,24 @@ class Cluster:
             max_restarts=-1,
             max_task_retries=0,
             max_concurrency=calls,
-            scheduling_strategy="SPREAD",
         )(factory)
         own = sum(isinstance(place.at, Own) for place in places)
         threads = threads_each(1 if self._address else own)
-        return [remote.remote(_with_threads(place, threads)) for place in places]
+        return [
+            remote.options(scheduling_strategy=where).remote(_with_threads(place, threads))
+            for place, where in zip(places, self._spread(), strict=False)
+        ]
+
+    def _spread(self) -> Iterator[Any]:
+        """Yields where the next actor goes: round the machines. Ray's own "SPREAD" sees actors only by what they take,
+        and may put two without a GPU on one machine while another has none."""
+        if self._gpus:
+            return itertools.repeat("SPREAD")
+        affinity = importlib.import_module("ray.util.scheduling_strategies")
+        machines = [node["NodeID"] for node in self._ray.nodes() if node["Alive"]]
+        return itertools.cycle(
+            affinity.NodeAffinitySchedulingStrategy(machine, soft=True) for machine in machines
+        )
 
     def ask(self, method: Any) -> Any:
         """Returns what an actor answers, Gone if it is lost meanwhile."""

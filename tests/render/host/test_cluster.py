@@ -32,6 +32,7 @@ while sum(node["Alive"] for node in ray.nodes()) < 2:
 DRIVER = """
 import json, os, signal, sys
 from pathlib import Path
+from harness.farm import descendants
 from harness.painter import Painter
 from lora_render import farm
 from lora_render.comfy import Place
@@ -40,24 +41,24 @@ from lora_render.item import Item, Job
 from lora_render.journal import Journal
 
 address, out, machine = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-# an actor outlives its machine by seconds
 items = [Item(index, {"seconds": 0.5}, {}, f"{index:064d}") for index in range(40)]
 lost = []
 
 class Watch(farm.Watch):
     def ended(self, worker, entry):
         if entry.index == 5:
-            os.killpg(machine, signal.SIGKILL)  # with all that runs there
+            for pid in descendants(machine) | {machine}:  # with all that runs there
+                os.kill(pid, signal.SIGKILL)
 
     def lost(self, worker, reason, for_good):
-        lost.append(worker)
+        lost.append((worker, reason))
 
 places = [Place("w0", ""), Place("w1", "")]
 with RayEngine(places, address=address, factory=Painter) as engine, Journal(out) as journal:
     while len(engine.ready) < 2:
         engine._calls.first_ready(300)
     summary = farm.run([Job((i,), i.prompt) for i in items], engine, journal, farm.Options("listed"), Watch())
-print(json.dumps({"done": summary.done, "lost": sorted(set(lost)), "stopped": summary.stopped}))
+print(json.dumps({"done": summary.done, "lost": lost, "stopped": summary.stopped}))
 """
 
 
@@ -119,4 +120,4 @@ def test_a_machine_that_goes_away_leaves_its_work_to_the_others(machine, tmp_pat
     said = run(machine, DRIVER, f"{here}:{port}", tmp_path, str(other.pid))
     summary = json.loads(said.stdout.splitlines()[-1])
     assert (summary["done"], summary["stopped"]) == (40, None), said.stderr
-    assert len(summary["lost"]) == 1
+    assert len({worker for worker, _ in summary["lost"]}) == 1, summary["lost"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.farm import descendants
 from lora_core.errors import LoraInputError
 from lora_render.item import Outcome
 from tests.render.host.painted import jobs
@@ -23,7 +24,7 @@ pytestmark = [
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 def test_ray_listens_on_loopback_only():
     """Whatever of it listens: its ports are those of processes that we started."""
-    ours = {os.getpid(), *children(os.getpid())}
+    ours = {os.getpid(), *descendants(os.getpid())}
     inodes = {
         target[8:-1]
         for pid in ours
@@ -48,21 +49,6 @@ def links(folder):
         except OSError:
             continue
     return found
-
-
-def children(pid):
-    """Processes whose ancestor ``pid`` is."""
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents[int(status.parent.name)] = int(fields[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
 
 
 def test_gpus_that_are_not_there_are_refused(cluster):
