@@ -48,7 +48,12 @@ class Cluster:
         self._address = address
         self._gpus = gpus
         self._folder = None if address else OwnFolder()
-        self._ray = _join(address) if self._folder is None else _start(self._folder, dashboard)
+        try:
+            self._ray = _join(address) if self._folder is None else _start(self._folder, dashboard)
+        except BaseException:
+            if self._folder:
+                self._folder.remove()
+            raise
 
     def needs(self, gpus: float) -> None:
         """LoraInputError if so many GPUs are not on this machine. A cluster may still grow."""

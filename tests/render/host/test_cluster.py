@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ray.util import get_node_ip_address
 
 from harness.host import REPOSITORY
 
@@ -21,6 +20,9 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="Ray has clusters on Linux"),
 ]
+
+# imported here, Ray would begin without what our own Ray is to be started with
+ADDRESS = "import ray.util; print(ray.util.get_node_ip_address())"
 
 JOINED = """
 import sys, time, ray
@@ -112,7 +114,7 @@ def run(machine, code, *arguments):
 
 
 def test_a_machine_that_goes_away_leaves_its_work_to_the_others(machine, tmp_path):
-    here, port = get_node_ip_address(), 20_000 + os.getpid() % 10_000
+    here, port = run(machine, ADDRESS).stdout.strip(), 20_000 + os.getpid() % 10_000
     head = ("--head", "--port", str(port), "--include-dashboard", "false")
     machine(*head, "--temp-dir", machine.folder)
     other = machine("--address", f"{here}:{port}")
