@@ -108,7 +108,7 @@ def refusal(status: int, answer: Any) -> Outcome:
     """Returns why ComfyUI has refused a prompt: the first node that it names, and all reasons."""
     nodes = as_object(as_object(answer).get("node_errors"))
     reasons = [
-        f"{node}: {error.get('message', '')} {error.get('details', '')}".strip()
+        f"{f'{node}: ' if len(nodes) > 1 else ''}{error.get('message', '')} {error.get('details', '')}".strip()
         for node, each in nodes.items()
         for error in map(as_object, as_list(as_object(each).get("errors")))
     ]
@@ -118,6 +118,19 @@ def refusal(status: int, answer: Any) -> Outcome:
     node = next(iter(nodes), None)
     kind = _text(as_object(nodes.get(node)), "class_type") if node is not None else None
     return failed("invalid", message, node, kind)
+
+
+def described(answer: Any) -> dict[str, Mapping[str, Any]]:
+    """Returns the description of all nodes, without inputs that say nothing."""
+    return {name: _node(as_object(each)) for name, each in as_object(answer).items()}
+
+
+def _node(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    inputs = {
+        section: {name: each for name, each in as_object(found).items() if as_list(each)}
+        for section, found in as_object(definition.get("input")).items()
+    }
+    return {**definition, "input": inputs, "output": as_list(definition.get("output"))}
 
 
 def _events(entry: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

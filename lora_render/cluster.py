@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import itertools
+import math
 import os
 import secrets
 import shutil
@@ -32,6 +33,7 @@ _CALLS_AT_A_TIME: Final = 4
 _CLOSE_SECONDS: Final = 30.0
 
 
+_ROUNDING: Final = 1e-9
 _PREFIX, _LOCK = "lora-ray-", "lora-algebra.lock"
 _NEW_SECONDS: Final = 60.0
 
@@ -55,14 +57,14 @@ class Cluster:
                 self._folder.remove()
             raise
 
-    def needs(self, gpus: float) -> None:
-        """LoraInputError if so many GPUs are not on this machine. A cluster may still grow."""
-        there = self._ray.cluster_resources().get("GPU", 0)
-        if not self._address and gpus > there:
+    def needs(self, workers: int) -> None:
+        """LoraInputError if this machine has too few GPUs for so many workers. A cluster may still grow."""
+        there, gpus = self._ray.cluster_resources().get("GPU", 0), self._gpus * workers
+        if not self._address and self._gpus and _workers(self._gpus, there) < workers:
             raise LoraInputError(
-                f"The workers need {gpus:g} GPUs, and this machine has {there:g}.",
+                f"{workers} workers with {self._gpus:g} of a GPU each need more than the {there:g} GPUs of this machine.",
                 key="gpus",
-                expected=f"at most {there:g}",
+                expected=f"at most {_workers(self._gpus, there)} workers, or a smaller share",
                 found=f"{gpus:g}",
             )
 
@@ -116,6 +118,12 @@ class Cluster:
         self._ray.shutdown()
         if self._folder:
             self._folder.remove()
+
+
+def _workers(share: float, gpus: float) -> int:
+    """Returns for how many workers there is room: the share of one lies on one GPU."""
+    each = int(1 / share + _ROUNDING) if share <= 1 else 1 / math.ceil(share)
+    return int(gpus * each)
 
 
 class OwnFolder:
@@ -181,14 +189,22 @@ def _start(folder: OwnFolder, dashboard: bool) -> Any:
     # Ray reads it once in a process; without it, it would write one into the home folder.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray = _imported()
-    ray.init(
-        address="local",
-        include_dashboard=dashboard,
-        object_store_memory=STORE_BYTES,
-        log_to_driver=False,
-        logging_level="ERROR",
-        _temp_dir=str(folder.path),
-    )
+    try:
+        ray.init(
+            address="local",
+            include_dashboard=dashboard,
+            object_store_memory=STORE_BYTES,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _temp_dir=str(folder.path),
+        )
+    except Exception as error:
+        raise LoraInputError(
+            f"Ray, which runs the workers, did not start. Try again. It says: {words(error)}",
+            key="ray",
+            expected="Ray runs",
+            found=type(error).__name__,
+        ) from error
     return ray
 
 

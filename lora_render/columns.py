@@ -15,7 +15,7 @@ from lora_core.errors import LoraError, LoraInputError
 
 from .item import Prompt, Scalar
 from .rows_columns import RowPlace, find_row, row_columns, with_row
-from .typed import kind_of, typed
+from .typed import Limits, check_limits, kind_of, limits_of, typed
 
 ROWS_CLASS: Final = "LoRARows"
 ROWS_INPUT: Final = "rows"
@@ -32,6 +32,7 @@ class Place:
     name: str
     kind: str
     row: RowPlace | None = None
+    limits: Limits = (None, None)
 
 
 def apply_table(
@@ -84,6 +85,7 @@ def _set(nodes: dict[str, Mapping[str, Any]], place: Place, given: Scalar) -> Sc
     node = nodes[place.node]
     inputs = dict(node["inputs"])
     value = typed(given, inputs[place.name] if place.row is None else None, place.kind)
+    check_limits(value, place.limits)
     inputs[place.name] = (
         value if place.row is None else with_row(inputs[place.name], place.row, value)
     )
@@ -123,12 +125,12 @@ class _Columns:
         rest = column[len(name) + 1 :]
         entry = self.prompt[node]
         if rest in entry["inputs"]:
-            kind = kind_of(self.info.get(entry["class_type"]), entry["inputs"], rest)
-            yield len(name), Place(node, rest, kind)
+            about = self.info.get(entry["class_type"]), entry["inputs"], rest
+            yield len(name), Place(node, rest, kind_of(*about), None, limits_of(*about))
         elif entry["class_type"] == ROWS_CLASS and ROWS_INPUT in entry["inputs"]:
             row = find_row(entry["inputs"], rest)
             if row is not None:
-                yield len(name), Place(node, ROWS_INPUT, row.kind, row)
+                yield len(name), Place(node, ROWS_INPUT, row.kind, row, row.limits)
 
     def _only(self, column: str, places: Sequence[Place]) -> Place:
         if len(places) > 1:
@@ -155,7 +157,7 @@ class _Columns:
         title = _titles(self.prompt, link[0]) or node["class_type"]
         inputs = [name for name, value in node["inputs"].items() if not is_link(value, self.prompt)]
         instead = _listed([f'"#{link[0]}.{name}"' for name in inputs])
-        return f"node {link[0]} ({title})" + (f". Its own inputs are {instead}" if inputs else "")
+        return f"node {link[0]} ({title})" + (f". That node has {instead}" if inputs else "")
 
     def _unknown(self, column: str) -> LoraInputError:
         known = [name for node in self.prompt for name in self._names(node)]
@@ -165,15 +167,15 @@ class _Columns:
             if close
             else f". There are {_listed(known[:SHOWN])}, …"
         )
-        return _bad(column, f"no input of the workflow is called so{hint}", "an input", column)
+        return _bad(column, f"the workflow has no input of this name{hint}", "an input", column)
 
     def _names(self, node: str) -> Iterator[str]:
         entry = self.prompt[node]
-        own = {_titles(self.prompt, node), entry["class_type"], f"#{node}"} - {""}
+        own = dict.fromkeys((_titles(self.prompt, node), entry["class_type"], f"#{node}"))
         free = [name for name, value in entry["inputs"].items() if not is_link(value, self.prompt)]
         if entry["class_type"] == ROWS_CLASS:
             free += row_columns(entry["inputs"].get(ROWS_INPUT))
-        yield from (f"{name}.{each}" for name in sorted(own) for each in free)
+        yield from (f"{name}.{each}" for name in own if name for each in free)
 
 
 def is_link(value: Any, prompt: Prompt) -> bool:

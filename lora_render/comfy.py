@@ -102,7 +102,7 @@ class Comfy:
 
     def object_info(self) -> Mapping[str, Any]:
         """Returns the host's description of all nodes."""
-        return as_object(self._at_once(lambda server: server.get("/object_info")))
+        return answers.described(self._at_once(lambda server: server.get("/object_info")))
 
     def holds(self) -> list[str]:
         """Returns the ids of the prompts that it has now, and of the last ones that it had."""
@@ -147,7 +147,7 @@ class Comfy:
             if earlier:
                 return earlier
             refused = self._ask(server, lambda server: _queue_up(server, job, identity))
-            return refused or self._outcome(server, self._entry(server, job, identity))
+            return refused or self._outcome(server, identity, self._entry(server, job, identity))
         except _TookTooLong:
             limit = (self._place.limit or 0) * len(job.items)
             return answers.failed("timeout", f"It ran for longer than {limit:g} seconds.")
@@ -161,11 +161,13 @@ class Comfy:
             return None  # ours ends with its run
         # Who asks the history first misses what ends meanwhile, and runs it once more.
         if identity in self._ask(server, _queue):
-            return self._outcome(server, self._entry(server, job, identity))
+            outcome = self._outcome(server, identity, self._entry(server, job, identity))
+            # the earlier run may have taken it back just now
+            return None if outcome.status == "interrupted" else outcome
         entry = self._history(server, identity)
         if not answers.succeeded(entry):
             return None
-        outcome = self._outcome(server, entry)
+        outcome = self._outcome(server, identity, entry)
         return outcome if outcome.status == "ok" else None
 
     def _entry(self, server: Server, job: Job, identity: str) -> Mapping[str, Any]:
@@ -205,14 +207,14 @@ class Comfy:
             self._gone = f"{self.name} does not stop a prompt that runs for longer than its limit."
         raise _TookTooLong
 
-    def _outcome(self, server: Server, entry: Mapping[str, Any]) -> Outcome:
+    def _outcome(self, server: Server, identity: str, entry: Mapping[str, Any]) -> Outcome:
         """Returns the outcome of a prompt that has ended, with the bytes of its files."""
         when = answers.times(entry)
         succeeded = answers.succeeded(entry)
-        outcome = self._saved(server, entry) if succeeded else answers.failure_of(entry)
+        outcome = self._saved(server, identity, entry) if succeeded else answers.failure_of(entry)
         return replace(outcome, seconds=when.seconds, started=when.started, finished=when.finished)
 
-    def _saved(self, server: Server, entry: Mapping[str, Any]) -> Outcome:
+    def _saved(self, server: Server, identity: str, entry: Mapping[str, Any]) -> Outcome:
         names = answers.saved_names(entry)
         if len(names) > _MOST_FILES:
             return answers.failed("no output", f"It has saved more than {_MOST_FILES:,} files.")
@@ -230,7 +232,9 @@ class Comfy:
             return answers.failed("no output", "The prompt ran, but no node has saved a file.")
         if isinstance(self._at, Process):
             for found in names:
-                _remove(self._at.output, found)
+                # Another name is free then, and ComfyUI's cache may answer it for what was saved there before.
+                if _ending(identity) in found.name:
+                    _remove(self._at.output, found)
         return Outcome("ok", tuple(outputs))
 
     # ComfyUI
@@ -309,7 +313,7 @@ def _queue_up(server: Server, job: Job, identity: str) -> Outcome | None:
     """Puts a job's prompt into the queue, unless it is there. Returns an outcome if it is refused."""
     if identity in _queue(server):
         return None
-    prefix = f"_{identity.replace('-', '')[:_ID_CHARS]}"
+    prefix = _ending(identity)
     if server.get(f"/history/{identity}"):
         # Of an earlier run: it has failed, or its files are gone. With another name of the files, ComfyUI
         # saves them anew, whatever is in its cache.
@@ -324,6 +328,11 @@ def _queue_up(server: Server, job: Job, identity: str) -> Outcome | None:
     return answers.refusal(status, answer)
 
 
+def _ending(identity: str) -> str:
+    """Returns what the names of all files of a prompt have in them."""
+    return f"_{identity.replace('-', '')[:_ID_CHARS]}"
+
+
 def _take_back(server: Server, identity: str) -> None:
     """Removes a prompt from the queue, or ends it: again and again, as ComfyUI forgets what came before its start."""
     end = time.monotonic() + _TAKE_BACK_SECONDS
@@ -336,12 +345,16 @@ def _take_back(server: Server, identity: str) -> None:
 
 
 def _with_prefix(prompt: Prompt, ending: str) -> dict[str, dict[str, Any]]:
-    """Returns a prompt whose files get ``ending`` in their names, so that nobody else's are mixed with them."""
+    """Returns a prompt whose files get ``ending`` in their names, so that nobody else's are mixed with them.
+
+    A name that comes by a link is replaced: what it would be is only known when it runs.
+    """
     own: dict[str, dict[str, Any]] = {node: dict(each) for node, each in prompt.items()}
     for each in own.values():
         prefix = each["inputs"].get("filename_prefix")
-        if isinstance(prefix, str):
-            each["inputs"] = {**each["inputs"], "filename_prefix": prefix + ending}
+        if prefix is not None:
+            start = prefix if isinstance(prefix, str) else "ComfyUI"
+            each["inputs"] = {**each["inputs"], "filename_prefix": start + ending}
     return own
 
 

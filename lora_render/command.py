@@ -3,9 +3,11 @@ contact sheet."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +19,7 @@ from .engine import RayEngine
 from .extra import needed
 from .farm import Options, Summary, Watch, run
 from .item import Item, Job, Scalar
-from .journal import JOURNAL, Entry, Journal
+from .journal import JOURNAL, Entry, Journal, check_free, locked
 from .kept_hashes import KeptContents
 from .manifest import write_manifest
 from .order import OrderName
@@ -156,8 +158,9 @@ def _failed(entry: Entry) -> dict[str, Any]:
     }
 
 
-def start(asked: Asked, *, most: int | None = None) -> RayEngine:
-    """Starts Ray, and by it the workers, or only the first ``most`` of them.
+@contextlib.contextmanager
+def start(asked: Asked, *, scratch: Path | None = None) -> Generator[RayEngine]:
+    """Starts Ray, and by it the workers: only the first with ``scratch``, where it writes then.
 
     Raises:
         LoraInputError: Something of it is not there.
@@ -172,8 +175,28 @@ def start(asked: Asked, *, most: int | None = None) -> RayEngine:
         places, gpus = _hosts(asked), 0.0
     else:
         workers, gpus = _share(asked)
-        places = _own(asked, workers)
-    return RayEngine(places[:most], gpus, asked.address, dashboard=asked.dashboard)
+        places = _own(asked, scratch or asked.out / WORKERS, workers)
+    started = places[: 1 if scratch else None]
+    with (
+        alone(asked, scratch),
+        RayEngine(started, gpus, asked.address, dashboard=asked.dashboard) as engine,
+    ):
+        yield engine
+
+
+@contextlib.contextmanager
+def alone(asked: Asked, scratch: Path | None) -> Generator[None]:
+    """Holds the folder of the results, and that of our ComfyUIs, which nobody else may start there meanwhile.
+
+    LoraInputError if another run writes there.
+    """
+    check_free(asked.out)
+    if scratch or asked.hosts:
+        yield
+        return
+    (asked.out / WORKERS).mkdir(parents=True, exist_ok=True)
+    with locked(asked.out / WORKERS, asked.out):
+        yield
 
 
 def read(asked: Asked) -> Sources:
@@ -274,11 +297,10 @@ def _hosts(asked: Asked) -> list[Place]:
     return [Place(name, url, asked.limit) for name, url in zip(numbered, asked.hosts, strict=True)]
 
 
-def _own(asked: Asked, count: int) -> list[Place]:
+def _own(asked: Asked, folder: Path, count: int) -> list[Place]:
     path = _comfyui(asked)
     python = asked.python or _python(path)
-    folder = (asked.out / WORKERS).resolve()
-    own = Own(str(path), str(python), str(folder), asked.arguments)
+    own = Own(str(path), str(python), str(folder.resolve()), asked.arguments)
     return [Place(f"worker-{number}", own, asked.limit) for number in range(1, count + 1)]
 
 
@@ -317,7 +339,12 @@ def _share(asked: Asked) -> tuple[int, float]:
         return asked.workers, 1.0 if asked.gpus is None else asked.gpus
     here = _gpus_here()
     workers = asked.workers or (max(1, int(here / asked.gpus)) if asked.gpus else max(1, here))
-    return workers, min(1.0, here / workers) if asked.gpus is None else asked.gpus
+    return workers, _fair(workers, here) if asked.gpus is None else asked.gpus
+
+
+def _fair(workers: int, gpus: int) -> float:
+    """Returns the share of a GPU with which all workers find room; Ray counts in ten-thousandths."""
+    return min(1.0, 10_000 // math.ceil(workers / gpus) / 10_000) if gpus else 0.0
 
 
 def _gpus_here() -> int:
@@ -332,5 +359,17 @@ def _folders(asked: Asked) -> list[Path]:
         return [*asked.models]
     if asked.hosts:
         return []
-    path = _comfyui(asked)
-    return [path / "models", path / "input"]
+    base = Path(_last(asked.arguments, "--base-directory") or _comfyui(asked))
+    given = _last(asked.arguments, "--input-directory")
+    return [base / "models", Path(given) if given else base / "input"]
+
+
+def _last(arguments: Sequence[str], name: str) -> str | None:
+    """Returns what the arguments of a ComfyUI say last for an option, as ``--name X`` or ``--name=X``."""
+    found = None
+    for place, each in enumerate(arguments):
+        if each == name:
+            found = next(iter(arguments[place + 1 :]), None)
+        elif each.startswith(f"{name}="):
+            found = each.partition("=")[2]
+    return found

@@ -17,20 +17,9 @@ from lora_core.library import folded
 from lora_core.short_names import base_name
 
 MODELS: Final = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
-PICTURES: Final = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".gif",
-    ".mp4",
-    ".webm",
-    ".mov",
-    ".wav",
-    ".mp3",
-    ".flac",
-)
-ENDINGS: Final = MODELS + PICTURES
+
+A_FILE: Final = re.compile(r"[^\n]{1,1000}\.\w{1,12}")
+"""What may be a file by its ending: nodes read pictures, videos, sounds and latents of many kinds."""
 
 NAMED: Final = re.compile(r"(?:.+_)?name")
 """Inputs, and keys of rows, that name a file, perhaps without its ending: ``name``, ``lora_name``."""
@@ -71,13 +60,20 @@ class Contents:
         node. A folder or a pattern means all its files.
         """
         found = {path.resolve(): path for path in self._find(name)}
-        hashes = sorted({self._hash(path) for path in found.values()})
+        hashes: list[str] = []
+        for path in found.values():
+            with contextlib.suppress(
+                OSError
+            ):  # a link that leads nowhere, or a file that we may not read
+                hashes.append(self._hash(path))
+        hashes = sorted({*hashes})
         if len(hashes) < 2:
             return hashes[0] if hashes else None
         return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def _find(self, name: str) -> Sequence[Path]:
         """Returns the files of a name, as hosts spell it or without its folder and ending."""
+        name = self._below(name)
         parts = PureWindowsPath(name)
         if parts.anchor or ".." in parts.parts:
             return ()
@@ -85,6 +81,14 @@ class Contents:
         if asked.endswith("/") or "*" in asked or "?" in asked:
             return self._alike(asked)
         return self._names.get(asked) or self._names.get(base_name(asked)) or ()
+
+    def _below(self, name: str) -> str:
+        """Returns a whole path as that below one of the folders."""
+        path = Path(name)
+        for folder in self.folders if path.is_absolute() else ():
+            if path.is_relative_to(folder.absolute()):
+                return path.relative_to(folder.absolute()).as_posix()
+        return name
 
     def _alike(self, asked: str) -> list[Path]:
         pattern = re.escape(asked).replace(r"\*", ".*").replace(r"\?", ".")
@@ -135,7 +139,7 @@ def _in_text(text: str, key: str) -> Iterator[str]:
         yield from filter(None, map(str.strip, text.splitlines()))
     elif key == ROWS and (rows := _rows(text)):
         yield from _names(rows, key)
-    elif text and (NAMED.fullmatch(key) or text.lower().endswith(ENDINGS)):
+    elif text and (NAMED.fullmatch(key) or A_FILE.fullmatch(text)):
         yield text
     for match in IN_TEXT.finditer(text):
         yield from (name.strip() for name in match.groups() if name and name.strip())

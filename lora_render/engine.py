@@ -89,7 +89,7 @@ class RayEngine:
         self.names = tuple(place.name for place in places)
         self._cluster = Cluster(address, gpus, dashboard=dashboard)
         try:
-            self._cluster.needs(gpus * len(places))
+            self._cluster.needs(len(places))
             self._actors = self._cluster.actors(places, factory)
         except BaseException:
             self._cluster.close()

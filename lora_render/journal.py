@@ -129,7 +129,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / IMAGES).mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(folder)
+        self._lock = locked(folder, folder)
         try:
             self.id = _folder_id(folder / _ID)
             self.is_new = not (folder / JOURNAL).exists()
@@ -294,6 +294,12 @@ def _read(path: Path) -> _Kept:
     return kept
 
 
+def check_free(folder: Path) -> None:
+    """LoraInputError if another process writes a journal in ``folder``."""
+    if (folder / _LOCK).exists():
+        locked(folder, folder).close()
+
+
 def _lines(path: Path) -> Sequence[bytes]:
     return path.read_bytes().splitlines(keepends=True) if path.exists() else ()
 
@@ -306,17 +312,17 @@ def _folder_id(path: Path) -> str:
     return path.read_text(encoding="ascii", errors="replace")
 
 
-def _locked(folder: Path) -> IO[bytes]:
-    """Returns the open lock of a folder."""
+def locked(folder: Path, named: Path) -> IO[bytes]:
+    """Returns the open lock of a folder; LoraInputError about ``named`` if another process has it."""
     file = (folder / _LOCK).open("ab")
     try:
         lock(file)
     except BlockingIOError as error:
         file.close()
         raise LoraInputError(
-            f'Another run writes into "{folder}". Wait until it has ended, or choose another folder.',
+            f'Another run writes into "{named}". Wait until it has ended, or choose another folder.',
             key="out",
             expected="a folder that no other run uses",
-            found=str(folder),
+            found=str(named),
         ) from error
     return file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,7 +24,7 @@ class NamedLora:
     Attributes:
         name: The file, as the prompt calls it.
         strength: For the model; None if it is linked.
-        strength_clip: For the text encoders; None if it is linked.
+        strength_clip: For the text encoders; None if it is linked, or the node has none.
     """
 
     name: str
@@ -50,7 +51,8 @@ def _of_node(node: Mapping[str, Any]) -> Iterator[NamedLora]:
                 yield NamedLora(tag.name, float(tag.model), float(tag.clip))
         elif isinstance(name := inputs.get("lora_name"), str):
             strength = inputs.get("strength_model", inputs.get("strength", 1.0))
-            clip = inputs.get("strength_clip", strength)
+            model_only = "strength_model" in inputs
+            clip = inputs.get("strength_clip", None if model_only else strength)
             yield NamedLora(name, _number(strength), _number(clip))
     except LoraError:
         return  # the host refuses it, too
@@ -67,4 +69,6 @@ def _of_row(row: Row) -> Iterator[NamedLora]:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    with contextlib.suppress(OverflowError):  # which the host refuses
+        return float(value) if isinstance(value, int | float) else None
+    return None

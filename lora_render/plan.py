@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
+from lora_core.errors import LoraInputError
+
 from .columns import apply_table
 from .contents import named_files
 from .item import Item, Prompt, Scalar
@@ -32,6 +34,22 @@ def plan_items(
     Raises:
         LoraInputError: A column or a value does not fit.
     """
+    try:
+        return list(_items(prompt, rows, object_info, hash_of).values())
+    except RecursionError:
+        raise LoraInputError(
+            "the workflow has too many nodes in a row, or lists in lists.",
+            expected="fewer nodes in a row",
+            found="hundreds",
+        ) from None
+
+
+def _items(
+    prompt: Prompt,
+    rows: Iterable[Mapping[str, Scalar]],
+    object_info: Mapping[str, Any],
+    hash_of: HashOf,
+) -> dict[str, Item]:
     items: dict[str, Item] = {}
     for index, parameters, own in apply_table(prompt, rows, object_info):
         files = _files(own, hash_of)
@@ -39,7 +57,7 @@ def plan_items(
         if key not in items:
             base, recipe = weights_of(own, object_info)
             items[key] = Item(index, parameters, own, key, files, base, recipe)
-    return list(items.values())
+    return items
 
 
 def key_of(prompt: Prompt, files: Mapping[str, str]) -> str:

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from lora_core.algebra import LARGEST_TYPED
 from lora_core.errors import LoraInputError
 from lora_core.library import folded
 from lora_core.short_names import base_name, without_suffix
 
 from .item import Scalar
+from .typed import Limits
 
 FIELDS: Final[Mapping[str, str]] = {
     "strength": "FLOAT",
@@ -26,6 +28,7 @@ FIELDS: Final[Mapping[str, str]] = {
 }
 """What a column may set of a row -> its type."""
 
+LIMITS: Final[Limits] = (-LARGEST_TYPED, LARGEST_TYPED)
 ARRAY: Final = "__value__"
 
 
@@ -41,6 +44,11 @@ class RowPlace:
         """The type of the field."""
         return FIELDS[self.field]
 
+    @property
+    def limits(self) -> Limits:
+        """From where to where the field may be."""
+        return LIMITS if self.kind == "FLOAT" else (None, None)
+
 
 def find_row(inputs: Mapping[str, Any], rest: str) -> RowPlace | None:
     """Returns what a column means whose part behind the node is ``rest``; None if it is no row's.
@@ -52,20 +60,31 @@ def find_row(inputs: Mapping[str, Any], rest: str) -> RowPlace | None:
     Raises:
         LoraInputError: Several rows are called so, or the strength comes by a link.
     """
-    field = next(
-        (each for each in sorted(FIELDS, key=len, reverse=True) if rest.endswith(f".{each}")), None
-    )
-    if field is None:
-        return None
     rows = _rows(_opened(inputs["rows"]))
-    name = folded(rest[: -len(field) - 1])
-    for spelling in (_whole, _bare):
+    refused: LoraInputError | None = None
+    # a file may be called "wan.low", so "wan.low.strength" can mean two things
+    for field in sorted(FIELDS, key=len, reverse=True):
+        number = _number_of(rows, rest, field)
+        try:
+            if number is not None:
+                _check(inputs, rows[number], field)
+                return RowPlace(number, field)
+        except LoraInputError as error:
+            refused = refused or error
+    if refused:
+        raise refused
+    return None
+
+
+def _number_of(rows: Sequence[Mapping[str, Any]], rest: str, field: str) -> int | None:
+    """Returns which row is meant, if ``field`` is what of it is meant."""
+    name = folded(rest.removesuffix(f".{field}"))
+    for spelling in (_whole, _bare) if rest.endswith(f".{field}") else ():
         places = [number for number, row in enumerate(rows) if name in spelling(row)]
         if len(places) > 1:
             raise _several(rest, [str(rows[number]["name"]) for number in places])
         if places:
-            _check(inputs, rows[places[0]], field)
-            return RowPlace(places[0], field)
+            return places[0]
     return None
 
 

@@ -58,8 +58,8 @@ class Cell:
 def draw_sheet(entries: Sequence[Entry], folder: Path, path: Path) -> None:
     """Draws the first picture of every item, in the order of the table, into a PNG.
 
-    If two parameters vary and every pair is there once, they are columns and rows; otherwise each
-    picture has a caption of what varies. Of an animation it is the first frame. An item that failed,
+    If two parameters vary, most pairs are there, and none is there twice, they are columns and rows;
+    otherwise each picture has a caption of what varies. Of an animation it is the first frame. An item that failed,
     or whose file is no picture, has a crossed cell with a word in it. Pictures are made smaller if the
     sheet would be too large.
 
@@ -103,7 +103,7 @@ def _dimensions(path: Path) -> tuple[int, int] | None:
     try:
         with _opened(path) as image:
             return image.size
-    except (OSError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 
 
@@ -126,9 +126,10 @@ def _arranged(cells: list[Cell], varying: Mapping[str, str]) -> tuple[list[Cell]
         pairs = [tuple(_said(cell, *each) for each in varying.items()) for cell in cells]
         left, top = ([*dict.fromkeys(pair[axis] for pair in pairs)] for axis in (0, 1))
         at = dict(zip(pairs, cells, strict=True))
-        if len(at) == len(cells) == len(left) * len(top):
+        if len(at) == len(cells) and 2 * len(cells) > len(left) * len(top):
+            nothing = Cell({}, None)
             return (
-                [at[row, column] for row in left for column in top],
+                [at.get((row, column), nothing) for row in left for column in top],
                 len(top),
                 Words((), top, left),
             )

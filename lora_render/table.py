@@ -13,6 +13,7 @@ import importlib
 import itertools
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +26,7 @@ from lora_core.lists import parse_seeds
 from .item import Scalar
 
 MOST_ROWS: Final = 1_000_000
+_AT_MOST: Final = re.compile(r"at most \d+")
 
 Row = dict[str, Scalar]
 
@@ -43,6 +45,8 @@ def read_table(path: Path) -> list[Row]:
         raise _bad(path, "", "it is no table", " or ".join(readers), path.suffix or "no ending")
     try:
         rows = list(itertools.islice(reader(path), MOST_ROWS + 1))
+    except FileNotFoundError:
+        raise _bad(path, "", "there is no such file", "a table", "nothing") from None
     except OSError as error:
         raise _bad(path, "", "it cannot be read", "a file", error.strerror or str(error)) from None
     except UnicodeDecodeError:
@@ -70,6 +74,9 @@ def _csv(path: Path) -> Iterator[Row]:
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
+    for separator, word in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and separator in header[0]:
+            raise _bad(path, "line 1", "it has one column", "commas between the columns", word)
     for place, column in enumerate(header):
         if not column:
             raise _bad(path, "line 1", f"column {place + 1} has no name", "a name", "none")
@@ -81,13 +88,8 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
 
 def _csv_row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> Row:
     if len(cells) != len(header):
-        raise _bad(
-            path,
-            f"line {line}",
-            "cells are missing or too many",
-            f"{len(header)} cells",
-            f"{len(cells)}",
-        )
+        many = f"{len(header)} cells" if len(header) > 1 else "1 cell"
+        raise _bad(path, f"line {line}", "cells are missing or too many", many, f"{len(cells)}")
     return {column: cell for column, cell in zip(header, cells, strict=True) if cell}
 
 
@@ -144,7 +146,7 @@ def _axis(path: Path, column: str, given: Any) -> list[Scalar]:
         try:
             return _numbers(given)
         except LoraError as error:
-            expected = f"a list of values, or {error.expected}"
+            expected = f"a list of values, or {_numbers_of(error)}"
             raise _bad(path, f'column "{column}"', "it is no range", expected, given[:40]) from None
     listed = cast("list[Any]", given) if isinstance(given, list) else [given]
     if not listed:
@@ -158,9 +160,21 @@ def _numbers(text: str) -> list[Scalar]:
     """Returns the numbers of a text: whole ones by the rules of seeds, otherwise by those of spreads."""
     try:
         seeds = parse_seeds(text)
-    except LoraError:
+    except LoraError as error:
+        if _AT_MOST.fullmatch(error.expected or ""):  # there are too many, whatever they are
+            raise
         seeds = ()
     return [*seeds] or [_plain(value) for value in parse_list(text)]
+
+
+def _numbers_of(error: LoraError) -> str:
+    """Returns which numbers are taken, for people who think of neither seeds nor spreads."""
+    expected = error.expected or ""
+    if _AT_MOST.fullmatch(expected):
+        return f"{expected} values"
+    if expected.startswith("values of"):
+        return f"{expected}, or more if all are whole numbers"
+    return expected
 
 
 def _plain(value: Fraction) -> int | float:

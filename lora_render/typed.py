@@ -19,6 +19,7 @@ WORDS: Final = {
 _LARGEST: Final = sys.float_info.max
 _WHOLE: Final = re.compile(r"[-+]?\d{1,25}", re.ASCII)
 _NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+Limits = tuple[float | None, float | None]
 KINDS: Final = ("INT", "FLOAT", "BOOLEAN", "STRING")
 
 
@@ -35,6 +36,32 @@ def kind_of(definition: Mapping[str, Any] | None, inputs: Mapping[str, Any], nam
     if isinstance(value, float):
         return "FLOAT"
     return "STRING" if isinstance(value, str) else ""
+
+
+def limits_of(definition: Mapping[str, Any] | None, inputs: Mapping[str, Any], name: str) -> Limits:
+    """Returns from where to where a number may be, as ComfyUI checks it; None where there is no end."""
+    spec = next(
+        (each for each in chosen_specs(definition or {}, inputs) if each.name == name), None
+    )
+    if spec is None or spec.type not in ("INT", "FLOAT"):
+        return None, None
+    least, most = (spec.options.get(end) for end in ("min", "max"))
+    return _end(least), _end(most)
+
+
+def _end(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def check_limits(value: Scalar, limits: Limits) -> None:
+    """LoraInputError if a number is outside of its limits."""
+    least, most = limits
+    if isinstance(value, str | bool):
+        return
+    if least is not None and value < least:
+        raise _refused(f"at least {least}", value)
+    if most is not None and value > most:
+        raise _refused(f"at most {most}", value)
 
 
 def typed(given: Scalar, now: Any, kind: str) -> Scalar:

@@ -34,6 +34,14 @@ def read_workflow(path: Path) -> JsonObject:
     """
     try:
         data = path.read_bytes()
+    except FileNotFoundError:
+        raise LoraInputError(
+            "there is no such file.",
+            file=path.name,
+            key="workflow",
+            expected="a workflow",
+            found="nothing",
+        ) from None
     except OSError as error:
         raise _no_workflow(path, "a file that can be read", error.strerror or str(error)) from None
     if data.startswith(PNG):
@@ -145,7 +153,7 @@ def _object(path: Path, text: str) -> JsonObject:
 
 def _no_workflow(path: Path, expected: str, found: str) -> LoraInputError:
     return LoraInputError(
-        f"it is no workflow: expected {expected}, found {found}",
+        f"this is not a workflow: expected {expected}, found {found}",
         file=path.name,
         key="workflow",
         expected=expected,
@@ -155,7 +163,7 @@ def _no_workflow(path: Path, expected: str, found: str) -> LoraInputError:
 
 def _no_prompt(expected: str, found: str) -> LoraInputError:
     return LoraInputError(
-        f"the workflow is no prompt: expected {expected}, found {found}",
+        f"the workflow is not a prompt: expected {expected}, found {found}",
         key="workflow",
         expected=expected,
         found=found,

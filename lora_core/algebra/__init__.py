@@ -15,10 +15,11 @@ from .recipe import Recipe
 from .recipe_json import check_version
 from .region import Region, regions_of
 from .spread import Values, parse_list, parse_spread
-from .strength import NUMBER, exact_strength, typed_strength
+from .strength import LARGEST_TYPED, NUMBER, exact_strength, typed_strength
 from .term import Term, check_layers, strength_of
 
 __all__ = [
+    "LARGEST_TYPED",
     "NUMBER",
     "BlockWeights",
     "Curve",

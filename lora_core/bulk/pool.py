@@ -141,6 +141,7 @@ def _start() -> None:
     torch.set_num_threads(1)
     for each_signal in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each_signal, _stop)
+    sys.unraisablehook = _ignored
     parent = multiprocessing.parent_process()
     if parent is not None:
         Thread(target=_end_after, args=(parent.join,), daemon=True).start()
@@ -149,6 +150,13 @@ def _start() -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         except SystemExit:  # it had come already
             os._exit(0)
+
+
+def _ignored(problem: sys.UnraisableHookArgs) -> None:
+    """Ends the process if the signal came where nothing can be raised, such as in a callback of a weak reference."""
+    if issubclass(problem.exc_type, SystemExit):
+        os._exit(0)
+    sys.__unraisablehook__(problem)
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

@@ -29,7 +29,13 @@ from .many import add_workers, make_many
 def add_to(commands: Commands) -> Command:
     """Adds the command."""
     command = commands.add_parser("analyse", help="show what LoRAs change, and how alike they are")
-    command.add_argument("files", metavar=LORA, type=lora, nargs="+", help=LORA_HELP)
+    command.add_argument(
+        "files",
+        metavar=LORA,
+        type=lora,
+        nargs="+",
+        help=f"{LORA_HELP}; or a folder of them, with --out-dir",
+    )
     group = command.add_mutually_exclusive_group()
     group.add_argument("--png", metavar="PNG", type=Path, help="draw it, too; this needs Pillow")
     add_out_dir(group)

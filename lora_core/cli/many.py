@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 
 from ..algebra import FileId
@@ -76,7 +77,7 @@ def told_of_many(options: argparse.Namespace, out: Path, work: Callable[[Watch],
         line.end()
         past = line.tally
         print(
-            f"stopped: {past.past} of {past.total} files. The same command goes on.",
+            f"stopped: {past.past} of {past.total} files. Run the same command again to go on.",
             file=sys.stderr,
         )
         return STOPPED
@@ -95,7 +96,10 @@ def _plain(tally: Tally, out: Path) -> dict[str, object]:
 
 
 def _words(tally: Tally, out: Path) -> str:
-    lines = [f"failed: {each.path}: {each.error}" for each in tally.failures]
+    lines = [
+        f"failed: {each.path}: {each.error}"
+        for each in sorted(tally.failures, key=attrgetter("path"))
+    ]
     counts = f"{tally.done} done, {tally.kept} as before, {len(tally.failures)} failed"
     return printable("\n".join([*lines, f"written: {out} ({tally.total} files: {counts})"]))
 

@@ -11,6 +11,7 @@ import json
 import math
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -57,7 +58,11 @@ def add_to(commands: Commands) -> Command:
 def _add_workers(command: Command) -> None:
     group = command.add_argument_group("who renders")
     group.add_argument(
-        "--host", metavar="URL", action="append", default=[], help="a ComfyUI that runs; repeat it"
+        "--host",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="a ComfyUI that runs already; give it once for each",
     )
     group.add_argument(
         "--comfyui",
@@ -110,7 +115,7 @@ def _add_ways(command: Command) -> None:
         "--limit",
         metavar="SECONDS",
         type=_more_than_nothing,
-        help="give an item up that runs for longer",
+        help="give up a picture that takes longer",
     )
     group.add_argument(
         "--models",
@@ -118,7 +123,7 @@ def _add_ways(command: Command) -> None:
         type=Path,
         action="append",
         default=[],
-        help="where the models lie that the workflow names; repeat it; those of the ComfyUI if not given",
+        help="a folder with models that the workflow names; give it once for each; those of the ComfyUI if not given",
     )
     group.add_argument(
         "--sheet",
@@ -145,7 +150,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _run(options, command)
     except KeyboardInterrupt:
-        print("stopped: interrupted; the same command goes on where it was", file=sys.stderr)
+        print("stopped: interrupted. Run the same command again to go on", file=sys.stderr)
         return SOME_FAILED
 
 
@@ -153,8 +158,8 @@ def _run(options: argparse.Namespace, command: ModuleType) -> int:
     asked: Asked = _asked(options, command.Asked)
     sources = command.read(asked)
     if not options.json:
-        print("waiting for the first worker", file=sys.stderr, flush=True)
-    with command.start(asked, most=1 if options.dry_run else None) as engine:
+        print(_starting(asked, dry=options.dry_run), file=sys.stderr, flush=True)
+    with _scratch(options.dry_run) as scratch, command.start(asked, scratch=scratch) as engine:
         plan = command.plan(asked, sources, engine.object_info())
         if not options.json:
             _tell_plan(plan)
@@ -169,6 +174,16 @@ def _run(options: argparse.Namespace, command: ModuleType) -> int:
     else:
         _tell_result(result)
     return 0 if result.is_whole else SOME_FAILED
+
+
+@contextlib.contextmanager
+def _scratch(dry: bool) -> Generator[Path | None]:
+    """Gives a folder that goes away again, for a run that only says what it would do."""
+    if not dry:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="lora-algebra-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _asked(options: argparse.Namespace, kind: type[Asked]) -> Asked:
@@ -208,15 +223,24 @@ def _shown(options: argparse.Namespace, total: int) -> Generator[Watch]:
         progress.close()
 
 
+def _starting(asked: Asked, *, dry: bool) -> str:
+    """Says what takes the first seconds."""
+    if asked.hosts:
+        return "starting Ray, and asking " + ", ".join(asked.hosts)
+    log = "" if dry else f"; its log is in {asked.out / 'workers'}"
+    return f"starting Ray and ComfyUI{log}"
+
+
 def _tell_plan(plan: Plan) -> None:
     facts = plan.to_dict()
     print(f"rows: {facts['rows']}, of them different: {facts['different']}")
-    print(f"done before: {facts['done_before']}, to do: {facts['to_do']}")
-    print(
-        f"jobs: {len(facts['jobs'])}, of them batches: {facts['batches']}; "
-        f"models: {facts['models']}, recipes of LoRAs: {facts['recipes']}",
-        flush=True,
-    )
+    print(f"done before: {facts['done_before']}, to do: {facts['to_do']}", flush=True)
+    if plan.todo:
+        print(
+            f"prompts: {len(facts['jobs'])}, of them batches: {facts['batches']}; "
+            f"models: {facts['models']}, different sets of LoRAs: {facts['recipes']}",
+            flush=True,
+        )
 
 
 def _tell_result(result: Result) -> None:
@@ -232,7 +256,7 @@ def _tell_result(result: Result) -> None:
     if summary.stopped:
         left = len(summary.not_done)
         why = printable(summary.stopped.rstrip("."))
-        rest = f"{left} are left; the same command goes on with them" if left else "nothing is left"
+        rest = f"Left: {left}. Run the same command again to go on" if left else "Nothing is left"
         print(f"stopped: {why}. {rest}", file=sys.stderr)
 
 

@@ -112,7 +112,7 @@ NEVER_IMPORTED = {
 }
 
 PROCESSES_AND_NETWORK = {
-    "lora_render/server.py": {"http", "urllib"},
+    "lora_render/server.py": {"http", "socket", "urllib"},
     "lora_render/process.py": {"socket", "subprocess"},
     "lora_render/guard.py": {"ctypes", "subprocess"},
     "lora_render/comfy.py": {"http", "socket"},

@@ -65,7 +65,7 @@ class TestNames:
         assert (error.key, error.found) == ("CLIPTextEncode.text", "2")
 
     def test_a_linked_input_says_what_is_behind_it(self):
-        assert 'linked to node 2 (My rows). Its own inputs are "#2.rows"' in str(
+        assert 'linked to node 2 (My rows). That node has "#2.rows"' in str(
             refusal({"KSampler.model": 1})
         )
 
@@ -191,6 +191,16 @@ class TestRows:
         (row,) = own["2"]["inputs"]["rows"]["rows"]
         assert row["low"] == {"name": "b.safetensors", "hash": "1" * 64, "strength": 0.5}
 
+    @pytest.mark.parametrize("low", [False, True])
+    def test_a_name_that_ends_like_a_field(self, low):
+        rows = [{"name": "wan.low.safetensors", "strength": 1}, {"name": "wan.safetensors"}]
+        rows[1] |= {"low": {"name": "b.safetensors"}} if low else {}
+        made = prompt(_2_={"rows": {"rows": rows}})
+        one, two = applied({"#2.wan.low.strength": 0.5}, made)[1]["2"]["inputs"]["rows"]["rows"]
+        assert (one["strength"], two.get("low", {}).get("strength")) == (
+            (1, 0.5) if low else (0.5, None)
+        )
+
     def test_a_name_of_two_rows_is_refused(self):
         rows = [{"name": "a/x.safetensors"}, {"name": "b/x.safetensors"}]
         error = refusal({"#2.x.strength": 1}, prompt(_2_={"rows": {"rows": rows}}))
@@ -214,3 +224,26 @@ def test_nothing_else_changes_and_unchanged_nodes_are_shared():
     assert made == second[2] == prompt()
     assert all(first[2][number] is made[number] for number in made if number != "6")
     assert third[2]["6"]["inputs"] == made["6"]["inputs"] | {"seed": 2}
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("row", "expected"),
+        [
+            ({"#6.seed": -1}, "at least 0"),
+            ({"#6.steps": "0"}, "at least 1"),
+            ({"#6.cfg": 100.5}, "at most 100.0"),
+            ({"#2.light.strength": 250}, "at most 100"),
+            ({"#2.light.strength_clip": "-101"}, "at least -100"),
+        ],
+        ids=str,
+    )
+    def test_a_number_that_comfyui_would_refuse_is_refused_before_anything_is_rendered(
+        self, row, expected
+    ):
+        error = refusal(row)
+        assert (error.expected, str(error).startswith("row 1, column")) == (expected, True)
+
+    def test_the_ends_are_taken(self):
+        for row in ({"#6.seed": 0}, {"#6.cfg": 100}, {"#2.light.strength": -100}):
+            assert applied(row)[0] == row

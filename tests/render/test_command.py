@@ -59,6 +59,11 @@ def _files(tmp_path):
     given(tmp_path, TABLE)
 
 
+def began(asked):
+    with command.start(asked):
+        pass
+
+
 def said(capsys, *arguments):
     try:
         status = main(["render", *map(str, arguments)])
@@ -206,7 +211,7 @@ def planned(asked):
 )
 def test_what_is_about_comfyuis_of_its_own_is_refused_beside_hosts(tmp_path, more, named):
     with pytest.raises(LoraInputError, match="starts no ComfyUI: leave out --") as error:
-        command.start(replace(given(tmp_path, TABLE), **more))
+        began(replace(given(tmp_path, TABLE), **more))
     assert (error.value.key, error.value.found) == ("host", named)
 
 
@@ -293,7 +298,7 @@ def test_what_is_needed_at_the_end_is_looked_for_before_anything_starts(
 ):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(LoraInputError, match=re.escape(f"needs {module}")):
-        command.start(given(tmp_path, TABLE))
+        began(given(tmp_path, TABLE))
 
 
 def result(*failed, not_done=(), stopped=None):
@@ -342,14 +347,14 @@ def test_what_was_not_reached_is_said(capsys):
     left = Item(0, {}, {}, "key")
     cli._tell_result(result(not_done=(left, left), stopped="No worker is left."))
     told = capsys.readouterr().err
-    assert told == "stopped: No worker is left. 2 are left; the same command goes on with them\n"
+    assert told == "stopped: No worker is left. Left: 2. Run the same command again to go on\n"
 
 
 def test_where_nothing_is_left_nobody_is_told_to_go_on(capsys):
     cli._tell_result(result(stopped="The manifest or the sheet can't be written: no space."))
     told = capsys.readouterr().err
     assert (
-        told == "stopped: The manifest or the sheet can't be written: no space. nothing is left\n"
+        told == "stopped: The manifest or the sheet can't be written: no space. Nothing is left\n"
     )
 
 
@@ -381,12 +386,65 @@ def test_a_plan_is_told_in_three_lines(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "rows: 5, of them different: 4",
         "done before: 1, to do: 3",
-        "jobs: 2, of them batches: 1; models: 1, recipes of LoRAs: 2",
+        "prompts: 2, of them batches: 1; models: 1, different sets of LoRAs: 2",
     ]
+
+
+def test_a_plan_without_anything_to_do_is_told_in_two(capsys):
+    items = (Item(0, {}, {}, "key"),)
+    cli._tell_plan(Plan(2, items, (), ()))
+    assert capsys.readouterr().out.splitlines() == [
+        "rows: 2, of them different: 1",
+        "done before: 1, to do: 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "models", "pictures"),
+    [
+        ((), "comfy/models", "comfy/input"),
+        (("--cpu", "--base-directory", "b"), "b/models", "b/input"),
+        (("--base-directory=a", "--base-directory=b"), "b/models", "b/input"),
+        (("--input-directory", "i", "--base-directory"), "comfy/models", "i"),
+    ],
+)
+def test_models_are_where_the_arguments_of_comfyui_say(tmp_path, arguments, models, pictures):
+    (tmp_path / "comfy").mkdir()
+    (tmp_path / "comfy" / "main.py").touch()
+    asked = Asked(Path("w"), Path("t"), Path("out"), comfyui=Path("comfy"), arguments=arguments)
+    assert [path.absolute() for path in command._folders(asked)] == [
+        tmp_path / models,
+        tmp_path / pictures,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpus", "share"),
+    [(1, 1, 1), (2, 1, 0.5), (3, 2, 0.5), (3, 1, 0.3333), (7, 3, 0.3333), (2, 4, 1), (3, 0, 0)],
+)
+def test_every_worker_finds_room_on_one_gpu(workers, gpus, share):
+    assert command._fair(workers, gpus) == share
+    assert not gpus or gpus * int(1 / share) >= workers
+
+
+def test_a_folder_in_use_is_refused_before_anything_is_started(tmp_path):
+    asked = Asked(Path("w"), Path("t"), tmp_path / "out")
+
+    def also():
+        with command.alone(asked, None):
+            pass
+
+    for holding in (Journal(asked.out), command.alone(asked, None)):
+        with holding, pytest.raises(LoraInputError, match=re.escape(str(asked.out))):
+            also()
+    also()
+    on_hosts = replace(asked, hosts=("h",))  # they and a dry run use no folder of ComfyUIs
+    with command.alone(asked, None), command.alone(asked, tmp_path), command.alone(on_hosts, None):
+        pass
 
 
 def test_a_refusal_is_an_error_with_fields():
     with pytest.raises(LoraInputError) as caught:
-        command.start(Asked(Path("w"), Path("t"), Path("out")))
+        began(Asked(Path("w"), Path("t"), Path("out")))
     assert caught.value.key == "comfyui"
     assert caught.value.expected == "a folder with ComfyUI's main.py"

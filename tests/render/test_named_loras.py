@@ -19,6 +19,8 @@ LINKED = {"rows": [{"name": "ink", "strength": 1, "link": "strength_1"}]}
             {"lora_name": "ink", "strength_model": 1, "strength_clip": 0.5},
             [("ink", 1, 0.5)],
         ),
+        ("LoraLoaderModelOnly", {"lora_name": "ink", "strength_model": 1}, [("ink", 1, None)]),
+        ("LoadLoRA", {"lora_name": "ink", "strength": 10**400}, [("ink", None, None)]),
         ("LoadLoRA", {"lora_name": "ink", "strength": ["1", 0]}, [("ink", None, None)]),
         ("LoadLoRA", {"lora_name": ["1", 0], "strength": 1}, []),
         ("LoRARows", {"rows": TWO}, [("ink", 0.5, 0.5)]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lora_core.errors import LoraInputError
 from lora_render.contents import Contents, named_files
 from lora_render.plan import key_of, plan_items
 from lora_render.weights import weights_of
@@ -17,6 +19,13 @@ from tests.render.graphs import INFO, node, prompt
 
 def plan(rows, made=None, hash_of=lambda name: None):
     return plan_items(made or prompt(), rows, INFO, hash_of)
+
+
+def test_a_chain_without_end_is_refused():
+    chain = {str(n): node("LoraLoader", model=[str(n + 1), 0]) for n in range(5000)}
+    ends = {"5000": node("CheckpointLoaderSimple"), "last": node("KSampler", model=["0", 0])}
+    with pytest.raises(LoraInputError, match="too many nodes in a row"):
+        plan([{}], chain | ends)
 
 
 def renamed(made, change):
@@ -85,10 +94,11 @@ class TestContents:
         assert all(
             map(found, ["a.safetensors", "a", "in/b.safetensors", r"in\b.safetensors", "c.png"])
         )
+        assert found(str(tmp_path / "c.png")) == found("c.png")
         assert found("a") == found("a.safetensors") != found("in/b.safetensors")
         assert [
             found(name)
-            for name in ("none.safetensors", "", "in", "../c.png", str(tmp_path / "c.png"))
+            for name in ("none.safetensors", "", "in", "../c.png", str(tmp_path.parent / "c.png"))
         ] == [None] * 5
 
     def test_a_file_is_found_without_its_folder_and_ending_and_in_any_case(self, tmp_path):
@@ -119,6 +129,24 @@ class TestContents:
             (tmp_path / "models" / name).symlink_to(tmp_path / "elsewhere")
         (tmp_path / "elsewhere" / "circle").symlink_to(tmp_path / "models")
         assert Contents([tmp_path / "models"])("a")
+
+    @pytest.mark.parametrize("name", ["a.bmp", "a.latent", "a.ogg", "a.mkv", "in/a.unheard"])
+    def test_a_file_of_any_kind_counts(self, tmp_path, name):
+        inputs = {"1": {"class_type": "Reads", "inputs": {"source": name}}}
+        (tmp_path / "in").mkdir()
+        keys = set()
+        for content in (b"1", b"2"):
+            (tmp_path / name).write_bytes(content)
+            (item,) = plan_items(inputs, [{}], {}, Contents([tmp_path]))
+            keys.add(item.key)
+        assert len(keys) == 2
+
+    def test_a_link_that_leads_nowhere_is_no_file(self, tmp_path):
+        (tmp_path / "old").mkdir()
+        (tmp_path / "old" / "a.safetensors").symlink_to(tmp_path / "gone")
+        assert Contents([tmp_path])("a.safetensors") is None
+        (tmp_path / "a.safetensors").write_bytes(b"a")
+        assert Contents([tmp_path])("a.safetensors") == hashlib.sha256(b"a").hexdigest()
 
     def test_two_files_of_a_name_both_count(self, tmp_path):
         hashes = []

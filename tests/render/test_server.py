@@ -9,7 +9,7 @@ import pytest
 
 from lora_core.errors import LoraInputError
 from lora_render import answers, server
-from lora_render.comfy import Comfy, Place
+from lora_render.comfy import Comfy, Place, prompt_id
 from lora_render.server import Address, NoAnswerError, Server, WorkerGoneError
 
 
@@ -217,8 +217,10 @@ def test_a_refusal_names_the_node_and_every_reason():
     nodes = {"9": {"errors": errors, "class_type": "KSampler"}}
     refused = answers.refusal(400, {"error": {"message": "invalid"}, "node_errors": nodes})
     assert refused.status == "invalid"
-    assert refused.failure.message == "9: Value too big seed; 9: Missing"
+    assert refused.failure.message == "Value too big seed; Missing"
     assert (refused.failure.node, refused.failure.class_type) == ("9", "KSampler")
+    both = answers.refusal(400, {"node_errors": nodes | {"12": nodes["9"]}}).failure.message
+    assert both.startswith("9: Value too big seed; 9: Missing; 12: ")
     assert answers.refusal(413, None).failure.message == "ComfyUI answers with status 413."
 
 
@@ -280,3 +282,43 @@ def test_of_a_history_of_huge_workflows_fewer_entries_are_asked_for(monkeypatch)
         for most, held in ((10**6, 256), (10_000, 32), (1000, 4), (100, 0)):
             monkeypatch.setattr(server, "JSON_BYTES", most)
             assert len(Comfy(Place("w0", url)).holds()) == held
+
+
+def test_what_a_host_says_of_its_nodes_is_what_it_should_be():
+    """Nodes that describe themselves badly are known without what is bad."""
+    said = {
+        "A": None,
+        "B": {"input": {"required": {"seed": [], "steps": ["INT"]}, "optional": None}},
+        "C": {"input": [], "output": "MODEL"},
+    }
+    assert answers.described(said) == {
+        "A": {"input": {}, "output": ()},
+        "B": {"input": {"required": {"steps": ["INT"]}, "optional": {}}, "output": ()},
+        "C": {"input": {}, "output": ()},
+    }
+    assert answers.described([]) == {}
+
+
+def test_what_an_earlier_run_takes_back_just_now_is_asked_for_again(make_job):
+    """The host still has its prompt when it is asked, and says later that it was interrupted."""
+    job, asked = make_job(0), []
+    identity = prompt_id(job)
+    interrupted = {"messages": [["execution_interrupted", {"node_id": "1"}]]}
+    done = {"status_str": "success", "messages": []}
+
+    def answer(handler):
+        if handler.path == "/prompt":
+            asked.append(handler.path)
+        waits = not asked and answer.looks < 2
+        answer.looks += handler.path == "/queue"
+        entry = {"status": done if asked else interrupted, "outputs": {}}
+        known = {
+            "/queue": {"queue_running": [[0, identity, {}, {}, []]] if waits else []},
+            f"/history/{identity}": {} if waits else {identity: entry},
+        }
+        saying(200, json.dumps(known.get(handler.path, {})).encode())(handler)
+
+    answer.looks = 1
+    with serving(answer) as url:
+        outcome = Comfy(Place("w0", url)).render(job)
+    assert (outcome.status, asked) == ("no output", ["/prompt"])

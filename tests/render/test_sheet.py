@@ -69,9 +69,18 @@ def test_parameters_of_one_name_are_told_apart_by_their_nodes(tmp_path):
     assert drawn(tmp_path, entries).equal(by_hand(images, 2, top=top, left=left))
 
 
-def test_pairs_with_a_gap_have_captions(tmp_path):
-    images, entries = grid(tmp_path, [{"a.x": 1, "b.y": 1}, {"a.x": 2, "b.y": 1}, {"a.x": 2}])
-    captions = ["x 1, y 1", "x 2, y 1", "x 2, y –"]
+def test_most_pairs_are_columns_and_rows(tmp_path):
+    """What is not there yet is a crossed cell."""
+    pairs = [{"a.x": x, "b.y": y} for x in (1, 2) for y in (1, 2)]
+    images, entries = grid(tmp_path, pairs)
+    crossed = torch.from_numpy(np.array(sheet._crossed("", *SIZE)))
+    expected = by_hand([*images[:3], crossed], 2, top=["y 1", "y 2"], left=["x 1", "x 2"])
+    assert drawn(tmp_path, entries[:3]).equal(expected)
+
+
+def test_few_pairs_have_captions(tmp_path):
+    images, entries = grid(tmp_path, [{"a.x": n, "b.y": n} for n in range(3)])
+    captions = ["x 0, y 0", "x 1, y 1", "x 2, y 2"]
     assert drawn(tmp_path, entries).equal(by_hand(images, 3, captions=captions))
 
 

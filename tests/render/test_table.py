@@ -151,6 +151,10 @@ class TestRefused:
             ("t.json", '{"a.x": "0..1"} x', "cannot be read"),
             ("t.json", '{"a.x": [{"b": 1}]}', 'column "a.x": it is no value'),
             ("t.json", '{"a.x": "0.5..1"}', "a count"),
+            ("t.json", '{"a.x": "1..10000"}', "a list of values, or at most 4096 values"),
+            ("t.json", '{"a.x": "0.5, 1024"}', "at most 1000, or more if all are whole numbers"),
+            ("t.csv", "a.x;b.y\n1;2\n", "commas between the columns, found semicolons"),
+            ("t.csv", "a.x\n1,2\n", "expected 1 cell, found 2"),
             ("t.parquet", b"PAR1 but not", "it is no Parquet"),
         ],
     )
@@ -158,7 +162,7 @@ class TestRefused:
         assert said in refusal(tmp_path, name, content)
 
     def test_a_missing_file(self, tmp_path):
-        with pytest.raises(LoraInputError, match="cannot be read"):
+        with pytest.raises(LoraInputError, match="there is no such file"):
             read_table(tmp_path / "none.csv")
 
     def test_a_grid_without_end(self, tmp_path):

@@ -77,7 +77,7 @@ class TestRead:
         assert caught.value.file == name
 
     def test_a_missing_file(self, tmp_path):
-        with pytest.raises(LoraInputError, match="can be read"):
+        with pytest.raises(LoraInputError, match="there is no such file"):
             read_workflow(tmp_path / "none.json")
 
     def test_a_text_that_swells_is_not_unpacked_whole(self, tmp_path, monkeypatch):
@@ -102,5 +102,5 @@ class TestPrompt:
 
     @pytest.mark.parametrize("broken", [{}, {"1": {}}, {"1": {"class_type": "A"}}, {"a": 1}])
     def test_something_else_is_refused(self, broken):
-        with pytest.raises(LoraInputError, match="no prompt"):
+        with pytest.raises(LoraInputError, match="not a prompt"):
             to_prompt(broken, {})

@@ -12,7 +12,7 @@ from PIL import Image
 
 from harness import farm
 from lora_render.comfy import Comfy, Place, prompt_id
-from lora_render.item import Job
+from lora_render.item import Item, Job
 from lora_render.server import Server, WorkerGoneError
 
 
@@ -45,6 +45,35 @@ def test_the_files_of_an_item_come_as_bytes(comfy, fresh):
     assert image.size == (64, 64)
     assert json.loads(image.info["prompt"])["9"]["inputs"]["seed"] == job.items[0].index
     assert outcome.seconds == outcome.finished - outcome.started > 0
+
+
+def plain(color, **links):
+    """A prompt of two pictures, of which one is the same in all."""
+    nodes = {
+        "1": ("PrimitiveString", {"value": "plot"}),
+        "2": ("EmptyImage", {"width": 8, "height": 8, "batch_size": 1, "color": 255}),
+        "3": ("EmptyImage", {"width": 8, "height": 8, "batch_size": 1, "color": color}),
+        "4": ("SaveImage", {"images": ["2", 0], **links}),
+        "5": ("SaveImage", {"images": ["3", 0], **links}),
+    }
+    return {node: {"class_type": kind, "inputs": inputs} for node, (kind, inputs) in nodes.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prefix", [["1", 0], "plot"], ids=["linked", "typed"])
+def test_a_picture_that_is_the_same_in_all_rows_stays_that(own, prefix):
+    """ComfyUI has it in its cache, and answers its name again; no other picture may have that name."""
+    comfy = Comfy(own("w0"))
+    try:
+        for color in (1, 2, 3):
+            prompt = plain(color, filename_prefix=prefix)
+            outcome = comfy.render(farm.single(Item(color, {}, prompt, f"{color:064d}")))
+            colors = [
+                Image.open(io.BytesIO(each.content)).getpixel((0, 0)) for each in outcome.outputs
+            ]
+            assert colors == [(0, 0, 255), (0, 0, color)]
+    finally:
+        comfy.stop()
 
 
 def test_what_an_earlier_run_has_asked_for_is_not_run_again(comfy, host, fresh):
