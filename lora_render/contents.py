@@ -60,16 +60,16 @@ class Contents:
         node. A folder or a pattern means all its files.
         """
         found = {path.resolve(): path for path in self._find(name)}
-        hashes: list[str] = []
-        for path in found.values():
-            with contextlib.suppress(
-                OSError
-            ):  # a link that leads nowhere, or a file that we may not read
-                hashes.append(self._hash(path))
-        hashes = sorted({*hashes})
+        hashes = sorted({*filter(None, map(self._known_hash, found.values()))})
         if len(hashes) < 2:
             return hashes[0] if hashes else None
         return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+    def _known_hash(self, path: Path) -> str | None:
+        """Returns the hash of a file; None for a link that leads nowhere, and for what we may not read."""
+        with contextlib.suppress(OSError):
+            return self._hash(path)
+        return None
 
     def _find(self, name: str) -> Sequence[Path]:
         """Returns the files of a name, as hosts spell it or without its folder and ending."""
@@ -84,11 +84,10 @@ class Contents:
 
     def _below(self, name: str) -> str:
         """Returns a whole path as that below one of the folders."""
-        path = Path(name)
-        for folder in self.folders if path.is_absolute() else ():
-            if path.is_relative_to(folder.absolute()):
-                return path.relative_to(folder.absolute()).as_posix()
-        return name
+        folders = [folder.absolute() for folder in self.folders]
+        inside = (folder for folder in folders if Path(name).is_relative_to(folder))
+        folder = next(inside, None)
+        return Path(name).relative_to(folder).as_posix() if folder else name
 
     def _alike(self, asked: str) -> list[Path]:
         pattern = re.escape(asked).replace(r"\*", ".*").replace(r"\?", ".")
