@@ -112,7 +112,8 @@ declare namespace Host {
     afterChange(): void;
     /** Older pages have `checkState` instead. */
     captureCanvasState?(): void;
-    /** Folds what follows a step at once into it; since page 1.58, and debounced. */
+    undoQueue?: unknown[];
+    /** Folds what follows a step at once into it, debounced; page 1.49 can't do it early. */
     squashState?: { flush?(): void };
     checkState?(): void;
   }

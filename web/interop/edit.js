@@ -7,6 +7,7 @@ import { captureStep, openWorkflow } from "../page/workflow.js";
 import { graphOf } from "./wires.js";
 
 const FRAMES = 3; // after which new nodes have their size
+const FOLDING = 60; // milliseconds, in page 1.49, where it can't be hurried
 const PATIENCE = 500; // milliseconds, in a window that is hidden and so draws nothing
 
 /**
@@ -19,8 +20,11 @@ const PATIENCE = 500; // milliseconds, in a window that is hidden and so draws n
  */
 export async function inOneStep(edit, arrange = () => {}) {
   const tracker = openWorkflow()?.changeTracker;
+  const steps = tracker?.undoQueue?.length;
   captureStep(); // what is not yet a step becomes one of its own
-  tracker?.squashState?.flush?.(); // page 1.58 would fold the first half of the edit into that one, a moment later
+  // pages fold what follows within a moment into that one
+  if (tracker?.squashState?.flush) tracker.squashState.flush();
+  else if (tracker?.squashState && tracker.undoQueue?.length !== steps) await pause(FOLDING);
   tracker?.beforeChange();
   try {
     const made = edit();
@@ -39,8 +43,11 @@ function drawn() {
   const frames = async () => {
     for (let frame = 0; frame < FRAMES; frame += 1) await new Promise(requestAnimationFrame);
   };
-  return Promise.race([frames(), new Promise((done) => setTimeout(done, PATIENCE))]);
+  return Promise.race([frames(), pause(PATIENCE)]);
 }
+
+/** @param {number} milliseconds */
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 /** Adds a node to the graph of another one. @param {string} type @param {Host.Node} like */
 export function addNode(type, like) {

@@ -51,11 +51,15 @@ def links(folder):
     return found
 
 
-def test_gpus_that_are_not_there_are_refused(cluster):
-    there = cluster._ray.cluster_resources().get("GPU", 0)
-    with pytest.raises(LoraInputError) as error:
-        cluster.needs(there + 1)
-    assert (error.value.key, error.value.found) == ("gpus", f"{there + 1:g}")
+def test_gpus_that_are_not_there_are_refused(cluster, monkeypatch):
+    there = int(cluster._ray.cluster_resources().get("GPU", 0))
+    cluster.needs(100)  # without a GPU for any
+    for share, room in ((1, there), (0.4, 2 * there), (2, there // 2)):
+        monkeypatch.setattr(cluster, "_gpus", share)
+        cluster.needs(room)
+        with pytest.raises(LoraInputError) as error:
+            cluster.needs(room + 1)
+        assert (error.value.key, error.value.found) == ("gpus", f"{share * (room + 1):g}")
 
 
 def test_without_ray_a_sentence_says_what_to_install():
