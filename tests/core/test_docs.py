@@ -92,6 +92,11 @@ def test_links_and_pictures_exist(page):
         assert (folder / path).exists(), path
 
 
+def test_no_page_has_marks_of_a_merge():
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("web/docs/*.md")]:
+        assert not re.search(r"^(<{7}|>{7}) ", path.read_text(encoding="utf-8"), re.MULTILINE), path
+
+
 def test_every_page_of_the_site_is_in_its_navigation():
     """And none that is not there: `make docs` needs an environment of its own."""
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
