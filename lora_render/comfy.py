@@ -232,7 +232,7 @@ class Comfy:
             return answers.failed("no output", "The prompt ran, but no node has saved a file.")
         if isinstance(self._at, Process):
             for found in names:
-                # Another name is free then, and ComfyUI's cache may answer it for what was saved there before.
+                # Removing a file frees its name. If ComfyUI's cache still answers that name, it may be another picture's.
                 if _ending(identity) in found.name:
                     _remove(self._at.output, found)
         return Outcome("ok", tuple(outputs))
