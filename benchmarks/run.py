@@ -57,6 +57,8 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     asked.rounds = asked.rounds or (2 if asked.quick else 5)
     if asked.out is None and not asked.quick and set(asked.only) == set(PARTS):
         asked.out = REPOSITORY / "docs"
+    if asked.out is not None:  # before anything is measured
+        asked.out.mkdir(parents=True, exist_ok=True)
     return asked
 
 
