@@ -85,7 +85,8 @@ def make_all(orders: Sequence[Order], folder: Path, workers: int, watch: Watch) 
     jobs = [*dict.fromkeys(_jobs(orders, folder))]
     if not jobs:
         named = [order.named for order in orders]
-        raise _in_place(folder) if folder.resolve() in _resolved(named) else no_files(named)
+        is_named = folder.resolve() in [path.resolve() for path in named]
+        raise _in_place(folder) if is_named else no_files(named)
     folder.mkdir(parents=True, exist_ok=True)
     with Journal(folder / JOURNAL) as journal:
         return _make_all(jobs, folder, journal, workers, watch)
@@ -109,10 +110,6 @@ def _make_all(
             tally.done += 1
         watch(tally)
     return tally
-
-
-def _resolved(paths: Sequence[Path]) -> list[Path]:
-    return [path.resolve() for path in paths]
 
 
 def _in_place(folder: Path) -> LoraInputError:

@@ -13,13 +13,11 @@ from ..drawing import draw_analysis
 from ..errors import LoraInputError
 from ..workbench import Analysis, analyse_loras, plain, words
 from .arguments import (
-    LORA,
-    LORA_HELP,
     Command,
     Commands,
+    add_many_loras,
     add_model,
     add_out_dir,
-    lora,
     progress,
     recipes,
 )
@@ -29,13 +27,7 @@ from .many import add_workers, make_many
 def add_to(commands: Commands) -> Command:
     """Adds the command."""
     command = commands.add_parser("analyse", help="show what LoRAs change, and how alike they are")
-    command.add_argument(
-        "files",
-        metavar=LORA,
-        type=lora,
-        nargs="+",
-        help=f"{LORA_HELP}; or a folder of them, with --out-dir",
-    )
+    add_many_loras(command)
     group = command.add_mutually_exclusive_group()
     group.add_argument("--png", metavar="PNG", type=Path, help="draw it, too; this needs Pillow")
     add_out_dir(group)

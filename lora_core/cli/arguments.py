@@ -92,6 +92,17 @@ def add_out(command: Command, dtype: str | None = None, *, many: bool = False) -
     )
 
 
+def add_many_loras(command: Command) -> None:
+    """Adds the LoRAs of a command that also makes a file for each of many."""
+    command.add_argument(
+        "files",
+        metavar=LORA,
+        type=lora,
+        nargs="+",
+        help=f"{LORA_HELP}; or a folder of them, with --out-dir",
+    )
+
+
 def add_out_dir(command: Arguments) -> None:
     """Adds the folder for new files that are made of many."""
     command.add_argument(

@@ -8,13 +8,11 @@ from functools import partial
 from ..algebra import Recipe
 from ..bulk import Rewrite
 from .arguments import (
-    LORA,
-    LORA_HELP,
     Command,
     Commands,
+    add_many_loras,
     add_model,
     add_out,
-    lora,
     recipes,
     saved,
     told_of,
@@ -27,13 +25,7 @@ def add_to(commands: Commands) -> Command:
     command = commands.add_parser(
         "convert", help="write a LoRA with other names, or in another type"
     )
-    command.add_argument(
-        "files",
-        metavar=LORA,
-        type=lora,
-        nargs="+",
-        help=f"{LORA_HELP}; or a folder of them, with --out-dir",
-    )
+    add_many_loras(command)
     add_model(command)
     add_out(command, many=True)
     add_workers(command)

@@ -8,13 +8,11 @@ from functools import partial
 from ..algebra import Recipe
 from ..bulk import Rewrite
 from .arguments import (
-    LORA,
-    LORA_HELP,
     Command,
     Commands,
+    add_many_loras,
     add_model,
     add_out,
-    lora,
     recipes,
     saved,
     told_of,
@@ -25,13 +23,7 @@ from .many import add_workers, make_many, only
 def add_to(commands: Commands) -> Command:
     """Adds the command."""
     command = commands.add_parser("resize", help="write a smaller LoRA")
-    command.add_argument(
-        "files",
-        metavar=LORA,
-        type=lora,
-        nargs="+",
-        help=f"{LORA_HELP}; or a folder of them, with --out-dir",
-    )
+    add_many_loras(command)
     command.add_argument(
         "--rank",
         required=True,
