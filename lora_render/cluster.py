@@ -74,6 +74,7 @@ class Cluster:
         """Starts an actor for each place, for so many calls at a time; returns their handles."""
         remote = self._ray.remote(
             num_cpus=0,  # what its ComfyUI takes is not the actor's
+            memory=1,  # a byte: Ray puts an actor that takes nothing at all anywhere, whatever is asked
             num_gpus=self._gpus,
             max_restarts=-1,
             max_task_retries=0,

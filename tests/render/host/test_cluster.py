@@ -63,6 +63,23 @@ with RayEngine(places, address=address, factory=Painter) as engine, Journal(out)
 print(json.dumps({"done": summary.done, "lost": lost, "stopped": summary.stopped}))
 """
 
+PLACED = """
+import json, sys, ray
+from lora_render.cluster import Cluster
+from lora_render.comfy import Place
+
+class Where:
+    def __init__(self, place):
+        pass
+
+    def machine(self):
+        return ray.get_runtime_context().get_node_id()
+
+cluster = Cluster(sys.argv[1], 0)
+actors = cluster.actors([Place(f"w{number}", "") for number in range(8)], Where)
+print(json.dumps([cluster.ask(actor.machine) for actor in actors]))
+"""
+
 
 @pytest.fixture
 def machine():
@@ -113,13 +130,26 @@ def run(machine, code, *arguments):
     )
 
 
-def test_a_machine_that_goes_away_leaves_its_work_to_the_others(machine, tmp_path):
+def two_machines(machine):
+    """Starts a cluster; returns its address and its second machine."""
     here, port = run(machine, ADDRESS).stdout.strip(), 20_000 + os.getpid() % 10_000
     head = ("--head", "--port", str(port), "--include-dashboard", "false")
     machine(*head, "--temp-dir", machine.folder)
     other = machine("--address", f"{here}:{port}")
     run(machine, JOINED, f"{here}:{port}")
-    said = run(machine, DRIVER, f"{here}:{port}", tmp_path, str(other.pid))
+    return f"{here}:{port}", other
+
+
+def test_a_machine_that_goes_away_leaves_its_work_to_the_others(machine, tmp_path):
+    address, other = two_machines(machine)
+    said = run(machine, DRIVER, address, tmp_path, str(other.pid))
     summary = json.loads(said.stdout.splitlines()[-1])
     assert (summary["done"], summary["stopped"]) == (40, None), said.stderr
     assert len({worker for worker, _ in summary["lost"]}) == 1, summary["lost"]
+
+
+def test_workers_without_a_gpu_go_round_the_machines(machine):
+    address, _ = two_machines(machine)
+    machines = json.loads(run(machine, PLACED, address).stdout.splitlines()[-1])
+    assert machines == [*machines[:2]] * 4
+    assert machines[0] != machines[1]
