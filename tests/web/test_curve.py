@@ -187,6 +187,7 @@ def test_a_shape_is_chosen(page, curve):
     curve.expect_text("0:0, 0.5:1, 1:0")
     curve.choose("Between the points", "cosine")
     curve.expect_text("0:0, 0.5:1, 1:0 cosine")
+    page.breathe()
     curve.drag((0.5, 0), (0.5, 0.5))
     curve.expect_text("0:0, 0.5:0.5, 1:0 cosine")
     page.undo()

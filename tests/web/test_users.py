@@ -123,8 +123,10 @@ def test_presets_of_blocks_are_each_users_own(sign_in):
         page.show([page.add("LoRABlockWeights", "blocks", [60, 60])])
         bars = page.browser_page.locator(".lora-algebra-blocks:visible")
         bars.get_by_role("button", name="Presets").click()
+        save = page.browser_page.get_by_role("menuitem", name="Save as preset…")
+        save.wait_for()
         saved.append(page.browser_page.get_by_role("menuitem").all_inner_texts())
-        page.browser_page.get_by_role("menuitem", name="Save as preset…").click()
+        save.click()
         page.browser_page.get_by_role("textbox", name="Name of the preset").fill("mine")
         page.browser_page.keyboard.press("Enter")
         page.wait(lambda: "mine" in user.kept("block_presets.json"))  # noqa: B023
