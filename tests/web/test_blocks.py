@@ -70,6 +70,7 @@ class Bars:
         return box["x"] + box["width"] / 2, box["y"] + box["height"] * (1 - factor / 2)
 
     def drag(self, *stops: tuple[str, float]) -> None:
+        self.page.breathe()
         self.mouse.move(*self.place(stops[0][0], 1.5))
         self.mouse.down()
         for stop in stops:

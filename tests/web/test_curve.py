@@ -48,6 +48,7 @@ class Curve:
         return box["x"] + box["width"] * across, box["y"] + box["height"] * down
 
     def drag(self, start, *ways):
+        self.page.breathe()
         self.mouse.move(*self.place(*start))
         self.mouse.down()
         for way in ways:
@@ -76,7 +77,6 @@ def curve(page):
 @pytest.mark.every_page
 def test_a_drag_writes_the_text_as_one_step_of_undo(page, curve, shoot):
     shoot("curve")
-    page.breathe()
     curve.drag((0.5, 0), (0.4, 0.3), (0.25, 0.5))
     curve.expect_text("0:0, 0.25:0.5, 1:0.5")
     curve.expect_points("0 at 0", "0.5 at 0.25", "0.5 at 1")
@@ -187,7 +187,6 @@ def test_a_shape_is_chosen(page, curve):
     curve.expect_text("0:0, 0.5:1, 1:0")
     curve.choose("Between the points", "cosine")
     curve.expect_text("0:0, 0.5:1, 1:0 cosine")
-    page.breathe()
     curve.drag((0.5, 0), (0.5, 0.5))
     curve.expect_text("0:0, 0.5:0.5, 1:0 cosine")
     page.undo()

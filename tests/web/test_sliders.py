@@ -34,6 +34,7 @@ class Sliders:
         return box["x"] + box["width"] * (strength + 2) / 4, box["y"] + box["height"] / 2
 
     def drag(self, *strengths, name="Strength"):
+        self.page.breathe()
         self.mouse.move(*self.place(1, name))
         self.mouse.down()
         for strength in strengths:
@@ -51,7 +52,6 @@ def sliders(page):
 @pytest.mark.every_page
 def test_a_drag_sets_the_strength_as_one_step_of_undo(page, sliders, shoot):
     shoot("sliders")
-    page.breathe()
     sliders.drag(0, -1.5)
     assert sliders.value() == -1.5
     expect(sliders.slider()).to_have_attribute("aria-valuenow", "-1.5")
@@ -155,6 +155,7 @@ def test_where_changes_are_queued_one_is_when_the_pointer_is_let_go(page):
     page.queueOnChange(True)
     try:
         before = page.queued()
+        page.breathe()
         sliders.mouse.move(*sliders.place(0.5))
         sliders.mouse.down()
         sliders.mouse.move(*sliders.place(0), steps=8)

@@ -53,6 +53,7 @@ def test_all_of_a_list_can_be_read(page, palette, shoot):
     expect_readable(page, 30)
     shoot(f"themes_picker_{palette}")
     rows.press("Escape")
+    expect(rows.options()).to_have_count(0)
 
 
 @pytest.mark.every_page
